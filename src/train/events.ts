@@ -1,0 +1,71 @@
+/**
+ * @file The typed events that libraries emit while they work. Libraries never print: the command line draws
+ * these, `--json` writes them one a line, the report is made from them.
+ */
+
+/** A long task has moved on. */
+export interface ProgressEvent {
+  event: "progress";
+  /** What is going on: `read`, `vocabulary`, `encode`, `profile`, `train`, `evaluate`, `predict`, `write`. */
+  task: string;
+  done: number;
+  /** Null while the whole is unknown. */
+  total: number | null;
+  /** What is counted, e.g. `rows`, `samples`, `bytes`. */
+  unit: string;
+  /** Units a second over the last seconds; null before the first measurement. */
+  rate: number | null;
+  /** Short values to show beside the bar, e.g. `{ loss: 0.4521 }`. */
+  values?: Record<string, number | string>;
+}
+
+/** The loss of recent training, or the quality on a part. */
+export interface MetricsEvent {
+  event: "metrics";
+  part: "train" | "validation" | "test";
+  epoch: number;
+  /** Optimizer steps so far. */
+  step: number;
+  /** Seconds of training so far. */
+  seconds: number;
+  logLoss: number;
+  /** Absent for `part: "train"`. */
+  auc?: number;
+  accuracy?: number;
+}
+
+/** A stretch of the run's time line. */
+export interface PhaseEvent {
+  event: "phase";
+  /** E.g. `prepare`, `calibrate`, `cold`, `hot`, `sync`, `evaluate`, `checkpoint`. */
+  phase: string;
+  /** Seconds since the start of the run. */
+  start: number;
+  end: number;
+  /** Facts of the stretch, e.g. `{ batches: 12, bytes: 1048576 }`. */
+  detail?: Record<string, number>;
+}
+
+/** What a policy decided, and on which statistics. */
+export interface DecisionEvent {
+  event: "decision";
+  /** Which policy, e.g. `fae.scheduler`. */
+  policy: string;
+  step: number;
+  /** What it was told and what it answered. */
+  detail: Record<string, number | string | boolean>;
+}
+
+/** Something the user should know; the work goes on. */
+export interface NoticeEvent {
+  event: "notice";
+  level: "info" | "warning";
+  code: string;
+  message: string;
+}
+
+/** Any event of a run. */
+export type RunEvent = ProgressEvent | MetricsEvent | PhaseEvent | DecisionEvent | NoticeEvent;
+
+/** Receives events; must not throw and should return quickly. */
+export type OnEvent = (event: RunEvent) => void;
