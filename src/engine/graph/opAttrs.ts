@@ -1,0 +1,97 @@
+/**
+ * @file Every op's name and its static attributes. This list is the engine's instruction set: a target's kernel
+ * table is typed over it, so an op that a target lacks is a compile error.
+ */
+import type { DType, TypedArray } from "../dtype.ts";
+import type { Shape } from "../shape.ts";
+import type { Tensor } from "./node.ts";
+
+type None = Record<never, never>;
+
+/** A scan's step as a sub-graph over its own leaf tensors. */
+export interface ScanBody {
+  /** Leaves standing for loop constants, then carries, then slices of the sequences. */
+  readonly parameters: readonly Tensor[];
+  /** New carries, then this step's outputs. */
+  readonly results: readonly Tensor[];
+  readonly constants: number;
+  readonly carries: number;
+}
+
+/** Attributes by op name. */
+export interface OpAttrs {
+  // leaves
+  input: { name: string; shape: Shape; dtype: DType };
+  state: { name: string; shape: Shape; dtype: DType };
+  constant: { data: TypedArray; shape: Shape; dtype: DType };
+  random: { shape: Shape };
+  // elementwise, one operand
+  neg: None;
+  abs: None;
+  sign: None;
+  exp: None;
+  log: None;
+  sqrt: None;
+  sin: None;
+  cos: None;
+  tanh: None;
+  sigmoid: None;
+  softplus: None;
+  relu: None;
+  erf: None;
+  floor: None;
+  logicalNot: None;
+  cast: { dtype: DType };
+  // elementwise, broadcasting
+  add: None;
+  sub: None;
+  mul: None;
+  div: None;
+  pow: None;
+  maximum: None;
+  minimum: None;
+  equal: None;
+  less: None;
+  lessEqual: None;
+  logicalAnd: None;
+  logicalOr: None;
+  where: None;
+  // movement
+  reshape: { shape: Shape };
+  broadcastTo: { shape: Shape };
+  transpose: { permutation: readonly number[] };
+  slice: { starts: readonly number[]; ends: readonly number[]; steps: readonly number[] };
+  pad: { before: readonly number[]; after: readonly number[]; value: number };
+  concat: { axis: number };
+  flip: { axis: number };
+  // along axes
+  sum: { axes: readonly number[] };
+  max: { axes: readonly number[] };
+  argmax: { axis: number };
+  cumsum: { axis: number };
+  softmax: None;
+  // contraction
+  matmul: { transposeA: boolean; transposeB: boolean };
+  conv1d: Conv1dAttrs;
+  conv1dInputGradient: Conv1dAttrs & { inputLength: number };
+  conv1dKernelGradient: Conv1dAttrs & { kernelLength: number };
+  dotInteraction: None;
+  dotInteractionGradient: None;
+  // indexing
+  gather: None;
+  scatterAdd: { rows: number };
+  take: { axis: number; indices: readonly number[] };
+  // loops
+  scan: { body: ScanBody; length: number; reverse: boolean; extends?: number };
+}
+
+/** Attributes shared by a convolution and its gradients. */
+export interface Conv1dAttrs {
+  stride: number;
+  dilation: number;
+  padding: readonly [number, number];
+  groups: number;
+}
+
+/** Name of an op. */
+export type OpName = keyof OpAttrs;

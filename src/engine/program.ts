@@ -1,0 +1,93 @@
+/**
+ * @file What every target offers: a device that holds states and compiles graphs into programs.
+ *
+ * States are named buffers that live on the device between runs; programs compiled on one device share them by
+ * name. A host reads and writes them explicitly; there are no hidden copies. Runs on one device happen one at a
+ * time, in the order they were asked for.
+ */
+import type { TypedArray } from "./dtype.ts";
+import { ParetoError } from "./errors.ts";
+import type { Graph } from "./graph/graph.ts";
+import type { TensorSpec } from "./graph/node.ts";
+
+/** Host arrays by name. Arrays on a SharedArrayBuffer are read and written in place by a device's threads. */
+export type HostTensors = Record<string, TypedArray>;
+
+/** A compiled graph. */
+export interface Program {
+  /**
+   * Runs once: computes the outputs, then replaces the updated states.
+   * @param feeds one array for each input of the graph, row-major
+   * @param into arrays to receive outputs, by name; outputs not named here are returned in new arrays
+   * @throws ParetoError `PROGRAM_FEED` for a missing or unknown name, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`,
+   * `STATE_MISSING` when a state was never created
+   */
+  run(feeds: HostTensors, into?: HostTensors): Promise<HostTensors>;
+  /** Frees what the program holds; states stay. */
+  dispose(): Promise<void>;
+}
+
+/** A place to compute. */
+export interface Device {
+  /** The target's name, e.g. `cpu`. */
+  readonly target: TargetName;
+  /**
+   * Creates a state.
+   * @param values initial elements; zeros when left out
+   * @throws ParetoError `STATE_EXISTS`
+   */
+  createState(name: string, spec: TensorSpec, values?: TypedArray): Promise<void>;
+  /** A copy of a state's elements. @throws ParetoError `STATE_MISSING` */
+  readState(name: string): Promise<TypedArray>;
+  /** Replaces a state's elements. @throws ParetoError `STATE_MISSING`, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY` */
+  writeState(name: string, values: TypedArray): Promise<void>;
+  /** The states that exist, with their specs. */
+  states(): ReadonlyMap<string, TensorSpec>;
+  /** Compiles a graph. @throws ParetoError `TARGET_UNSUPPORTED` for an element type that the target lacks */
+  compile(graph: Graph): Promise<Program>;
+  /** Frees states and programs and ends threads; using the device afterwards throws `DEVICE_DISPOSED`. */
+  dispose(): Promise<void>;
+}
+
+/** Targets by name. */
+export type TargetName = "reference" | "cpu";
+
+/**
+ * Checks the names of feeds against a graph's inputs.
+ * @throws ParetoError `PROGRAM_FEED`
+ */
+export function checkFeedNames(graph: Graph, feeds: HostTensors): void {
+  const names = Object.keys(graph.inputs);
+  const missing = names.find((name) => !(name in feeds));
+  const unknown = Object.keys(feeds).find((name) => !(name in graph.inputs));
+  if (missing === undefined && unknown === undefined) return;
+  throw new ParetoError({
+    code: "PROGRAM_FEED",
+    where: "Program.run",
+    message:
+      missing === undefined
+        ? `Program.run: no input has this name, got "${unknown}"`
+        : `Program.run: input "${missing}" is not fed, got ${Object.keys(feeds).join(", ") || "no feeds"}`,
+    fix: `Feed exactly: ${names.join(", ") || "nothing"}.`,
+  });
+}
+
+/** A state that was never created. */
+export function missingState(name: string, where: string): ParetoError {
+  return new ParetoError({
+    code: "STATE_MISSING",
+    where,
+    message: `${where}: no state has this name, got "${name}"`,
+    fix: "Create it on this device with createState before it is used.",
+  });
+}
+
+/** A device used after dispose. */
+export function disposedDevice(where: string): ParetoError {
+  return new ParetoError({
+    code: "DEVICE_DISPOSED",
+    where,
+    message: `${where}: the device has been disposed of, got a call after dispose()`,
+    fix: "Open a new device, or dispose of it later.",
+  });
+}
