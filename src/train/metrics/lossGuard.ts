@@ -1,0 +1,78 @@
+/**
+ * @file Detectors of training that has gone wrong: a loss that is not a number, a loss that runs away, and a
+ * model that gives one answer to everything. AUC alone hides all three.
+ */
+import { ParetoError } from "../../engine/errors.ts";
+
+/** When a loss counts as run away. */
+export interface LossGuardOptions {
+  /** The smoothed loss may grow to this many times the best one. Defaults to 3. */
+  factor?: number;
+  /** The best loss is taken as no lower than this, so that noise around 0 is no alarm. Defaults to ln 2. */
+  floor?: number;
+  /** Steps over which the loss is smoothed. Defaults to 20. */
+  window?: number;
+}
+
+/** Watches the losses of a training run, in order. */
+export class LossGuard {
+  readonly #factor: number;
+  readonly #floor: number;
+  readonly #window: number;
+  #seen = 0;
+  #smoothed = 0;
+  #best = Number.POSITIVE_INFINITY;
+
+  constructor({ factor = 3, floor = Math.LN2, window = 20 }: LossGuardOptions = {}) {
+    this.#factor = factor;
+    this.#floor = floor;
+    this.#window = window;
+  }
+
+  /**
+   * Takes the mean loss of a step, or of a few steps together.
+   *
+   * @throws ParetoError TRAIN_LOSS_NAN when it is NaN or infinite, TRAIN_DIVERGED when the smoothed loss exceeds
+   *   `factor` times the best smoothed loss
+   */
+  observe(loss: number, step: number): void {
+    const fix = "Lower --lr (try a tenth of it), then resume from the last checkpoint.";
+    if (!Number.isFinite(loss)) {
+      throw new ParetoError({
+        code: "TRAIN_LOSS_NAN",
+        where: `step ${step}`,
+        message: `the training loss is no longer a finite number, got ${loss}`,
+        fix,
+      });
+    }
+    this.#seen++;
+    // A plain mean until the window is full, exponential smoothing after that.
+    this.#smoothed += (loss - this.#smoothed) / Math.min(this.#seen, this.#window);
+    if (this.#seen < this.#window) return;
+    this.#best = Math.min(this.#best, this.#smoothed);
+    const limit = this.#factor * Math.max(this.#best, this.#floor);
+    if (this.#smoothed > limit) {
+      throw new ParetoError({
+        code: "TRAIN_DIVERGED",
+        where: `step ${step}`,
+        message: `the training loss has run away from its best of ${this.#best.toPrecision(4)}, got ${this.#smoothed.toPrecision(4)}`,
+        fix,
+      });
+    }
+  }
+}
+
+/**
+ * Whether a model answers everything alike: all probabilities within `tolerance` of each other.
+ * @param probabilities `[N]`
+ * @returns false for fewer than two rows
+ */
+export function isConstantPrediction(probabilities: ArrayLike<number>, tolerance = 1e-6): boolean {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < probabilities.length; i++) {
+    low = Math.min(low, probabilities[i]!);
+    high = Math.max(high, probabilities[i]!);
+  }
+  return probabilities.length > 1 && high - low <= tolerance;
+}
