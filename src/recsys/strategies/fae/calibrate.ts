@@ -1,0 +1,104 @@
+/**
+ * @file FAE's calibration, from a training part to its hot set: sample the inputs, log their accesses, choose
+ * the rows. It reads the data once and never writes.
+ */
+import type { OnEvent } from "../../../train/events.ts";
+import { AccessLog } from "./accessLog.ts";
+import type { ClickSource } from "./clickSource.ts";
+import type { HotPolicy } from "./hotPolicy.ts";
+import type { HotSet } from "./hotSet.ts";
+import { inputProgress } from "./progress.ts";
+import type { RowSpace } from "./rowSpace.ts";
+import { sampleInputs, sampleSize } from "./sampler.ts";
+import type { SampledBatch } from "./sampler.ts";
+import { ThresholdPolicy } from "./threshold.ts";
+import { TopKPolicy } from "./topK.ts";
+
+/** Everything that decides a calibration, as plain data: two equal configs over equal data give equal hot sets. */
+export interface FaeConfig {
+  policy: "threshold" | "topk";
+  /** Memory for hot rows and their optimizer state, bytes (L). */
+  budgetBytes: number;
+  /** Bytes of a row with its optimizer state. */
+  rowBytes: number;
+  /** Share of the training inputs to sample. */
+  sampleRate: number;
+  seed: number;
+  /** A fixed access threshold instead of the searched one. */
+  threshold?: number;
+  /** Whether room left by the threshold goes to the next most counted rows. */
+  fill?: boolean;
+}
+
+/** A hot set and what it rests on. */
+export interface Calibration {
+  hotSet: HotSet;
+  sampledInputs: number;
+  /** Share of the sampled lookups that hit a hot row. */
+  accessShare: number;
+  /** Seconds of each stage. */
+  seconds: { sample: number; select: number };
+}
+
+/** The policy that a config names. @throws ParetoError `FAE_THRESHOLD` */
+export function hotPolicy(config: FaeConfig): HotPolicy {
+  if (config.policy === "topk") return new TopKPolicy();
+  return new ThresholdPolicy({
+    seed: config.seed,
+    ...(config.threshold === undefined ? {} : { threshold: config.threshold }),
+    ...(config.fill === undefined ? {} : { fill: config.fill }),
+  });
+}
+
+/**
+ * Logs the accesses of a sample of the inputs.
+ * @param onSample also receives each batch of the sample
+ * @throws ParetoError `FAE_SAMPLE_RATE`, `FAE_ROW_RANGE`
+ */
+export async function logSample(
+  source: ClickSource,
+  space: RowSpace,
+  config: Pick<FaeConfig, "sampleRate" | "seed">,
+  onEvent?: OnEvent,
+  onSample?: (sample: SampledBatch) => void,
+): Promise<AccessLog> {
+  const log = new AccessLog(space);
+  const progress = inputProgress("profile", sampleSize(source.rows, config.sampleRate), onEvent);
+  for await (const sample of sampleInputs(source, { rate: config.sampleRate, seed: config.seed })) {
+    log.add(sample.batch.lookups, sample.selection);
+    onSample?.(sample);
+    progress(log.inputs);
+  }
+  return log;
+}
+
+/**
+ * Chooses the hot rows of a training part.
+ * @throws ParetoError `FAE_SAMPLE_RATE`, `FAE_THRESHOLD`, `FAE_BUDGET`, `FAE_ROW_RANGE`
+ */
+export async function calibrate(
+  source: ClickSource,
+  space: RowSpace,
+  config: FaeConfig,
+  onEvent?: OnEvent,
+): Promise<Calibration> {
+  const policy = hotPolicy(config);
+  const start = performance.now();
+  const log = await logSample(source, space, config, onEvent);
+  const sampled = performance.now();
+  const hotSet = policy.select(log, config, onEvent);
+  const selected = performance.now();
+  return {
+    hotSet,
+    sampledInputs: log.inputs,
+    accessShare: accessShare(log, hotSet.rows),
+    seconds: { sample: (sampled - start) / 1000, select: (selected - sampled) / 1000 },
+  };
+}
+
+/** Share of the logged lookups that hit the given rows; 0 of an empty log. */
+export function accessShare(log: AccessLog, rows: Uint32Array): number {
+  let hits = 0;
+  for (const row of rows) hits += log.counts[row]!;
+  return hits / Math.max(1, log.totalLookups);
+}

@@ -1,0 +1,24 @@
+/**
+ * @file What a policy that chooses hot rows is told and answers. Threshold and top-K implement it, and so can
+ * any peer to compare with: it sees counts, holds no buffer and knows no device.
+ */
+import type { OnEvent } from "../../../train/events.ts";
+import type { AccessLog } from "./accessLog.ts";
+import type { HotBudget, HotSet } from "./hotSet.ts";
+
+/** Where a policy would draw the line between hot and cold, without building the set. */
+export interface HotCutoffs {
+  /** Least count of a hot row in each table, `[T]`; 0 makes a table entirely hot. */
+  counts: Float64Array;
+  /** Rows expected above the line. */
+  rows: number;
+}
+
+/** Chooses which rows are hot, given how often each was looked up. */
+export interface HotPolicy {
+  readonly name: string;
+  /** Chooses at most `floor(budgetBytes / rowBytes)` rows. */
+  select(log: AccessLog, budget: HotBudget, onEvent?: OnEvent): HotSet;
+  /** The line alone, for planning many budgets over one log. */
+  cutoffs(log: AccessLog, budgets: readonly HotBudget[]): HotCutoffs[];
+}

@@ -1,0 +1,82 @@
+/**
+ * @file The input processor of FAE: streams the training part once and writes its hot and its cold inputs as two
+ * encoded data sets. Hot inputs carry slots of the hot bag in place of rows; cold ones are left as they are.
+ *
+ * Order within a class is the order of the source, and each input keeps its position there. Every input goes to
+ * exactly one class (invariant I3). Memory is one batch and the writers' buffers.
+ */
+import type { ClickBatch } from "../../../data/batch.ts";
+import type { EncodedDataset } from "../../../data/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../../data/encodedDatasetWriter.ts";
+import type { EncodedLayout } from "../../../data/encodedLayout.ts";
+import { invariant } from "../../../engine/errors.ts";
+import type { OnEvent } from "../../../train/events.ts";
+import { classifyInputs, encodeHot } from "./classifier.ts";
+import type { ClickSource } from "./clickSource.ts";
+import type { HotSet } from "./hotSet.ts";
+import { inputProgress } from "./progress.ts";
+
+const BATCH_SIZE = 8192;
+
+/** The two classes of a training part. */
+export interface Partition {
+  /** Inputs whose ids are slots in `[0, K)`. */
+  hot: EncodedDataset;
+  cold: EncodedDataset;
+}
+
+/**
+ * Splits a training part.
+ * @param directories where the two data sets are written
+ * @throws ParetoError `DATA_FILE`, `DATA_DISK_FULL`
+ */
+export async function partitionInputs(
+  source: ClickSource,
+  layout: EncodedLayout,
+  hotSet: HotSet,
+  directories: { hot: string; cold: string },
+  onEvent?: OnEvent,
+): Promise<Partition> {
+  const slots = { ...layout, cardinalities: layout.cardinalities.map(() => hotSet.size) };
+  const hotWriter = await EncodedDatasetWriter.create(directories.hot, slots);
+  const coldWriter = await EncodedDatasetWriter.create(directories.cold, layout).catch(
+    async (error: unknown) => {
+      await hotWriter.abort();
+      throw error;
+    },
+  );
+  try {
+    const progress = inputProgress("partition", source.rows, onEvent);
+    let done = 0;
+    for await (const batch of source.batches({ batchSize: BATCH_SIZE, recycle: 2 })) {
+      const { hot, cold } = classifyInputs(batch.lookups, hotSet);
+      if (hot.length > 0) await hotWriter.append(hotBatch(batch, hot, hotSet));
+      if (cold.length > 0) await coldWriter.append(batch, cold);
+      progress((done += batch.size));
+    }
+    const partition = { hot: await hotWriter.finish(), cold: await coldWriter.finish() };
+    const { rows } = source;
+    invariant(partition.hot.rows + partition.cold.rows === rows, `hot and cold inputs make up all ${rows}`);
+    return partition;
+  } catch (error) {
+    await Promise.all([hotWriter.abort(), coldWriter.abort()]);
+    throw error;
+  }
+}
+
+/** The chosen inputs of a batch, with slots for rows. */
+function hotBatch(batch: ClickBatch, selection: Uint32Array, hotSet: HotSet): ClickBatch {
+  const size = selection.length;
+  const width = batch.dense.length / batch.size;
+  const dense = new Float32Array(size * width);
+  for (const [i, input] of selection.entries()) {
+    dense.set(batch.dense.subarray(input * width, (input + 1) * width), i * width);
+  }
+  return {
+    size,
+    dense,
+    lookups: encodeHot(batch.lookups, selection, hotSet),
+    labels: Float32Array.from(selection, (input) => batch.labels[input]!),
+    rows: Float64Array.from(selection, (input) => batch.rows[input]!),
+  };
+}

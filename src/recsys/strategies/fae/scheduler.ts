@@ -1,0 +1,245 @@
+/**
+ * @file FAE's shuffle scheduler: in which order cold and hot batches are trained. A pure state machine; the
+ * runner trains what it says and tells it the validation loss after each round.
+ *
+ * At rate r (percent) a round is the next `max(1, ceil(r·nCold/100))` cold batches and the next
+ * `max(1, ceil(r·nHot/100))` hot ones, or the other way round; ceil, our choice, leaves no stub round. R(100) is
+ * one alternation an epoch. The adaptive mode starts at R(50), halves r when the loss rose and doubles it after
+ * four falls in a row, within [1, 100].
+ *
+ * The state is plain JSON and may be taken in the middle of a phase; a scheduler made from it goes on there.
+ */
+import { ParetoError, invariant } from "../../../engine/errors.ts";
+import type { OnEvent } from "../../../train/events.ts";
+
+/** The two classes of batches. */
+export type BatchKind = "cold" | "hot";
+
+/** A stretch of batches of one class. */
+export interface Phase {
+  kind: BatchKind;
+  /** First batch, counted within its class and epoch. */
+  firstBatch: number;
+  /** Batches; at least 1. */
+  count: number;
+  /** From 0. */
+  epoch: number;
+  /** From 0 in each epoch. */
+  round: number;
+  /** Whether the round ends with it: then evaluate and call {@link ShuffleScheduler.afterRound}. */
+  endsRound: boolean;
+}
+
+/** How to schedule. */
+export interface SchedulerOptions {
+  /** Batches of each class an epoch. */
+  coldBatches: number;
+  hotBatches: number;
+  /** `adaptive` unless told. */
+  mode?: "fixed" | "adaptive";
+  /** Percent of each class that a round takes, 1 … 100; 50 unless told. */
+  rate?: number;
+  /** `cold-first` unless told. */
+  order?: "cold-first" | "hot-first";
+  onEvent?: OnEvent;
+}
+
+/** What the scheduler did after a round. */
+export interface RateRecord {
+  epoch: number;
+  round: number;
+  /** Rate of the next round. */
+  rate: number;
+  /** Validation loss it was told. */
+  loss: number;
+  action: "hold" | "halve" | "double";
+}
+
+/** All that a scheduler remembers. */
+export interface SchedulerState {
+  rate: number;
+  /** Consecutive falls of the loss. */
+  falls: number;
+  lastLoss: number | null;
+  epoch: number;
+  round: number;
+  /** Batches of each class that are done or in the current phase. */
+  taken: Record<BatchKind, number>;
+  /** Phases left of the current round, the current one first. */
+  queue: Phase[];
+  /** Batches done of the current phase. */
+  done: number;
+  /** Whether a round has ended and its loss is not yet told. */
+  awaitsLoss: boolean;
+  trace: RateRecord[];
+}
+
+const PATIENCE = 4;
+const MIN_RATE = 1;
+const MAX_RATE = 100;
+
+/** Interleaves cold and hot batches. */
+export class ShuffleScheduler {
+  readonly #batches: Record<BatchKind, number>;
+  readonly #adaptive: boolean;
+  readonly #order: readonly BatchKind[];
+  readonly #onEvent: OnEvent | undefined;
+  readonly #state: SchedulerState;
+
+  /**
+   * @param state where to go on, from {@link state}; the start of epoch 0 unless told
+   * @throws ParetoError `FAE_RATE` for a rate outside [1, 100]
+   */
+  constructor(options: SchedulerOptions, state?: SchedulerState) {
+    const { coldBatches, hotBatches, mode = "adaptive", rate = 50, order = "cold-first", onEvent } = options;
+    if (!(rate >= MIN_RATE && rate <= MAX_RATE)) {
+      throw new ParetoError({
+        code: "FAE_RATE",
+        where: "scheduler rate",
+        message: `a round takes ${MIN_RATE} to ${MAX_RATE} percent of the batches, got ${rate}`,
+        fix: "Use a percentage such as 50.",
+      });
+    }
+    this.#batches = { cold: coldBatches, hot: hotBatches };
+    this.#adaptive = mode === "adaptive";
+    this.#order = order === "cold-first" ? ["cold", "hot"] : ["hot", "cold"];
+    this.#onEvent = onEvent;
+    this.#state = structuredClone(state) ?? {
+      rate,
+      falls: 0,
+      lastLoss: null,
+      epoch: 0,
+      round: -1,
+      taken: { cold: 0, hot: 0 },
+      queue: [],
+      done: 0,
+      awaitsLoss: false,
+      trace: [],
+    };
+  }
+
+  /** Rate of the current round, percent. */
+  get rate(): number {
+    return this.#state.rate;
+  }
+
+  /** Whether the loss of a finished round is wanted: on resuming, evaluate first if it is. */
+  get awaitsLoss(): boolean {
+    return this.#state.awaitsLoss;
+  }
+
+  /** What was decided after each round so far. */
+  get trace(): readonly RateRecord[] {
+    return this.#state.trace;
+  }
+
+  /** A copy of the state, to save and go on from. */
+  get state(): SchedulerState {
+    return structuredClone(this.#state);
+  }
+
+  /** What is left of the current phase, or the next one; null at the end of the epoch. */
+  next(): Phase | null {
+    if (this.#state.queue.length === 0) this.#startRound();
+    const phase = this.#state.queue[0];
+    if (phase === undefined) return null;
+    const { done } = this.#state;
+    return { ...phase, firstBatch: phase.firstBatch + done, count: phase.count - done };
+  }
+
+  /** Tells that `batches` more of the current phase are trained. */
+  completed(batches = 1): void {
+    const state = this.#state;
+    const phase = state.queue[0];
+    invariant(phase !== undefined, "batches are completed within a phase");
+    state.done += batches;
+    invariant(state.done <= phase.count, `a phase of ${phase.count} batches completed ${state.done}`);
+    if (state.done < phase.count) return;
+    state.queue.shift();
+    state.done = 0;
+    state.awaitsLoss = phase.endsRound;
+  }
+
+  /** The phases of the rest of the epoch. Each must be {@link completed} before the next is asked for. */
+  *phases(): Generator<Phase, void, undefined> {
+    for (let phase = this.next(); phase !== null; phase = this.next()) yield phase;
+  }
+
+  /** Tells the validation loss after a round; a loss that is not a number counts as risen. */
+  afterRound(loss: number): void {
+    const state = this.#state;
+    const previous = state.lastLoss;
+    let action: RateRecord["action"] = "hold";
+    if (this.#adaptive && previous !== null) {
+      if (loss < previous) {
+        state.falls++;
+        if (state.falls === PATIENCE) action = "double";
+      } else {
+        state.falls = 0;
+        if (loss > previous || Number.isNaN(loss)) action = "halve";
+      }
+    }
+    if (action === "double") {
+      state.falls = 0;
+      state.rate = Math.min(MAX_RATE, 2 * state.rate);
+    } else if (action === "halve") {
+      state.rate = Math.max(MIN_RATE, state.rate / 2);
+    }
+    state.lastLoss = Number.isNaN(loss) ? previous : loss;
+    state.awaitsLoss = false;
+    const record = { epoch: state.epoch, round: state.round, rate: state.rate, loss, action };
+    state.trace.push(record);
+    this.#onEvent?.({
+      event: "decision",
+      policy: "fae.scheduler",
+      step: state.taken.cold + state.taken.hot + state.epoch * (this.#batches.cold + this.#batches.hot),
+      detail: { ...record },
+    });
+  }
+
+  /** Begins the next epoch; the rate and what it rests on are kept. */
+  startEpoch(): void {
+    const state = this.#state;
+    invariant(this.next() === null, "an epoch starts after the last phase of the one before");
+    state.epoch++;
+    state.round = -1;
+    state.taken = { cold: 0, hot: 0 };
+  }
+
+  #startRound(): void {
+    const state = this.#state;
+    const queue: Phase[] = [];
+    for (const kind of this.#order) {
+      const total = this.#batches[kind];
+      const firstBatch = state.taken[kind];
+      const count = Math.min(total - firstBatch, roundSize(state.rate, total));
+      if (count <= 0) continue;
+      state.taken[kind] += count;
+      queue.push({ kind, firstBatch, count, epoch: state.epoch, round: state.round + 1, endsRound: false });
+    }
+    const last = queue.at(-1);
+    if (last === undefined) return;
+    last.endsRound = true;
+    state.round++;
+    state.queue = queue;
+  }
+}
+
+/** Batches of a class that a round takes. */
+function roundSize(rate: number, batches: number): number {
+  return Math.max(1, Math.ceil((rate * batches) / 100));
+}
+
+/**
+ * Synchronisations that a sequence of an epoch's phases needs: the hot bag is loaded when hot follows cold or the
+ * epoch's start, and written back after every hot phase, since an evaluation or a cold phase follows.
+ */
+export function syncCount(phases: Iterable<Pick<Phase, "kind">>): number {
+  let syncs = 0;
+  let previous: BatchKind = "cold";
+  for (const { kind } of phases) {
+    if (kind === "hot") syncs += previous === "hot" ? 1 : 2;
+    previous = kind;
+  }
+  return syncs;
+}
