@@ -5,10 +5,11 @@
  * name. A host reads and writes them explicitly; there are no hidden copies. Runs on one device happen one at a
  * time, in the order they were asked for.
  */
-import type { TypedArray } from "./dtype.ts";
+import { checkHostArray, type TypedArray } from "./dtype.ts";
 import { ParetoError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { TensorSpec } from "./graph/node.ts";
+import { formatShape, sameShape, sizeOf } from "./shape.ts";
 
 /** Host arrays by name. Arrays on a SharedArrayBuffer are read and written in place by a device's threads. */
 export type HostTensors = Record<string, TypedArray>;
@@ -20,7 +21,8 @@ export interface Program {
    * @param feeds one array for each input of the graph, row-major
    * @param into arrays to receive outputs, by name; outputs not named here are returned in new arrays
    * @throws ParetoError `PROGRAM_FEED` for a missing or unknown name, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`,
-   * `STATE_MISSING` when a state was never created
+   * `PROGRAM_OUTPUT` for a name in `into` that is no output, `STATE_MISSING` when a state was never created,
+   * `STATE_SPEC` when it was created with another spec, `PROGRAM_DISPOSED`
    */
   run(feeds: HostTensors, into?: HostTensors): Promise<HostTensors>;
   /** Frees what the program holds; states stay. */
@@ -69,6 +71,59 @@ export function checkFeedNames(graph: Graph, feeds: HostTensors): void {
         ? `Program.run: no input has this name, got "${unknown}"`
         : `Program.run: input "${missing}" is not fed, got ${Object.keys(feeds).join(", ") || "no feeds"}`,
     fix: `Feed exactly: ${names.join(", ") || "nothing"}.`,
+  });
+}
+
+/**
+ * Checks the arrays that are to receive outputs.
+ * @throws ParetoError `PROGRAM_OUTPUT` for a name that is no output, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`
+ */
+export function checkOutputArrays(graph: Graph, into: HostTensors): void {
+  for (const [name, array] of Object.entries(into)) {
+    const output = graph.outputs[name];
+    if (!output) {
+      throw new ParetoError({
+        code: "PROGRAM_OUTPUT",
+        where: "Program.run",
+        message: `Program.run: no output has this name, got "${name}"`,
+        fix: `Name one of: ${Object.keys(graph.outputs).join(", ") || "no outputs"}.`,
+      });
+    }
+    checkHostArray(`output ${name}`, array, output.dtype, sizeOf(output.shape));
+  }
+}
+
+/**
+ * Checks that a state on the device is the one a graph was traced with.
+ * @throws ParetoError `STATE_SPEC`
+ */
+export function checkStateSpec(name: string, wanted: TensorSpec, held: TensorSpec): void {
+  if (wanted.dtype === held.dtype && sameShape(wanted.shape, held.shape)) return;
+  throw new ParetoError({
+    code: "STATE_SPEC",
+    where: "Program.run",
+    message: `Program.run: the graph needs state "${name}" as ${wanted.dtype} ${formatShape(wanted.shape)}, got ${held.dtype} ${formatShape(held.shape)}`,
+    fix: "Create the state with the spec that the graph was traced with, or name it differently.",
+  });
+}
+
+/** A state that exists already. */
+export function existingState(name: string, where: string): ParetoError {
+  return new ParetoError({
+    code: "STATE_EXISTS",
+    where,
+    message: `${where}: this device has a state of this name already, got "${name}"`,
+    fix: "Replace its elements with writeState, or choose another name.",
+  });
+}
+
+/** A program used after dispose. */
+export function disposedProgram(where: string): ParetoError {
+  return new ParetoError({
+    code: "PROGRAM_DISPOSED",
+    where,
+    message: `${where}: the program has been disposed of, got a call after dispose()`,
+    fix: "Compile the graph again, or dispose of the program later.",
   });
 }
 

@@ -1,0 +1,33 @@
+/** @file The one way to a device: by target name. A target's code loads only when it is asked for. */
+import { ParetoError } from "./errors.ts";
+import type { Device, TargetName } from "./program.ts";
+
+/** How a device is set up. */
+export interface DeviceOptions {
+  /** Threads that compute; the target chooses when left out. The reference target always uses one. */
+  threads?: number;
+}
+
+type Open = (options: DeviceOptions) => Promise<Device>;
+
+const targets: Partial<Record<TargetName, Open>> = {
+  reference: async () => new (await import("./targets/reference/device.ts")).ReferenceDevice(),
+};
+
+/**
+ * Opens a device.
+ * @param name a target, e.g. `reference`
+ * @throws ParetoError `TARGET_UNKNOWN`
+ */
+export async function openDevice(name: string, options: DeviceOptions = {}): Promise<Device> {
+  const open = Object.hasOwn(targets, name) ? targets[name as TargetName] : undefined;
+  if (!open) {
+    throw new ParetoError({
+      code: "TARGET_UNKNOWN",
+      where: "openDevice",
+      message: `openDevice: no target has this name, got "${name}"`,
+      fix: `Use one of: ${Object.keys(targets).join(", ")}.`,
+    });
+  }
+  return open(options);
+}
