@@ -113,3 +113,16 @@ export class Rng {
     return items;
   }
 }
+
+/**
+ * Fills an array with uniform floats in [0, 1): element i is word i mod 4 of block i div 4 of the key's stream.
+ * @param key seed low, seed high, stream, step; taken as unsigned 32-bit words
+ */
+export function fillUniform(out: Float32Array | Float64Array, key: ArrayLike<number>): void {
+  const words = new Uint32Array(4);
+  const [low, high, stream, step] = Array.from(key, (word) => word >>> 0) as [number, number, number, number];
+  for (let i = 0; i < out.length; i += 4) {
+    philox([i / 4, 0, stream, step], [low, high], words);
+    for (let j = 0; j < 4 && i + j < out.length; j++) out[i + j] = (words[j]! >>> 8) * 2 ** -24;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * @file The worker that owns ONNX Runtime, the states and the compiled programs of one cpu device.
+ *
+ * Requests are served one at a time in the order they came. Feeds are copied into tensors that live as long as
+ * their program, outputs and next states are written by ONNX Runtime into preallocated tensors, so a run makes no
+ * garbage however often it is called.
+ */
+import { createRequire } from "node:module";
+import { parentPort, workerData } from "node:worker_threads";
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import { allocate, type DType, type TypedArray } from "../../dtype.ts";
+import { ParetoError } from "../../errors.ts";
+import type { TensorSpec } from "../../graph/node.ts";
+import { stateInput, stateOutput } from "../../onnx/lowerGraph.ts";
+import { missingState, type HostTensors } from "../../program.ts";
+import { fillUniform } from "../../rng.ts";
+import { sizeOf } from "../../shape.ts";
+import type { ProgramPlan, Request } from "./protocol.ts";
+
+interface State {
+  spec: TensorSpec;
+  current: OrtTensor;
+  /** The buffer that the next value is written to; made at the first update. */
+  spare: OrtTensor | undefined;
+}
+
+interface Compiled {
+  plan: ProgramPlan;
+  session: InferenceSession;
+  inputs: Record<string, OrtTensor>;
+  outputs: Record<string, OrtTensor>;
+  randoms: Record<string, OrtTensor>;
+}
+
+const { threads } = workerData as { threads: number };
+const ort = createRequire(import.meta.url)("onnxruntime-node") as typeof import("onnxruntime-common");
+const states = new Map<string, State>();
+const programs = new Map<number, Compiled>();
+
+function newTensor({ shape, dtype }: TensorSpec): OrtTensor {
+  return new ort.Tensor(dtype as "float32", allocate(dtype as DType, sizeOf(shape)) as Float32Array, shape);
+}
+
+const dataOf = (tensor: OrtTensor) => tensor.data as TypedArray;
+
+function stateOf(name: string, where: string): State {
+  const found = states.get(name);
+  if (!found) throw missingState(name, where);
+  return found;
+}
+
+async function compile(program: number, plan: ProgramPlan, profile: string | undefined): Promise<void> {
+  const session = await ort.InferenceSession.create(plan.model, {
+    executionProviders: ["cpu"],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
+    ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
+  });
+  const tensors = (specs: Record<string, TensorSpec>) =>
+    Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, newTensor(spec)]));
+  programs.set(program, {
+    plan,
+    session,
+    inputs: tensors(plan.inputs),
+    outputs: tensors(plan.outputs),
+    randoms: Object.fromEntries(
+      plan.randoms.map((r) => [r.name, newTensor({ shape: [r.length], dtype: "float32" })]),
+    ),
+  });
+}
+
+async function run(program: number, feeds: HostTensors, into: HostTensors): Promise<HostTensors> {
+  const { plan, session, inputs, outputs } = programs.get(program)!;
+  const fed: Record<string, OrtTensor> = {};
+  const fetched: Record<string, OrtTensor> = {};
+  for (const [name, tensor] of Object.entries(inputs)) {
+    dataOf(tensor).set(feeds[name]!);
+    fed[`in/${name}`] = tensor;
+  }
+  for (const [name, spec] of Object.entries(plan.states)) {
+    const held = stateOf(name, "Program.run");
+    checkState(name, held.spec, spec);
+    fed[stateInput(name)] = held.current;
+  }
+  for (const random of plan.randoms) fed[random.name] = fillRandom(programs.get(program)!, random, feeds);
+  for (const [name, tensor] of Object.entries(outputs)) fetched[`out/${name}`] = tensor;
+  for (const name of plan.updated) {
+    const held = states.get(name)!;
+    held.spare ??= newTensor(held.spec);
+    fetched[stateOutput(name)] = held.spare;
+  }
+  const known = new Set(session.inputNames);
+  for (const name of Object.keys(fed)) if (!known.has(name)) delete fed[name];
+  await session.run(fed, fetched);
+  for (const name of plan.updated) {
+    const held = states.get(name)!;
+    [held.current, held.spare] = [held.spare!, held.current];
+  }
+  const fresh: HostTensors = {};
+  for (const [name, tensor] of Object.entries(outputs)) {
+    const target = into[name];
+    if (target) target.set(dataOf(tensor));
+    else fresh[name] = dataOf(tensor).slice();
+  }
+  return fresh;
+}
+
+function fillRandom(compiled: Compiled, random: ProgramPlan["randoms"][number], feeds: HostTensors): OrtTensor {
+  const tensor = compiled.randoms[random.name]!;
+  const { key } = random;
+  const words =
+    "words" in key ? key.words : "input" in key ? feeds[key.input]! : dataOf(stateOf(key.state, "Program.run").current);
+  fillUniform(dataOf(tensor) as Float32Array, words);
+  return tensor;
+}
+
+function checkState(name: string, held: TensorSpec, wanted: TensorSpec): void {
+  if (held.dtype === wanted.dtype && held.shape.join() === wanted.shape.join()) return;
+  throw new ParetoError({
+    code: "STATE_SPEC",
+    where: "Program.run",
+    message: `Program.run: the program wants state "${name}" as ${wanted.dtype} [${wanted.shape.join(", ")}], got ${held.dtype} [${held.shape.join(", ")}]`,
+    fix: "Create the state with the spec that the graph declares.",
+  });
+}
+
+async function serve(request: Request): Promise<HostTensors | TypedArray | null> {
+  switch (request.kind) {
+    case "createState": {
+      const current = newTensor(request.spec);
+      if (request.values) dataOf(current).set(request.values);
+      states.set(request.name, { spec: request.spec, current, spare: undefined });
+      return null;
+    }
+    case "readState":
+      return dataOf(stateOf(request.name, "readState").current).slice();
+    case "writeState":
+      dataOf(stateOf(request.name, "writeState").current).set(request.values);
+      return null;
+    case "compile":
+      await compile(request.program, request.plan, request.profile);
+      return null;
+    case "run":
+      return run(request.program, request.feeds, request.into);
+    case "disposeProgram": {
+      const compiled = programs.get(request.program);
+      programs.delete(request.program);
+      if (compiled) {
+        compiled.session.endProfiling();
+        await compiled.session.release();
+      }
+      return null;
+    }
+  }
+}
+
+let last: Promise<void> = Promise.resolve();
+parentPort!.on("message", ({ id, request }: { id: number; request: Request }) => {
+  last = last.then(async () => {
+    try {
+      parentPort!.postMessage({ id, ok: true, value: await serve(request) });
+    } catch (cause) {
+      const error =
+        cause instanceof ParetoError
+          ? cause.toJSON()
+          : { name: (cause as Error).name, message: (cause as Error).message, stack: (cause as Error).stack };
+      parentPort!.postMessage({ id, ok: false, error });
+    }
+  });
+});
