@@ -1,0 +1,24 @@
+/**
+ * @file Compiles the AssemblyScript row kernels to WebAssembly: SIMD, threads, an imported shared memory of up
+ * to 4 GiB, no runtime and no host imports. Run by `npm run build:kernels`; takes about two seconds.
+ */
+import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+const folder = fileURLToPath(new URL("../src/engine/targets/cpu/kernels/", import.meta.url));
+const compiler = fileURLToPath(new URL("../bin/asc.js", import.meta.resolve("assemblyscript/asc")));
+
+const flags = [
+  "assembly/index.ts --outFile kernels.wasm",
+  "--enable simd --enable threads --enable bulk-memory",
+  "--importMemory --sharedMemory --initialMemory 1 --maximumMemory 65536",
+  "--runtime stub --noExportMemory -O3 --noAssert --converge",
+];
+execFileSync(process.execPath, [compiler, ...flags.join(" ").split(" ")], { cwd: folder, stdio: "inherit" });
+
+const module = await WebAssembly.compile(await readFile(`${folder}kernels.wasm`));
+const foreign = WebAssembly.Module.imports(module).filter((item) => item.kind !== "memory");
+if (foreign.length > 0) throw new Error(`the kernels import host functions: ${JSON.stringify(foreign)}`);
+const names = WebAssembly.Module.exports(module).map((item) => item.name);
+console.log(`kernels.wasm: ${names.join(", ")}`);

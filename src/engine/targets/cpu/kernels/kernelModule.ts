@@ -1,0 +1,45 @@
+/** @file The compiled row kernels: `kernels.wasm` beside this file, read and compiled once a process. */
+import { readFile } from "node:fs/promises";
+import { ParetoError } from "../../../errors.ts";
+
+/** Exports of `assembly/index.ts` (their parameters are documented there), and the worker's own `moveRows`. */
+export const KERNEL_NAMES = [
+  "fillUniform",
+  "fillValue",
+  "findDistinct",
+  "gatherRows",
+  "refreshRows",
+  "updateSgd",
+  "updateAdagrad",
+  "updateRowwiseAdagrad",
+  "updateAdam",
+  "moveRows",
+] as const;
+
+/** A kernel that a thread pool can run. */
+export type KernelName = (typeof KERNEL_NAMES)[number];
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/**
+ * The kernels, compiled.
+ * @throws ParetoError KERNELS_MISSING
+ */
+export function kernelModule(): Promise<WebAssembly.Module> {
+  compiled ??= (async () => {
+    const file = new URL("./kernels.wasm", import.meta.url);
+    try {
+      return await WebAssembly.compile(await readFile(file));
+    } catch (cause) {
+      compiled = undefined;
+      throw new ParetoError({
+        code: "KERNELS_MISSING",
+        where: "kernelModule",
+        message: `the compiled row kernels cannot be loaded from ${file.href}`,
+        fix: "run `npm run build:kernels` (a checkout builds them on `npm install`)",
+        cause,
+      });
+    }
+  })();
+  return compiled;
+}

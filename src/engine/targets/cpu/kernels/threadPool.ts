@@ -1,0 +1,296 @@
+/**
+ * @file Kernel threads: a pool of workers that run lists of small tasks over shared memories.
+ *
+ * The tasks of a job are claimed one by one, so threads balance by themselves; tasks of one job must touch
+ * disjoint memory, and then no result depends on the number of threads or on who ran what. Jobs of one pool may
+ * overlap. A round trip of an empty job costs some 20 µs. Idle threads sleep and do not keep the process alive;
+ * a pending job does.
+ */
+import { Worker } from "node:worker_threads";
+import { invariant, ParetoError } from "../../../errors.ts";
+import { workerFile } from "../../../workerFile.ts";
+import type { Arena } from "./arena.ts";
+import { KERNEL_NAMES, kernelModule, type KernelName } from "./kernelModule.ts";
+import {
+  ARGUMENTS,
+  type ArenaMessage,
+  COMPLETED,
+  CONTROL_WORDS,
+  FAILED,
+  jobWord,
+  MAX_TASKS,
+  PENDING,
+  type PoolWorkerData,
+  RECORD,
+  recordAt,
+  REMAINING,
+  RING,
+  SIGNAL,
+  STOP,
+  type TrapMessage,
+} from "./poolProtocol.ts";
+
+/** One kernel call. */
+export interface KernelTask {
+  kernel: KernelName;
+  /** The memory it works on. */
+  arena: Arena;
+  /** The second memory, of `moveRows` only: `arena` is the near one. */
+  other?: Arena;
+  arguments: readonly number[];
+}
+
+/** A task that returned a code or trapped; owners of jobs turn it into a {@link ParetoError}. */
+export class KernelFailure extends Error {
+  /** Which task of the job, the first when several failed. */
+  readonly task: number;
+  /** What the kernel returned, or -1 when it trapped. */
+  readonly code: number;
+
+  constructor(task: number, code: number, detail: string) {
+    super(`kernel task ${task} failed with code ${code}${detail}`);
+    this.name = "KernelFailure";
+    this.task = task;
+    this.code = code;
+  }
+}
+
+interface Job {
+  tasks: readonly KernelTask[];
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+/** A fixed set of kernel threads. */
+export class ThreadPool {
+  readonly threads: number;
+  readonly #control: Int32Array<SharedArrayBuffer>;
+  readonly #records: Float64Array<SharedArrayBuffer>;
+  readonly #workers: Worker[];
+  readonly #arenas = new Map<Arena, number>();
+  /** Jobs in flight by their place in the ring, and those that wait for a place. */
+  readonly #ring: (Job | undefined)[] = Array.from({ length: RING });
+  readonly #queue: Job[] = [];
+  #inFlight = 0;
+  #arenasMade = 0;
+  #watching = false;
+  #trap = "";
+  #broken: Error | undefined;
+  #disposed: Promise<void> | undefined;
+
+  private constructor(threads: number, module: WebAssembly.Module) {
+    this.threads = threads;
+    this.#control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4));
+    this.#records = new Float64Array(new SharedArrayBuffer(RING * MAX_TASKS * RECORD * 8));
+    const workerData: PoolWorkerData = { control: this.#control, records: this.#records, module };
+    this.#workers = Array.from({ length: threads }, () => {
+      const worker = new Worker(workerFile("./poolWorker", import.meta.url), { workerData });
+      worker.on("message", (trap: TrapMessage) => (this.#trap = `: ${trap.kernel}: ${trap.message}`));
+      worker.on("error", (error: Error) => this.#break(error));
+      worker.unref();
+      return worker;
+    });
+  }
+
+  /**
+   * Starts threads.
+   * @param threads at least 1; the calling thread is never used
+   * @throws ParetoError KERNELS_MISSING, THREADS_INVALID
+   */
+  static async create(threads: number): Promise<ThreadPool> {
+    if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+      throw new ParetoError({
+        code: "THREADS_INVALID",
+        where: "ThreadPool.create",
+        message: `the number of threads must be a whole number from 1 to 1024, got ${threads}`,
+        fix: "pass a number of threads such as the number of cores",
+      });
+    }
+    return new ThreadPool(threads, await kernelModule());
+  }
+
+  /**
+   * Runs tasks that touch disjoint memory, in any order, on any thread.
+   * @throws KernelFailure when a task failed (all others have still run)
+   * @throws ParetoError POOL_DISPOSED, POOL_BROKEN
+   */
+  async run(tasks: readonly KernelTask[]): Promise<void> {
+    this.#assertUsable();
+    if (tasks.length === 0) return;
+    if (tasks.length <= MAX_TASKS) return this.#submit(tasks);
+    const parts: Promise<void>[] = [];
+    for (let i = 0; i < tasks.length; i += MAX_TASKS) parts.push(this.#submit(tasks.slice(i, i + MAX_TASKS)));
+    const results = await Promise.allSettled(parts);
+    for (const [i, result] of results.entries()) {
+      if (result.status === "fulfilled") continue;
+      const { reason } = result as { reason: unknown };
+      throw reason instanceof KernelFailure
+        ? new KernelFailure(reason.task + i * MAX_TASKS, reason.code, this.#trap)
+        : reason;
+    }
+  }
+
+  /** Lets the threads forget an arena, so that its memory can be freed. No job may be using it. */
+  release(arena: Arena): void {
+    const number = this.#arenas.get(arena);
+    if (number === undefined) return;
+    this.#arenas.delete(arena);
+    if (this.#disposed === undefined) this.#tell({ arena: number, memory: null });
+    this.#wake();
+  }
+
+  /** Waits for jobs in flight and ends the threads. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#end();
+    return this.#disposed;
+  }
+
+  async #end(): Promise<void> {
+    const ended = this.#workers.map(
+      (worker) => new Promise<void>((resolve) => void worker.once("exit", () => resolve())),
+    );
+    for (const worker of this.#workers) worker.ref();
+    while (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#collect();
+    }
+    Atomics.store(this.#control, STOP, 1);
+    this.#wake();
+    if (this.#broken) for (const worker of this.#workers) void worker.terminate();
+    await Promise.all(ended);
+    this.#arenas.clear();
+  }
+
+  #assertUsable(): void {
+    if (this.#disposed !== undefined) {
+      throw new ParetoError({
+        code: "POOL_DISPOSED",
+        where: "ThreadPool",
+        message: "the pool's threads have ended: it was disposed",
+        fix: "create a new pool, or dispose of it after its last use",
+      });
+    }
+    if (this.#broken) {
+      throw new ParetoError({
+        code: "POOL_BROKEN",
+        where: "ThreadPool",
+        message: `a kernel thread died: ${this.#broken.message}`,
+        fix: "create a new pool; if it happens again, report the message",
+        cause: this.#broken,
+      });
+    }
+  }
+
+  #submit(tasks: readonly KernelTask[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ tasks, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** Moves queued jobs into free places of the ring. */
+  #start(): void {
+    let started = false;
+    for (let slot = 0; slot < RING && this.#queue.length > 0; slot++) {
+      if (this.#ring[slot] !== undefined) continue;
+      const job = this.#queue.shift()!;
+      this.#ring[slot] = job;
+      this.#write(slot, job.tasks);
+      if (this.#inFlight++ === 0) this.#workers[0]!.ref();
+      started = true;
+    }
+    if (!started) return;
+    this.#wake();
+    if (!this.#watching) void this.#watch();
+  }
+
+  #write(slot: number, tasks: readonly KernelTask[]): void {
+    const count = tasks.length;
+    for (let i = 0; i < count; i++) {
+      const { kernel, arena, other, arguments: args } = tasks[i]!;
+      invariant(args.length <= RECORD - ARGUMENTS, `${kernel} has too many arguments`);
+      // Claims count down, so the first task is the last record.
+      const at = recordAt(slot, count - 1 - i);
+      this.#records[at] = KERNEL_NAMES.indexOf(kernel);
+      this.#records[at + 1] = this.#numberOf(arena);
+      this.#records[at + 2] = other === undefined ? -1 : this.#numberOf(other);
+      for (let a = 0; a < args.length; a++) this.#records[at + ARGUMENTS + a] = args[a]!;
+    }
+    Atomics.store(this.#control, jobWord(slot, FAILED), 0);
+    Atomics.store(this.#control, jobWord(slot, PENDING), count);
+    Atomics.store(this.#control, jobWord(slot, REMAINING), count);
+  }
+
+  #numberOf(arena: Arena): number {
+    let number = this.#arenas.get(arena);
+    if (number === undefined) {
+      number = this.#arenasMade++;
+      this.#arenas.set(arena, number);
+      this.#tell({ arena: number, memory: arena.memory });
+    }
+    return number;
+  }
+
+  #tell(message: ArenaMessage): void {
+    for (const worker of this.#workers) worker.postMessage(message);
+  }
+
+  #wake(): void {
+    Atomics.add(this.#control, SIGNAL, 1);
+    Atomics.notify(this.#control, SIGNAL);
+  }
+
+  /** Waits, without blocking, for jobs to finish, while there are any. */
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    while (this.#inFlight > 0) {
+      const seen = Atomics.load(this.#control, COMPLETED);
+      this.#collect();
+      if (this.#inFlight === 0) break;
+      const wait = Atomics.waitAsync(this.#control, COMPLETED, seen);
+      if (wait.async) await wait.value;
+    }
+    this.#watching = false;
+  }
+
+  /** Settles finished jobs. */
+  #collect(): void {
+    for (let slot = 0; slot < RING; slot++) {
+      const job = this.#ring[slot];
+      if (job === undefined || Atomics.load(this.#control, jobWord(slot, PENDING)) > 0) continue;
+      this.#ring[slot] = undefined;
+      this.#finishOne();
+      const failed = Atomics.load(this.#control, jobWord(slot, FAILED));
+      if (failed === 0) {
+        job.resolve();
+      } else {
+        const code = this.#records[recordAt(slot, failed - 1)]!;
+        const task = job.tasks.length - failed;
+        // The text of a trap travels as a message: give it a turn of the event loop to arrive.
+        if (code < 0) setImmediate(() => job.reject(new KernelFailure(task, code, this.#trap)));
+        else job.reject(new KernelFailure(task, code, ""));
+      }
+    }
+    if (this.#queue.length > 0) this.#start();
+  }
+
+  #finishOne(): void {
+    this.#inFlight--;
+    if (this.#inFlight === 0 && this.#disposed === undefined) this.#workers[0]!.unref();
+  }
+
+  /** A thread died: nothing in flight can be trusted to finish. */
+  #break(error: Error): void {
+    this.#broken ??= error;
+    for (const [slot, job] of this.#ring.entries()) {
+      if (job === undefined) continue;
+      Atomics.store(this.#control, jobWord(slot, REMAINING), 0);
+      this.#ring[slot] = undefined;
+      this.#finishOne();
+      job.reject(error);
+    }
+    for (const job of this.#queue.splice(0)) job.reject(error);
+    Atomics.add(this.#control, COMPLETED, 1);
+    Atomics.notify(this.#control, COMPLETED);
+  }
+}

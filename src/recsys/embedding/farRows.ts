@@ -1,0 +1,131 @@
+/**
+ * @file Rows of far memories, brought into the near one for the kernels: a batch's distinct rows are copied into
+ * a cache, which then is a small table whose row ids are the positions of the distinct rows. Updates fetch rows
+ * and state, run the same kernels on the copies, and store them back, so far and near tables get the same bits.
+ */
+import { alignedBytes, type Arena } from "../../engine/targets/cpu/kernels/arena.ts";
+import { moveRowsArguments, type RowMove } from "../../engine/targets/cpu/kernels/moveRows.ts";
+import {
+  distinctCount,
+  setDistinctCount,
+  type TableView,
+  writeTableView,
+} from "../../engine/targets/cpu/kernels/tableView.ts";
+import type { KernelTask, ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import type { RowFormat } from "./rowFormat.ts";
+import type { TablePart } from "./rowMemory.ts";
+import type { StagingSlot } from "./staging.ts";
+
+/** A logical table whose rows are far. */
+export interface FarTable {
+  table: number;
+  parts: readonly TablePart[];
+}
+
+/** The near copies of far rows. */
+export class FarRows {
+  readonly #pool: ThreadPool;
+  readonly #near: Arena;
+  readonly #format: RowFormat;
+  /** 0, 1, 2 …: the row ids of a cache. */
+  readonly #identity: number;
+  /** Copies of the optimizer state of the rows that an update touches, a pointer a state column. */
+  readonly #states: number[];
+
+  constructor(pool: ThreadPool, near: Arena, format: RowFormat, maxLookups: number) {
+    this.#pool = pool;
+    this.#near = near;
+    this.#format = format;
+    this.#identity = near.allocate(4 * maxLookups);
+    const identity = near.int32At(this.#identity, maxLookups);
+    for (let i = 0; i < maxLookups; i++) identity[i] = i;
+    const states = format.columns.slice(1);
+    this.#states = states.map((column) => near.allocate(4 * column.stride * maxLookups));
+  }
+
+  /** Bytes that the copies take in the near arena. */
+  static bytes(format: RowFormat, maxLookups: number): number {
+    let bytes = alignedBytes(4 * maxLookups);
+    for (const column of format.columns.slice(1)) bytes += alignedBytes(4 * column.stride * maxLookups);
+    return bytes;
+  }
+
+  /**
+   * Writes the view of a far table's cached rows: lookups are positions of distinct rows, and rows to update are
+   * 0, 1, 2 …
+   */
+  writeCachedView(staged: StagingSlot, table: number, view: TableView): void {
+    writeTableView(this.#near, staged.view(table, true), {
+      ...view,
+      // `inverse` numbers this table's lookups from 0, `ids` those of the whole batch.
+      ids: view.inverse - 4 * view.first,
+      cardinality: Math.max(1, view.lookups),
+      owners: 0,
+      rows: this.#identity,
+      weights: this.#copies(staged, view.first, 0),
+      state0: this.#copies(staged, view.first, 1),
+      state1: this.#copies(staged, view.first, 2),
+    });
+  }
+
+  /** Where the copies of a column begin for a table: weights in the slot, state in a place for one update. */
+  #copies(staged: StagingSlot, first: number, column: number): number {
+    if (column > this.#states.length) return 0;
+    const base = column === 0 ? staged.cache : this.#states[column - 1]!;
+    return base + first * 4 * this.#format.columns[column]!.stride;
+  }
+
+  /** Copies the weights of a batch's distinct far rows into its slot. */
+  async fetchForGather(staged: StagingSlot, tables: readonly FarTable[]): Promise<void> {
+    await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "in", 1, 0)));
+  }
+
+  /** Copies the weights and state of a batch's distinct far rows to where an update works on them. */
+  async fetchForUpdate(staged: StagingSlot, tables: readonly FarTable[]): Promise<void> {
+    for (const { table } of tables) {
+      setDistinctCount(this.#near, staged.view(table, true), distinctCount(this.#near, staged.view(table)));
+    }
+    const columns = this.#format.columns.length;
+    await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "in", columns, 0)));
+  }
+
+  /** Copies updated rows back; `mark` > 0 is left in the byte maps of changed rows. */
+  async storeUpdated(staged: StagingSlot, tables: readonly FarTable[], mark: number): Promise<void> {
+    const columns = this.#format.columns.length;
+    await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "out", columns, mark)));
+  }
+
+  #moves(
+    staged: StagingSlot,
+    { table, parts }: FarTable,
+    direction: RowMove["direction"],
+    columns: number,
+    mark: number,
+  ): KernelTask[] {
+    const { first } = staged.tables[table]!;
+    const count = distinctCount(this.#near, staged.view(table));
+    const tasks: KernelTask[] = [];
+    for (let column = 0; column < columns; column++) {
+      const words = this.#format.columns[column]!.stride;
+      for (const part of parts) {
+        const move = moveRowsArguments({
+          direction,
+          nearBase: this.#copies(staged, first, column),
+          nearRows: 0,
+          farBase: part.columns[column]!,
+          farRows: staged.rows + 4 * first,
+          count,
+          low: part.firstRow,
+          high: part.firstRow + part.rows,
+          words,
+          onlyMarked: 0,
+          mark,
+          leaveMark: mark > 0 && column === 0 ? part.changed : 0,
+          copied: 0,
+        });
+        tasks.push({ kernel: "moveRows", arena: this.#near, other: part.arena, arguments: move });
+      }
+    }
+    return tasks;
+  }
+}

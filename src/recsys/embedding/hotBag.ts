@@ -1,0 +1,263 @@
+/**
+ * @file FAE's hot bag: a compact copy of the hot rows of all tables, in a memory of its own, with one fused id
+ * space of slots. Weights and optimizer state move together between the tables and the bag (invariant I7).
+ *
+ * At any moment one of the two copies has authority (I1): the tables at first, the bag after `syncIn`, the
+ * tables again after `syncOut`. A sync copies only rows changed since the last one, bit for bit what copying all
+ * would give. Slots staged before a sync are stale after it: stage them again.
+ */
+import { ParetoError } from "../../engine/errors.ts";
+import { moveRowsArguments, type RowMove } from "../../engine/targets/cpu/kernels/moveRows.ts";
+import type { KernelTask } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import type { Lookups } from "../../data/batch.ts";
+import type { EmbeddingTables } from "./embeddingTables.ts";
+import { type HotLists, hotLists } from "./hotLists.ts";
+import { RowMemory, type TablePart } from "./rowMemory.ts";
+
+/** How to create a {@link HotBag}. */
+export interface HotBagOptions {
+  tables: EmbeddingTables;
+  /** Global row of each slot, `[K]`: row r of table t is r + the rows of all tables before t. */
+  rows: Uint32Array;
+  slots: number;
+  maxBatch: number;
+  /** Most lookups of a batch; maxBatch × T unless told. */
+  maxLookups?: number;
+  /** Debugging: fill the copy without authority with NaN, so that a wrong read shows; syncs then copy all rows. */
+  poison?: boolean;
+}
+
+/** What a sync moved. */
+export interface SyncReport {
+  rows: number;
+  /** Of weights and optimizer state, without padding. */
+  bytes: number;
+  seconds: number;
+}
+
+/** Rows that one copying task looks at. */
+const SYNC_ROWS = 32_768;
+
+/** The compact copy of hot rows; ids of its lookups are slots. */
+export class HotBag extends RowMemory {
+  readonly #tables: EmbeddingTables;
+  readonly #lists: HotLists;
+  readonly #part: TablePart;
+  readonly #poison: boolean;
+  /** Pointers: u32 lists of slots and of their rows, in order of tables and rows; a count a task. */
+  readonly #slotList: number;
+  readonly #rowList: number;
+  readonly #counts: number;
+  /** Poison: K zeros, a list of "row 0", and a row of NaN. */
+  readonly #zeros: number;
+  readonly #nan: number;
+  #authority: "tables" | "bag" = "tables";
+  #hasCopied = false;
+
+  private constructor(options: HotBagOptions, lists: HotLists) {
+    const { tables, slots, maxBatch, maxLookups, poison } = options;
+    const { dim, optimizer } = tables;
+    const count = lists.slots.length;
+    const parts = lists.groups.map((g) => tasksOf(g.count) * tables.partsOf(g.table).length);
+    const countCells = tables.format.columns.length * parts.reduce((sum, n) => sum + n, 0);
+    const arrays = [4 * count, 4 * count, 2 * count, 4 * countCells, 4 * tables.format.columns[0]!.stride];
+    const extraBytes = [...arrays, poison ? 4 * count : 0].reduce((sum, n) => sum + n + 64, 0);
+    const stored = {
+      cardinalities: [count],
+      storedBy: Array.from({ length: tables.tables }, () => 0),
+      weightOf: lists.slotsOf,
+    };
+    const limits = { dim, optimizer, slots, maxBatch };
+    super(
+      tables.threadPool,
+      false,
+      stored,
+      maxLookups === undefined ? limits : { ...limits, maxLookups },
+      extraBytes,
+    );
+    this.#tables = tables;
+    this.#lists = lists;
+    this.#part = this.parts[0]![0]!;
+    if (this.#part.arena !== this.near) {
+      throw new ParetoError({
+        code: "HOT_BAG_TOO_LARGE",
+        where: "HotBag",
+        message: `hot rows must fit one memory of 4 GiB, got ${count} rows of ${this.format.storedBytes} bytes`,
+        fix: "use a smaller hot budget",
+      });
+    }
+    [this.#slotList, this.#rowList, this.owners, this.#counts, this.#nan] = arrays.map((bytes) =>
+      this.near.allocate(bytes),
+    ) as [number, number, number, number, number];
+    this.near.int32At(this.#slotList, count).set(lists.slots);
+    this.near.int32At(this.#rowList, count).set(lists.rows);
+    new Uint16Array(this.near.memory.buffer, this.owners, count).set(lists.owners);
+    this.near.float32At(this.#nan, this.format.columns[0]!.stride).fill(NaN);
+    this.#poison = poison ?? false;
+    this.#zeros = this.#poison ? this.near.allocate(4 * count) : 0;
+  }
+
+  /**
+   * Makes a bag for some rows of `tables`, sharing their threads. It holds nothing until the first `syncIn`.
+   * @throws ParetoError HOT_ROWS_EMPTY, HOT_ROW_DUPLICATE, HOT_ROW_OUT_OF_RANGE, HOT_BAG_TOO_LARGE
+   */
+  static async create(options: HotBagOptions): Promise<HotBag> {
+    const bag = new HotBag(options, hotLists(options.rows, options.tables.cardinalities));
+    if (bag.#poison) await bag.#poisonBag();
+    return bag;
+  }
+
+  /** Which copy of the hot rows counts. */
+  get authority(): "tables" | "bag" {
+    return this.#authority;
+  }
+
+  /** Hot rows (K). */
+  get size(): number {
+    return this.#lists.slots.length;
+  }
+
+  /** @throws ParetoError HOT_BAG_STALE before `syncIn`, and what {@link RowMemory.stage} throws */
+  override async stage(slot: number, lookups: Lookups): Promise<void> {
+    this.#assertAuthority("bag", "HOT_BAG_STALE", "await syncIn() at the start of a hot phase, then stage");
+    await super.stage(slot, lookups);
+  }
+
+  /**
+   * Starts a hot phase: copies rows and state from the tables into the bag.
+   * @param copy `changed`: only rows that the tables changed since the last sync; the first sync copies all
+   * @throws ParetoError HOT_BAG_ORDER when the bag already has authority
+   */
+  async syncIn(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
+    this.#assertAuthority("tables", "HOT_BAG_ORDER", "await syncOut() before another syncIn()");
+    const report = await this.#sync(
+      "in",
+      this.#hasCopied && copy === "changed" ? this.#tables.changeMark : 0,
+    );
+    if (this.#poison) await this.#poisonTables();
+    this.#authority = "bag";
+    this.#hasCopied = true;
+    return report;
+  }
+
+  /**
+   * Ends a hot phase, or precedes an evaluation or checkpoint in it: copies rows and state back to the tables.
+   * @param copy `changed`: only rows that the bag changed since the last sync
+   * @throws ParetoError HOT_BAG_ORDER when the tables already have authority
+   */
+  async syncOut(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
+    this.#assertAuthority("bag", "HOT_BAG_ORDER", "await syncIn() before syncOut()");
+    const report = await this.#sync("out", copy === "changed" ? this.changeMark : 0);
+    if (this.#poison) await this.#poisonBag();
+    this.#authority = "tables";
+    return report;
+  }
+
+  /** Copies rows marked `mark` (0: all) and starts a new period of marks on both sides. */
+  async #sync(direction: RowMove["direction"], mark: number): Promise<SyncReport> {
+    const start = performance.now();
+    let rows = 0;
+    await this.#bothExclusively(async () => {
+      rows = await this.#copy(direction, this.#poison ? 0 : mark);
+      this.startChangePeriod();
+      this.#tables.startChangePeriod();
+    });
+    return { rows, bytes: rows * this.format.rowBytes, seconds: (performance.now() - start) / 1000 };
+  }
+
+  async #copy(direction: RowMove["direction"], mark: number): Promise<number> {
+    const tasks = this.#tasks(({ part, column, words, at, count }, index) => ({
+      direction,
+      nearBase: this.#part.columns[column]!,
+      nearRows: this.#slotList + 4 * at,
+      farBase: part.columns[column]!,
+      farRows: this.#rowList + 4 * at,
+      count,
+      low: part.firstRow,
+      high: part.firstRow + part.rows,
+      words,
+      onlyMarked: mark === 0 ? 0 : direction === "in" ? part.changed : this.#part.changed,
+      mark,
+      leaveMark: 0,
+      copied: this.#counts + 4 * index,
+    }));
+    await this.pool.run(tasks);
+    let copied = 0;
+    for (const count of this.near.int32At(this.#counts, tasks.length)) copied += count;
+    return copied / this.format.columns.length;
+  }
+
+  async #poisonTables(): Promise<void> {
+    const tasks = this.#tasks(({ part, column, words, at, count }) => ({
+      direction: "out",
+      nearBase: this.#nan,
+      nearRows: this.#zeros,
+      farBase: part.columns[column]!,
+      farRows: this.#rowList + 4 * at,
+      count,
+      low: part.firstRow,
+      high: part.firstRow + part.rows,
+      words,
+      onlyMarked: 0,
+      mark: 0,
+      leaveMark: 0,
+      copied: 0,
+    }));
+    await this.#tables.exclusively(() => this.pool.run(tasks));
+  }
+
+  async #poisonBag(): Promise<void> {
+    const tasks = this.format.columns.map((column, index): KernelTask => {
+      const args = [this.#part.columns[index]!, this.size * column.stride, NaN];
+      return { kernel: "fillValue", arena: this.near, arguments: args };
+    });
+    await this.exclusively(() => this.pool.run(tasks));
+  }
+
+  /** One task a column and piece of a group of rows that lie in one part of a table. */
+  #tasks(move: (piece: Piece, index: number) => RowMove): KernelTask[] {
+    const tasks: KernelTask[] = [];
+    for (const { table, first, count } of this.#lists.groups) {
+      for (let at = first; at < first + count; at += SYNC_ROWS) {
+        for (const [column, { stride }] of this.format.columns.entries()) {
+          // Pieces of a split table look at the same rows; each takes those of its part.
+          for (const part of this.#tables.partsOf(table)) {
+            const length = Math.min(SYNC_ROWS, first + count - at);
+            const piece = { part, column, words: stride, at, count: length };
+            const args = moveRowsArguments(move(piece, tasks.length));
+            tasks.push({ kernel: "moveRows", arena: this.near, other: part.arena, arguments: args });
+          }
+        }
+      }
+    }
+    return tasks;
+  }
+
+  async #bothExclusively(change: () => Promise<void>): Promise<void> {
+    await this.exclusively(() => this.#tables.exclusively(change));
+  }
+
+  #assertAuthority(wanted: "tables" | "bag", code: string, fix: string): void {
+    this.assertUsable();
+    if (this.#authority === wanted) return;
+    throw new ParetoError({
+      code,
+      where: "HotBag",
+      message: `the hot rows that count must be those of the ${wanted}, they are those of the ${this.#authority}`,
+      fix,
+    });
+  }
+}
+
+interface Piece {
+  part: TablePart;
+  column: number;
+  words: number;
+  /** First entry of the lists, and how many. */
+  at: number;
+  count: number;
+}
+
+function tasksOf(count: number): number {
+  return Math.ceil(count / SYNC_ROWS);
+}

@@ -1,0 +1,373 @@
+/**
+ * @file Embedding rows on the host: tables in shared memories, and the kernel jobs that gather and update them.
+ * The common part of {@link EmbeddingTables} (all rows) and {@link HotBag} (FAE's compact hot rows).
+ *
+ * A batch's *logical* tables are mapped onto stored ones: one to one, or all onto one fused table, in which case
+ * `owners` says which logical table may look a row up. Results are bit-identical for any number of threads and
+ * any spread over memories: bags are summed in input order, gradients of a row too, and each distinct row has
+ * one update. Updates and refreshes run one after the other; stages overlap them.
+ */
+import type { Lookups } from "../../data/batch.ts";
+import { ParetoError } from "../../engine/errors.ts";
+import { alignedBytes, Arena, ARENA_MAX_BYTES } from "../../engine/targets/cpu/kernels/arena.ts";
+import { setChangeMarks, writeTableView } from "../../engine/targets/cpu/kernels/tableView.ts";
+import {
+  KernelFailure,
+  type KernelTask,
+  type ThreadPool,
+} from "../../engine/targets/cpu/kernels/threadPool.ts";
+import { FarRows } from "./farRows.ts";
+import { optimizerTask } from "./optimizerTask.ts";
+import { planPlacement } from "./placement.ts";
+import { type RowFormat, rowFormat } from "./rowFormat.ts";
+import type { RowStore, SparseOptimizer } from "./rowStore.ts";
+import { hashEntries, hashPointer, slotBytes, StagingSlot } from "./staging.ts";
+
+/** What every row memory is told. */
+export interface RowMemoryOptions {
+  dim: number;
+  optimizer: SparseOptimizer;
+  /** Staging slots. */
+  slots: number;
+  /** Most inputs of a batch. */
+  maxBatch: number;
+  /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
+  maxLookups?: number;
+  /** Bytes that one memory may hold before rows spread to another; about 4 GiB, smaller in tests. */
+  arenaBytes?: number;
+}
+
+/** The tables behind a row memory. */
+export interface StoredTables {
+  /** Rows of each stored table. */
+  cardinalities: readonly number[];
+  /** The stored table of each logical table of a batch, `[T]`. */
+  storedBy: readonly number[];
+  /** Expected distinct rows of each logical table, to start the longest tasks first. */
+  weightOf: readonly number[];
+}
+
+/** A range of a stored table's rows: pointers of its columns in its arena. */
+export interface TablePart {
+  arena: Arena;
+  firstRow: number;
+  rows: number;
+  /** Pointer of each column of the {@link RowFormat}. */
+  columns: number[];
+  /** Byte map of rows changed since the last sync. */
+  changed: number;
+}
+
+/** Inputs that one gather task handles. */
+const GATHER_INPUTS = 512;
+/** A `findDistinct` code at or above it names a bag, below it a lookup. */
+const BAD_BAG = 0x40000000;
+
+/** Tables of rows with staging slots; see {@link RowStore}. */
+export class RowMemory implements RowStore {
+  readonly dim: number;
+  readonly tables: number;
+  readonly slots: number;
+  readonly bytes: number;
+  readonly optimizer: SparseOptimizer;
+  readonly format: RowFormat;
+  /** Rows of each stored table. */
+  readonly cardinalities: readonly number[];
+  protected readonly pool: ThreadPool;
+  /** The memory that holds the slots. */
+  protected readonly near: Arena;
+  /** Parts of each stored table. */
+  protected parts: TablePart[][];
+  /** u16 a row of the fused table; 0 when logical tables are stored one to one. */
+  protected owners = 0;
+  /** The byte that updates leave in `changed`, 1 to 255; 0 while nobody asks for changes. */
+  protected mark = 0;
+  readonly #ownsPool: boolean;
+  readonly #storedBy: readonly number[];
+  readonly #order: number[];
+  readonly #slots: StagingSlot[];
+  readonly #sums: number;
+  readonly #far: FarRows | undefined;
+  #arenas: Arena[];
+  #changes: Promise<void> = Promise.resolve();
+  #isDisposed = false;
+
+  /**
+   * @param extraBytes room in the near arena for a subclass's own allocations
+   * @throws ParetoError ROWS_OPTIONS, ARENA_TOO_LARGE, ARENA_OUT_OF_MEMORY
+   */
+  protected constructor(
+    pool: ThreadPool,
+    ownsPool: boolean,
+    stored: StoredTables,
+    options: RowMemoryOptions,
+    extraBytes = 0,
+  ) {
+    this.pool = pool;
+    this.#ownsPool = ownsPool;
+    this.dim = positive("dim", options.dim);
+    this.slots = positive("slots", options.slots);
+    this.tables = stored.storedBy.length;
+    this.optimizer = options.optimizer;
+    this.format = rowFormat(options.dim, options.optimizer);
+    this.cardinalities = stored.cardinalities.map((rows) => positive("a table's cardinality", rows));
+    this.#storedBy = stored.storedBy;
+    this.#order = [...stored.weightOf.keys()].sort(
+      (a, b) => stored.weightOf[b]! - stored.weightOf[a]! || a - b,
+    );
+    const maxBatch = positive("maxBatch", options.maxBatch);
+    const maxLookups = positive("maxLookups", options.maxLookups ?? maxBatch * Math.max(1, this.tables));
+    const capacity = Math.min(options.arenaBytes ?? ARENA_MAX_BYTES, ARENA_MAX_BYTES) - 64;
+    const stride = this.format.columns[0]!.stride;
+
+    const shape = { tables: this.tables, dim: this.dim, stride, maxBatch, maxLookups, cachesFarRows: false };
+    const sumsBytes = alignedBytes(4 * stride * maxLookups);
+    const reserve = (): number => this.slots * slotBytes(shape) + sumsBytes + extraBytes;
+    let placement = planPlacement(this.cardinalities, this.format, reserve(), capacity);
+    if (placement.arenaBytes.length > 1) {
+      shape.cachesFarRows = true;
+      const reserved = reserve() + FarRows.bytes(this.format, maxLookups);
+      placement = planPlacement(this.cardinalities, this.format, reserved, capacity);
+    }
+    this.#arenas = placement.arenaBytes.map((bytes) => new Arena(bytes));
+    this.near = this.#arenas[0]!;
+    this.#slots = Array.from({ length: this.slots }, () => new StagingSlot(this.near, shape));
+    this.#sums = this.near.allocate(sumsBytes);
+    this.parts = placement.tables.map((parts) =>
+      parts.map(({ firstRow, rows, arena: number }) => {
+        const arena = this.#arenas[number]!;
+        const columns = this.format.columns.map((column) => arena.allocate(rows * column.stride * 4));
+        return { arena, firstRow, rows, columns, changed: arena.allocate(rows) };
+      }),
+    );
+    if (shape.cachesFarRows) {
+      this.#far = new FarRows(pool, this.near, this.format, maxLookups);
+    }
+    this.bytes = this.cardinalities.reduce((sum, rows) => sum + rows * this.format.storedBytes, 0);
+  }
+
+  async stage(slot: number, lookups: Lookups): Promise<void> {
+    const staged = this.#slot(slot);
+    staged.take(lookups);
+    for (let table = 0; table < this.tables; table++) this.#writeView(staged, table);
+    const tasks: KernelTask[] = this.#order.map((table) => this.#task("findDistinct", [staged.view(table)]));
+    for (const table of this.#order) {
+      if (this.#isNear(table)) tasks.push(...this.#gather(staged, staged.view(table)));
+    }
+    try {
+      await this.pool.run(tasks);
+    } catch (error) {
+      throw this.#lookupError(error, lookups);
+    }
+    await this.#gatherFar(staged);
+    staged.isStaged = true;
+  }
+
+  async refresh(slot: number, updated: number): Promise<void> {
+    const staged = this.#stagedSlot(slot);
+    const source = this.#stagedSlot(updated);
+    await this.exclusively(async () => {
+      const near = this.#order.filter((table) => this.#isNear(table));
+      const tasks = near.map((table) => this.#task("refreshRows", [staged.view(table), source.view(table)]));
+      await this.pool.run(tasks);
+      await this.#gatherFar(staged);
+    });
+  }
+
+  rows(slot: number): Float32Array<SharedArrayBuffer> {
+    const staged = this.#stagedSlot(slot);
+    return staged.pooled(staged.output);
+  }
+
+  gradients(slot: number): Float32Array<SharedArrayBuffer> {
+    const staged = this.#stagedSlot(slot);
+    return staged.pooled(staged.gradients);
+  }
+
+  async update(slot: number, learningRate: number, step: number): Promise<void> {
+    const staged = this.#stagedSlot(slot);
+    const { kernel, rates } = optimizerTask(this.optimizer, learningRate, step);
+    await this.exclusively(async () => {
+      for (let table = 0; table < this.tables; table++) {
+        const part = this.#partsOf(table)[0]!;
+        const changed = this.#isNear(table) && this.mark > 0 ? part.changed : 0;
+        setChangeMarks(this.near, staged.view(table), changed, this.mark);
+      }
+      const far = this.#farTables();
+      await this.#far?.fetchForUpdate(staged, far);
+      await this.pool.run(
+        this.#order.map((table) => this.#task(kernel, [staged.view(table, !this.#isNear(table)), ...rates])),
+      );
+      await this.#far?.storeUpdated(staged, far, this.mark);
+    });
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    await this.#changes.catch(() => undefined);
+    if (this.#ownsPool) await this.pool.dispose();
+    else for (const arena of this.#arenas) this.pool.release(arena);
+    this.#arenas = [];
+    this.parts = [];
+  }
+
+  /** @throws ParetoError STORE_DISPOSED */
+  protected assertUsable(): void {
+    if (!this.#isDisposed) return;
+    throw new ParetoError({
+      code: "STORE_DISPOSED",
+      where: this.constructor.name,
+      message: "the rows are gone: the store was disposed",
+      fix: "dispose of a store after its last use, or create it again",
+    });
+  }
+
+  /** The byte that updates leave on rows changed in the current period; 0 while nobody has asked for marks. */
+  get changeMark(): number {
+    return this.mark;
+  }
+
+  /** Starts a new period of change marks: no row counts as changed. */
+  startChangePeriod(): void {
+    this.assertUsable();
+    if (this.mark === 255) {
+      // The bytes of old periods would come round again.
+      for (const part of this.parts.flat()) part.arena.bytes.fill(0, part.changed, part.changed + part.rows);
+    }
+    this.mark = (this.mark % 255) + 1;
+  }
+
+  /** Runs a change of rows after all changes asked for before. */
+  async exclusively(change: () => Promise<void>): Promise<void> {
+    const turn = this.#changes.catch(() => undefined).then(change);
+    this.#changes = turn;
+    await turn;
+  }
+
+  #slot(slot: number): StagingSlot {
+    this.assertUsable();
+    const found = this.#slots[slot];
+    if (found !== undefined) return found;
+    throw new ParetoError({
+      code: "SLOT_INVALID",
+      where: this.constructor.name,
+      message: `slots are numbered 0 to ${this.slots - 1}, got ${slot}`,
+      fix: "create the store with more slots, or use one of these",
+    });
+  }
+
+  #stagedSlot(slot: number): StagingSlot {
+    const found = this.#slot(slot);
+    if (found.isStaged) return found;
+    throw new ParetoError({
+      code: "SLOT_NOT_STAGED",
+      where: this.constructor.name,
+      message: `no batch is staged in slot ${slot}`,
+      fix: "await stage() of this slot first",
+    });
+  }
+
+  #partsOf(table: number): TablePart[] {
+    return this.parts[this.#storedBy[table]!]!;
+  }
+
+  #isNear(table: number): boolean {
+    return this.#partsOf(table)[0]!.arena === this.near;
+  }
+
+  #farTables(): { table: number; parts: TablePart[] }[] {
+    const far = this.#order.filter((table) => !this.#isNear(table));
+    return far.map((table) => ({ table, parts: this.#partsOf(table) }));
+  }
+
+  #task(kernel: KernelTask["kernel"], args: number[]): KernelTask {
+    return { kernel, arena: this.near, arguments: args };
+  }
+
+  #gather(staged: StagingSlot, view: number): KernelTask[] {
+    const tasks: KernelTask[] = [];
+    for (let from = 0; from < staged.size; from += GATHER_INPUTS) {
+      tasks.push(this.#task("gatherRows", [view, from, Math.min(from + GATHER_INPUTS, staged.size)]));
+    }
+    return tasks;
+  }
+
+  async #gatherFar(staged: StagingSlot): Promise<void> {
+    if (this.#far === undefined) return;
+    const far = this.#farTables();
+    await this.#far.fetchForGather(staged, far);
+    await this.pool.run(far.flatMap(({ table }) => this.#gather(staged, staged.view(table, true))));
+  }
+
+  #writeView(staged: StagingSlot, table: number): void {
+    const { first, count } = staged.tables[table]!;
+    const stored = this.#storedBy[table]!;
+    const part = this.parts[stored]![0]!;
+    const stride = this.format.columns[0]!.stride * 4;
+    const view = {
+      ids: staged.ids,
+      first,
+      lookups: count,
+      offsets: staged.isOneHot ? 0 : staged.offsets + 4 * table * staged.size,
+      size: staged.size,
+      cardinality: this.cardinalities[stored]!,
+      table,
+      owners: this.owners,
+      dim: this.dim,
+      stride,
+      rows: staged.rows + 4 * first,
+      inverse: staged.inverse + 4 * first,
+      hash: hashPointer(staged, first),
+      mask: hashEntries(count) - 1,
+      marks: staged.marks + first,
+      count: 0,
+      weights: part.columns[0]!,
+      state0: part.columns[1] ?? 0,
+      state1: part.columns[2] ?? 0,
+      changed: 0,
+      mark: 0,
+      output: staged.output + 4 * table * this.dim,
+      gradients: staged.gradients + 4 * table * this.dim,
+      outputStride: 4 * this.tables * this.dim,
+      sums: this.#sums + first * stride,
+    };
+    writeTableView(this.near, staged.view(table), view);
+    if (part.arena !== this.near) this.#far!.writeCachedView(staged, table, view);
+  }
+
+  /** Says which id of which table was bad. */
+  #lookupError(error: unknown, lookups: Lookups): unknown {
+    if (!(error instanceof KernelFailure) || error.task >= this.tables || error.code < 0) return error;
+    const table = this.#order[error.task]!;
+    if (error.code >= BAD_BAG) {
+      return new ParetoError({
+        code: "LOOKUPS_OFFSETS",
+        where: `table ${table}, input ${error.code - BAD_BAG}`,
+        message: "a bag's end lies before its start",
+        fix: "make offsets the running sum of bag lengths",
+        cause: error,
+      });
+    }
+    const first = lookups.offsets === null ? table * lookups.size : lookups.offsets[table * lookups.size]!;
+    const rows = this.cardinalities[this.#storedBy[table]!]!;
+    const other = this.owners === 0 ? "" : " of this table";
+    return new ParetoError({
+      code: "LOOKUP_OUT_OF_RANGE",
+      where: `table ${table}, lookup ${error.code - 1}`,
+      message: `ids must name one of ${rows} rows${other}, got ${lookups.ids[first + error.code - 1]}`,
+      fix: "encode inputs with the vocabularies that sized the tables",
+      cause: error,
+    });
+  }
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
+  throw new ParetoError({
+    code: "ROWS_OPTIONS",
+    where: "RowStore",
+    message: `${name} must be a whole number from 1 to 2^31 - 1, got ${value}`,
+    fix: `give ${name} a positive whole number`,
+  });
+}
