@@ -1,0 +1,30 @@
+/**
+ * @file What a click model is to the rest: from dense inputs and pooled embedding rows to logits. The rows
+ * themselves live in row stores, outside the graph; a model sees them as an input and a strategy decides where
+ * they come from.
+ */
+import type { Tensor } from "../../engine/graph/node.ts";
+import type { Parameters } from "../../nn/parameters.ts";
+
+/** Widths that the data fixes. */
+export interface ClickInputs {
+  /** Dense columns (m). */
+  dense: number;
+  /** Embedding tables (T). */
+  tables: number;
+  /** Embedding dimension (D). */
+  dim: number;
+}
+
+/** A click model. */
+export interface ClickModel {
+  readonly name: string;
+  readonly inputs: ClickInputs;
+  /**
+   * The logits of a batch.
+   * @param dense `[B, m]`
+   * @param rows `[B, T, D]`
+   * @returns `[B]`
+   */
+  logits(parameters: Parameters, dense: Tensor, rows: Tensor): Tensor;
+}

@@ -1,0 +1,59 @@
+/**
+ * @file DLRM (Naumov et al. 2019, facebookresearch/dlrm): bottom MLP on dense inputs, pairwise dot products of its
+ * output and the embedding rows, top MLP on both.
+ *
+ * The bottom MLP has ReLU on every layer, the last included; the top MLP on all but its last, whose sigmoid is
+ * folded into the loss. Weights start at N(0, √(2/(m + n))), biases at N(0, √(1/m)), as in the reference.
+ * Without dense columns the bottom MLP is left out and rows interact among themselves; without tables only the
+ * MLPs remain.
+ */
+import type { Tensor } from "../../engine/graph/node.ts";
+import { dotInteraction } from "../../engine/graph/ops/contraction.ts";
+import { concat, reshape } from "../../engine/graph/ops/movement.ts";
+import { normal, xavierNormal } from "../../nn/initializers.ts";
+import { mlp, type MlpInitializers } from "../../nn/layers.ts";
+import type { Parameters } from "../../nn/parameters.ts";
+import type { ClickInputs, ClickModel } from "./clickModel.ts";
+
+/** Widths of a DLRM. */
+export interface DlrmConfig extends ClickInputs {
+  /** Hidden widths of the bottom MLP; a last layer of width D follows. */
+  bottom: readonly number[];
+  /** Hidden widths of the top MLP; a last layer of width 1 follows. */
+  top: readonly number[];
+}
+
+const initializers: MlpInitializers = (_, outputs) => ({
+  weight: xavierNormal,
+  bias: normal(0, Math.sqrt(1 / outputs)),
+});
+
+/** Width of what the top MLP reads: the bottom's output and the products of all pairs. */
+export function interactionWidth({ dense, tables, dim }: ClickInputs): number {
+  const features = tables + (dense > 0 ? 1 : 0);
+  return (dense > 0 ? dim : 0) + (features * (features - 1)) / 2 + (features === 1 && dense === 0 ? dim : 0);
+}
+
+/** A DLRM of these widths. */
+export function dlrm(config: DlrmConfig): ClickModel {
+  return {
+    name: "dlrm",
+    inputs: config,
+    logits(p: Parameters, dense: Tensor, rows: Tensor): Tensor {
+      const batch = rows.shape[0]!;
+      const x = config.dense > 0 ? mlp(p, "bottom", dense, [...config.bottom, config.dim], { initializers }) : null;
+      const joined = interact(x, rows, config);
+      const out = mlp(p, "top", joined, [...config.top, 1], { linearOutput: true, initializers });
+      return reshape(out, [batch]);
+    },
+  };
+}
+
+/** R = [x, lower triangle of V·Vᵀ], V = [x, y₁ … y_T]. */
+function interact(x: Tensor | null, rows: Tensor, { tables, dim }: DlrmConfig): Tensor {
+  const batch = rows.shape[0]!;
+  if (tables === 0) return x!;
+  if (!x) return tables === 1 ? reshape(rows, [batch, dim]) : dotInteraction(rows);
+  const features = concat([reshape(x, [batch, 1, dim]), rows], 1);
+  return concat([x, dotInteraction(features)], 1);
+}
