@@ -123,6 +123,12 @@ export class HotBag extends RowMemory {
     await super.stage(slot, lookups);
   }
 
+  /** @throws ParetoError HOT_BAG_STALE after `syncOut`, when the change would be lost */
+  override async update(slot: number, learningRate: number, step: number): Promise<void> {
+    this.#assertAuthority("bag", "HOT_BAG_STALE", "await syncIn() before updates of hot rows");
+    await super.update(slot, learningRate, step);
+  }
+
   /**
    * Starts a hot phase: copies rows and state from the tables into the bag.
    * @param copy `changed`: only rows that the tables changed since the last sync; the first sync copies all

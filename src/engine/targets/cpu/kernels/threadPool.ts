@@ -84,7 +84,8 @@ export class ThreadPool {
     this.#records = new Float64Array(new SharedArrayBuffer(RING * MAX_TASKS * RECORD * 8));
     const workerData: PoolWorkerData = { control: this.#control, records: this.#records, module };
     this.#workers = Array.from({ length: threads }, () => {
-      const worker = new Worker(workerFile("./poolWorker", import.meta.url), { workerData });
+      // Flags of the main thread such as --input-type would stop a worker from starting.
+      const worker = new Worker(workerFile("./poolWorker", import.meta.url), { workerData, execArgv: [] });
       worker.on("message", (trap: TrapMessage) => (this.#trap = `: ${trap.kernel}: ${trap.message}`));
       worker.on("error", (error: Error) => this.#break(error));
       worker.unref();
