@@ -10,8 +10,9 @@ export interface DeviceOptions {
 
 type Open = (options: DeviceOptions) => Promise<Device>;
 
-const targets: Partial<Record<TargetName, Open>> = {
+const targets: Record<TargetName, Open> = {
   reference: async () => new (await import("./targets/reference/device.ts")).ReferenceDevice(),
+  cpu: async (options) => new (await import("./targets/cpu/cpuDevice.ts")).CpuDevice(options),
 };
 
 /**
