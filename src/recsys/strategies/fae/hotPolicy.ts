@@ -6,10 +6,15 @@ import type { OnEvent } from "../../../train/events.ts";
 import type { AccessLog } from "./accessLog.ts";
 import type { HotBudget, HotSet } from "./hotSet.ts";
 
-/** Where a policy would draw the line between hot and cold, without building the set. */
+/**
+ * Where a policy would draw the line between hot and cold, without building the set: a row is hot when its count
+ * reaches its table's `counts` and it does not rank behind `last`.
+ */
 export interface HotCutoffs {
   /** Least count of a hot row in each table, `[T]`; 0 makes a table entirely hot. */
   counts: Float64Array;
+  /** The last row that the budget takes of the ranking by (count falling, row rising); null if it takes all. */
+  last: { count: number; row: number } | null;
   /** Rows expected above the line. */
   rows: number;
 }

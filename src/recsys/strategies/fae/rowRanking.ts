@@ -48,6 +48,15 @@ export function topRows(counts: Uint32Array, wanted: number, excluded?: Uint8Arr
   return rankRows(rows.subarray(0, found), counts).slice(0, wanted);
 }
 
+/** The first `capacity` rows of a ranking: how many they are, and the last one, null if none is cut off. */
+export function cutRanking(ranked: Uint32Array, counts: Uint32Array, capacity: number) {
+  const rows = Math.min(capacity, ranked.length);
+  if (ranked.length <= capacity) return { rows, last: null };
+  const row = ranked[capacity - 1];
+  // A capacity of nothing: no row ranks before an infinite count.
+  return { rows, last: row === undefined ? { count: Infinity, row: -1 } : { count: counts[row]!, row } };
+}
+
 function bucketOf(count: number): number {
   return count < BUCKETS ? count : BUCKETS - 1;
 }

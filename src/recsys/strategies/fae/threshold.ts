@@ -13,7 +13,7 @@ import type { AccessLog } from "./accessLog.ts";
 import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";
 import { HotSet, hotCapacity } from "./hotSet.ts";
-import { rankRows, topRows } from "./rowRanking.ts";
+import { cutRanking, rankRows, topRows } from "./rowRanking.ts";
 import type { SizeEstimate, SizeEstimatorOptions } from "./statisticalOptimizer.ts";
 import { HotSizeEstimator, hotCutoff } from "./statisticalOptimizer.ts";
 
@@ -83,7 +83,9 @@ export class ThresholdPolicy implements HotPolicy {
       const counts = Float64Array.from(log.lookups, (lookups, table) =>
         wholeTables.has(table) ? 0 : hotCutoff(chosen.threshold, lookups),
       );
-      return { counts, rows: Math.min(chosen.rows, hotCapacity(budget)) };
+      if (chosen.fits) return { counts, last: null, rows: chosen.rows };
+      const ranked = rankRows(rowsAbove(log, chosen.threshold, wholeTables), log.counts);
+      return { counts, ...cutRanking(ranked, log.counts, hotCapacity(budget)) };
     });
   }
 

@@ -7,7 +7,7 @@ import type { AccessLog } from "./accessLog.ts";
 import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";
 import { HotSet, hotCapacity } from "./hotSet.ts";
-import { topRows } from "./rowRanking.ts";
+import { cutRanking, topRows } from "./rowRanking.ts";
 
 /** One global ranking of rows, cut at the budget. */
 export class TopKPolicy implements HotPolicy {
@@ -26,15 +26,11 @@ export class TopKPolicy implements HotPolicy {
     return new HotSet(log.space, rows, budget, null);
   }
 
-  /** Rows that tie at the line are left out, so the line is a lower bound of what `select` takes. */
   cutoffs(log: AccessLog, budgets: readonly HotBudget[]): HotCutoffs[] {
     const capacities = budgets.map((budget) => hotCapacity(budget));
+    // One more than any budget takes, so that each knows whether it cuts.
     const ranked = topRows(log.counts, Math.max(0, ...capacities) + 1);
-    return capacities.map((capacity) => {
-      const next = ranked[capacity];
-      const least = next === undefined ? 1 : log.counts[next]! + 1;
-      const counts = new Float64Array(log.space.tables).fill(least);
-      return { counts, rows: Math.min(capacity, ranked.length) };
-    });
+    const counts = new Float64Array(log.space.tables).fill(1);
+    return capacities.map((capacity) => ({ counts, ...cutRanking(ranked, log.counts, capacity) }));
   }
 }

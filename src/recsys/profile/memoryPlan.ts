@@ -1,0 +1,81 @@
+/**
+ * @file The planner of memory: bytes that training will hold, before any of it is allocated.
+ *
+ * Counted are the arrays that grow with the data or the model. The runtime itself, the dense step's intermediate
+ * tensors and files that the system caches are not.
+ */
+import type { SparseOptimizer } from "../embedding/rowStore.ts";
+import { bytesPerRow, stateBytesPerRow } from "../strategies/fae/rowBytes.ts";
+
+/** The training to plan for. */
+export interface MemoryRequest {
+  /** Rows of each table. */
+  tableSizes: readonly number[];
+  /** Embedding dimension. */
+  dim: number;
+  optimizer: SparseOptimizer;
+  /** Rows in the hot bag; 0 without FAE. */
+  hotRows: number;
+  batchSize: number;
+  /** Mini-batches staged at once. */
+  stagingSlots: number;
+  /** Mean ids of an input over all tables. */
+  idsPerInput: number;
+  /** Dense inputs of a row. */
+  denseInputs: number;
+  /** Weights and biases of the dense layers. */
+  denseParameters: number;
+}
+
+/** Bytes by purpose. */
+export interface MemoryPlan {
+  tableBytes: number;
+  optimizerStateBytes: number;
+  /** Hot rows with their optimizer state. */
+  hotBagBytes: number;
+  /** Gathered rows and their gradients, ids and dense inputs of the batches in flight. */
+  stagingBytes: number;
+  denseParameterBytes: number;
+  /** Gradients and optimizer state of the dense parameters. */
+  denseStateBytes: number;
+  /** What training holds throughout: the sum of the above. */
+  trainingBytes: number;
+  /** Counts and slots while the hot rows are chosen, before the tables exist; 0 without FAE. */
+  calibrationBytes: number;
+  /** The most held at once. */
+  peakBytes: number;
+}
+
+/** Plans the memory of a training run. */
+export function memoryPlan(request: MemoryRequest): MemoryPlan {
+  const { dim, optimizer, hotRows, batchSize, stagingSlots, denseInputs, denseParameters } = request;
+  const rows = request.tableSizes.reduce((sum, size) => sum + size, 0);
+  const tables = request.tableSizes.length;
+  const tableBytes = 4 * dim * rows;
+  const optimizerStateBytes = stateBytesPerRow(optimizer, dim) * rows;
+  const hotBagBytes = bytesPerRow(optimizer, dim) * hotRows;
+  const inputBytes = 2 * 4 * tables * dim + 4 * request.idsPerInput + 4 * (tables + 1) + 4 * denseInputs + 12;
+  const stagingBytes = Math.ceil(stagingSlots * batchSize * inputBytes);
+  const denseParameterBytes = 4 * denseParameters;
+  const denseStateBytes = denseParameterBytes * (1 + denseStatesPerParameter(optimizer));
+  const trainingBytes =
+    tableBytes + optimizerStateBytes + hotBagBytes + stagingBytes + denseParameterBytes + denseStateBytes;
+  // A count and a slot a row, and the ranking of the rows that qualify.
+  const calibrationBytes = hotRows === 0 ? 0 : 8 * rows + 8 * hotRows;
+  return {
+    tableBytes,
+    optimizerStateBytes,
+    hotBagBytes,
+    stagingBytes,
+    denseParameterBytes,
+    denseStateBytes,
+    trainingBytes,
+    calibrationBytes,
+    peakBytes: Math.max(trainingBytes, calibrationBytes),
+  };
+}
+
+/** State floats of a dense parameter; beside rowwise Adagrad the dense layers use plain Adagrad. */
+function denseStatesPerParameter(optimizer: SparseOptimizer): number {
+  return { sgd: 0, rwsadagrad: 1, adagrad: 1, adam: 2 }[optimizer.kind];
+}

@@ -1,0 +1,125 @@
+/**
+ * @file FAE at run time: hot batches train on the hot bag, cold ones on the master tables, in the order of the
+ * shuffle scheduler, with the hot rows and their optimizer state carried over at every switch.
+ */
+import type { OnEvent } from "../../../train/events.ts";
+import { HotBag, type SyncReport } from "../../embedding/hotBag.ts";
+import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
+import type { HotReport, SyncTotals, TrainingPhase, TrainingStrategy } from "../strategy.ts";
+import type { FaeFile } from "./faeFile.ts";
+import { ShuffleScheduler, type SchedulerState } from "./scheduler.ts";
+
+/** What a FAE run needs. */
+export interface FaeStrategyOptions {
+  tables: EmbeddingTables;
+  file: FaeFile;
+  batchSize: number;
+  /** Most lookups of a batch. */
+  maxLookups: number;
+  mode: "adaptive" | "fixed";
+  /** Percent of each class that a round takes. */
+  rate: number;
+  /** Seconds since the start of the run. */
+  clock: () => number;
+  onEvent: OnEvent;
+  /** Where to go on, from {@link FaeStrategy.state}. */
+  state?: SchedulerState;
+}
+
+/** Trains hot and cold batches in turns. */
+export class FaeStrategy implements TrainingStrategy {
+  readonly name = "fae";
+  readonly sync: SyncTotals = { count: 0, bytes: 0, seconds: 0 };
+  readonly hot: HotReport;
+  readonly #options: FaeStrategyOptions;
+  readonly #bag: HotBag | null;
+  readonly #scheduler: ShuffleScheduler;
+
+  private constructor(options: FaeStrategyOptions, bag: HotBag | null) {
+    const { file, batchSize, mode, rate, onEvent, state } = options;
+    this.#options = options;
+    this.#bag = bag;
+    this.#scheduler = new ShuffleScheduler(
+      {
+        coldBatches: file.cold.batchCount(batchSize),
+        hotBatches: file.hot.batchCount(batchSize),
+        mode,
+        rate,
+        onEvent,
+      },
+      state,
+    );
+    const { hotInputs, coldInputs, accessShare } = file.header;
+    this.hot = {
+      rows: file.hotSet.size,
+      bytes: file.hotSet.bytes,
+      inputShare: hotInputs / Math.max(1, hotInputs + coldInputs),
+      accessShare,
+    };
+  }
+
+  /** Makes the hot bag; it holds nothing until the first hot phase. */
+  static async create(options: FaeStrategyOptions): Promise<FaeStrategy> {
+    const { tables, file, batchSize, maxLookups } = options;
+    const bag =
+      file.hotSet.size === 0
+        ? null
+        : await HotBag.create({ tables, rows: file.hotSet.rows, slots: 2, maxBatch: batchSize, maxLookups });
+    return new FaeStrategy(options, bag);
+  }
+
+  async next(): Promise<TrainingPhase | null> {
+    const phase = this.#scheduler.next();
+    if (!phase) return null;
+    const { tables, file } = this.#options;
+    const { kind, firstBatch, count } = phase;
+    if (kind === "cold") {
+      await this.settle();
+      return { name: kind, store: tables, dataset: file.cold, firstBatch, count };
+    }
+    if (this.#bag!.authority === "tables") await this.#synced(() => this.#bag!.syncIn());
+    return { name: kind, store: this.#bag!, dataset: file.hot, firstBatch, count };
+  }
+
+  completed(batches: number): void {
+    if (batches > 0) this.#scheduler.completed(batches);
+  }
+
+  async phaseEnded(validationLoss: () => Promise<number>): Promise<void> {
+    if (!this.#scheduler.awaitsLoss) return;
+    // A fixed rate decides nothing, so it need not be told.
+    if (this.#options.mode === "fixed") {
+      this.#scheduler.afterRound(Number.NaN);
+      return;
+    }
+    await this.settle();
+    this.#scheduler.afterRound(await validationLoss());
+  }
+
+  startEpoch(): void {
+    this.#scheduler.startEpoch();
+  }
+
+  async settle(): Promise<void> {
+    if (this.#bag?.authority === "bag") await this.#synced(() => this.#bag!.syncOut());
+  }
+
+  state(): SchedulerState {
+    return this.#scheduler.state;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#bag?.dispose();
+  }
+
+  async #synced(move: () => Promise<SyncReport>): Promise<void> {
+    const { clock, onEvent } = this.#options;
+    const start = clock();
+    const { bytes, rows } = await move();
+    const end = clock();
+    this.sync.count++;
+    this.sync.bytes += bytes;
+    this.sync.seconds += end - start;
+    onEvent({ event: "phase", phase: "sync", start, end, detail: { bytes, rows } });
+  }
+}
