@@ -1,0 +1,17 @@
+/** @file The targets that are tested against `reference`, and how a missing one shows. */
+import { ParetoError } from "../../../src/engine/errors.ts";
+import { openDevice } from "../../../src/engine/openDevice.ts";
+import type { Device } from "../../../src/engine/program.ts";
+
+/** Targets to test. */
+export const devices = ["cpu"] as const;
+
+/** Opens a device, or says why this machine or build has none. */
+export async function tryOpenDevice(name: string): Promise<Device | { missing: string }> {
+  try {
+    return await openDevice(name, { threads: 2 });
+  } catch (error) {
+    if (error instanceof ParetoError && error.code.startsWith("TARGET_")) return { missing: error.message };
+    throw error;
+  }
+}
