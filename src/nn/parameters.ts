@@ -66,6 +66,11 @@ export class Parameters {
     return [...this.#entries.keys()];
   }
 
+  /** Shape of a declared parameter. */
+  shapeOf(name: string): Shape {
+    return this.#entries.get(name)!.tensor.shape;
+  }
+
   /** Number of elements over all parameters. */
   get size(): number {
     return this.tensors.reduce((n, t) => n + sizeOf(t.shape), 0);

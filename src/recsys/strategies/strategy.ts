@@ -1,0 +1,60 @@
+/**
+ * @file What a training strategy decides: which batches come next, and which memory their rows are read from. The
+ * trainer carries it out. A strategy's position is plain JSON, so training can stop anywhere and go on.
+ */
+import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import type { RowStore } from "../embedding/rowStore.ts";
+
+/** A stretch of batches of one data set, over one store. */
+export interface TrainingPhase {
+  /** As it is called on the time line: `train`, `cold`, `hot`. */
+  name: string;
+  store: RowStore;
+  dataset: EncodedDataset;
+  /** First batch of the epoch's order, and how many. */
+  firstBatch: number;
+  count: number;
+}
+
+/** Rows kept in step between two memories. */
+export interface SyncTotals {
+  count: number;
+  bytes: number;
+  seconds: number;
+}
+
+/** What a strategy kept in fast memory. */
+export interface HotReport {
+  rows: number;
+  bytes: number;
+  /** Share of training inputs that touch hot rows only. */
+  inputShare: number;
+  /** Share of the sampled lookups that hit hot rows. */
+  accessShare: number;
+}
+
+/** The order of training and the place of rows. */
+export interface TrainingStrategy {
+  readonly name: StrategyName;
+  /** The current phase, or the next one; null at the end of the epoch. Rows are where it needs them. */
+  next(): Promise<TrainingPhase | null>;
+  /** Tells that so many more batches of the current phase are trained. */
+  completed(batches: number): void;
+  /**
+   * Called when a phase has ended.
+   * @param validationLoss evaluates a fixed validation slice, should the strategy want to know
+   */
+  phaseEnded(validationLoss: () => Promise<number>): Promise<void>;
+  /** Begins the next epoch. */
+  startEpoch(): void;
+  /** Makes the master tables hold every row's newest value, as evaluation and checkpoints need. */
+  settle(): Promise<void>;
+  /** Where it stands, to go on from. */
+  state(): unknown;
+  readonly sync: SyncTotals;
+  readonly hot: HotReport | null;
+  dispose(): Promise<void>;
+}
+
+/** Strategies by name. */
+export type StrategyName = "baseline" | "fae";

@@ -1,0 +1,142 @@
+/**
+ * @file A click model with everything it learns: dense parameters on a device, embedding rows in host tables. Built
+ * from settings and a schema, saved to and loaded from a checkpoint whatever memory the rows are in.
+ */
+import type { ClickSchema } from "../../data/batch.ts";
+import type { DType, TypedArray } from "../../engine/dtype.ts";
+import { openDevice } from "../../engine/openDevice.ts";
+import type { Device } from "../../engine/program.ts";
+import type { Parameters } from "../../nn/parameters.ts";
+import { openCheckpoint, writeCheckpoint, type JsonValue } from "../../train/checkpoint.ts";
+import { EmbeddingTables } from "../embedding/embeddingTables.ts";
+import type { ClickModel } from "../models/clickModel.ts";
+import { DenseModel } from "../models/denseModel.ts";
+import { dlrm } from "../models/dlrm.ts";
+import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "./settings.ts";
+
+/** The kind of checkpoint that holds a click model. */
+export const CLICK_CHECKPOINT = "click-model";
+/** Rows copied at a time. */
+const CHUNK_ROWS = 65_536;
+
+/** The model that settings and a schema describe. */
+export function clickModel(settings: TrainingSettings, schema: ClickSchema): ClickModel {
+  const { dim, bottom, top } = settings;
+  return dlrm({ dense: schema.dense.length, tables: schema.categorical.length, dim, bottom, top });
+}
+
+/** Dense parameters, their slots, and embedding rows. */
+export class ClickNetwork {
+  readonly device: Device;
+  readonly dense: DenseModel;
+  readonly tables: EmbeddingTables;
+
+  private constructor(device: Device, dense: DenseModel, tables: EmbeddingTables) {
+    this.device = device;
+    this.dense = dense;
+    this.tables = tables;
+  }
+
+  /**
+   * Builds a network with initial values.
+   * @param maxLookups most lookups of a batch over all tables
+   */
+  static async create(
+    settings: TrainingSettings,
+    schema: ClickSchema,
+    { maxLookups, initial = "uniform" }: { maxLookups: number; initial?: "uniform" | "zeros" },
+  ): Promise<ClickNetwork> {
+    const { batchSize, seed, threads, dim } = settings;
+    const tables = await EmbeddingTables.create({
+      cardinalities: schema.categorical.map((field) => field.cardinality),
+      dim,
+      optimizer: sparseOptimizer(settings.optimizer),
+      seed,
+      threads,
+      slots: 2,
+      maxBatch: batchSize,
+      maxLookups,
+      initial,
+    });
+    const device = await openDevice("cpu", { threads });
+    const optimizer = denseOptimizer(settings.optimizer);
+    const dense = await DenseModel.create(device, clickModel(settings, schema), { batchSize, optimizer, seed });
+    return new ClickNetwork(device, dense, tables);
+  }
+
+  /** Writes a checkpoint; rows come from the master tables, which must hold their newest values. */
+  async save(directory: string, state: JsonValue): Promise<void> {
+    const dense = [];
+    for (const [parameters, name] of this.#states()) {
+      const values = await this.device.readState(name);
+      dense.push(tensor(name, parameters.shapeOf(name), () => [values]));
+    }
+    await writeCheckpoint(directory, {
+      kind: CLICK_CHECKPOINT,
+      state,
+      tensors: [...dense, ...this.#tableTensors()],
+    });
+  }
+
+  /** Loads what {@link save} wrote. @throws ParetoError as `openCheckpoint` */
+  async load(directory: string): Promise<JsonValue> {
+    const checkpoint = await openCheckpoint(directory, CLICK_CHECKPOINT);
+    await checkpoint.verify();
+    for (const [, name] of this.#states()) await this.device.writeState(name, await checkpoint.read(name));
+    for (const [table, rows] of this.tables.cardinalities.entries()) {
+      for (let first = 0; first < rows; first += CHUNK_ROWS) {
+        const count = Math.min(CHUNK_ROWS, rows - first);
+        const part = async (column: { name: string; length: number }) =>
+          (await checkpoint.read(
+            tableTensor(table, column.name),
+            first * column.length,
+            count * column.length,
+          )) as Float32Array;
+        const [weights, ...states] = await Promise.all(this.tables.format.columns.map(part));
+        const names = this.tables.format.columns.slice(1).map((column) => column.name);
+        const state = Object.fromEntries(names.map((name, i) => [name, states[i]!]));
+        this.tables.writeRows(table, first, { weights: weights!, state });
+      }
+    }
+    return checkpoint.state;
+  }
+
+  /** Bytes of dense parameters and their slots. */
+  get denseBytes(): number {
+    return 4 * (this.dense.parameters.size + this.dense.slots.size);
+  }
+
+  async dispose(): Promise<void> {
+    await this.dense.dispose();
+    await this.device.dispose();
+    await this.tables.dispose();
+  }
+
+  #states(): [Parameters, string][] {
+    return [this.dense.parameters, this.dense.slots].flatMap((p) => p.names.map((n): [Parameters, string] => [p, n]));
+  }
+
+  #tableTensors() {
+    const { tables } = this;
+    return tables.cardinalities.flatMap((rows, table) =>
+      tables.format.columns.map(({ name, length }) =>
+        tensor(tableTensor(table, name), length === 1 && name !== "weights" ? [rows] : [rows, length], function* () {
+          for (let first = 0; first < rows; first += CHUNK_ROWS) {
+            const part = tables.readRows(table, first, Math.min(CHUNK_ROWS, rows - first));
+            yield name === "weights" ? part.weights : part.state[name]!;
+          }
+        }),
+      ),
+    );
+  }
+}
+
+/** Name of a table's tensor in a checkpoint: `embedding.3.weight`, `embedding.3.sum`. */
+export function tableTensor(table: number, column: string): string {
+  return `embedding.${table}.${column === "weights" ? "weight" : column}`;
+}
+
+function tensor(name: string, shape: readonly number[], chunks: () => Iterable<TypedArray>) {
+  const dtype: DType = "float32";
+  return { name, dtype, shape: [...shape], chunks };
+}

@@ -1,0 +1,222 @@
+/**
+ * @file The outer loop of training: epochs of a strategy's phases, validation, early stopping, checkpoints. It can be
+ * stopped between any two steps and goes on from its checkpoint to the same weights, bit for bit.
+ */
+import { join } from "node:path";
+import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import { learningRateAt } from "../../nn/schedules.ts";
+import type { OnEvent } from "../../train/events.ts";
+import type { BinaryMetrics } from "../../train/metrics/binary.ts";
+import { LossGuard } from "../../train/metrics/lossGuard.ts";
+import type { TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
+import type { ClickNetwork } from "./clickNetwork.ts";
+import { evaluate } from "./evaluate.ts";
+import { RateMeter } from "./rateMeter.ts";
+import type { TrainingSettings } from "./settings.ts";
+import { StepPipeline } from "./stepPipeline.ts";
+
+/** Where a run stands; kept in its checkpoint. */
+export interface TrainerState {
+  /** Epochs done. */
+  epoch: number;
+  /** Optimizer steps done. */
+  step: number;
+  /** Samples trained, and seconds spent training them. */
+  samples: number;
+  trainSeconds: number;
+  /** Best validation log loss so far and the epochs (done) it came after; null before the first. */
+  best: { logLoss: number; epoch: number } | null;
+  /** Whether training has come to its end. */
+  finished: boolean;
+  strategy: unknown;
+}
+
+/** What a trainer needs. */
+export interface TrainerOptions {
+  network: ClickNetwork;
+  strategy: TrainingStrategy;
+  settings: TrainingSettings;
+  train: EncodedDataset;
+  validation: EncodedDataset;
+  /** Folder of the checkpoints `last` and `best`. */
+  directory: string;
+  /** Seconds since the start of the run. */
+  clock: () => number;
+  onEvent: OnEvent;
+  /** Stops training, with a checkpoint, after the step under way. */
+  signal?: AbortSignal;
+  /** Where to go on; the network's weights are those of the same checkpoint. */
+  state?: TrainerState;
+}
+
+/** Inputs of the fixed validation slice that a strategy's scheduler looks at. */
+const SLICE_INPUTS = 16_384;
+/** Points of the training curve in an epoch. */
+const CURVE_POINTS = 100;
+const PROGRESS_MS = 100;
+
+/** The checkpoint that training goes on from. */
+export const LAST = "last";
+/** The checkpoint with the best validation log loss. */
+export const BEST = "best";
+
+/** Runs a strategy. */
+export class Trainer {
+  readonly #options: TrainerOptions;
+  readonly #pipeline: StepPipeline;
+  readonly #state: TrainerState;
+  readonly #guard = new LossGuard();
+  readonly #meter = new RateMeter();
+  readonly #epochSteps: number;
+  #curve = { loss: 0, samples: 0 };
+  #lastProgress = 0;
+
+  constructor(options: TrainerOptions) {
+    this.#options = options;
+    this.#pipeline = new StepPipeline(options.network.dense);
+    this.#epochSteps = options.train.batchCount(options.settings.batchSize);
+    this.#state = options.state ?? {
+      epoch: 0,
+      step: 0,
+      samples: 0,
+      trainSeconds: 0,
+      best: null,
+      finished: false,
+      strategy: null,
+    };
+  }
+
+  /** A copy of where training stands. */
+  get state(): TrainerState {
+    return { ...this.#state, strategy: this.#options.strategy.state() };
+  }
+
+  /**
+   * Trains to the end, or until the signal.
+   * @returns whether the end was reached
+   * @throws ParetoError `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`; the last good checkpoint stays
+   */
+  async run(): Promise<boolean> {
+    const { settings, strategy, signal } = this.#options;
+    while (!this.#state.finished) {
+      if (!(await this.#trainEpoch())) {
+        await this.#checkpoint(LAST);
+        return false;
+      }
+      await strategy.settle();
+      this.#state.epoch++;
+      const { logLoss } = await this.#validate();
+      const { best, epoch } = this.#state;
+      const isBest = best === null || logLoss < best.logLoss;
+      if (isBest) this.#state.best = { logLoss, epoch };
+      this.#state.finished = epoch >= settings.epochs || epoch - this.#state.best!.epoch >= settings.patience;
+      strategy.startEpoch();
+      await this.#checkpoint(LAST);
+      if (isBest && settings.epochs > 1) await this.#checkpoint(BEST);
+      if (signal?.aborted && !this.#state.finished) return false;
+    }
+    return true;
+  }
+
+  /** @returns false when the signal stopped it before the epoch's end */
+  async #trainEpoch(): Promise<boolean> {
+    const { strategy, signal } = this.#options;
+    for (;;) {
+      const start = performance.now();
+      await strategy.phaseEnded(() => this.#sliceLoss());
+      const phase = await strategy.next();
+      this.#state.trainSeconds += (performance.now() - start) / 1000;
+      if (!phase) return true;
+      if (signal?.aborted) return false;
+      await this.#trainPhase(phase);
+      if (signal?.aborted) {
+        await strategy.settle();
+        return false;
+      }
+    }
+  }
+
+  async #trainPhase({ name, store, dataset, firstBatch, count }: TrainingPhase): Promise<void> {
+    const { settings, strategy, clock, onEvent, signal } = this.#options;
+    const { batchSize, seed } = settings;
+    const start = clock();
+    const shuffle = { seed, epoch: this.#state.epoch };
+    const batches = await this.#pipeline.train({
+      store,
+      batches: dataset.batches({ batchSize, shuffle, start: firstBatch, recycle: 4 }),
+      count,
+      stepsDone: this.#state.step,
+      learningRate: (step) => this.learningRate(step),
+      onStep: ({ step, size, loss }) => {
+        this.#guard.observe(loss, step);
+        this.#state.samples += size;
+        this.#report(step, size, loss, start);
+        return !signal?.aborted;
+      },
+    });
+    strategy.completed(batches);
+    this.#state.step += batches;
+    const end = clock();
+    this.#state.trainSeconds += end - start;
+    onEvent({ event: "phase", phase: name, start, end, detail: { batches } });
+  }
+
+  /** The rate at a 1-based step. */
+  learningRate(step: number): number {
+    const { learningRate: base, decay, epochs } = this.#options.settings;
+    const decaySteps = decay === "linear" ? epochs * this.#epochSteps : 0;
+    return learningRateAt({ base, warmupSteps: 0, decayStart: 0, decaySteps, power: 1 }, step);
+  }
+
+  #report(step: number, size: number, loss: number, phaseStart: number): void {
+    const { onEvent, clock, settings, train } = this.#options;
+    const { epoch, samples, trainSeconds } = this.#state;
+    const curve = this.#curve;
+    curve.loss += loss * size;
+    curve.samples += size;
+    if (step % Math.max(1, Math.floor(this.#epochSteps / CURVE_POINTS)) === 0) {
+      const seconds = trainSeconds + clock() - phaseStart;
+      const logLoss = curve.loss / curve.samples;
+      onEvent({ event: "metrics", part: "train", epoch, step, seconds, logLoss });
+      this.#curve = { loss: 0, samples: 0 };
+    }
+    const now = performance.now();
+    if (now - this.#lastProgress < PROGRESS_MS) return;
+    this.#lastProgress = now;
+    const total = settings.epochs * train.rows;
+    const rate = this.#meter.observe(samples, now);
+    onEvent({ event: "progress", task: "train", done: samples, total, unit: "samples", rate, values: { epoch, loss } });
+  }
+
+  async #sliceLoss(): Promise<number> {
+    const { network, validation } = this.#options;
+    return (await this.#timed("evaluate", () => evaluate(network, validation, { limit: SLICE_INPUTS }))).logLoss;
+  }
+
+  async #validate(): Promise<BinaryMetrics> {
+    const { network, validation, onEvent } = this.#options;
+    const metrics = await this.#timed("evaluate", () => evaluate(network, validation));
+    const { epoch, step, trainSeconds: seconds } = this.#state;
+    const { logLoss, auc, accuracy } = metrics;
+    onEvent({ event: "metrics", part: "validation", epoch, step, seconds, logLoss, auc, accuracy });
+    if (metrics.constant) {
+      const message = `After epoch ${epoch} the model gives every validation input the same probability: lower --lr, or look at the inputs.`;
+      onEvent({ event: "notice", level: "warning", code: "TRAIN_CONSTANT", message });
+    }
+    return metrics;
+  }
+
+  async #checkpoint(name: string): Promise<void> {
+    const { network, directory } = this.#options;
+    const state = JSON.parse(JSON.stringify(this.state)) as never;
+    await this.#timed("checkpoint", () => network.save(join(directory, name), state));
+  }
+
+  async #timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+    const { clock, onEvent } = this.#options;
+    const start = clock();
+    const value = await work();
+    onEvent({ event: "phase", phase, start, end: clock() });
+    return value;
+  }
+}
