@@ -89,6 +89,16 @@ export class EmbeddingTables extends RowMemory {
           const target = part.columns[0]! + row * stride * 4;
           const args = [target, part.firstRow + row, rows, length, stride * 4, table, low, high, bound];
           tasks.push({ kernel: "fillUniform", arena: part.arena, arguments: args });
+          // State is zero already; writing it takes its page faults now, not one by one in training steps.
+          for (const [index, state] of this.format.columns.entries()) {
+            if (index === 0) continue;
+            const pointer = part.columns[index]! + row * state.stride * 4;
+            tasks.push({
+              kernel: "fillValue",
+              arena: part.arena,
+              arguments: [pointer, rows * state.stride, 0],
+            });
+          }
         }
       }
     }

@@ -9,6 +9,7 @@ export const KERNEL_NAMES = [
   "findDistinct",
   "gatherRows",
   "refreshRows",
+  "readLines",
   "updateSgd",
   "updateAdagrad",
   "updateRowwiseAdagrad",

@@ -8,4 +8,5 @@
 export { fillUniform, fillValue } from "./fill";
 export { findDistinct } from "./distinct";
 export { gatherRows, refreshRows } from "./gather";
+export { readLines } from "./probe";
 export { updateAdagrad, updateAdam, updateRowwiseAdagrad, updateSgd } from "./update";
