@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { ParetoError } from "../../engine/errors.ts";
+import { firstLine, wrapDuckdbError } from "../fileErrors.ts";
 import { BayesMeter, type BayesQuality } from "./bayes.ts";
 import { type ClickBlock, ClickGenerator } from "./generator.ts";
 import { type SynthPresetName, synthPresets } from "./presets.ts";
@@ -29,7 +30,7 @@ export interface SynthClicksOptions {
   drift?: number;
   /** Whether an existing file is replaced. Defaults to false. */
   overwrite?: boolean;
-  /** Threads that DuckDB may use. Defaults to its own choice, one a core. */
+  /** Threads that DuckDB may use. Defaults to one a core, at most four. */
   threads?: number;
   /** Called now and then; `unit` is `rows`. */
   onProgress?: (done: number, total: number, unit: string) => void;
@@ -117,7 +118,7 @@ function describe(
  * Makes a click log with Zipf popularity and planted truth.
  *
  * @throws ParetoError SYNTH_OPTION when an option is outside its range, SYNTH_FILE_EXISTS when the file exists,
- *   SYNTH_WRITE when the folder or the disk refuses
+ *   SYNTH_WRITE when the folder refuses, DATA_DISK_FULL, DUCKDB_MISSING
  */
 export async function synthClicks(options: SynthClicksOptions): Promise<SynthClicksResult> {
   const { rows, preset: presetName, seed = 1, skew = 1.05, clickRate = 0.28, drift = 0 } = options;
@@ -168,12 +169,13 @@ export async function synthClicks(options: SynthClicksOptions): Promise<SynthCli
     options.onProgress?.(rows, rows, "rows");
     return { file, rows, ...meter.result(), bytes };
   } catch (cause) {
-    if (cause instanceof ParetoError) throw cause;
+    const known = wrapDuckdbError(cause, file);
+    if (known.code !== "DATA_READ") throw known;
     throw new ParetoError({
       code: "SYNTH_WRITE",
       where: file,
-      message: `the log could not be written, got "${cause instanceof Error ? cause.message : String(cause)}"`,
-      fix: "Check that the folder may be written to and that the disk has room (about 250 bytes a row meanwhile).",
+      message: `the log could not be written, got "${firstLine(cause)}"`,
+      fix: "Check that the path is right and that its folder may be written to.",
       cause,
     });
   } finally {

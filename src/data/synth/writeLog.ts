@@ -2,11 +2,13 @@
  * @file Writes the blocks of a generator to a Parquet file: a timestamp, the label, count columns and
  * categorical columns of 8-digit hex strings, as Criteo's logs have them.
  *
- * Blocks go through an on-disk DuckDB table, because the metadata of a Parquet file must be known when its
- * writing starts and the quality of the truth is known only after the last row. Raw integers are appended;
- * the strings are made by DuckDB's threads, which is several times faster than making them here.
+ * Blocks go through a DuckDB table that spills to disk, because the metadata of a Parquet file must be known
+ * when its writing starts, and the quality of the truth is known only after the last row. Raw integers are
+ * appended; DuckDB makes the strings on its threads. Memory stays near 1 GiB for any number of rows.
  */
-import { join } from "node:path";
+import { availableParallelism } from "node:os";
+import { Database } from "../duckdb.ts";
+import { quoteName, quoteText } from "../sqlText.ts";
 import {
   BLOCK_ROWS,
   type ClickBlock,
@@ -20,6 +22,8 @@ import type { SynthPreset } from "./presets.ts";
 const GROUP_ROWS = 122_880;
 /** Rows of DuckDB's vectors. */
 const CHUNK_ROWS = 2048;
+/** What DuckDB may hold in memory before it spills into the scratch folder. */
+const MEMORY_BYTES = 2 ** 30;
 /** 2024-01-01T00:00:00Z in microseconds: when every log starts. */
 const START_MICROS = 1_704_067_200_000_000n;
 
@@ -27,11 +31,11 @@ const START_MICROS = 1_704_067_200_000_000n;
 export interface WriteLogOptions {
   generator: ClickGenerator;
   preset: SynthPreset;
-  /** A folder for the intermediate table; the caller removes it. */
+  /** A folder for what does not fit in memory; the caller removes it. */
   scratch: string;
   /** The Parquet file. */
   file: string;
-  /** Threads of DuckDB, or null for one a core. */
+  /** Threads of DuckDB, or null for one a core, at most four. */
   threads: number | null;
   /** Told of each block before its memory is reused, with the rows so far. */
   onBlock(block: ClickBlock, done: number): void;
@@ -39,18 +43,15 @@ export interface WriteLogOptions {
   metadata(): Record<string, string>;
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-
 /** The query that turns the raw table into the columns of the log. */
 function selectColumns(preset: SynthPreset): string {
   const columns = [
-    `y AS ${identifier(preset.label)}`,
-    `make_timestamp(${START_MICROS} + ms::BIGINT * 1000) AS ${identifier(preset.time)}`,
-    ...preset.dense.map((name, c) => `nullif(d${c}, ${MISSING_COUNT}) AS ${identifier(name)}`),
+    `y AS ${quoteName(preset.label)}`,
+    `make_timestamp(${START_MICROS} + ms::BIGINT * 1000) AS ${quoteName(preset.time)}`,
+    ...preset.dense.map((name, c) => `nullif(d${c}, ${MISSING_COUNT}) AS ${quoteName(name)}`),
     ...preset.categorical.map(
       (name, t) =>
-        `CASE WHEN c${t} <> ${MISSING_VALUE} THEN lpad(lower(hex(c${t})), 8, '0') END AS ${identifier(name)}`,
+        `CASE WHEN c${t} <> ${MISSING_VALUE} THEN lpad(lower(hex(c${t})), 8, '0') END AS ${quoteName(name)}`,
     ),
   ];
   return `SELECT ${columns.join(", ")} FROM raw`;
@@ -59,13 +60,14 @@ function selectColumns(preset: SynthPreset): string {
 /** Draws every block of the generator and writes them in order. Errors of DuckDB pass through. */
 export async function writeLog(options: WriteLogOptions): Promise<void> {
   const { generator, preset } = options;
-  const { DuckDBInstance, DuckDBDataChunk, INTEGER, UINTEGER, UTINYINT } = await import("@duckdb/node-api");
-  const instance = await DuckDBInstance.create(join(options.scratch, "raw.duckdb"), {
-    memory_limit: "1GiB",
-    ...(options.threads === null ? {} : { threads: String(options.threads) }),
+  const database = await Database.open(options.scratch, {
+    memoryLimitBytes: MEMORY_BYTES,
+    // Each thread holds a row group of all columns while it writes.
+    threads: options.threads ?? Math.min(4, availableParallelism()),
   });
+  const { DuckDBDataChunk, INTEGER, UINTEGER, UTINYINT } = await import("@duckdb/node-api");
   try {
-    const connection = await instance.connect();
+    const connection = await database.connect();
     const fields = [
       { name: "y", type: UTINYINT },
       { name: "ms", type: INTEGER },
@@ -97,14 +99,14 @@ export async function writeLog(options: WriteLogOptions): Promise<void> {
     }
     appender.closeSync();
     const metadata = Object.entries(options.metadata())
-      .map(([key, value]) => `${quoted(key)}: ${quoted(value)}`)
+      .map(([key, value]) => `${quoteText(key)}: ${quoteText(value)}`)
       .join(", ");
     await connection.run(
-      `COPY (${selectColumns(preset)}) TO ${quoted(options.file)} (FORMAT parquet, COMPRESSION zstd, ` +
+      `COPY (${selectColumns(preset)}) TO ${quoteText(options.file)} (FORMAT parquet, COMPRESSION zstd, ` +
         `ROW_GROUP_SIZE ${GROUP_ROWS}, KV_METADATA {${metadata}})`,
     );
     connection.closeSync();
   } finally {
-    instance.closeSync();
+    database.close();
   }
 }
