@@ -1,5 +1,5 @@
 /**
- * @file What share of the inputs would be hot at each of many budgets, from the access log and some of the sampled
+ * @file What share of the inputs, and of their lookups, would be hot at each of many budgets, from the access log and some of the sampled
  * inputs, without building a hot set or reading the data again.
  *
  * A sampled input raised the counts of its own rows, so taken as they are its rows look hotter than those of an
@@ -17,6 +17,8 @@ export interface InputSharePoint {
   rows: number;
   /** Share of all inputs that would be hot. */
   inputShare: number;
+  /** Share of all lookups that would hit a hot row. */
+  accessShare: number;
 }
 
 /** What the curve is computed from. */
@@ -42,34 +44,44 @@ export function inputShareCurve(request: InputShareRequest): InputSharePoint[] {
     log,
     budgets.map((budgetBytes) => ({ budgetBytes, rowBytes })),
   );
-  let best = 0;
+  let inputShare = 0;
+  let accessShare = 0;
   return lines.map((line, i) => {
-    best = Math.max(best, inputShareAt(request, line));
-    return { budgetBytes: budgets[i]!, rows: Math.round(line.rows), inputShare: best };
+    const shares = sharesAt(request, line);
+    inputShare = Math.max(inputShare, shares.inputs);
+    accessShare = Math.max(accessShare, shares.lookups);
+    return { budgetBytes: budgets[i]!, rows: Math.round(line.rows), inputShare, accessShare };
   });
 }
 
-function inputShareAt({ log, sample, inputs }: InputShareRequest, line: HotCutoffs): number {
-  let total = 0;
-  let seenHot = 0;
-  let freshHot = 0;
-  for (const lookups of sample) {
-    total += lookups.size;
-    for (let b = 0; b < lookups.size; b++) {
-      const margin = hotMargin(lookups, b, log, line);
-      if (margin >= 1) seenHot++;
-      if (margin === 2) freshHot++;
-    }
-  }
-  if (total === 0) return 0;
-  const logged = Math.min(1, log.inputs / Math.max(1, inputs));
-  return (logged * seenHot + (1 - logged) * freshHot) / total;
+/** Inputs or lookups that are hot as counted, and that would be without the input's own lookups. */
+interface Tally {
+  total: number;
+  seen: number;
+  fresh: number;
 }
 
-/** 0: some row is cold; 1: all are hot as counted; 2: all would be hot without this input's own lookups too. */
-function hotMargin(lookups: Lookups, input: number, log: AccessLog, line: HotCutoffs): 0 | 1 | 2 {
+function sharesAt({ log, sample, inputs }: InputShareRequest, line: HotCutoffs) {
+  const inputTally: Tally = { total: 0, seen: 0, fresh: 0 };
+  const lookupTally: Tally = { total: 0, seen: 0, fresh: 0 };
+  for (const lookups of sample) {
+    for (let b = 0; b < lookups.size; b++) {
+      const before = { ...lookupTally };
+      tallyLookups(lookups, b, log, line, lookupTally);
+      const total = lookupTally.total - before.total;
+      inputTally.total++;
+      if (lookupTally.seen - before.seen === total) inputTally.seen++;
+      if (lookupTally.fresh - before.fresh === total) inputTally.fresh++;
+    }
+  }
+  const logged = Math.min(1, log.inputs / Math.max(1, inputs));
+  const share = ({ total, seen, fresh }: Tally) =>
+    (logged * seen + (1 - logged) * fresh) / Math.max(1, total);
+  return { inputs: share(inputTally), lookups: share(lookupTally) };
+}
+
+function tallyLookups(lookups: Lookups, input: number, log: AccessLog, line: HotCutoffs, tally: Tally): void {
   const { ids, offsets, size } = lookups;
-  let margin: 1 | 2 = 2;
   for (let table = 0; table < lookups.tables; table++) {
     const cutoff = line.counts[table]!;
     const first = log.space.offsets[table]!;
@@ -79,14 +91,14 @@ function hotMargin(lookups: Lookups, input: number, log: AccessLog, line: HotCut
     for (let k = start; k < end; k++) {
       const row = first + ids[k]!;
       const count = log.counts[row]!;
-      if (count < cutoff || ranksBehind(row, count, line.last)) return 0;
-      if (margin === 1) continue;
+      tally.total++;
+      if (count < cutoff || ranksBehind(row, count, line.last)) continue;
+      tally.seen++;
       let own = 0;
       for (let j = start; j < end; j++) if (ids[j] === ids[k]) own++;
-      if (count - own < cutoff || ranksBehind(row, count - own, line.last)) margin = 1;
+      if (count - own >= cutoff && !ranksBehind(row, count - own, line.last)) tally.fresh++;
     }
   }
-  return margin;
 }
 
 function ranksBehind(row: number, count: number, last: HotCutoffs["last"]): boolean {

@@ -7,7 +7,7 @@ import { Rng } from "../../engine/rng.ts";
 import type { OnEvent } from "../../train/events.ts";
 import type { AccessLog } from "../strategies/fae/accessLog.ts";
 import type { FaeConfig } from "../strategies/fae/calibrate.ts";
-import { accessShare, hotPolicy, logSample } from "../strategies/fae/calibrate.ts";
+import { hotPolicy, logSample } from "../strategies/fae/calibrate.ts";
 import type { ClickSource } from "../strategies/fae/clickSource.ts";
 import type { MeasuredCost, Prediction } from "../strategies/fae/costModel.ts";
 import { predictRun } from "../strategies/fae/costModel.ts";
@@ -66,7 +66,7 @@ export interface DatasetProfile {
     rows: number;
     rowShare: number;
     bytes: number;
-    /** Share of the sampled lookups that hit it. */
+    /** Estimated share of the lookups that hit it. */
     accessShare: number;
     /** Estimated share of the inputs that touch nothing else. */
     inputShare: number;
@@ -93,7 +93,9 @@ export async function profileDataset(request: ProfileRequest): Promise<DatasetPr
   const { rowBytes, budgetBytes } = config;
   const shared = { policy, log, sample: kept.sample, inputs: source.rows, rowBytes };
   const inputShare = inputShareCurve({ ...shared, budgets: [...budgets, budgetBytes] });
-  const hotInputShare = inputShare.find((point) => point.budgetBytes === budgetBytes)!.inputShare;
+  const planned = inputShare.find((point) => point.budgetBytes === budgetBytes)!;
+  const hotInputShare = planned.inputShare;
+  const logged = Math.min(1, log.inputs / Math.max(1, source.rows));
   const idsPerInput = log.totalLookups / Math.max(1, log.inputs);
   const run = {
     inputs: source.rows,
@@ -105,15 +107,15 @@ export async function profileDataset(request: ProfileRequest): Promise<DatasetPr
   return {
     inputs: source.rows,
     sampledInputs: log.inputs,
-    tables: tableProfiles(request.tableNames, log, hotSet.rowsByTable()),
-    skew: { ...accessSkew(log.counts), curve: skewCurve(log.counts) },
+    tables: tableProfiles(request.tableNames, log, logged, hotSet.rowsByTable()),
+    skew: { ...accessSkew(log.counts, logged), curve: skewCurve(log.counts, logged) },
     inputShare: inputShare.filter((point, i) => point.budgetBytes !== inputShare[i - 1]?.budgetBytes),
     hot: {
       budgetBytes,
       rows: hotSet.size,
       rowShare: hotSet.size / Math.max(1, space.rows),
       bytes: hotSet.bytes,
-      accessShare: accessShare(log, hotSet.rows),
+      accessShare: planned.accessShare,
       inputShare: hotInputShare,
       threshold: hotSet.threshold,
     },
@@ -122,11 +124,16 @@ export async function profileDataset(request: ProfileRequest): Promise<DatasetPr
   };
 }
 
-function tableProfiles(names: readonly string[], log: AccessLog, hotRows: Float64Array): TableProfile[] {
+function tableProfiles(
+  names: readonly string[],
+  log: AccessLog,
+  logged: number,
+  hotRows: Float64Array,
+): TableProfile[] {
   const { offsets } = log.space;
   return names.map((name, table) => ({
     name,
-    ...accessSkew(log.counts.subarray(offsets[table]!, offsets[table + 1]!)),
+    ...accessSkew(log.counts.subarray(offsets[table]!, offsets[table + 1]!), logged),
     idsPerInput: log.lookups[table]! / Math.max(1, log.inputs),
     hotRows: hotRows[table]!,
   }));

@@ -1,8 +1,12 @@
 /**
- * @file How unevenly embedding rows are used: the share of lookups that the most used rows take.
+ * @file How unevenly embedding rows are used: the share of all lookups that the most used rows take, from the counts
+ * of a sample.
  *
- * From the counts of a sample the tail looks a little more skewed than it is, since rows that were drawn by
- * chance rank above equal rows that were not.
+ * A row that was drawn by chance ranks above its equals that were not, so on the sample itself the top rows take
+ * more than they do on the rest. Lookups outside the sample are therefore judged by counts less one: what a lookup
+ * of a row with count c tells about its rank, itself left out, is c − 1. The two are mixed in proportion. So a
+ * figure is what the top rows as ranked by the sample take of all lookups: a little below what the truly most used
+ * take (0.90 for 0.93 of the top 10 % at a 5 % sample of 600 000 inputs), and exact when everything was logged.
  */
 
 /** A point of the access-skew curve. */
@@ -38,10 +42,13 @@ interface CountRuns {
   lookups: number;
 }
 
-/** Skew of rows given how often each was looked up. */
-export function accessSkew(counts: Uint32Array): AccessSkew {
+/**
+ * Skew of rows given how often each was looked up.
+ * @param logged share of the inputs that the counts are from
+ */
+export function accessSkew(counts: Uint32Array, logged: number): AccessSkew {
   const runs = countRuns(counts);
-  const share = (rowShare: number) => accessShareOf(runs, rowShare);
+  const share = (rowShare: number) => accessShareOf(runs, rowShare, logged);
   const rowsSeen = runs.rows.reduce((sum, rows, i) => sum + (runs.counts[i]! > 0 ? rows : 0), 0);
   return {
     rows: counts.length,
@@ -55,14 +62,15 @@ export function accessSkew(counts: Uint32Array): AccessSkew {
 
 /**
  * The access-skew curve, at row shares evenly spaced on a log scale from one row to all.
+ * @param logged share of the inputs that the counts are from
  * @param points how many; at least 2
  */
-export function skewCurve(counts: Uint32Array, points = 60): SkewPoint[] {
+export function skewCurve(counts: Uint32Array, logged: number, points = 60): SkewPoint[] {
   const runs = countRuns(counts);
   if (counts.length === 0) return [];
   return Array.from({ length: points }, (_, i) => {
     const rowShare = counts.length ** (i / (points - 1) - 1);
-    return { rowShare, accessShare: accessShareOf(runs, rowShare) };
+    return { rowShare, accessShare: accessShareOf(runs, rowShare, logged) };
   });
 }
 
@@ -85,14 +93,24 @@ function countRuns(counts: Uint32Array): CountRuns {
 }
 
 /** Share of the lookups that the first `rowShare` of the rows take; a part of a row counts in part. */
-function accessShareOf(runs: CountRuns, rowShare: number): number {
+function accessShareOf(runs: CountRuns, rowShare: number, logged: number): number {
   if (runs.lookups === 0) return 0;
+  // Rows of count `cut` are taken in part, those above all, those below not at all.
   let left = rowShare * runs.totalRows;
-  let lookups = 0;
+  let cut = 0;
+  let part = 1;
   for (let i = 0; i < runs.rows.length && left > 0; i++) {
-    const rows = Math.min(left, runs.rows[i]!);
-    lookups += rows * runs.counts[i]!;
-    left -= rows;
+    cut = runs.counts[i]!;
+    part = Math.min(1, left / runs.rows[i]!);
+    left -= runs.rows[i]!;
   }
-  return Math.min(1, lookups / runs.lookups);
+  const taken = (count: number) => (count > cut ? 1 : count === cut ? part : 0);
+  let seen = 0;
+  let fresh = 0;
+  for (let i = 0; i < runs.rows.length; i++) {
+    const lookups = runs.counts[i]! * runs.rows[i]!;
+    seen += lookups * taken(runs.counts[i]!);
+    fresh += lookups * taken(runs.counts[i]! - 1);
+  }
+  return Math.min(1, (logged * seen + (1 - logged) * fresh) / runs.lookups);
 }

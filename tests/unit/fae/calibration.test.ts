@@ -190,7 +190,6 @@ test("calibration is a function of data, config and seed", async () => {
   const [first, second] = [await calibrate(data, space, config), await calibrate(data, space, config)];
   expect(first.hotSet.rows).toEqual(second.hotSet.rows);
   expect(first.sampledInputs).toBe(30_000);
-  expect(first.accessShare).toBeGreaterThan(0.5);
   const other = await calibrate(data, space, { ...config, seed: 8 });
   expect(other.hotSet.rows).not.toEqual(first.hotSet.rows);
 });

@@ -143,7 +143,7 @@ describe("partition on disk", () => {
         const log = bagLog(randomBags(20_000, sizes, 4, !multiHot), sizes, multiHot);
         const hotSet = hotSetOf(sizes, [0, 1, 2, 3, 4, 30, 31, 37, 38, 39, 40, 41, 42]);
         const directories = { hot: join(directory, "hot"), cold: join(directory, "cold") };
-        const { hot, cold } = await partitionInputs(log, log.layout, hotSet, directories);
+        const { hot, cold, accessShare } = await partitionInputs(log, log.layout, hotSet, directories);
         expect(hot.rows).toBeGreaterThan(500);
         expect(cold.rows).toBeGreaterThan(500);
         expect(hot.layout.cardinalities).toEqual([13, 13, 13]);
@@ -167,6 +167,11 @@ describe("partition on disk", () => {
         await read(hot, true);
         await read(cold, false);
         expect(hot.rows + cold.rows).toBe(log.rows);
+        const lookups = log.bags.flatMap((bags) =>
+          bags.flatMap((bag, t) => bag.map((row) => hotSet.space.offsets[t]! + row)),
+        );
+        const hits = lookups.filter((row) => hotSet.rows.includes(row)).length;
+        expect(accessShare).toBe(hits / lookups.length);
         for (const [row, bags] of log.bags.entries()) expect(found.get(row)).toEqual(bags);
       } finally {
         await rm(directory, { recursive: true, force: true });

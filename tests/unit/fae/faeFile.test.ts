@@ -20,7 +20,7 @@ const config: FaeConfig = { policy: "threshold", budgetBytes: 3200, rowBytes: 32
 async function prepare(changes: Partial<FaeConfig> = {}, datasetHash = "a", source = log) {
   const notices: string[] = [];
   const onEvent = (event: RunEvent) => {
-    if (event.event === "notice" && event.code.startsWith("FAE_FILE")) notices.push(event.code);
+    if (event.event === "notice" && /^FAE_(FILE|NO)/.test(event.code)) notices.push(event.code);
   };
   const request = { directory, source, layout: log.layout, datasetHash, config: { ...config, ...changes } };
   return { file: await prepareFaeFile({ ...request, onEvent }), notices };
@@ -94,6 +94,12 @@ describe("FAE file", () => {
     expect(file.reused).toBe(false);
     expect(file.hotSet.rows).toEqual(before.file.hotSet.rows);
     expect((await prepare()).file.reused).toBe(true);
+  });
+
+  test("of a budget that holds no row keeps every input cold, and says so", async () => {
+    const { file, notices } = await prepare({ budgetBytes: 31 });
+    expect(notices).toEqual(["FAE_NO_HOT_INPUTS"]);
+    expect([file.hotSet.size, file.hot.rows, file.cold.rows]).toEqual([0, 0, 3000]);
   });
 
   test("a build that fails leaves the old file and no rest", async () => {

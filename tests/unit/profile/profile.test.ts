@@ -6,7 +6,8 @@ import { profileDataset } from "../../../src/recsys/profile/profile.ts";
 import type { ProfileRequest } from "../../../src/recsys/profile/profile.ts";
 import { accessSkew, skewCurve } from "../../../src/recsys/profile/skew.ts";
 import type { FaeConfig } from "../../../src/recsys/strategies/fae/calibrate.ts";
-import { calibrate } from "../../../src/recsys/strategies/fae/calibrate.ts";
+import { AccessLog } from "../../../src/recsys/strategies/fae/accessLog.ts";
+import { calibrate, logSample } from "../../../src/recsys/strategies/fae/calibrate.ts";
 import { classifyInputs } from "../../../src/recsys/strategies/fae/classifier.ts";
 import { rowSpace } from "../../../src/recsys/strategies/fae/rowSpace.ts";
 import { bagLog, randomBags } from "../fae/clicks.ts";
@@ -21,7 +22,7 @@ describe("skew", () => {
     counts[7] = 100_000;
     counts[150] = 70_000;
     counts.fill(10_000, 20, 28);
-    expect(accessSkew(counts)).toEqual({
+    expect(accessSkew(counts, 1)).toEqual({
       rows: 200,
       rowsSeen: 10,
       lookups: 250_000,
@@ -31,17 +32,18 @@ describe("skew", () => {
     });
     counts.fill(1000, 50, 150);
     // 6.8 % are 13.6 rows: the ten, and 3.6 of those with 1000.
-    expect(accessSkew(counts).top6p8).toBeCloseTo((250_000 + 3600) / 350_000, 12);
+    expect(accessSkew(counts, 1).top6p8).toBeCloseTo((250_000 + 3600) / 350_000, 12);
   });
 
   test("of rows never seen is zero, and of none empty", () => {
-    expect(accessSkew(new Uint32Array(5))).toMatchObject({ rowsSeen: 0, lookups: 0, top10: 0 });
-    expect(skewCurve(new Uint32Array(0))).toEqual([]);
+    expect(accessSkew(new Uint32Array(5), 0.1)).toMatchObject({ rowsSeen: 0, lookups: 0, top10: 0 });
+    expect(skewCurve(new Uint32Array(0), 1)).toEqual([]);
   });
 
   test("curve rises from one row to all of the lookups", () => {
     const curve = skewCurve(
       Uint32Array.from({ length: 1000 }, (_, i) => 1000 - i),
+      1,
       20,
     );
     expect(curve.length).toBe(20);
@@ -125,22 +127,29 @@ describe("profile of syn-Z", async () => {
   };
   const profile = await profileDataset(request);
 
-  /** The true share of hot inputs of the set that calibration would choose. */
-  async function trueShare(changes: Partial<FaeConfig>): Promise<number> {
+  /** The true shares of hot inputs and lookups of the set that calibration would choose. */
+  async function trueShares(changes: Partial<FaeConfig>) {
     const { hotSet } = await calibrate(data, rowSpace(SYN_Z_TABLES), { ...config, ...changes });
     let hot = 0;
+    let lookups = 0;
     for await (const batch of data.batches({ batchSize: 8192 })) {
       hot += classifyInputs(batch.lookups, hotSet).hot.length;
+      for (const [k, id] of batch.lookups.ids.entries()) {
+        const row = hotSet.space.offsets[Math.floor(k / batch.size)]! + id;
+        if (hotSet.slotOf[row]! >= 0) lookups++;
+      }
     }
-    return hot / data.rows;
+    return { inputs: hot / data.rows, lookups: lookups / data.rows / SYN_Z_TABLES.length };
   }
 
   test("predicts the hot-input share of every budget within a point, never falling", async () => {
     let previous = 0;
-    for (const { budgetBytes, inputShare } of profile.inputShare) {
+    for (const { budgetBytes, inputShare, accessShare } of profile.inputShare) {
       expect(inputShare).toBeGreaterThanOrEqual(previous);
       previous = inputShare;
-      expect(Math.abs(inputShare - (await trueShare({ budgetBytes })))).toBeLessThan(0.01);
+      const truth = await trueShares({ budgetBytes });
+      expect(Math.abs(inputShare - truth.inputs)).toBeLessThan(0.01);
+      expect(Math.abs(accessShare - truth.lookups)).toBeLessThan(0.005);
     }
     expect(profile.inputShare.map(({ budgetBytes }) => budgetBytes)).toEqual(budgets);
     expect(previous).toBeGreaterThan(0.4);
@@ -149,17 +158,24 @@ describe("profile of syn-Z", async () => {
   test("predicts it for the top-K policy too", async () => {
     const { inputShare } = await profileDataset({ ...request, config: { ...config, policy: "topk" } });
     for (const point of inputShare) {
-      const truth = await trueShare({ policy: "topk", budgetBytes: point.budgetBytes });
-      expect(Math.abs(point.inputShare - truth)).toBeLessThan(0.01);
+      const truth = await trueShares({ policy: "topk", budgetBytes: point.budgetBytes });
+      expect(Math.abs(point.inputShare - truth.inputs)).toBeLessThan(0.01);
     }
   });
 
-  test("measures the skew that the generator has", () => {
-    // Of the whole data the top 1 / 6.8 / 10 % take 79.5 / 90.8 / 92.7 %; a sample's own ranking looks more skewed.
-    expect(profile.skew.top1).toBeGreaterThan(0.79);
-    expect(profile.skew.top1).toBeLessThan(0.83);
-    expect(profile.skew.top6p8).toBeGreaterThan(profile.skew.top1);
-    expect(profile.skew.top10).toBeGreaterThan(0.92);
+  test("measures the skew that the generator has", async () => {
+    // What the rows ranked by all of the data take of it.
+    const log = new AccessLog(rowSpace(SYN_Z_TABLES));
+    for await (const batch of data.batches({ batchSize: 8192 })) log.add(batch.lookups);
+    const truth = accessSkew(log.counts, 1);
+    expect(truth.top1).toBeCloseTo(0.795, 2);
+    for (const key of ["top1", "top6p8", "top10"] as const) {
+      // The sample ranks the rows a little worse than the whole does; its own lookups alone would overstate.
+      expect(profile.skew[key]).toBeLessThan(truth[key] + 0.002);
+      expect(profile.skew[key]).toBeGreaterThan(truth[key] - 0.03);
+    }
+    const naive = await logSample(data, rowSpace(SYN_Z_TABLES), config);
+    expect(accessSkew(naive.counts, 1).top10).toBeGreaterThan(truth.top10 + 0.02);
     expect(profile.skew.rows).toBe(314_424);
     expect(profile.skew.curve.at(-1)).toEqual({ rowShare: 1, accessShare: 1 });
   });

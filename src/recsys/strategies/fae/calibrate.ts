@@ -34,8 +34,6 @@ export interface FaeConfig {
 export interface Calibration {
   hotSet: HotSet;
   sampledInputs: number;
-  /** Share of the sampled lookups that hit a hot row. */
-  accessShare: number;
   /** Seconds of each stage. */
   seconds: { sample: number; select: number };
 }
@@ -91,14 +89,6 @@ export async function calibrate(
   return {
     hotSet,
     sampledInputs: log.inputs,
-    accessShare: accessShare(log, hotSet.rows),
     seconds: { sample: (sampled - start) / 1000, select: (selected - sampled) / 1000 },
   };
-}
-
-/** Share of the logged lookups that hit the given rows; 0 of an empty log. */
-export function accessShare(log: AccessLog, rows: Uint32Array): number {
-  let hits = 0;
-  for (const row of rows) hits += log.counts[row]!;
-  return hits / Math.max(1, log.totalLookups);
 }

@@ -40,7 +40,7 @@ export interface FaeRequest {
 }
 
 /** An opened FAE file. */
-export interface FaeFile extends Partition {
+export interface FaeFile extends Pick<Partition, "hot" | "cold"> {
   header: FaeHeader;
   hotSet: HotSet;
   /** Whether it was found, rather than made now. */
@@ -108,7 +108,7 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
     const { hotSet } = calibration;
     const start = performance.now();
     const directories = { hot: join(partial, "hot"), cold: join(partial, "cold") };
-    const { hot, cold } = await partitionInputs(source, layout, hotSet, directories, onEvent);
+    const { hot, cold, accessShare } = await partitionInputs(source, layout, hotSet, directories, onEvent);
     const header: FaeHeader = {
       datasetHash,
       config: plain(config),
@@ -116,7 +116,7 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
       hotRows: hotSet.size,
       threshold: hotSet.threshold,
       sampledInputs: calibration.sampledInputs,
-      accessShare: calibration.accessShare,
+      accessShare,
       hotInputs: hot.rows,
       coldInputs: cold.rows,
       seconds: { ...calibration.seconds, partition: (performance.now() - start) / 1000 },
@@ -126,6 +126,10 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
     await rm(directory, { recursive: true, force: true });
     await rename(partial, directory);
     report(request, header, hotSet);
+    if (header.hotInputs === 0) {
+      const message = `No input finds all of its rows among the ${hotSet.size} hot ones: training will be as without FAE. Raise the hot budget or the sample rate.`;
+      notify(request, "warning", "FAE_NO_HOT_INPUTS", message);
+    }
     return {
       hot: await EncodedDataset.open(join(directory, "hot")),
       cold: await EncodedDataset.open(join(directory, "cold")),

@@ -31,7 +31,7 @@ export interface FaeHeader {
   /** Access threshold that chose them; null under top-K. */
   threshold: number | null;
   sampledInputs: number;
-  /** Share of the sampled lookups that hit hot rows. */
+  /** Share of all lookups that hit hot rows, of cold inputs too. */
   accessShare: number;
   hotInputs: number;
   coldInputs: number;

@@ -5,12 +5,13 @@
  * Order within a class is the order of the source, and each input keeps its position there. Every input goes to
  * exactly one class (invariant I3). Memory is one batch and the writers' buffers.
  */
-import type { ClickBatch } from "../../../data/batch.ts";
+import type { ClickBatch, Lookups } from "../../../data/batch.ts";
 import type { EncodedDataset } from "../../../data/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../../data/encodedDatasetWriter.ts";
 import type { EncodedLayout } from "../../../data/encodedLayout.ts";
 import { invariant } from "../../../engine/errors.ts";
 import type { OnEvent } from "../../../train/events.ts";
+import type { InputClasses } from "./classifier.ts";
 import { classifyInputs, encodeHot } from "./classifier.ts";
 import type { ClickSource } from "./clickSource.ts";
 import type { HotSet } from "./hotSet.ts";
@@ -23,6 +24,8 @@ export interface Partition {
   /** Inputs whose ids are slots in `[0, K)`. */
   hot: EncodedDataset;
   cold: EncodedDataset;
+  /** Share of all lookups that hit hot rows, of cold inputs too; exact. */
+  accessShare: number;
 }
 
 /**
@@ -48,13 +51,18 @@ export async function partitionInputs(
   try {
     const progress = inputProgress("partition", source.rows, onEvent);
     let done = 0;
+    let lookups = 0;
+    let hotLookups = 0;
     for await (const batch of source.batches({ batchSize: BATCH_SIZE, recycle: 2 })) {
-      const { hot, cold } = classifyInputs(batch.lookups, hotSet);
+      const { hot, cold } = classes(batch, hotSet);
       if (hot.length > 0) await hotWriter.append(hotBatch(batch, hot, hotSet));
       if (cold.length > 0) await coldWriter.append(batch, cold);
+      lookups += lookupCount(batch.lookups);
+      hotLookups += countHotLookups(batch.lookups, hotSet);
       progress((done += batch.size));
     }
-    const partition = { hot: await hotWriter.finish(), cold: await coldWriter.finish() };
+    const accessShare = hotLookups / Math.max(1, lookups);
+    const partition = { hot: await hotWriter.finish(), cold: await coldWriter.finish(), accessShare };
     const { rows } = source;
     invariant(partition.hot.rows + partition.cold.rows === rows, `hot and cold inputs make up all ${rows}`);
     return partition;
@@ -62,6 +70,31 @@ export async function partitionInputs(
     await Promise.all([hotWriter.abort(), coldWriter.abort()]);
     throw error;
   }
+}
+
+/** Lookups of a batch. */
+function lookupCount({ offsets, size, tables }: Lookups): number {
+  return offsets === null ? tables * size : offsets[tables * size]!;
+}
+
+/** Lookups of a batch that hit a hot row. */
+function countHotLookups(lookups: Lookups, { slotOf, space }: HotSet): number {
+  const { ids, offsets, size } = lookups;
+  let hot = 0;
+  for (let table = 0; table < lookups.tables; table++) {
+    const first = space.offsets[table]!;
+    const end = offsets === null ? (table + 1) * size : offsets[(table + 1) * size]!;
+    for (let k = offsets === null ? table * size : offsets[table * size]!; k < end; k++) {
+      if (slotOf[first + ids[k]!]! >= 0) hot++;
+    }
+  }
+  return hot;
+}
+
+/** Without hot rows there is no hot bag to train in, so even inputs that look nothing up are cold. */
+function classes(batch: ClickBatch, hotSet: HotSet): InputClasses {
+  if (hotSet.size > 0) return classifyInputs(batch.lookups, hotSet);
+  return { hot: new Uint32Array(0), cold: Uint32Array.from({ length: batch.size }, (_, b) => b) };
 }
 
 /** The chosen inputs of a batch, with slots for rows. */
