@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { webAssembly } from "../src/engine/targets/cpu/kernels/webAssembly.ts";
 
 const folder = fileURLToPath(new URL("../src/engine/targets/cpu/kernels/", import.meta.url));
 const compiler = fileURLToPath(new URL("../bin/asc.js", import.meta.resolve("assemblyscript/asc")));
@@ -17,8 +18,8 @@ const flags = [
 ];
 execFileSync(process.execPath, [compiler, ...flags.join(" ").split(" ")], { cwd: folder, stdio: "inherit" });
 
-const module = await WebAssembly.compile(await readFile(`${folder}kernels.wasm`));
-const foreign = WebAssembly.Module.imports(module).filter((item) => item.kind !== "memory");
+const module = await webAssembly.compile(await readFile(`${folder}kernels.wasm`));
+const foreign = webAssembly.Module.imports(module).filter((item) => item.kind !== "memory");
 if (foreign.length > 0) throw new Error(`the kernels import host functions: ${JSON.stringify(foreign)}`);
-const names = WebAssembly.Module.exports(module).map((item) => item.name);
+const names = webAssembly.Module.exports(module).map((item) => item.name);
 console.log(`kernels.wasm: ${names.join(", ")}`);

@@ -22,6 +22,16 @@ export interface FarTable {
   parts: readonly TablePart[];
 }
 
+/** Listed rows that one task looks at. */
+const MOVE_ROWS = 512;
+
+/** Each part of a table with each piece of a list of rows. */
+function* pieces(parts: readonly TablePart[], count: number): Generator<[TablePart, number]> {
+  for (const part of parts) {
+    for (let from = 0; from < count; from += MOVE_ROWS) yield [part, from];
+  }
+}
+
 /** The near copies of far rows. */
 export class FarRows {
   readonly #pool: ThreadPool;
@@ -107,14 +117,14 @@ export class FarRows {
     const tasks: KernelTask[] = [];
     for (let column = 0; column < columns; column++) {
       const words = this.#format.columns[column]!.stride;
-      for (const part of parts) {
+      for (const [part, from] of pieces(parts, count)) {
         const move = moveRowsArguments({
           direction,
-          nearBase: this.#copies(staged, first, column),
+          nearBase: this.#copies(staged, first, column) + from * words * 4,
           nearRows: 0,
           farBase: part.columns[column]!,
-          farRows: staged.rows + 4 * first,
-          count,
+          farRows: staged.rows + 4 * (first + from),
+          count: Math.min(MOVE_ROWS, count - from),
           low: part.firstRow,
           high: part.firstRow + part.rows,
           words,

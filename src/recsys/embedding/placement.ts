@@ -9,7 +9,7 @@ import { alignedBytes } from "../../engine/targets/cpu/kernels/arena.ts";
 import type { RowFormat } from "./rowFormat.ts";
 
 /** A range of a table's rows and the memory it is in (0 is the near one). */
-export interface PlannedPart {
+interface PlannedPart {
   firstRow: number;
   rows: number;
   arena: number;

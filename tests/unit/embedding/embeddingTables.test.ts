@@ -21,6 +21,9 @@ afterAll(() => pool.dispose());
 
 const CARDINALITIES = [7, 1, 300, 40];
 
+/** Batches with thousands of distinct rows, so that tables take several tasks. */
+const LARGE = { dim: 10, maxBatch: 1500, cardinalities: [3, 5000, 900, 5000, 40, 7, 2000] };
+
 interface Setting {
   dim?: number;
   optimizer?: SparseOptimizer;
@@ -166,7 +169,7 @@ describe("EmbeddingTables", () => {
   });
 
   test.each(OPTIMIZERS)("give the same bits on 1, 2 and 4 threads ($kind)", async (optimizer) => {
-    const setting = { optimizer, dim: 10, maxBatch: 1500, cardinalities: [3, 5000, 900, 5000, 40, 7, 2000] };
+    const setting = { ...LARGE, optimizer };
     const wanted = await train(setting);
     for (const threads of [1, 4]) {
       const other = await ThreadPool.create(threads);
@@ -183,6 +186,8 @@ describe("EmbeddingTables", () => {
         expect(await train({ optimizer, dim, arenaBytes })).toEqual(wanted);
       }
     }
+    const wanted = await train({ ...LARGE, optimizer }, 2);
+    expect(await train({ ...LARGE, optimizer, arenaBytes: 100_000 }, 2)).toEqual(wanted);
   });
 
   test("split over memories as asked", async () => {

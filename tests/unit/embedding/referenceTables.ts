@@ -22,7 +22,7 @@ export function initialElement(
 }
 
 /** Where a batch's bags begin. */
-export function bagOf(lookups: Lookups, table: number, input: number): Int32Array {
+function bagOf(lookups: Lookups, table: number, input: number): Int32Array {
   const bag = table * lookups.size + input;
   return lookups.offsets === null
     ? lookups.ids.subarray(bag, bag + 1)

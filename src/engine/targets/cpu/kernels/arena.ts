@@ -6,10 +6,11 @@
  * is freed singly: the whole arena goes when it is no longer referenced.
  */
 import { ParetoError } from "../../../errors.ts";
+import { type WasmMemory, webAssembly } from "./webAssembly.ts";
 
 const PAGE_BYTES = 65_536;
 /** Alignment of every allocation: a cache line. */
-export const ARENA_ALIGN_BYTES = 64;
+const ARENA_ALIGN_BYTES = 64;
 /** Most bytes of an arena: wasm32's 4 GiB less a page, so that an end pointer still fits 32 bits. */
 export const ARENA_MAX_BYTES = 65_535 * PAGE_BYTES;
 
@@ -20,7 +21,7 @@ export function alignedBytes(bytes: number): number {
 
 /** A shared memory that kernels of a thread pool work on. */
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   readonly sizeBytes: number;
   /** Views of the whole memory. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
@@ -44,7 +45,7 @@ export class Arena {
       });
     }
     try {
-      this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      this.memory = new webAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (cause) {
       throw new ParetoError({
         code: "ARENA_OUT_OF_MEMORY",

@@ -1,6 +1,7 @@
 /** @file The compiled row kernels: `kernels.wasm` beside this file, read and compiled once a process. */
 import { readFile } from "node:fs/promises";
 import { ParetoError } from "../../../errors.ts";
+import { type WasmModule, webAssembly } from "./webAssembly.ts";
 
 /** Exports of `assembly/index.ts` (their parameters are documented there), and the worker's own `moveRows`. */
 export const KERNEL_NAMES = [
@@ -20,17 +21,17 @@ export const KERNEL_NAMES = [
 /** A kernel that a thread pool can run. */
 export type KernelName = (typeof KERNEL_NAMES)[number];
 
-let compiled: Promise<WebAssembly.Module> | undefined;
+let compiled: Promise<WasmModule> | undefined;
 
 /**
  * The kernels, compiled.
  * @throws ParetoError KERNELS_MISSING
  */
-export function kernelModule(): Promise<WebAssembly.Module> {
+export function kernelModule(): Promise<WasmModule> {
   compiled ??= (async () => {
     const file = new URL("./kernels.wasm", import.meta.url);
     try {
-      return await WebAssembly.compile(await readFile(file));
+      return await webAssembly.compile(await readFile(file));
     } catch (cause) {
       compiled = undefined;
       throw new ParetoError({

@@ -5,6 +5,7 @@
  * records `RECORD` floats long. A thread claims by decrementing REMAINING: a result of c ≥ 1 is the right to
  * record c - 1. The claim alone decides, so a thread that looks at a job just finished cannot take a task twice.
  */
+import type { WasmMemory, WasmModule } from "./webAssembly.ts";
 
 /** Jobs that may be in flight. */
 export const RING = 16;
@@ -47,13 +48,13 @@ export function recordAt(job: number, record: number): number {
 export interface PoolWorkerData {
   control: Int32Array<SharedArrayBuffer>;
   records: Float64Array<SharedArrayBuffer>;
-  module: WebAssembly.Module;
+  module: WasmModule;
 }
 
 /** What the owner sends a thread: an arena to serve under a number, or, with null, to forget. */
 export interface ArenaMessage {
   arena: number;
-  memory: WebAssembly.Memory | null;
+  memory: WasmMemory | null;
 }
 
 /** What a thread sends its owner when a kernel throws. */

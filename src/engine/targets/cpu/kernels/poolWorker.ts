@@ -21,6 +21,7 @@ import {
   SIGNAL,
   STOP,
 } from "./poolProtocol.ts";
+import { webAssembly } from "./webAssembly.ts";
 
 type Kernel = (...args: number[]) => number;
 
@@ -42,7 +43,7 @@ function takeMessages(): void {
       arenas.delete(arena);
       continue;
     }
-    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    const { exports } = new webAssembly.Instance(module, { env: { memory } });
     const kernels = KERNEL_NAMES.map((name) => exports[name] as Kernel | undefined);
     arenas.set(arena, {
       kernels,

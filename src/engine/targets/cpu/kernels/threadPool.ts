@@ -29,6 +29,7 @@ import {
   STOP,
   type TrapMessage,
 } from "./poolProtocol.ts";
+import type { WasmModule } from "./webAssembly.ts";
 
 /** One kernel call. */
 export interface KernelTask {
@@ -78,7 +79,7 @@ export class ThreadPool {
   #broken: Error | undefined;
   #disposed: Promise<void> | undefined;
 
-  private constructor(threads: number, module: WebAssembly.Module) {
+  private constructor(threads: number, module: WasmModule) {
     this.threads = threads;
     this.#control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4));
     this.#records = new Float64Array(new SharedArrayBuffer(RING * MAX_TASKS * RECORD * 8));
