@@ -44,7 +44,7 @@ export interface ProfileRequest {
 }
 
 /** One table's part of a profile. */
-export interface TableProfile extends AccessSkew {
+interface TableProfile extends AccessSkew {
   name: string;
   /** Mean ids an input. */
   idsPerInput: number;

@@ -50,8 +50,8 @@ export interface RateRecord {
   round: number;
   /** Rate of the next round. */
   rate: number;
-  /** Validation loss it was told. */
-  loss: number;
+  /** Validation loss it was told; null for one that is not finite, which JSON could not keep. */
+  loss: number | null;
   action: "hold" | "halve" | "double";
 }
 
@@ -165,7 +165,7 @@ export class ShuffleScheduler {
     for (let phase = this.next(); phase !== null; phase = this.next()) yield phase;
   }
 
-  /** Tells the validation loss after a round; a loss that is not a number counts as risen. */
+  /** Tells the validation loss after a round; one that is not finite counts as risen. A fixed rate ignores it. */
   afterRound(loss: number): void {
     const state = this.#state;
     const previous = state.lastLoss;
@@ -185,15 +185,16 @@ export class ShuffleScheduler {
     } else if (action === "halve") {
       state.rate = Math.max(MIN_RATE, state.rate / 2);
     }
-    state.lastLoss = Number.isNaN(loss) ? previous : loss;
+    const known = Number.isFinite(loss) ? loss : null;
+    state.lastLoss = known ?? previous;
     state.awaitsLoss = false;
-    const record = { epoch: state.epoch, round: state.round, rate: state.rate, loss, action };
-    state.trace.push(record);
+    const { epoch, round, rate } = state;
+    state.trace.push({ epoch, round, rate, loss: known, action });
     this.#onEvent?.({
       event: "decision",
       policy: "fae.scheduler",
       step: state.taken.cold + state.taken.hot + state.epoch * (this.#batches.cold + this.#batches.hot),
-      detail: { ...record },
+      detail: { epoch, round, rate, action, ...(known === null ? {} : { loss: known }) },
     });
   }
 
@@ -231,14 +232,14 @@ function roundSize(rate: number, batches: number): number {
 }
 
 /**
- * Synchronisations that a sequence of an epoch's phases needs: the hot bag is loaded when hot follows cold or the
- * epoch's start, and written back after every hot phase, since an evaluation or a cold phase follows.
+ * Synchronisations that a sequence of phases needs: the hot bag is loaded when hot batches begin and written back
+ * when they end. (An evaluation between two hot phases, which only adaptive rates ask for, adds two more.)
  */
 export function syncCount(phases: Iterable<Pick<Phase, "kind">>): number {
   let syncs = 0;
   let previous: BatchKind = "cold";
   for (const { kind } of phases) {
-    if (kind === "hot") syncs += previous === "hot" ? 1 : 2;
+    if (kind === "hot" && previous === "cold") syncs += 2;
     previous = kind;
   }
   return syncs;
