@@ -1,11 +1,9 @@
 /** @file Gradients of every op against central differences, in float64 on the reference target. */
 import { describe, expect, test } from "vitest";
-import { reachableNodes } from "../../src/engine/graph/rewrite.ts";
-import { rootsOf, type Graph } from "../../src/engine/graph/graph.ts";
-import type { AnyNode } from "../../src/engine/graph/node.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
 import type { Device } from "../../src/engine/program.ts";
 import { opCaseList, opCases } from "./cases/opCases.ts";
+import { allNodes } from "./harness/allNodes.ts";
 import { caseFeeds, gradientGraph, valueGraph, type OpCase } from "./harness/opCase.ts";
 import { compileGraph, createStates, type Outputs } from "./harness/runGraph.ts";
 import { tolerance } from "./harness/tolerances.ts";
@@ -53,15 +51,6 @@ async function check(device: Device, testCase: OpCase, order: 1 | 2): Promise<nu
   const gradients = Object.entries(first).filter(([name]) => name !== "loss");
   for (const [name, gradient] of gradients) await compare(run, feeds, name.replace("g", "x"), gradient);
   return gradients.length;
-}
-
-/** Nodes of a graph, those in bodies of loops included. */
-function allNodes(graph: Graph): AnyNode[] {
-  const within = (nodes: AnyNode[]): AnyNode[] =>
-    nodes.flatMap((node) =>
-      node.op === "scan" ? [node, ...within(reachableNodes(node.attrs.body.results))] : [node],
-    );
-  return within(reachableNodes(rootsOf(graph)));
 }
 
 test.each(Object.entries(opCases))("the cases of %s use it", (op, cases) => {

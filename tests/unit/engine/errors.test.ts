@@ -56,6 +56,7 @@ test.each<[code: string, where: string, ending: RegExp, f: () => unknown]>([
   ["SHAPE_PERMUTATION", "transpose", /got \[1, 0\]$/, () => transpose(x(2, 3, 4), [1, 0])],
   ["SHAPE_SLICE_STEP", "slice", /got -1$/, () => slice(x(5), { 0: [4, 0, -1] })],
   ["SHAPE_CONCAT", "concat", /got \[2, 3\] and \[2, 4\]$/, () => concat([x(2, 3), x(2, 4)], 0)],
+  ["SHAPE_CONCAT", "concat", /got \[2, 3\] and \[2\]$/, () => concat([x(2, 3), x(2)], 1)],
   ["SHAPE_CONCAT", "concat", /got 0$/, () => concat([], 0)],
   ["SHAPE_EMPTY_REDUCTION", "max", /got \[0, 3\]$/, () => max(x(0, 3), 0)],
   ["SHAPE_EMPTY_REDUCTION", "argmax", /got \[2, 0\]$/, () => argmax(x(2, 0))],

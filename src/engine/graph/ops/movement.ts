@@ -211,7 +211,8 @@ const concatOp: OpDefinition<"concat"> = {
       parts.reduce((n, part) => n + (part.shape[axis] ?? 0), 0),
     );
     for (const part of parts) {
-      if (!sameShape(part.shape.with(axis, 0), first.shape.with(axis, 0))) {
+      const fits = part.shape.length === first.shape.length;
+      if (!fits || !sameShape(part.shape.with(axis, 0), first.shape.with(axis, 0))) {
         throw new ParetoError({
           code: "SHAPE_CONCAT",
           where: "concat",
