@@ -19,7 +19,10 @@ import { encodeModel } from "../../onnx/proto.ts";
 import { simplify } from "../../passes/simplify.ts";
 import {
   checkFeedNames,
+  checkOutputArrays,
   disposedDevice,
+  disposedProgram,
+  existingState,
   missingState,
   type Device,
   type HostTensors,
@@ -66,18 +69,12 @@ export class CpuDevice implements Device {
   }
 
   states(): ReadonlyMap<string, TensorSpec> {
+    if (this.#disposed) throw disposedDevice("states");
     return this.#states;
   }
 
   async createState(name: string, spec: TensorSpec, values?: TypedArray): Promise<void> {
-    if (this.#states.has(name)) {
-      throw new ParetoError({
-        code: "STATE_EXISTS",
-        where: "createState",
-        message: `createState: a state has this name already, got "${name}"`,
-        fix: "Write to it with writeState, or choose another name.",
-      });
-    }
+    if (this.#states.has(name)) throw existingState(name, "createState");
     requireSupported("createState", spec);
     if (values) checkHostArray(`createState ${name}`, values, spec.dtype, sizeOf(spec.shape));
     this.#states.set(name, specOf(spec));
@@ -149,6 +146,7 @@ type ProgramRequest = { kind: "run"; feeds: HostTensors; into: HostTensors } | {
 class CpuProgram implements Program {
   readonly #graph: Graph;
   readonly #ask: (request: ProgramRequest) => Promise<unknown>;
+  #disposed = false;
 
   constructor(graph: Graph, ask: (request: ProgramRequest) => Promise<unknown>) {
     this.#graph = graph;
@@ -156,14 +154,12 @@ class CpuProgram implements Program {
   }
 
   async run(feeds: HostTensors, into: HostTensors = {}): Promise<HostTensors> {
+    if (this.#disposed) throw disposedProgram("Program.run");
     checkFeedNames(this.#graph, feeds);
     for (const [name, t] of Object.entries(this.#graph.inputs)) {
       checkHostArray(`feed ${name}`, feeds[name]!, t.dtype, sizeOf(t.shape));
     }
-    for (const [name, array] of Object.entries(into)) {
-      const t = this.#graph.outputs[name];
-      if (t) checkHostArray(`output ${name}`, array, t.dtype, sizeOf(t.shape));
-    }
+    checkOutputArrays(this.#graph, into);
     const shared: HostTensors = {};
     for (const [name, array] of Object.entries(into)) {
       if (array.buffer instanceof SharedArrayBuffer) shared[name] = array;
@@ -176,6 +172,8 @@ class CpuProgram implements Program {
   }
 
   async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
     await this.#ask({ kind: "disposeProgram" });
   }
 }
