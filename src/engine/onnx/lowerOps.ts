@@ -80,10 +80,16 @@ function lowerPad(b: OnnxBuilder, { attrs, inputs: [x] }: Node<"pad">, [name]: s
 
 /** Positions of the strictly lower triangle of an F × F matrix, row-major. */
 function lowerTriangle(features: number): number[] {
-  return Array.from({ length: features }, (_, i) => Array.from({ length: i }, (_, j) => i * features + j)).flat();
+  return Array.from({ length: features }, (_, i) =>
+    Array.from({ length: i }, (_, j) => i * features + j),
+  ).flat();
 }
 
-function lowerDotInteraction(b: OnnxBuilder, { inputs: [x] }: Node<"dotInteraction">, [name]: string[]): string {
+function lowerDotInteraction(
+  b: OnnxBuilder,
+  { inputs: [x] }: Node<"dotInteraction">,
+  [name]: string[],
+): string {
   const features = x!.shape[1]!;
   const products = b.op("MatMul", [name!, b.op("Transpose", [name!], { perm: [0, 2, 1] })]);
   const flat = b.op("Reshape", [products, b.int64s([0, features * features])]);
@@ -99,7 +105,8 @@ function lowerDotInteractionGradient(
   const pairs = g!.shape[1]!;
   // A zero column stands for the diagonal; the symmetric G + Gᵀ is then one gather.
   const padded = b.op("Pad", [gradient!, b.int64s([0, 0, 0, 1])], { mode: "constant" });
-  const place = (i: number, j: number) => (i === j ? pairs : (Math.max(i, j) * (Math.max(i, j) - 1)) / 2 + Math.min(i, j));
+  const place = (i: number, j: number) =>
+    i === j ? pairs : (Math.max(i, j) * (Math.max(i, j) - 1)) / 2 + Math.min(i, j);
   const symmetric = Array.from({ length: features * features }, (_, k) =>
     place(Math.floor(k / features), k % features),
   );
@@ -122,13 +129,20 @@ function lowerScatterAdd(b: OnnxBuilder, node: Node<"scatterAdd">, [updates, ind
   const shape = b.int64s([rows, ...rest]);
   if (rows <= 256 && update.dtype === "float32") {
     const values = b.initializer("float32", [2], Float32Array.of(0, 1));
-    const hot = b.op("OneHot", [flatIndices, b.int64s([rows]), values], { axis: 1 });
+    const hot = b.op("OneHot", [flatIndices, b.initializer("int32", [1], Int32Array.of(rows)), values], {
+      axis: 1,
+    });
     return b.op("Reshape", [b.op("Gemm", [hot, flat], { transA: 1 }), shape]);
   }
-  const zeros = b.op("Cast", [b.op("ConstantOfShape", [b.int64s([rows, width])])], { to: onnxDtype[update.dtype] });
+  const zeros = b.op("Cast", [b.op("ConstantOfShape", [b.int64s([rows, width])])], {
+    to: onnxDtype[update.dtype],
+  });
   const column = b.op("Reshape", [flatIndices, b.int64s([places, 1])]);
   const spread = b.op("Expand", [column, b.int64s([places, width])]);
-  return b.op("Reshape", [b.op("ScatterElements", [zeros, spread, flat], { axis: 0, reduction: "add" }), shape]);
+  return b.op("Reshape", [
+    b.op("ScatterElements", [zeros, spread, flat], { axis: 0, reduction: "add" }),
+    shape,
+  ]);
 }
 
 /** Lowerings by op. */
@@ -162,7 +176,11 @@ export const lowerings: { readonly [K in Exclude<OpName, StructuralName>]: Lower
   lessEqual: same("LessOrEqual"),
   logicalAnd: same("And"),
   logicalOr: same("Or"),
-  where: same("Where"),
+  where: (b, { outputs: [y] }, [condition, x, z]) =>
+    y!.dtype === "bool"
+      ? // ONNX Runtime has no Where over bool.
+        b.op("Or", [b.op("And", [condition!, x!]), b.op("And", [b.op("Not", [condition!]), z!])])
+      : b.op("Where", [condition!, x!, z!]),
   reshape: (b, { inputs: [x], attrs }, [name]) => lowerReshape(b, name!, x!.shape, attrs.shape),
   broadcastTo: (b, { inputs: [x], attrs }, [name]) => expand(b, name!, x!.shape, attrs.shape),
   transpose: (b, { attrs }, [x]) => b.op("Transpose", [x!], { perm: attrs.permutation }),

@@ -47,7 +47,10 @@ export class CpuDevice implements Device {
   readonly target = "cpu";
   readonly #worker: Worker;
   readonly #profile: string | undefined;
-  readonly #waiting = new Map<number, { resolve: (v: Reply & { ok: true }) => void; reject: (e: unknown) => void }>();
+  readonly #waiting = new Map<
+    number,
+    { resolve: (v: Reply & { ok: true }) => void; reject: (e: unknown) => void }
+  >();
   readonly #states = new Map<string, TensorSpec>();
   #nextRequest = 0;
   #nextProgram = 0;
@@ -112,7 +115,7 @@ export class CpuDevice implements Device {
         outputs: specs(graph.outputs),
         states: Object.fromEntries(simple.states.map((t) => [stateName(t), specOf(t)])),
         updated: simple.updates.map(([s]) => stateName(s)),
-        randoms: randoms.map(({ name, node }) => ({ name, length: sizeOf(node.attrs.shape), key: keySource(node) })),
+        randoms: randoms.map(({ name, node }) => ({ name, shape: node.attrs.shape, key: keySource(node) })),
       },
     });
     return new CpuProgram(graph, (request) => this.#ask({ ...request, program }));

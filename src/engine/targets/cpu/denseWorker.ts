@@ -12,7 +12,7 @@ import { allocate, type DType, type TypedArray } from "../../dtype.ts";
 import { ParetoError } from "../../errors.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import { stateInput, stateOutput } from "../../onnx/lowerGraph.ts";
-import { missingState, type HostTensors } from "../../program.ts";
+import { checkStateSpec, missingState, type HostTensors } from "../../program.ts";
 import { fillUniform } from "../../rng.ts";
 import { sizeOf } from "../../shape.ts";
 import type { ProgramPlan, Request } from "./protocol.ts";
@@ -67,7 +67,7 @@ async function compile(program: number, plan: ProgramPlan, profile: string | und
     inputs: tensors(plan.inputs),
     outputs: tensors(plan.outputs),
     randoms: Object.fromEntries(
-      plan.randoms.map((r) => [r.name, newTensor({ shape: [r.length], dtype: "float32" })]),
+      plan.randoms.map((r) => [r.name, newTensor({ shape: r.shape, dtype: "float32" })]),
     ),
   });
 }
@@ -82,7 +82,7 @@ async function run(program: number, feeds: HostTensors, into: HostTensors): Prom
   }
   for (const [name, spec] of Object.entries(plan.states)) {
     const held = stateOf(name, "Program.run");
-    checkState(name, held.spec, spec);
+    checkStateSpec(name, spec, held.spec);
     fed[stateInput(name)] = held.current;
   }
   for (const random of plan.randoms) fed[random.name] = fillRandom(programs.get(program)!, random, feeds);
@@ -108,23 +108,21 @@ async function run(program: number, feeds: HostTensors, into: HostTensors): Prom
   return fresh;
 }
 
-function fillRandom(compiled: Compiled, random: ProgramPlan["randoms"][number], feeds: HostTensors): OrtTensor {
+function fillRandom(
+  compiled: Compiled,
+  random: ProgramPlan["randoms"][number],
+  feeds: HostTensors,
+): OrtTensor {
   const tensor = compiled.randoms[random.name]!;
   const { key } = random;
   const words =
-    "words" in key ? key.words : "input" in key ? feeds[key.input]! : dataOf(stateOf(key.state, "Program.run").current);
+    "words" in key
+      ? key.words
+      : "input" in key
+        ? feeds[key.input]!
+        : dataOf(stateOf(key.state, "Program.run").current);
   fillUniform(dataOf(tensor) as Float32Array, words);
   return tensor;
-}
-
-function checkState(name: string, held: TensorSpec, wanted: TensorSpec): void {
-  if (held.dtype === wanted.dtype && held.shape.join() === wanted.shape.join()) return;
-  throw new ParetoError({
-    code: "STATE_SPEC",
-    where: "Program.run",
-    message: `Program.run: the program wants state "${name}" as ${wanted.dtype} [${wanted.shape.join(", ")}], got ${held.dtype} [${held.shape.join(", ")}]`,
-    fix: "Create the state with the spec that the graph declares.",
-  });
 }
 
 async function serve(request: Request): Promise<HostTensors | TypedArray | null> {

@@ -3,12 +3,13 @@ import type { TypedArray } from "../../dtype.ts";
 import type { ErrorDetail } from "../../errors.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import type { HostTensors } from "../../program.ts";
+import type { Shape } from "../../shape.ts";
 
 /** A random tensor to be filled before a run. */
 export interface RandomFill {
   /** ONNX input that it feeds. */
   name: string;
-  length: number;
+  shape: Shape;
   /** Where the key comes from: a feed or a state by name, or its four words. */
   key: { input: string } | { state: string } | { words: number[] };
 }
