@@ -23,10 +23,7 @@ function withBody(node: Node<"scan">, inputs: readonly Tensor[], results: readon
  * Rebuilds tensors and, one level after the other, the bodies of the scans above them.
  * @param begin called for the graph and for each body on its own; returns that scope's replacements
  */
-export function rewriteScopes(
-  roots: readonly Tensor[],
-  begin: (roots: readonly Tensor[]) => Replace,
-): Tensor[] {
+function rewriteScopes(roots: readonly Tensor[], begin: (roots: readonly Tensor[]) => Replace): Tensor[] {
   const replace = begin(roots);
   return rewrite(roots, (node, inputs) => {
     const rebuilt =

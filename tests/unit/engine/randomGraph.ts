@@ -92,7 +92,7 @@ interface Instruction {
 }
 
 /** Specs of the inputs of random graphs. */
-export const randomGraphInputs: Record<string, TensorSpec> = {
+const randomGraphInputs: Record<string, TensorSpec> = {
   x: { shape: [2, 3], dtype: "float64" },
   y: { shape: [3], dtype: "float64" },
   s: { shape: [], dtype: "float64" },

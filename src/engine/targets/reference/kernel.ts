@@ -15,7 +15,7 @@ export type LeafValues = (leaf: Tensor) => TypedArray;
 export type Interpreter = (leafValues: LeafValues) => TypedArray[];
 
 /** One application of an op. */
-export interface KernelCall<K extends OpName> {
+interface KernelCall<K extends OpName> {
   readonly node: Node<K>;
   readonly inputs: readonly TypedArray[];
   /** Zero-filled, one for each output of the node. */
