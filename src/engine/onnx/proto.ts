@@ -11,6 +11,8 @@ type Writer = InstanceType<typeof protobuf.Writer>;
 /** Operator set that lowered graphs use. */
 export const OPSET = 18;
 const IR_VERSION = 9;
+/** TensorProto.DataLocation of tensors whose elements lie in another file. */
+const EXTERNAL = 1;
 
 /** Element types of ONNX tensors that graphs use; indices in ONNX's own ops are int64. */
 export type OnnxType = DType | "int64";
@@ -35,6 +37,21 @@ export interface OnnxValue {
   shape: Shape;
   /** Name of a first axis of any length (the batch), in exported models. */
   freeAxis?: string;
+  /** Names of further axes of any length, by axis. */
+  freeAxes?: Readonly<Record<number, string>>;
+}
+
+/** Elements that lie in a file beside the model. */
+export interface ExternalData {
+  /** The file's name, relative to the model. */
+  location: string;
+  offset: number;
+  sizeBytes: number;
+}
+
+/** Elements that whoever writes the model appends to the tensor's header; see {@link modelPieces}. */
+export interface StreamedData {
+  sizeBytes: number;
 }
 
 /** A tensor stored in the model. */
@@ -42,7 +59,7 @@ export interface OnnxInitializer {
   name: string;
   dtype: OnnxType;
   shape: Shape;
-  data: TypedArray | BigInt64Array;
+  data: TypedArray | BigInt64Array | ExternalData | StreamedData;
 }
 
 /** A graph, or a loop's body. */
@@ -100,7 +117,8 @@ function writeValue(w: Writer, value: OnnxValue): void {
       message(tensor, 2, (shape) =>
         value.shape.forEach((n, axis) =>
           message(shape, 1, (dim) => {
-            if (axis === 0 && value.freeAxis) dim.uint32(key(2, 2)).string(value.freeAxis);
+            const free = value.freeAxes?.[axis] ?? (axis === 0 ? value.freeAxis : undefined);
+            if (free) dim.uint32(key(2, 2)).string(free);
             else dim.uint32(key(1, 0)).int64(n);
           }),
         ),
@@ -114,29 +132,77 @@ function writeInitializer(w: Writer, tensor: OnnxInitializer): void {
   w.uint32(key(2, 0)).int32(typeCode[tensor.dtype]);
   w.uint32(key(8, 2)).string(tensor.name);
   const { data } = tensor;
-  w.uint32(key(9, 2)).bytes(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
+  if (ArrayBuffer.isView(data)) {
+    w.uint32(key(9, 2)).bytes(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
+  } else if ("location" in data) {
+    const entries = { location: data.location, offset: data.offset, length: data.sizeBytes };
+    for (const [name, value] of Object.entries(entries)) {
+      message(w, 13, (entry) => writeText(entry, name, String(value)));
+    }
+    w.uint32(key(14, 0)).int32(EXTERNAL);
+  } else {
+    w.uint32(key(9, 2)).uint32(data.sizeBytes);
+  }
 }
 
+function writeText(w: Writer, name: string, value: string): void {
+  w.uint32(key(1, 2)).string(name).uint32(key(2, 2)).string(value);
+}
+
+const isStreamed = ({ data }: OnnxInitializer) => !ArrayBuffer.isView(data) && !("location" in data);
+
+/** All of a graph but its streamed tensors. */
 function writeGraph(w: Writer, graph: OnnxGraph): void {
   for (const node of graph.nodes) message(w, 1, (inner) => writeNode(inner, node));
   w.uint32(key(2, 2)).string(graph.name);
-  for (const tensor of graph.initializers) message(w, 5, (inner) => writeInitializer(inner, tensor));
+  for (const tensor of graph.initializers) {
+    if (!isStreamed(tensor)) message(w, 5, (inner) => writeInitializer(inner, tensor));
+  }
   for (const value of graph.inputs) message(w, 11, (inner) => writeValue(inner, value));
   for (const value of graph.outputs) message(w, 12, (inner) => writeValue(inner, value));
 }
 
-/**
- * A model file.
- * @param metadata shown by viewers, e.g. `{ description: … }`
- */
-export function encodeModel(graph: OnnxGraph, metadata: Record<string, string> = {}): Uint8Array {
+function written(write: (w: Writer) => void): Uint8Array {
   const w = protobuf.Writer.create();
-  w.uint32(key(1, 0)).int64(IR_VERSION);
-  w.uint32(key(2, 2)).string("pareto");
-  message(w, 7, (inner) => writeGraph(inner, graph));
-  message(w, 8, (opset) => opset.uint32(key(2, 0)).int64(OPSET));
-  for (const [name, value] of Object.entries(metadata)) {
-    message(w, 14, (entry) => entry.uint32(key(1, 2)).string(name).uint32(key(2, 2)).string(value));
-  }
+  write(w);
   return w.finish();
+}
+
+/** A model's bytes around the elements of its streamed tensors. */
+export interface ModelPieces {
+  /** Comes first. */
+  head: Uint8Array;
+  /** Then, for each streamed tensor in the graph's order, this header and the tensor's elements. */
+  tensors: { tensor: OnnxInitializer; header: Uint8Array }[];
+}
+
+/**
+ * A model in pieces, so that its large tensors never need to be in memory. Protobuf allows fields in any order:
+ * the graph, which has the tensors, comes last in the model, and the tensors last in the graph.
+ * @param metadata shown by viewers and read by servers, e.g. `{ description: … }`
+ */
+export function modelPieces(graph: OnnxGraph, metadata: Readonly<Record<string, string>> = {}): ModelPieces {
+  const body = written((w) => writeGraph(w, graph));
+  let graphBytes = body.length;
+  const tensors = graph.initializers.filter(isStreamed).map((tensor) => {
+    const fields = written((w) => writeInitializer(w, tensor));
+    const { sizeBytes } = tensor.data as StreamedData;
+    const header = written((w) => w.uint32(key(5, 2)).uint32(fields.length + sizeBytes));
+    graphBytes += header.length + fields.length + sizeBytes;
+    return { tensor, header: Buffer.concat([header, fields]) };
+  });
+  const head = written((w) => {
+    w.uint32(key(1, 0)).int64(IR_VERSION);
+    w.uint32(key(2, 2)).string("pareto");
+    message(w, 8, (opset) => opset.uint32(key(2, 0)).int64(OPSET));
+    for (const [name, value] of Object.entries(metadata))
+      message(w, 14, (entry) => writeText(entry, name, value));
+    w.uint32(key(7, 2)).uint32(graphBytes);
+  });
+  return { head: Buffer.concat([head, body]), tensors };
+}
+
+/** A model file whose tensors are all in memory (or in a file beside it). */
+export function encodeModel(graph: OnnxGraph): Uint8Array {
+  return modelPieces(graph).head;
 }
