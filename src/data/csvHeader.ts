@@ -103,6 +103,18 @@ export function refuseDifferent(first: readonly string[], other: readonly string
   });
 }
 
+/** Refuses files whose columns come in another order. @throws ParetoError DATA_COLUMNS_DIFFER */
+export function refuseReordered(first: readonly string[], other: readonly string[], where: string): void {
+  const at = first.findIndex((name, i) => other[i] !== name);
+  if (at < 0) return;
+  throw new ParetoError({
+    code: "DATA_COLUMNS_DIFFER",
+    where,
+    message: `The CSV files of a source must have their columns in one order; column ${at + 1} is "${first[at]!}" and here: "${other[at]!}"`,
+    fix: "Bring the files to the same order, or convert them to Parquet, whose columns are matched by name.",
+  });
+}
+
 /**
  * Reads the delimiter (the one of `,` tab `;` `|` that occurs most in the first line) and the names.
  * @throws ParetoError DATA_COLUMN_DUPLICATE, DATA_FILE

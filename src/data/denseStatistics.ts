@@ -16,7 +16,7 @@ export function denseSql(column: SourceColumn, field: DenseField): string {
   if (field.transform === "log1p") return `CAST(coalesce(ln(greatest(${value}, 0) + 1), 0) AS FLOAT)`;
   const scaled = `(${value} - (${field.mean}::DOUBLE)) / ${field.deviation}::DOUBLE`;
   // A source seen later may hold values so far out that a float cannot carry them.
-  return `CAST(coalesce(least(greatest(${scaled}, -3e38), 3e38), 0) AS FLOAT)`;
+  return `CAST(CASE WHEN ${value} IS NULL THEN 0 ELSE least(greatest(${scaled}, -3e38), 3e38) END AS FLOAT)`;
 }
 
 /** Chooses transforms and measures mean and deviation over the training part. */

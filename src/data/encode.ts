@@ -136,15 +136,16 @@ function groupSql(
   );
 }
 
-function bagSql(input: EncodeInput, field: CategoricalInput, sorted: boolean): string {
-  const list = field.column.sql;
+/** Always sorted: the elements of a list must keep their order too, so that sums over them repeat to the bit. */
+function bagSql(input: EncodeInput, field: CategoricalInput): string {
   // A missing list counts as one missing value; an empty list is an empty bag.
-  const unnested = `SELECT row, unnest(coalesce(${list}, [NULL])) AS v FROM ${input.from}`;
+  const list = `coalesce(${field.column.sql}, [NULL])`;
+  const unnested = `SELECT row, unnest(${list}) AS v, generate_subscripts(${list}, 1) AS place FROM ${input.from}`;
   const value = fieldValueSql(field.column, field.field.valueType);
   const { id, join: joined } = idSql(field, "s.value", "w");
   return (
-    `SELECT CAST(s.row AS DOUBLE), ${id} FROM (SELECT row, ${value} AS value FROM (${unnested})) AS s${joined}` +
-    `${sorted ? " ORDER BY s.row" : ""}`
+    `SELECT CAST(s.row AS DOUBLE), ${id} FROM (SELECT row, place, ${value} AS value FROM (${unnested})) AS s` +
+    `${joined} ORDER BY s.row, s.place`
   );
 }
 
@@ -189,7 +190,7 @@ async function encodeAside(input: EncodeInput, fields: CategoricalInput[], name:
       join(input.tempDirectory, name),
       layout,
       layout.multiHot
-        ? streamBags(source.database, bagSql(input, first, sorted), source.name, source.rows, BLOCK_ROWS)
+        ? streamBags(source.database, bagSql(input, first), source.name, source.rows, BLOCK_ROWS)
         : streamBlocks(source.database, groupSql(input, fields, false, sorted), source.name, {
             dense: 0,
             tables: fields.length,

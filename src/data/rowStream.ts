@@ -192,7 +192,7 @@ export async function* streamBlocks(
  * Blocks of one multi-hot field, from a query with columns row DOUBLE and id INTEGER in row order: a row's ids follow
  * each other, a row without ids does not occur.
  * @param rows how many rows the source has
- * @throws RowsOutOfOrder; ParetoError as DuckDB fails
+ * @throws ParetoError as DuckDB fails
  */
 export async function* streamBags(
   database: Database,
@@ -208,7 +208,7 @@ export async function* streamBags(
     const idOf = items<Int32Array>(chunk, 1);
     for (let i = 0; i < chunk.rowCount; i++) {
       const row = rowOf[i]!;
-      if (row < last) throw new RowsOutOfOrder(where);
+      invariant(row >= last, `rows of ${where} are sorted`);
       last = row;
       while (bags.endsBefore(row)) yield bags.finish();
       bags.add(row, idOf[i]!);

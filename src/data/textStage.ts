@@ -7,7 +7,7 @@
  */
 import { join } from "node:path";
 import { ParetoError } from "../engine/errors.ts";
-import { readCsvHeader, readFirstRecord, refuseDifferent } from "./csvHeader.ts";
+import { readCsvHeader, readFirstRecord, refuseDifferent, refuseReordered } from "./csvHeader.ts";
 import type { CsvHeader } from "./csvHeader.ts";
 import type { Database } from "./duckdb.ts";
 import { isRemote } from "./sourceFiles.ts";
@@ -77,7 +77,12 @@ export async function stageText(
 async function commonHeader(files: readonly string[]): Promise<CsvHeader> {
   if (isRemote(files[0]!)) return { delimiter: "", names: [] };
   const header = await readCsvHeader(files[0]!);
-  for (const file of files.slice(1)) refuseDifferent(header.names, (await readCsvHeader(file)).names, file);
+  for (const file of files.slice(1)) {
+    const { names } = await readCsvHeader(file);
+    refuseDifferent(header.names, names, file);
+    // DuckDB would read the fields by position.
+    refuseReordered(header.names, names, file);
+  }
   return header;
 }
 
@@ -95,7 +100,6 @@ function csvReader(files: readonly string[], header: CsvHeader, textColumns: rea
     `read_csv(${quoteList(files)}, header = true, store_rejects = true`,
     header.delimiter === "" ? "" : `, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"'`,
     `, nullstr = ['', 'NULL', 'null', '\\N']`,
-    files.length > 1 ? ", union_by_name = true" : "",
     kept.length > 0 ? `, types = {${types}}` : "",
   ].join("");
 }
