@@ -26,7 +26,7 @@ import type { ClickModel } from "./models/clickModel.ts";
 const PIECE_FLOATS = 2 ** 20;
 
 /** The rows of an embedding table, wherever they are. */
-export interface TableSource {
+interface TableSource {
   rows: number;
   /** `[count, D]` from row `first` on. */
   read(first: number, count: number): Promise<TypedArray> | TypedArray;

@@ -9,7 +9,7 @@ import type { Shape } from "../shape.ts";
 type Writer = InstanceType<typeof protobuf.Writer>;
 
 /** Operator set that lowered graphs use. */
-export const OPSET = 18;
+const OPSET = 18;
 const IR_VERSION = 9;
 /** TensorProto.DataLocation of tensors whose elements lie in another file. */
 const EXTERNAL = 1;

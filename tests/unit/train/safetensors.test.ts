@@ -138,6 +138,11 @@ const hostile: [what: string, code: string, make: () => Promise<string>][] = [
   ["bytes behind the data", "SAFETENSORS_DAMAGED", () => fileOf({ x: f32([2], 0, 8) }, 9)],
   ["overlapping tensors", "SAFETENSORS_DAMAGED", () => fileOf({ x: f32([2], 0, 8), y: f32([2], 4, 12) }, 12)],
   ["the same bytes twice", "SAFETENSORS_DAMAGED", () => fileOf({ x: f32([2], 0, 8), y: f32([2], 0, 8) }, 8)],
+  [
+    "an overlap that a hole makes up for",
+    "SAFETENSORS_DAMAGED",
+    () => fileOf({ x: f32([2], 0, 8), y: f32([2], 0, 8) }, 16),
+  ],
   ["a hole", "SAFETENSORS_DAMAGED", () => fileOf({ x: f32([2], 0, 8), y: f32([2], 12, 20) }, 20)],
   ["a shape of other size than its bytes", "SAFETENSORS_DAMAGED", () => fileOf({ x: f32([3], 0, 8) }, 8)],
   ["a negative length", "SAFETENSORS_DAMAGED", () => fileOf({ x: f32([-1, -2], 0, 8) }, 8)],
