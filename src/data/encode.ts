@@ -2,18 +2,19 @@
  * @file Encodes the rows of a source into data sets, one for each part: DuckDB transforms numbers and joins vocabularies,
  * and the typed arrays of its result go to disk.
  *
- * Memory stays bounded whatever the cardinalities: the vocabularies that one query joins must fit in a share of DuckDB's
- * memory, so large ones are joined in queries of their own, whose ids wait in temporary files. Multi-hot fields always
- * take a query of their own, which unnests the lists.
+ * Fields are encoded in groups, each by a query whose rows wait in a temporary data set; then the groups are read side by
+ * side into the parts. Memory stays bounded whatever the cardinalities: the vocabularies that one query joins must fit in
+ * a share of DuckDB's memory. Multi-hot fields always take a query of their own, which unnests the lists.
  */
 import { join } from "node:path";
+import { invariant } from "../engine/errors.ts";
 import type { ClickBatch, DenseField, Lookups } from "./batch.ts";
 import { EncodedDatasetWriter } from "./encodedDatasetWriter.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
 import type { EncodedLayout } from "./encodedLayout.ts";
 import { denseSql } from "./denseStatistics.ts";
 import { RowsOutOfOrder, streamBags, streamBlocks } from "./rowStream.ts";
-import type { BlockShape, EncodedBlock } from "./rowStream.ts";
+import type { BlockShape } from "./rowStream.ts";
 import type { Source, SourceColumn } from "./source.ts";
 import { quoteText } from "./sqlText.ts";
 import { fieldValueSql, hashSql } from "./vocabulary.ts";
@@ -53,21 +54,10 @@ const BLOCK_ROWS = 8192;
 const GROUP_FIELDS = 5;
 
 /** Queries that run at once. */
-const STREAMS = 3;
+const STREAMS = 6;
 
 /** Bytes of rows that came before their turn and wait in memory. */
 const WAITING_BYTES = 64 * 2 ** 20;
-
-function orderOf(input: EncodeInput, name: string): Pick<BlockShape, "blockRows" | "rows" | "reorder"> {
-  return {
-    blockRows: BLOCK_ROWS,
-    rows: input.source.rows,
-    reorder: {
-      limitBytes: input.waitingBytes ?? WAITING_BYTES,
-      path: join(input.tempDirectory, `${name}.waiting`),
-    },
-  };
-}
 
 /** The layout of the data sets that come of it. */
 export function layoutOf(input: Pick<EncodeInput, "dense" | "categorical">): EncodedLayout {
@@ -79,7 +69,7 @@ export function layoutOf(input: Pick<EncodeInput, "dense" | "categorical">): Enc
   };
 }
 
-/** One-hot fields in groups whose vocabularies fit together; the last group is joined with the dense columns. */
+/** One-hot fields in groups whose vocabularies fit together; the first group, which may be empty, goes with the dense columns. */
 function planGroups(fields: readonly CategoricalInput[], budget: number): CategoricalInput[][] {
   const groups: CategoricalInput[][] = [[]];
   let bytes = 0;
@@ -175,27 +165,38 @@ async function writeAll(
   }
 }
 
-/** Ids that wait in a temporary data set. */
+/** Inputs that wait in a temporary data set. */
 interface Waiting {
   set: EncodedDataset;
   tables: number[];
 }
 
-async function encodeAside(input: EncodeInput, fields: CategoricalInput[], name: string): Promise<Waiting> {
+/** @param full whether dense columns and labels come along, and the parts, as `rows` */
+async function encodeGroup(
+  input: EncodeInput,
+  fields: CategoricalInput[],
+  full: boolean,
+  name: string,
+): Promise<Waiting> {
   const { source } = input;
-  const first = fields[0]!;
-  const layout = layoutOf({ dense: [], categorical: fields });
+  const layout = layoutOf({ dense: full ? input.dense : [], categorical: fields });
+  const shape: BlockShape = {
+    dense: layout.dense,
+    tables: layout.tables,
+    blockRows: BLOCK_ROWS,
+    rows: source.rows,
+    reorder: {
+      limitBytes: input.waitingBytes ?? WAITING_BYTES,
+      path: join(input.tempDirectory, `${name}.waiting`),
+    },
+  };
   const set = await inOrder((sorted) =>
     writeAll(
       join(input.tempDirectory, name),
       layout,
       layout.multiHot
-        ? streamBags(source.database, bagSql(input, first), source.name, source.rows, BLOCK_ROWS)
-        : streamBlocks(source.database, groupSql(input, fields, false, sorted), source.name, {
-            dense: 0,
-            tables: fields.length,
-            ...orderOf(input, name),
-          }),
+        ? streamBags(source.database, bagSql(input, fields[0]!), source.name, source.rows, BLOCK_ROWS)
+        : streamBlocks(source.database, groupSql(input, fields, full, sorted), source.name, shape),
     ),
   );
   return { set, tables: fields.map(({ table }) => table) };
@@ -233,52 +234,47 @@ function mergeLookups(
   return { size, tables: layout.tables, ids, offsets };
 }
 
-/** Appends a block's rows to the writer of each row's part; `rows` become positions within the part. */
-async function route(block: EncodedBlock, writers: readonly EncodedDatasetWriter[]): Promise<void> {
+/** Appends a block's rows, whose `rows` hold parts, to the writer of each part; `rows` become positions in the part. */
+async function route(block: ClickBatch, writers: readonly EncodedDatasetWriter[]): Promise<void> {
   const members = writers.map(() => 0);
   const starts = writers.map((writer) => writer.rows);
+  const parts = block.rows.slice();
   for (let i = 0; i < block.size; i++) {
-    const part = block.parts[i]!;
+    const part = parts[i]!;
     block.rows[i] = starts[part]! + members[part]!++;
   }
   for (const [part, count] of members.entries()) {
     if (count === block.size) await writers[part]!.append(block);
     else if (count > 0) {
       const selection = new Uint32Array(count);
-      for (let i = 0, k = 0; i < block.size; i++) if (block.parts[i] === part) selection[k++] = i;
+      for (let i = 0, k = 0; i < block.size; i++) if (parts[i] === part) selection[k++] = i;
       await writers[part]!.append(block, selection);
     }
   }
 }
 
-async function encodeParts(
+/** Reads what waits side by side and writes the parts. The first of `waiting` has the dense columns. */
+async function assemble(
   input: EncodeInput,
-  main: CategoricalInput[],
-  waiting: Waiting[],
+  waiting: readonly Waiting[],
   directories: readonly string[],
-  sorted: boolean,
 ): Promise<EncodedDataset[]> {
-  const { source } = input;
   const layout = layoutOf(input);
   const writers: EncodedDatasetWriter[] = [];
-  const readers = waiting.map(({ set }) => set.batches({ batchSize: BLOCK_ROWS, recycle: 2 }));
-  const mainTables = main.map(({ table }) => table);
+  const [first, ...others] = waiting.map(({ set }) => set.batches({ batchSize: BLOCK_ROWS, recycle: 2 }));
   try {
     for (const directory of directories) writers.push(await EncodedDatasetWriter.create(directory, layout));
-    const sql = groupSql(input, main, true, sorted);
-    const shape = { dense: layout.dense, tables: main.length, ...orderOf(input, "main") };
     let done = 0;
-    for await (const block of streamBlocks(source.database, sql, source.name, shape)) {
-      if (readers.length > 0) {
-        const pieces = [{ lookups: block.lookups, tables: mainTables }];
-        for (const [i, reader] of readers.entries()) {
-          const step = await reader.next();
-          pieces.push({ lookups: step.value!.lookups, tables: waiting[i]!.tables });
-        }
-        await route({ ...block, lookups: mergeLookups(block.size, layout, pieces) }, writers);
-      } else await route(block, writers);
+    for await (const block of first!) {
+      const pieces = [{ lookups: block.lookups, tables: waiting[0]!.tables }];
+      for (const [i, reader] of others.entries()) {
+        const step = await reader.next();
+        invariant(!step.done && step.value.size === block.size, "all groups have all rows");
+        pieces.push({ lookups: step.value.lookups, tables: waiting[i + 1]!.tables });
+      }
+      await route({ ...block, lookups: mergeLookups(block.size, layout, pieces) }, writers);
       done += block.size;
-      input.onProgress?.(done, source.rows, "rows", "encode");
+      input.onProgress?.(done, input.source.rows, "rows", "encode");
     }
     const sets: EncodedDataset[] = [];
     for (const writer of writers) sets.push(await writer.finish());
@@ -287,7 +283,7 @@ async function encodeParts(
     for (const writer of writers) await writer.abort();
     throw error;
   } finally {
-    for (const reader of readers) await reader.return();
+    for (const reader of others) await reader.return();
   }
 }
 
@@ -302,19 +298,22 @@ export async function encodeRows(
 ): Promise<EncodedDataset[]> {
   const budget = input.joinBytes ?? (input.source.database.memoryLimitBytes * 0.4) / STREAMS;
   const fields = input.categorical.map((field, table) => ({ ...field, table }));
-  const oneHot = fields.filter(({ field }) => !field.multiHot);
-  const groups = planGroups(oneHot, budget);
-  const main = groups.pop()!;
-  const waiting: Waiting[] = [];
+  const groups = planGroups(
+    fields.filter(({ field }) => !field.multiHot),
+    budget,
+  );
   for (const field of fields) if (field.field.multiHot) groups.push([field]);
+  const waiting: Waiting[] = [];
   // DuckDB's streams leave threads idle, so some run beside each other.
   for (let i = 0; i < groups.length; i += STREAMS) {
-    const started = groups.slice(i, i + STREAMS).map((group, k) => encodeAside(input, group, `ids${i + k}`));
+    const started = groups
+      .slice(i, i + STREAMS)
+      .map((group, k) => encodeGroup(input, group, i + k === 0, `group${i + k}`));
     const ended = await Promise.allSettled(started);
     for (const end of ended) {
       if (end.status === "rejected") throw end.reason;
       waiting.push(end.value);
     }
   }
-  return inOrder((sorted) => encodeParts(input, main, waiting, directories, sorted));
+  return assemble(input, waiting, directories);
 }

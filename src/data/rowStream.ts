@@ -17,12 +17,6 @@ import type { Stretch } from "./rowReorder.ts";
 /** DuckDB gave rows in another order than that of the source. */
 export class RowsOutOfOrder extends Error {}
 
-/** A batch with the part of each row. */
-export interface EncodedBlock extends ClickBatch {
-  /** 0, 1, 2: training, validation, test. */
-  parts: Uint8Array;
-}
-
 /** The flat values of a column of a chunk whose type is fixed-width and which holds no NULL. */
 function items<T>(chunk: DuckDBDataChunk, column: number): T {
   // The typed array is the vector's storage; its public face reads value by value.
@@ -138,26 +132,27 @@ function isRun(rows: Float64Array, from: number, to: number): boolean {
   return true;
 }
 
-function toBlock({ start, size, words }: Stretch, { dense, tables }: BlockShape): EncodedBlock {
+function toBlock({ size, words }: Stretch, { dense, tables }: BlockShape): ClickBatch {
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
   const matrix = new Float32Array(size * dense);
   for (let d = 0; d < dense; d++) {
     const column = (2 + d) * size;
     for (let i = 0, to = d; i < size; i++, to += dense) matrix[to] = floats[column + i]!;
   }
+  const parts = new Float64Array(size);
+  parts.set(words.subarray(0, size));
   return {
     size,
     dense: matrix,
     labels: floats.subarray(size, 2 * size),
-    rows: Float64Array.from({ length: size }, (_, i) => start + i),
-    parts: Uint8Array.from(words.subarray(0, size)),
+    rows: parts,
     lookups: { size, tables, ids: words.subarray((2 + dense) * size), offsets: null },
   };
 }
 
 /**
  * Blocks of exactly `blockRows` rows (the last may be shorter), in row order, of a query with columns: row DOUBLE, part
- * UTINYINT, label FLOAT, then `dense` FLOATs, then `tables` INTEGERs, none of them NULL.
+ * UTINYINT, label FLOAT, then `dense` FLOATs, then `tables` INTEGERs, none of them NULL. Their `rows` hold the parts.
  * @throws RowsOutOfOrder when rows are scattered over the whole source; ParetoError as DuckDB fails
  */
 export async function* streamBlocks(
@@ -165,7 +160,7 @@ export async function* streamBlocks(
   sql: string,
   where: string,
   shape: BlockShape,
-): AsyncGenerator<EncodedBlock, void, undefined> {
+): AsyncGenerator<ClickBatch, void, undefined> {
   const scatter = new Scatter(shape, where);
   const waiting = new RowReorder(shape.reorder.path, shape.reorder.limitBytes);
   let done = 0;
