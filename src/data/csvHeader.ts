@@ -54,7 +54,7 @@ function recordEnd(text: string): number {
 }
 
 /** The fields of one record; `""` within quotes is a quote. */
-export function splitRecord(record: string, delimiter: string): string[] {
+function splitRecord(record: string, delimiter: string): string[] {
   const fields: string[] = [];
   let field = "";
   let quoted = false;

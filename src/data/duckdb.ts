@@ -67,6 +67,8 @@ export class Database {
       });
       const main = await instance.connect();
       await main.run(`SET temp_directory = ${quoteText(tempDirectory)}`);
+      // DuckDB would keep the bytes of files it has read, up to its memory limit; the system's page cache does that.
+      await main.run("SET enable_external_file_cache = false");
       await main.run("SET disabled_optimizers = 'join_order,build_side_probe_side'");
       return new Database(instance, main, memoryLimitBytes);
     } catch (error) {

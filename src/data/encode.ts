@@ -38,7 +38,7 @@ export interface EncodeInput {
   tempDirectory: string;
   /** Bytes of vocabularies that one query may join (default two fifths of DuckDB's memory, shared by the queries that run at once). */
   joinBytes?: number;
-  /** Bytes of rows that may wait in memory for their turn (default 64 MiB); more wait in a file. */
+  /** Bytes of rows that may wait in memory for their turn (default 24 MiB a query); more wait in a file. */
   waitingBytes?: number;
   onProgress?: Progress;
 }
@@ -57,10 +57,10 @@ const GROUP_FIELDS = 5;
 const STREAMS = 6;
 
 /** Bytes of rows that came before their turn and wait in memory. */
-const WAITING_BYTES = 64 * 2 ** 20;
+const WAITING_BYTES = 24 * 2 ** 20;
 
 /** The layout of the data sets that come of it. */
-export function layoutOf(input: Pick<EncodeInput, "dense" | "categorical">): EncodedLayout {
+function layoutOf(input: Pick<EncodeInput, "dense" | "categorical">): EncodedLayout {
   return {
     dense: input.dense.length,
     tables: input.categorical.length,

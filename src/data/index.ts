@@ -20,4 +20,3 @@ export type { EncodedLayout } from "./encodedLayout.ts";
 export { EncodedDatasetWriter } from "./encodedDatasetWriter.ts";
 export type { WriterOptions } from "./encodedDatasetWriter.ts";
 export { writePredictions } from "./predictions.ts";
-export { fingerprint } from "./fingerprint.ts";
