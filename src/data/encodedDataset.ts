@@ -86,6 +86,11 @@ export class EncodedDataset {
     return this.#index.labelCounts;
   }
 
+  /** Most ids over all tables of one row: bounds the lookups of a batch. */
+  get maxIdsPerRow(): number {
+    return this.#index.maxIdsPerRow;
+  }
+
   /** Batches of one pass. */
   batchCount(batchSize: number): number {
     return Math.ceil(this.rows / batchSize);

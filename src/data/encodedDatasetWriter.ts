@@ -40,6 +40,7 @@ export class EncodedDatasetWriter {
   readonly #dense: Float32Array;
   /** One-hot: `[T, capacity]`. */
   readonly #ids: Int32Array;
+  #maxIdsPerRow = 0;
   /** Multi-hot: bag lengths `[T, capacity]` and each table's ids so far. */
   readonly #lengths: Int32Array;
   readonly #bagIds: Int32Array[];
@@ -129,6 +130,7 @@ export class EncodedDatasetWriter {
         layout: this.#layout,
         rows: this.#total,
         labelCounts: [this.#total - this.#ones, this.#ones],
+        maxIdsPerRow: this.#maxIdsPerRow,
         rowsPerGroup: this.#capacity,
         groups: this.#groups,
       };
@@ -238,6 +240,7 @@ export class EncodedDatasetWriter {
       }
     }
     if (layout.multiHot) words[places.bags + layout.tables * n] = at;
+    this.#maxIdsPerRow = Math.max(this.#maxIdsPerRow, layout.multiHot ? this.#longestRow(n) : layout.tables);
     this.#groups.push({ offset: this.#offset, rows: n, ids: total });
     const write = writeFully(this.#handle, new Uint8Array(this.#out, 0, places.sizeBytes), this.#offset);
     // Awaited by the next flush or by finish; until then a failure must not count as unhandled.
@@ -245,5 +248,16 @@ export class EncodedDatasetWriter {
     this.#writing = write;
     this.#offset += places.sizeBytes;
     this.#size = 0;
+  }
+
+  /** Most ids over all tables of one of the rows held. */
+  #longestRow(rows: number): number {
+    let longest = 0;
+    for (let i = 0; i < rows; i++) {
+      let ids = 0;
+      for (let t = 0; t < this.#layout.tables; t++) ids += this.#lengths[t * this.#capacity + i]!;
+      longest = Math.max(longest, ids);
+    }
+    return longest;
   }
 }

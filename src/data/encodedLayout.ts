@@ -40,6 +40,8 @@ export interface EncodedIndex {
   rows: number;
   /** Labels that are 0, labels that are 1. */
   labelCounts: [number, number];
+  /** Most ids over all tables of one row. */
+  maxIdsPerRow: number;
   rowsPerGroup: number;
   groups: GroupEntry[];
 }

@@ -7,7 +7,8 @@ import type { DType, TypedArray } from "../../engine/dtype.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
 import type { Parameters } from "../../nn/parameters.ts";
-import { openCheckpoint, writeCheckpoint, type JsonValue } from "../../train/checkpoint.ts";
+import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../train/checkpoint.ts";
+import type { JsonValue } from "../../train/checkpointManifest.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
 import type { ClickModel } from "../models/clickModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
@@ -81,7 +82,16 @@ export class ClickNetwork {
   /** Loads what {@link save} wrote. @throws ParetoError as `openCheckpoint` */
   async load(directory: string): Promise<JsonValue> {
     const checkpoint = await openCheckpoint(directory, CLICK_CHECKPOINT);
-    await checkpoint.verify();
+    try {
+      await checkpoint.verify();
+      await this.#restore(checkpoint);
+      return checkpoint.state;
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  async #restore(checkpoint: Checkpoint): Promise<void> {
     for (const [, name] of this.#states()) await this.device.writeState(name, await checkpoint.read(name));
     for (const [table, rows] of this.tables.cardinalities.entries()) {
       for (let first = 0; first < rows; first += CHUNK_ROWS) {
@@ -98,7 +108,6 @@ export class ClickNetwork {
         this.tables.writeRows(table, first, { weights: weights!, state });
       }
     }
-    return checkpoint.state;
   }
 
   /** Bytes of dense parameters and their slots. */

@@ -8,7 +8,7 @@ import { learningRateAt } from "../../nn/schedules.ts";
 import type { OnEvent } from "../../train/events.ts";
 import type { BinaryMetrics } from "../../train/metrics/binary.ts";
 import { LossGuard } from "../../train/metrics/lossGuard.ts";
-import type { TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
+import type { StrategyName, TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
 import { RateMeter } from "./rateMeter.ts";
@@ -28,6 +28,7 @@ export interface TrainerState {
   best: { logLoss: number; epoch: number } | null;
   /** Whether training has come to its end. */
   finished: boolean;
+  strategyName: StrategyName;
   strategy: unknown;
 }
 
@@ -82,13 +83,15 @@ export class Trainer {
       trainSeconds: 0,
       best: null,
       finished: false,
+      strategyName: options.strategy.name,
       strategy: null,
     };
   }
 
   /** A copy of where training stands. */
   get state(): TrainerState {
-    return { ...this.#state, strategy: this.#options.strategy.state() };
+    const { strategy } = this.#options;
+    return { ...this.#state, strategyName: strategy.name, strategy: strategy.state() };
   }
 
   /**

@@ -1,0 +1,23 @@
+/** @file `pareto/nn`: layers, losses, optimizers, schedules and initial values over the engine's graphs. */
+export {
+  binaryCrossEntropyWithLogits,
+  crossEntropy,
+  dropout,
+  gelu,
+  layerNorm,
+  logSoftmax,
+  mean,
+  oneHot,
+  scaledDotProductAttention,
+} from "./functional.ts";
+export { constantFill, normal, orthogonal, uniform, xavierNormal, xavierUniform } from "./initializers.ts";
+export type { Initializer } from "./initializers.ts";
+export { convolution1d, embedding, linear, mlp } from "./layers.ts";
+export type { LayerOptions, MlpInitializers, MlpOptions } from "./layers.ts";
+export { optimizerUpdates } from "./optimizers.ts";
+export type { DenseOptimizer } from "./optimizers.ts";
+export { Parameters } from "./parameters.ts";
+export { bidirectionalLstm, lstm } from "./recurrent.ts";
+export type { LstmOptions } from "./recurrent.ts";
+export { learningRateAt } from "./schedules.ts";
+export type { LearningRateSchedule } from "./schedules.ts";

@@ -1,0 +1,37 @@
+/**
+ * @file `pareto/recsys`: click models. `trainClicks` does the whole job from a log to a run folder; the parts are
+ * here too: models, row stores, strategies, the trainer, profiles and export.
+ */
+export { EmbeddingTables } from "./embedding/embeddingTables.ts";
+export type { EmbeddingTablesOptions } from "./embedding/embeddingTables.ts";
+export { HotBag } from "./embedding/hotBag.ts";
+export type { HotBagOptions, SyncReport } from "./embedding/hotBag.ts";
+export type { RowStore, SparseOptimizer } from "./embedding/rowStore.ts";
+export { exportClickModel } from "./export.ts";
+export type { ClickInputs, ClickModel } from "./models/clickModel.ts";
+export { DenseModel } from "./models/denseModel.ts";
+export { dlrm } from "./models/dlrm.ts";
+export type { DlrmConfig } from "./models/dlrm.ts";
+export { profileDataset } from "./profile/profile.ts";
+export type { DatasetProfile, ProfileRequest } from "./profile/profile.ts";
+export { BaselineStrategy } from "./strategies/baseline.ts";
+export { calibrate } from "./strategies/fae/calibrate.ts";
+export type { Calibration, FaeConfig } from "./strategies/fae/calibrate.ts";
+export { prepareFaeFile } from "./strategies/fae/faeFile.ts";
+export type { FaeFile, FaeRequest } from "./strategies/fae/faeFile.ts";
+export { FaeStrategy } from "./strategies/fae/faeStrategy.ts";
+export type { FaeStrategyOptions } from "./strategies/fae/faeStrategy.ts";
+export { ShuffleScheduler } from "./strategies/fae/scheduler.ts";
+export type { SchedulerOptions, SchedulerState } from "./strategies/fae/scheduler.ts";
+export type { TrainingPhase, TrainingStrategy } from "./strategies/strategy.ts";
+export { ClickNetwork } from "./training/clickNetwork.ts";
+export { evaluate, predictLogits } from "./training/evaluate.ts";
+export type { RunConfig } from "./training/runConfig.ts";
+export type { OptimizerName, TrainingSettings } from "./training/settings.ts";
+export { StepPipeline } from "./training/stepPipeline.ts";
+export { prepareClicks, trainClicks } from "./training/trainClicks.ts";
+export type { TrainClicksOptions, TrainClicksResult } from "./training/trainClicks.ts";
+export { loadNetwork, openTrainedModel } from "./training/trainedModel.ts";
+export type { TrainedModel } from "./training/trainedModel.ts";
+export { Trainer } from "./training/trainer.ts";
+export type { TrainerOptions, TrainerState } from "./training/trainer.ts";

@@ -1,0 +1,321 @@
+/**
+ * @file The whole job: from a click log to a trained, tested model in a run folder.
+ *
+ * The folder holds `run.json` (configuration, seed, versions), `encoder/`, `checkpoints/last` and, over several
+ * epochs, `checkpoints/best`, `events.jsonl` and `result.json`. Encoded data and FAE files lie in a cache folder
+ * and are used again by runs over the same data with the same options.
+ */
+import { createHash } from "node:crypto";
+import { access } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import { prepareDataset, type PreparedDataset } from "../../data/prepareDataset.ts";
+import { openSource } from "../../data/source.ts";
+import { ParetoError } from "../../engine/errors.ts";
+import type { OnEvent, RunEvent } from "../../train/events.ts";
+import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
+import { BaselineStrategy, type BaselineState } from "../strategies/baseline.ts";
+import { prepareFaeFile } from "../strategies/fae/faeFile.ts";
+import { FaeStrategy } from "../strategies/fae/faeStrategy.ts";
+import { bytesPerRow } from "../strategies/fae/rowBytes.ts";
+import type { SchedulerState } from "../strategies/fae/scheduler.ts";
+import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../strategies/strategy.ts";
+import { ClickNetwork } from "./clickNetwork.ts";
+import { evaluate } from "./evaluate.ts";
+import { maxLookupsOf } from "./maxLookups.ts";
+import { resumedConfig, type ConfigChanges, type RunConfig } from "./runConfig.ts";
+import { sparseOptimizer } from "./settings.ts";
+import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
+
+/** A training job. */
+export type TrainClicksOptions = {
+  /** The run's folder: new or empty, or that of an earlier run to go on with. */
+  directory: string;
+  /** Where encoded data lies, to be used again. */
+  cacheDirectory: string;
+  onEvent?: OnEvent;
+  /** Told of the prepared data before training begins. */
+  onPrepared?: (prepared: PreparedDataset) => void | Promise<void>;
+  /** Saves and stops after the step under way. */
+  signal?: AbortSignal;
+} & ({ config: RunConfig } | { resume: ConfigChanges });
+
+/** What training came to. */
+export interface TrainClicksResult {
+  /** The run's folder. */
+  run: string;
+  strategy: StrategyName;
+  /** False when it was stopped by the signal; quality is then null. */
+  finished: boolean;
+  /** Of the test part. */
+  auc: number | null;
+  logLoss: number | null;
+  accuracy: number | null;
+  rows: { train: number; validation: number; test: number };
+  epochs: number;
+  steps: number;
+  samplesPerSecond: number;
+  /** Seconds of training: steps, synchronisation and the scheduler's evaluations. */
+  trainSeconds: number;
+  hot: HotReport | null;
+  sync: SyncTotals;
+  peakRssBytes: number;
+  /** Bytes of embedding rows with optimizer state. */
+  tableBytes: number;
+  /** The configuration that ran. */
+  config: RunConfig;
+}
+
+/** A short name for a value, for folders of the cache. */
+function digest(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
+}
+
+/** Opens a run's sources and encodes them, or finds them encoded. */
+export async function prepareClicks(
+  config: RunConfig,
+  cacheDirectory: string,
+  onEvent: OnEvent = () => {},
+): Promise<PreparedDataset> {
+  const { source: sourceOptions, prepare } = config;
+  const paths = sourceOptions.paths.map((path) => (/^\w+:\/\//.test(path) ? path : resolve(path)));
+  const directory = join(cacheDirectory, digest([paths, sourceOptions, prepare]));
+  await using source = await openSource(sourceOptions);
+  const prepared = await prepareDataset(source, prepare, directory, (done, total, unit, task) =>
+    onEvent({ event: "progress", task, done, total, unit, rate: null }),
+  );
+  for (const message of prepared.notices) {
+    onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
+  }
+  return prepared;
+}
+
+/**
+ * Trains a click model and tests it.
+ * @throws ParetoError `RUN_EXISTS`, `RESUME_CONFIG`, `RESUME_DATA`, `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, and what
+ * reading and encoding throw
+ */
+export async function trainClicks(options: TrainClicksOptions): Promise<TrainClicksResult> {
+  const origin = performance.now();
+  const clock = () => (performance.now() - origin) / 1000;
+  const isResumed = "resume" in options;
+  const earlier = isResumed ? await openRunFolder(options.directory) : null;
+  const config = isResumed
+    ? resumedConfig((earlier!.record.config as unknown as StoredConfig).run, options.resume)
+    : options.config;
+  // Nothing is left behind when the sources cannot be read.
+  if (!isResumed) await refuseTakenFolder(options.directory);
+  const early: RunEvent[] = [];
+  const tell: OnEvent = (event) => {
+    early.push(event);
+    options.onEvent?.(event);
+  };
+  const prepared = await prepareClicks(config, options.cacheDirectory, tell);
+  tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
+  const folder = earlier ?? (await startRun(options.directory, config, prepared));
+  if (isResumed) await checkData(folder, prepared);
+  const log = folder.openEvents();
+  for (const event of early) log.append(event);
+  const onEvent: OnEvent = (event) => {
+    log.append(event);
+    options.onEvent?.(event);
+  };
+  try {
+    await folder.setStatus("running");
+    await options.onPrepared?.(prepared);
+    const result = await trainPrepared(config, prepared, folder, { ...options, onEvent, clock, isResumed });
+    await writeJson(folder.file("result.json"), result);
+    await folder.setStatus(result.finished ? "done" : "interrupted");
+    return result;
+  } catch (error) {
+    await folder.setStatus("failed").catch(() => undefined);
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
+/** What `run.json` keeps as the configuration. */
+interface StoredConfig {
+  run: RunConfig;
+  /** Of the data and its options. */
+  fingerprint: string;
+}
+
+async function refuseTakenFolder(directory: string): Promise<void> {
+  const taken = await access(join(directory, "run.json")).then(
+    () => true,
+    () => false,
+  );
+  if (!taken) return;
+  throw new ParetoError({
+    code: "RUN_EXISTS",
+    where: directory,
+    message: `a new run needs a new or empty folder; this one holds a run already, got ${directory}`,
+    fix: "Choose another folder with --out, or go on with the run in it with --resume.",
+  });
+}
+
+async function startRun(directory: string, run: RunConfig, prepared: PreparedDataset): Promise<RunFolder> {
+  const config = JSON.parse(JSON.stringify({ run, fingerprint: prepared.fingerprint } satisfies StoredConfig));
+  const folder = await createRunFolder(directory, { command: "train", config, seed: run.settings.seed });
+  await prepared.encoder.save(folder.file("encoder"));
+  return folder;
+}
+
+async function checkData(folder: RunFolder, prepared: PreparedDataset): Promise<void> {
+  const { fingerprint } = folder.record.config as unknown as StoredConfig;
+  if (fingerprint === prepared.fingerprint) return;
+  throw new ParetoError({
+    code: "RESUME_DATA",
+    where: folder.path,
+    message: `the data has changed since the run began, got ${prepared.fingerprint.slice(0, 12)} for ${fingerprint.slice(0, 12)}`,
+    fix: "Put the old files back, or start a new run with --out.",
+  });
+}
+
+interface TrainContext {
+  onEvent: OnEvent;
+  clock: () => number;
+  signal?: AbortSignal;
+  isResumed: boolean;
+}
+
+async function trainPrepared(
+  config: RunConfig,
+  prepared: PreparedDataset,
+  folder: RunFolder,
+  { onEvent, clock, signal, isResumed }: TrainContext,
+): Promise<TrainClicksResult> {
+  const { settings } = config;
+  const { train, validation, test, schema } = prepared;
+  const checkpoints = folder.file("checkpoints");
+  const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST)));
+  const maxLookups = Math.max(
+    ...[train, validation, test].map((part) => maxLookupsOf(part, settings.batchSize)),
+  );
+  const network = await ClickNetwork.create(settings, schema, {
+    maxLookups,
+    initial: hasCheckpoint ? "zeros" : "uniform",
+  });
+  let strategy: TrainingStrategy | null = null;
+  try {
+    const state = hasCheckpoint ? await loadState(network, join(checkpoints, LAST)) : undefined;
+    strategy = await createStrategy(config, prepared, network, { clock, onEvent }, state);
+    const trainer = new Trainer({
+      network,
+      strategy,
+      settings,
+      train,
+      validation,
+      directory: checkpoints,
+      clock,
+      onEvent,
+      ...(signal && { signal }),
+      ...(state && { state }),
+    });
+    const finished = await trainer.run();
+    const { best, epoch, step, samples, trainSeconds } = trainer.state;
+    if (finished && best && best.epoch !== epoch) await network.load(join(checkpoints, BEST));
+    const metrics = finished ? await testNetwork(network, test, { onEvent, clock }, trainer.state) : null;
+    return {
+      run: folder.path,
+      strategy: settings.strategy,
+      finished,
+      auc: metrics?.auc ?? null,
+      logLoss: metrics?.logLoss ?? null,
+      accuracy: metrics?.accuracy ?? null,
+      rows: { train: train.rows, validation: validation.rows, test: test.rows },
+      epochs: epoch,
+      steps: step,
+      samplesPerSecond: samples / Math.max(1e-9, trainSeconds),
+      trainSeconds,
+      hot: strategy.hot,
+      sync: strategy.sync,
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      tableBytes: network.tables.bytes,
+      config,
+    };
+  } finally {
+    await strategy?.dispose();
+    await network.dispose();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function loadState(network: ClickNetwork, directory: string): Promise<TrainerState> {
+  return (await network.load(directory)) as unknown as TrainerState;
+}
+
+async function createStrategy(
+  config: RunConfig,
+  prepared: PreparedDataset,
+  network: ClickNetwork,
+  { clock, onEvent }: Pick<TrainContext, "clock" | "onEvent">,
+  state: TrainerState | undefined,
+): Promise<TrainingStrategy> {
+  const { settings } = config;
+  const { train } = prepared;
+  const { batchSize, seed } = settings;
+  let position = state?.strategy;
+  if (state && state.strategyName !== settings.strategy) {
+    // Another strategy orders the epoch differently: it begins the epoch anew.
+    position = undefined;
+    const message = `The run was saved under ${state.strategyName}; ${settings.strategy} begins epoch ${state.epoch + 1} from its start.`;
+    onEvent({ event: "notice", level: "info", code: "RESUME_STRATEGY", message });
+  }
+  if (settings.strategy === "baseline") {
+    return new BaselineStrategy(network.tables, train, batchSize, position as BaselineState | undefined);
+  }
+  const start = clock();
+  const faeConfig = {
+    policy: settings.hotPolicy,
+    budgetBytes: settings.hotBudgetBytes,
+    rowBytes: bytesPerRow(sparseOptimizer(settings.optimizer), settings.dim),
+    sampleRate: settings.sampleRate,
+    seed,
+  };
+  const file = await prepareFaeFile({
+    directory: join(train.directory, "..", `fae-${digest(faeConfig)}`),
+    source: train,
+    layout: train.layout,
+    datasetHash: prepared.fingerprint,
+    config: faeConfig,
+    onEvent,
+  });
+  onEvent({ event: "phase", phase: "calibrate", start, end: clock() });
+  return FaeStrategy.create({
+    tables: network.tables,
+    file,
+    batchSize,
+    maxLookups: maxLookupsOf(train, batchSize),
+    mode: settings.scheduler,
+    rate: settings.rate,
+    clock,
+    onEvent,
+    ...(position !== undefined && { state: position as SchedulerState }),
+  });
+}
+
+async function testNetwork(
+  network: ClickNetwork,
+  test: EncodedDataset,
+  { onEvent, clock }: Pick<TrainContext, "clock" | "onEvent">,
+  { epoch, step, trainSeconds: seconds }: TrainerState,
+) {
+  const start = clock();
+  const metrics = await evaluate(network, test, {
+    onProgress: (done) =>
+      onEvent({ event: "progress", task: "evaluate", done, total: test.rows, unit: "rows", rate: null }),
+  });
+  onEvent({ event: "phase", phase: "evaluate", start, end: clock() });
+  const { logLoss, auc, accuracy } = metrics;
+  onEvent({ event: "metrics", part: "test", epoch, step, seconds, logLoss, auc, accuracy });
+  return metrics;
+}

@@ -1,0 +1,58 @@
+/** @file A model that a run has trained, opened again: to evaluate, predict and export. */
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import { Encoder } from "../../data/encoder.ts";
+import { openRunFolder } from "../../train/runFolder.ts";
+import { ClickNetwork } from "./clickNetwork.ts";
+import { maxLookupsOf } from "./maxLookups.ts";
+import type { RunConfig } from "./runConfig.ts";
+import { BEST, LAST } from "./trainer.ts";
+
+/** A finished run's model. */
+export interface TrainedModel {
+  config: RunConfig;
+  encoder: Encoder;
+  /** Folder of the checkpoint with its weights: the best one, or the last where there was one epoch. */
+  checkpoint: string;
+}
+
+/**
+ * Opens a run's model without its weights.
+ * @throws ParetoError `RUN_MISSING`, `RUN_INVALID`, `RUN_VERSION`, `DATA_ENCODER_DAMAGED`
+ */
+export async function openTrainedModel(run: string): Promise<TrainedModel> {
+  const folder = await openRunFolder(run);
+  const encoder = await Encoder.load(folder.file("encoder"));
+  const best = join(folder.file("checkpoints"), BEST);
+  const hasBest = await access(best).then(
+    () => true,
+    () => false,
+  );
+  return {
+    config: (folder.record.config as unknown as { run: RunConfig }).run,
+    encoder,
+    checkpoint: hasBest ? best : join(folder.file("checkpoints"), LAST),
+  };
+}
+
+/**
+ * Loads a model's weights, sized for a data set.
+ * @throws ParetoError `CHECKPOINT_MISSING`, `CHECKPOINT_DAMAGED`, `CHECKPOINT_VERSION`
+ */
+export async function loadNetwork(
+  { config, encoder, checkpoint }: TrainedModel,
+  dataset: EncodedDataset,
+  threads: number,
+): Promise<ClickNetwork> {
+  const settings = { ...config.settings, threads };
+  const maxLookups = maxLookupsOf(dataset, settings.batchSize);
+  const network = await ClickNetwork.create(settings, encoder.schema, { maxLookups, initial: "zeros" });
+  try {
+    await network.load(checkpoint);
+    return network;
+  } catch (error) {
+    await network.dispose();
+    throw error;
+  }
+}
