@@ -25,9 +25,11 @@ afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource.dispose();
 });
 
+const widths = (layers: DlrmExample["top"]) => layers.slice(0, -1).map((layer) => layer.bias.length);
+const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
+
 /** The example's network: the click model's logits under a sigmoid and mean squared error. */
 function traceExample(parameters: Parameters) {
-  const widths = (layers: DlrmExample["top"]) => layers.slice(0, -1).map((layer) => layer.bias.length);
   const model = dlrm({
     dense: 4,
     tables: 3,
@@ -35,7 +37,6 @@ function traceExample(parameters: Parameters) {
     bottom: widths(example.bottom),
     top: widths(example.top),
   });
-  const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
   const inputs = {
     dense: float32(BATCH, 4),
     rows: float32(BATCH, 3, DIM),

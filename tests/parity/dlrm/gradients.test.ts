@@ -37,6 +37,8 @@ const bags = [
 ];
 const cardinalities = [6, 4, 3];
 
+const float64 = (...shape: number[]): TensorSpec => ({ shape, dtype: "float64" });
+
 /** Parameters that are float64 inputs of the graph instead of float32 states, so that differences can be small. */
 class InputParameters extends Parameters {
   readonly #inputs: Readonly<Record<string, Tensor>>;
@@ -108,7 +110,6 @@ async function rowGradients(
 test("gives the gradients of central differences for every parameter and row", async () => {
   const declared = new Parameters(1);
   tracePrediction(model, SIZE, declared);
-  const float64 = (...shape: number[]): TensorSpec => ({ shape, dtype: "float64" });
   const inputs: Record<string, TensorSpec> = {
     dense: float64(SIZE, toy.dense),
     rows: float64(SIZE, toy.tables, toy.dim),
