@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { PrepareOptions } from "../data/prepareDataset.ts";
 import type { SourceOptions } from "../data/source.ts";
+import { ParetoError } from "../engine/errors.ts";
 import { fractionList, nameList, oneOf, wholeNumber } from "./values.ts";
 
 /** What `readOptions` adds to a command. */
@@ -27,7 +28,10 @@ export interface ColumnFlags {
 /** Options of how files are read. */
 export function readOptions(command: Command): Command {
   return command
-    .option("--sql <query>", "a DuckDB query over the view `source` of the given files, or over files by name")
+    .option(
+      "--sql <query>",
+      "a DuckDB query over the view `source` of the given files, or over files by name",
+    )
     .option(
       "--format <name>",
       "parquet, csv, json or criteo; by default told from the files' endings",
@@ -46,7 +50,11 @@ export function columnOptions(command: Command): Command {
   return command
     .option("--label <column>", "the column to predict, 0 or 1 (criteo: label)")
     .option("--dense <columns>", "numeric inputs, between commas (default: told from types)", nameList)
-    .option("--categorical <columns>", "categorical inputs, between commas (default: told from types)", nameList)
+    .option(
+      "--categorical <columns>",
+      "categorical inputs, between commas (default: told from types)",
+      nameList,
+    )
     .option("--ignore <columns>", "columns to leave out, between commas", nameList)
     .option("--time <column>", "the column that orders rows in time (default: the order of the files)")
     .option(
@@ -72,6 +80,18 @@ export function columnOptions(command: Command): Command {
       "hash categorical values into this many rows a table instead of keeping vocabularies",
       wholeNumber("--hash-buckets", 2, 2 ** 31 - 1),
     );
+}
+
+/** The label's column. @throws ParetoError `CLI_LABEL` when it was not given and cannot be known */
+export function labelOf(flags: ColumnFlags & ReadFlags): string {
+  if (flags.label !== undefined) return flags.label;
+  if (flags.format === "criteo") return "label";
+  throw new ParetoError({
+    code: "CLI_LABEL",
+    where: "--label",
+    message: "the column to predict must be named, got no --label",
+    fix: "Say --label COLUMN; it holds 0 and 1.",
+  });
 }
 
 /** How a source is opened. */

@@ -82,6 +82,11 @@ export function fractionList(option: string) {
     const parts = text.split(",").map(Number);
     const fits = parts.length === 3 && parts.every((part) => part > 0);
     if (fits) return parts as [number, number, number];
-    throw bad(option, "three positive numbers: training, validation and test", text, `Say e.g. ${option} 70,10,20.`);
+    throw bad(
+      option,
+      "three positive numbers: training, validation and test",
+      text,
+      `Say e.g. ${option} 70,10,20.`,
+    );
   };
 }

@@ -61,7 +61,12 @@ export class DenseModel {
    * @param step 1-based
    * @returns the mean loss over the batch's weights
    */
-  async train(feeds: HostTensors, rowGradients: Float32Array, learningRate: number, step: number): Promise<number> {
+  async train(
+    feeds: HostTensors,
+    rowGradients: Float32Array,
+    learningRate: number,
+    step: number,
+  ): Promise<number> {
     const { loss } = await this.#train.run(
       { ...feeds, learningRate: Float32Array.of(learningRate), step: Float32Array.of(step) },
       { rowGradients },

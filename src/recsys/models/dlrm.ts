@@ -41,7 +41,8 @@ export function dlrm(config: DlrmConfig): ClickModel {
     inputs: config,
     logits(p: Parameters, dense: Tensor, rows: Tensor): Tensor {
       const batch = rows.shape[0]!;
-      const x = config.dense > 0 ? mlp(p, "bottom", dense, [...config.bottom, config.dim], { initializers }) : null;
+      const x =
+        config.dense > 0 ? mlp(p, "bottom", dense, [...config.bottom, config.dim], { initializers }) : null;
       const joined = interact(x, rows, config);
       const out = mlp(p, "top", joined, [...config.top, 1], { linearOutput: true, initializers });
       return reshape(out, [batch]);

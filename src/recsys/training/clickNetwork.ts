@@ -61,7 +61,11 @@ export class ClickNetwork {
     });
     const device = await openDevice("cpu", { threads });
     const optimizer = denseOptimizer(settings.optimizer);
-    const dense = await DenseModel.create(device, clickModel(settings, schema), { batchSize, optimizer, seed });
+    const dense = await DenseModel.create(device, clickModel(settings, schema), {
+      batchSize,
+      optimizer,
+      seed,
+    });
     return new ClickNetwork(device, dense, tables);
   }
 
@@ -122,19 +126,25 @@ export class ClickNetwork {
   }
 
   #states(): [Parameters, string][] {
-    return [this.dense.parameters, this.dense.slots].flatMap((p) => p.names.map((n): [Parameters, string] => [p, n]));
+    return [this.dense.parameters, this.dense.slots].flatMap((p) =>
+      p.names.map((n): [Parameters, string] => [p, n]),
+    );
   }
 
   #tableTensors() {
     const { tables } = this;
     return tables.cardinalities.flatMap((rows, table) =>
       tables.format.columns.map(({ name, length }) =>
-        tensor(tableTensor(table, name), length === 1 && name !== "weights" ? [rows] : [rows, length], function* () {
-          for (let first = 0; first < rows; first += CHUNK_ROWS) {
-            const part = tables.readRows(table, first, Math.min(CHUNK_ROWS, rows - first));
-            yield name === "weights" ? part.weights : part.state[name]!;
-          }
-        }),
+        tensor(
+          tableTensor(table, name),
+          length === 1 && name !== "weights" ? [rows] : [rows, length],
+          function* () {
+            for (let first = 0; first < rows; first += CHUNK_ROWS) {
+              const part = tables.readRows(table, first, Math.min(CHUNK_ROWS, rows - first));
+              yield name === "weights" ? part.weights : part.state[name]!;
+            }
+          },
+        ),
       ),
     );
   }

@@ -22,15 +22,18 @@ export async function predictLogits(
   const logits = new Float32Array(rows);
   const labels = new Float32Array(rows);
   let done = 0;
-  const { batchSize } = network.dense;
-  const batches = takeRows(dataset.batches({ batchSize, recycle: 4 }), Math.ceil(rows / batchSize));
-  await new StepPipeline(network.dense).predict(network.tables, batches, (batch, values) => {
+  const batches = dataset.batches({ batchSize: network.dense.batchSize, recycle: 4 });
+  for await (const { batch, logits: values } of new StepPipeline(network.dense).predict(
+    network.tables,
+    batches,
+  )) {
     const count = Math.min(batch.size, rows - done);
     logits.set(values.subarray(0, count), done);
     labels.set(batch.labels.subarray(0, count), done);
     done += count;
     onProgress?.(done);
-  });
+    if (done >= rows) break;
+  }
   return { logits, labels };
 }
 
@@ -44,10 +47,17 @@ export async function evaluate(
   return binaryMetrics(logits, labels);
 }
 
-async function* takeRows<T>(items: AsyncGenerator<T>, count: number): AsyncGenerator<T> {
-  let taken = 0;
-  for await (const item of items) {
-    if (taken++ === count) return;
-    yield item;
+/** The probabilities of a data set's inputs, in row order, a batch at a time. */
+export async function* predictProbabilities(
+  network: ClickNetwork,
+  dataset: EncodedDataset,
+  onProgress?: (done: number) => void,
+): AsyncGenerator<Float32Array> {
+  let done = 0;
+  const batches = dataset.batches({ batchSize: network.dense.batchSize, recycle: 4 });
+  for await (const { logits } of new StepPipeline(network.dense).predict(network.tables, batches)) {
+    done += logits.length;
+    onProgress?.(done);
+    yield logits.map((z) => 1 / (1 + Math.exp(-z)));
   }
 }

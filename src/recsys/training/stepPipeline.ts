@@ -33,7 +33,8 @@ export interface TrainStretch {
   onStep: (report: StepReport) => boolean;
 }
 
-const shared = (length: number) => new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
+const shared = (length: number) =>
+  new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
 
 /** Feeds batches to a dense model. */
 export class StepPipeline {
@@ -87,24 +88,27 @@ export class StepPipeline {
     return done;
   }
 
-  /** Logits of batches in order; `onBatch` receives each batch and its `[size]` logits. */
-  async predict(
+  /** Batches in order, each with its logits `[size]`, which are valid until the next is asked for. */
+  async *predict(
     store: RowStore,
     batches: AsyncIterable<ClickBatch>,
-    onBatch: (batch: ClickBatch, logits: Float32Array) => void | Promise<void>,
-  ): Promise<void> {
+  ): AsyncGenerator<{ batch: ClickBatch; logits: Float32Array }, void, undefined> {
     const source = batches[Symbol.asyncIterator]();
-    let slot = 0;
-    let current = await stageNext(source, store, slot);
-    while (current) {
-      const { dense, rows } = this.#feeds(store, slot, current);
-      const [logits, next] = await Promise.all([
-        this.#dense.predict({ dense, rows }),
-        stageNext(source, store, 1 - slot),
-      ]);
-      await onBatch(current, logits.subarray(0, current.size));
-      slot = 1 - slot;
-      current = next;
+    try {
+      let slot = 0;
+      let current = await stageNext(source, store, slot);
+      while (current) {
+        const { dense, rows } = this.#feeds(store, slot, current);
+        const [logits, next] = await Promise.all([
+          this.#dense.predict({ dense, rows }),
+          stageNext(source, store, 1 - slot),
+        ]);
+        yield { batch: current, logits: logits.subarray(0, current.size) };
+        slot = 1 - slot;
+        current = next;
+      }
+    } finally {
+      await source.return?.();
     }
   }
 
@@ -127,7 +131,8 @@ export class StepPipeline {
   #feeds(store: RowStore, slot: number, batch: ClickBatch) {
     const rows = store.rows(slot);
     const { dense, labels, size } = batch;
-    if (size === this.#dense.batchSize) return { dense, rows, labels, weights: this.#ones } satisfies HostTensors;
+    if (size === this.#dense.batchSize)
+      return { dense, rows, labels, weights: this.#ones } satisfies HostTensors;
     const padded = this.#padded;
     padded.dense.fill(0).set(dense);
     padded.rows.fill(0).set(rows);

@@ -157,7 +157,9 @@ async function refuseTakenFolder(directory: string): Promise<void> {
 }
 
 async function startRun(directory: string, run: RunConfig, prepared: PreparedDataset): Promise<RunFolder> {
-  const config = JSON.parse(JSON.stringify({ run, fingerprint: prepared.fingerprint } satisfies StoredConfig));
+  const config = JSON.parse(
+    JSON.stringify({ run, fingerprint: prepared.fingerprint } satisfies StoredConfig),
+  );
   const folder = await createRunFolder(directory, { command: "train", config, seed: run.settings.seed });
   await prepared.encoder.save(folder.file("encoder"));
   return folder;

@@ -188,12 +188,21 @@ export class Trainer {
     this.#lastProgress = now;
     const total = settings.epochs * train.rows;
     const rate = this.#meter.observe(samples, now);
-    onEvent({ event: "progress", task: "train", done: samples, total, unit: "samples", rate, values: { epoch, loss } });
+    onEvent({
+      event: "progress",
+      task: "train",
+      done: samples,
+      total,
+      unit: "samples",
+      rate,
+      values: { epoch, loss },
+    });
   }
 
   async #sliceLoss(): Promise<number> {
     const { network, validation } = this.#options;
-    return (await this.#timed("evaluate", () => evaluate(network, validation, { limit: SLICE_INPUTS }))).logLoss;
+    return (await this.#timed("evaluate", () => evaluate(network, validation, { limit: SLICE_INPUTS })))
+      .logLoss;
   }
 
   async #validate(): Promise<BinaryMetrics> {

@@ -6,7 +6,7 @@
 import { ShuffleScheduler, syncCount } from "./scheduler.ts";
 
 /** Where the time of a mini-batch goes, seconds; a hot batch has no copies. */
-interface StepTimes {
+export interface StepTimes {
   gather: number;
   copyIn: number;
   dense: number;

@@ -1,0 +1,48 @@
+/** @file `pareto doctor`: whether each target works here, found by real computations. */
+import type { Command } from "commander";
+import { diagnose } from "../../engine/doctor/diagnose.ts";
+import { newCommand, withOutput } from "../command.ts";
+import { formatTable } from "../output.ts";
+import { oneOf, wholeNumber } from "../values.ts";
+
+interface Flags {
+  device?: string;
+  threads?: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+const TARGETS = ["reference", "cpu"] as const;
+
+/** The command. */
+export function doctorCommand(): Command {
+  return newCommand("doctor", "Check each target by real computations, and time it against this machine.")
+    .option(
+      "--device <name>",
+      "only this target: reference or cpu (default: all)",
+      oneOf("--device", TARGETS),
+    )
+    .option("--threads <n>", "threads that compute (default: the cores)", wholeNumber("--threads", 1, 1024))
+    .action((flags: Flags) =>
+      withOutput(flags, async (out) => {
+        const targets = flags.device === undefined ? TARGETS : [flags.device];
+        const found = [];
+        for (const target of targets) {
+          const options = flags.threads === undefined ? {} : { threads: flags.threads };
+          const diagnosis = await diagnose(target, options);
+          found.push(diagnosis);
+          const rows = diagnosis.checks.map(({ ok, name, value, unit, detail }) => [
+            ok ? "ok" : "FAILED",
+            name,
+            `${typeof value === "number" ? Number(value.toPrecision(4)) : value} ${unit}`.trim(),
+            detail,
+          ]);
+          out.result(`${target}: ${diagnosis.ok ? "works" : "does not work"}`);
+          out.result(`${formatTable(["", "check", "value", ""], rows, ["left", "left", "right", "left"])}\n`);
+        }
+        const ok = found.every((diagnosis) => diagnosis.ok);
+        out.json({ event: "done", ok, targets: found });
+        if (!ok) process.exitCode = 1;
+      }),
+    );
+}

@@ -1,0 +1,48 @@
+/** @file `pareto export`: a trained model as a standard ONNX file. */
+import type { Command } from "commander";
+import { exportClickModel } from "../../recsys/export.ts";
+import { CLICK_CHECKPOINT, clickModel, tableTensor } from "../../recsys/training/clickNetwork.ts";
+import { openTrainedModel } from "../../recsys/training/trainedModel.ts";
+import { formatBytes } from "../../report/format.ts";
+import { openCheckpoint } from "../../train/checkpoint.ts";
+import { newCommand, withOutput } from "../command.ts";
+
+interface Flags {
+  onnx: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** The command. */
+export function exportCommand(): Command {
+  return newCommand("export", "Write a trained model as a standard ONNX file, for any batch size.")
+    .argument("<run>", "the run's folder")
+    .requiredOption("--onnx <file>", "the file to write; weights above 1.5 GiB go to FILE.data beside it")
+    .action((run: string, flags: Flags) =>
+      withOutput(flags, async (out) => {
+        const { config, encoder, checkpoint: directory } = await openTrainedModel(run);
+        const { schema } = encoder;
+        const { dim } = config.settings;
+        const checkpoint = await openCheckpoint(directory, CLICK_CHECKPOINT);
+        try {
+          await checkpoint.verify();
+          const made = await exportClickModel({
+            model: clickModel(config.settings, schema),
+            schema,
+            parameter: (name) => checkpoint.read(name),
+            table: (t) => ({
+              rows: schema.categorical[t]!.cardinality,
+              read: (first, count) => checkpoint.read(tableTensor(t, "weights"), first * dim, count * dim),
+            }),
+            file: flags.onnx,
+            onProgress: (done, total, unit) =>
+              out.onEvent({ event: "progress", task: "write", done, total, unit, rate: null }),
+          });
+          out.result(`${made.files.join(", ")}: ${formatBytes(made.sizeBytes)}`);
+          out.json({ event: "done", run, ...made });
+        } finally {
+          await checkpoint.close();
+        }
+      }),
+    );
+}

@@ -1,0 +1,53 @@
+/** @file `pareto predict`: a source's rows with the probability beside them. */
+import { availableParallelism } from "node:os";
+import type { Command } from "commander";
+import { writePredictions } from "../../data/predictions.ts";
+import { predictProbabilities } from "../../recsys/training/evaluate.ts";
+import { formatCount } from "../../report/format.ts";
+import { newCommand, withOutput } from "../command.ts";
+import { withModelOn } from "../modelRun.ts";
+import { readOptions, type ReadFlags } from "../sourceOptions.ts";
+import { wholeNumber } from "../values.ts";
+
+interface Flags extends ReadFlags {
+  out: string;
+  threads: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** The command. */
+export function predictCommand(): Command {
+  const command = newCommand(
+    "predict",
+    "Write a source's rows, in their order, with the model's probability as a further column.",
+  )
+    .argument("<run>", "the run's folder")
+    .argument("<source...>", "files, folders or globs, with the columns that the model was trained on")
+    .requiredOption("--out <file>", "the file to write: .parquet, .csv, .tsv or .ndjson, also with .gz")
+    .option(
+      "--threads <n>",
+      "threads that compute (default: the cores)",
+      wholeNumber("--threads", 1, 1024),
+      availableParallelism(),
+    );
+  return readOptions(command).action((run: string, paths: string[], flags: Flags) =>
+    withOutput(flags, (out) =>
+      withModelOn(out, run, paths, { ...flags, labels: "ignored" }, async ({ source, dataset, network }) => {
+        const probabilities = predictProbabilities(network, dataset, (done) =>
+          out.onEvent({
+            event: "progress",
+            task: "predict",
+            done,
+            total: dataset.rows,
+            unit: "rows",
+            rate: null,
+          }),
+        );
+        const rows = await writePredictions(source, probabilities, flags.out);
+        out.result(`${flags.out}: ${formatCount(rows)} rows`);
+        out.json({ event: "done", run, file: flags.out, rows });
+      }),
+    ),
+  );
+}

@@ -1,0 +1,109 @@
+/** @file `pareto profile`: what a log looks like and what training on it would take, before any training. */
+import type { Command } from "commander";
+import { profileClicks } from "../../recsys/profile/profileClicks.ts";
+import type { DatasetProfile } from "../../recsys/profile/profile.ts";
+import { prepareClicks } from "../../recsys/training/trainClicks.ts";
+import { formatBytes, formatCount, formatFixed, formatShare } from "../../report/format.ts";
+import { cacheOption } from "../cacheOption.ts";
+import { columnTable } from "../columnTable.ts";
+import { newCommand, withOutput } from "../command.ts";
+import { modelOptions, trainingSettings, type ModelFlags } from "../modelOptions.ts";
+import { formatTable, type Output } from "../output.ts";
+import {
+  columnOptions,
+  labelOf,
+  prepareOptions,
+  readOptions,
+  sourceOptions,
+  type ColumnFlags,
+  type ReadFlags,
+} from "../sourceOptions.ts";
+
+interface Flags extends ReadFlags, ColumnFlags, ModelFlags {
+  cache: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** The command. */
+export function profileCommand(): Command {
+  const command = newCommand(
+    "profile",
+    "Rows, columns, skew, hot-input share against budget, memory and predicted FAE speed-up, before any training.",
+  ).argument("[source...]", "files, folders or globs");
+  cacheOption(modelOptions(columnOptions(readOptions(command))));
+  return command.action((paths: string[], flags: Flags) =>
+    withOutput(flags, async (out) => {
+      const settings = trainingSettings(flags);
+      const config = {
+        source: sourceOptions(paths, flags),
+        prepare: prepareOptions(flags, labelOf(flags), settings.seed),
+        settings,
+      };
+      const prepared = await prepareClicks(config, flags.cache, out.onEvent);
+      const { train, validation, test, columns, schema } = prepared;
+      const rows = { train: train.rows, validation: validation.rows, test: test.rows };
+      out.result(columnTable(columns));
+      out.result(
+        `\n${formatCount(train.rows)} training, ${formatCount(validation.rows)} validation and ${formatCount(test.rows)} test rows; label 1 in ${formatShare(train.labelCounts[1] / train.rows)} of training\n`,
+      );
+      const hasTables = schema.categorical.length > 0;
+      const profile = hasTables
+        ? await profileClicks(prepared, { settings, measure: true, onEvent: out.onEvent })
+        : null;
+      if (profile) print(out, profile);
+      else out.result("no categorical column: no embedding rows, and nothing for FAE to keep");
+      out.json({ event: "done", rows, columns, ...profile });
+    }),
+  );
+}
+
+function print(out: Output, { tables, skew, inputShare, hot, memory, prediction }: DatasetProfile): void {
+  const share = (value: number) => formatShare(value);
+  out.result(
+    formatTable(
+      ["table", "rows", "seen", "ids/input", "top 1 %", "top 10 %", "hot rows"],
+      [
+        ...tables.map((t) => [
+          t.name,
+          formatCount(t.rows),
+          formatCount(t.rowsSeen),
+          formatFixed(t.idsPerInput, 2),
+          share(t.top1),
+          share(t.top10),
+          formatCount(t.hotRows),
+        ]),
+        [
+          "all",
+          formatCount(skew.rows),
+          formatCount(skew.rowsSeen),
+          "",
+          share(skew.top1),
+          share(skew.top10),
+          formatCount(hot.rows),
+        ],
+      ],
+    ),
+  );
+  out.result(
+    `\n${formatTable(
+      ["hot budget", "hot rows", "hot inputs", "hot accesses"],
+      inputShare.map((point) => [
+        formatBytes(point.budgetBytes) + (point.budgetBytes === hot.budgetBytes ? " ←" : ""),
+        formatCount(point.rows),
+        share(point.inputShare),
+        share(point.accessShare),
+      ]),
+    )}`,
+  );
+  const memoryRows = Object.entries(memory).map(([name, bytes]) => [
+    name.replace(/Bytes$/, "").replace(/([A-Z])/g, (c) => ` ${c.toLowerCase()}`),
+    formatBytes(bytes),
+  ]);
+  out.result(`\n${formatTable(["memory", "size"], memoryRows)}`);
+  if (prediction) {
+    out.result(
+      `\npredicted FAE speed-up ${formatFixed(prediction.speedup, 3)}×: ${share(prediction.hotInputShare)} of inputs hot, a hot step takes ${formatFixed(prediction.hotToCold, 3)} of a cold one, ${prediction.syncsPerEpoch} syncs of ${formatBytes(prediction.syncBytesPerEpoch)} an epoch (steps timed on this machine)`,
+    );
+  }
+}

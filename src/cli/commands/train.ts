@@ -1,0 +1,144 @@
+/** @file `pareto train`: from a click log to a trained and tested model. */
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { PreparedDataset } from "../../data/prepareDataset.ts";
+import { ParetoError } from "../../engine/errors.ts";
+import type { ConfigChanges, RunConfig } from "../../recsys/training/runConfig.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatFixed,
+  formatRate,
+  formatSeconds,
+  formatShare,
+} from "../../report/format.ts";
+import { writeReport } from "../../report/writeReport.ts";
+import { defaultRunPath } from "../../train/runFolder.ts";
+import { cacheOption } from "../cacheOption.ts";
+import { newCommand, withOutput } from "../command.ts";
+import { columnTable } from "../columnTable.ts";
+import { modelOptions, trainingSettings, type ModelFlags } from "../modelOptions.ts";
+import type { Output } from "../output.ts";
+import { reportOf } from "../runReport.ts";
+import {
+  columnOptions,
+  labelOf,
+  prepareOptions,
+  readOptions,
+  sourceOptions,
+  type ColumnFlags,
+  type ReadFlags,
+} from "../sourceOptions.ts";
+import { trainRun, type FinishedRun } from "../trainRun.ts";
+
+interface Flags extends ReadFlags, ColumnFlags, ModelFlags {
+  out?: string;
+  resume?: string;
+  cache: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** The command. */
+export function trainCommand(): Command {
+  const command = newCommand(
+    "train",
+    "Train and test a click model on logs: Parquet, CSV, JSON, globs, or SQL over them.",
+  )
+    .argument("[source...]", "files, folders or globs")
+    .option("--out <dir>", "the run's folder, new or empty (default: runs/DATE-TIME-MODEL-STRATEGY)")
+    .option(
+      "--resume <dir>",
+      "go on with the run in this folder; threads, strategy and the fae options may change",
+    );
+  cacheOption(modelOptions(columnOptions(readOptions(command))));
+  return command.action((paths: string[], flags: Flags) =>
+    withOutput(flags, async (out) => {
+      const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));
+      const common = { cacheDirectory: flags.cache, onPrepared, profile: true };
+      const run =
+        flags.resume === undefined
+          ? await trainRun(out, { ...common, ...newRun(paths, flags) })
+          : await trainRun(out, {
+              ...common,
+              directory: flags.resume,
+              resume: saidAnew(command, paths, flags),
+            });
+      await finish(out, run);
+    }),
+  );
+}
+
+function newRun(paths: string[], flags: Flags): { directory: string; config: RunConfig } {
+  const settings = trainingSettings(flags);
+  return {
+    directory: flags.out ?? defaultRunPath([settings.model, settings.strategy]),
+    config: {
+      source: sourceOptions(paths, flags),
+      prepare: prepareOptions(flags, labelOf(flags), settings.seed),
+      settings,
+    },
+  };
+}
+
+/** What was said on the command line beside `--resume`. */
+function saidAnew(command: Command, paths: string[], flags: Flags): ConfigChanges {
+  if (flags.out !== undefined) {
+    throw new ParetoError({
+      code: "CLI_OPTION",
+      where: "--out",
+      message: `a resumed run stays in its folder, got --out ${flags.out}`,
+      fix: "Leave --out out.",
+    });
+  }
+  const said = (name: string) => command.getOptionValueSource(name) === "cli";
+  const pick = <T extends object>(values: T, flagOf: Partial<Record<keyof T, string>> = {}): Partial<T> =>
+    Object.fromEntries(
+      Object.entries(values).filter(([name]) => said(flagOf[name as keyof T] ?? name)),
+    ) as Partial<T>;
+  const prepare = prepareOptions(flags, flags.label ?? "", flags.seed);
+  return {
+    source: { ...pick(sourceOptions(paths, flags)), ...(paths.length > 0 && { paths }) },
+    prepare: said("fractions") ? pick(prepare, { split: "fractions" }) : pick(prepare),
+    settings: pick(trainingSettings(flags), { hotBudgetBytes: "hotBudget", learningRate: "lr" }),
+  };
+}
+
+async function finish(out: Output, { result, events, prepared, profile }: FinishedRun): Promise<void> {
+  const { run, finished, config, ...figures } = result;
+  if (!finished) {
+    process.exitCode = 130;
+    out.result(`saved; go on with: pareto train --resume ${run}`);
+  } else {
+    const report = join(run, "report.html");
+    await writeReport(
+      report,
+      reportOf(`${config.settings.model}, ${result.strategy}`, [{ result, events }], prepared, profile),
+    );
+    out.result(summary(result));
+    out.result(`run     ${run}\nreport  ${report}`);
+  }
+  out.json({ event: "done", run, finished, ...figures });
+}
+
+function summary({
+  auc,
+  logLoss,
+  accuracy,
+  samplesPerSecond,
+  trainSeconds,
+  rows,
+  hot,
+  sync,
+}: FinishedRun["result"]): string {
+  const lines = [
+    `test    AUC ${formatFixed(auc)}, log loss ${formatFixed(logLoss)}, accuracy ${formatFixed(accuracy)} on ${formatCount(rows.test)} rows`,
+    `speed   ${formatRate(samplesPerSecond, "samples")}, ${formatSeconds(trainSeconds)} of training`,
+  ];
+  if (hot) {
+    lines.push(
+      `hot     ${formatCount(hot.rows)} rows, ${formatBytes(hot.bytes)}; ${formatShare(hot.inputShare)} of inputs, ${formatShare(hot.accessShare)} of accesses; ${sync.count} syncs, ${formatBytes(sync.bytes)}`,
+    );
+  }
+  return lines.join("\n");
+}

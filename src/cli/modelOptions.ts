@@ -1,0 +1,139 @@
+/** @file The options of a model and its training, shared by `train` and `profile`. */
+import { availableParallelism } from "node:os";
+import type { Command } from "commander";
+import { defaultLearningRate, type TrainingSettings } from "../recsys/training/settings.ts";
+import { byteCount, oneOf, positiveNumber, wholeNumber, widthList } from "./values.ts";
+
+/** What `modelOptions` adds to a command. */
+export interface ModelFlags {
+  model: "dlrm";
+  strategy: TrainingSettings["strategy"];
+  hotBudget: number;
+  sampleRate: number;
+  hotPolicy: TrainingSettings["hotPolicy"];
+  scheduler: TrainingSettings["scheduler"];
+  rate: number;
+  dim: number;
+  bottom: number[];
+  top: number[];
+  optimizer: TrainingSettings["optimizer"];
+  lr?: number;
+  decay: TrainingSettings["decay"];
+  batchSize: number;
+  epochs: number;
+  patience: number;
+  seed: number;
+  threads: number;
+  device: "cpu";
+}
+
+/** Adds the options. */
+export function modelOptions(command: Command): Command {
+  return command
+    .option("--model <name>", "the model: dlrm", oneOf("--model", ["dlrm"]), "dlrm")
+    .option(
+      "--strategy <name>",
+      "baseline, or fae: hot rows in a compact memory, hot and cold batches in turns",
+      oneOf("--strategy", ["baseline", "fae"]),
+      "baseline",
+    )
+    .option(
+      "--hot-budget <size>",
+      "fae: memory for hot rows with their optimizer state (default: 256MiB)",
+      byteCount("--hot-budget"),
+      256 * 2 ** 20,
+    )
+    .option(
+      "--sample-rate <share>",
+      "fae: share of the training inputs that the access profile looks at, above 0, at most 1",
+      positiveNumber("--sample-rate", 1),
+      0.05,
+    )
+    .option(
+      "--hot-policy <name>",
+      "fae: threshold (a share of each table's accesses) or topk (the most used rows of all tables)",
+      oneOf("--hot-policy", ["threshold", "topk"]),
+      "threshold",
+    )
+    .option(
+      "--scheduler <name>",
+      "fae: adaptive (rounds follow the validation loss) or fixed",
+      oneOf("--scheduler", ["adaptive", "fixed"]),
+      "adaptive",
+    )
+    .option(
+      "--rate <percent>",
+      "fae: percent of the cold and of the hot batches in a round, at first; 1 to 100",
+      positiveNumber("--rate", 100),
+      50,
+    )
+    .option("--dim <n>", "embedding dimension", wholeNumber("--dim", 1, 4096), 16)
+    .option(
+      "--bottom <widths>",
+      "hidden widths of the MLP on dense inputs",
+      widthList("--bottom"),
+      [512, 256, 64],
+    )
+    .option("--top <widths>", "hidden widths of the MLP on interactions", widthList("--top"), [512, 256])
+    .option(
+      "--optimizer <name>",
+      "sgd, adagrad, rwsadagrad (one accumulator a row) or adam",
+      oneOf("--optimizer", ["sgd", "adagrad", "rwsadagrad", "adam"]),
+      "rwsadagrad",
+    )
+    .option(
+      "--lr <x>",
+      `learning rate (default: ${Object.entries(defaultLearningRate)
+        .map(([name, rate]) => `${name} ${rate}`)
+        .join(", ")})`,
+      positiveNumber("--lr"),
+    )
+    .option(
+      "--decay <name>",
+      "the learning rate over all epochs: linear (falls to 0) or constant",
+      oneOf("--decay", ["linear", "constant"]),
+      "linear",
+    )
+    .option("--batch-size <n>", "inputs in a batch", wholeNumber("--batch-size", 1, 1_048_576), 2048)
+    .option("--epochs <n>", "passes over the training part", wholeNumber("--epochs", 1), 1)
+    .option(
+      "--patience <n>",
+      "epochs without a better validation log loss before training stops",
+      wholeNumber("--patience", 1),
+      3,
+    )
+    .option("--seed <n>", "of initial weights, order, samples and splits", wholeNumber("--seed", 0), 1)
+    .option(
+      "--threads <n>",
+      "threads that compute (default: the cores)",
+      wholeNumber("--threads", 1, 1024),
+      availableParallelism(),
+    )
+    .option("--device <name>", "where the dense part runs: cpu", oneOf("--device", ["cpu"]), "cpu");
+}
+
+/** Flags as settings. */
+export function trainingSettings(flags: ModelFlags): TrainingSettings {
+  const { model, strategy, sampleRate, hotPolicy, scheduler, rate, dim, bottom, top, optimizer } = flags;
+  const { decay, batchSize, epochs, patience, seed, threads } = flags;
+  return {
+    model,
+    dim,
+    bottom,
+    top,
+    strategy,
+    hotBudgetBytes: flags.hotBudget,
+    sampleRate,
+    hotPolicy,
+    scheduler,
+    rate,
+    optimizer,
+    learningRate: flags.lr ?? defaultLearningRate[optimizer],
+    decay,
+    batchSize,
+    epochs,
+    patience,
+    seed,
+    threads,
+  };
+}

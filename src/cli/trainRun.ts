@@ -1,0 +1,64 @@
+/** @file One training run as the command line does it: progress drawn, events kept for the report. */
+import type { PreparedDataset } from "../data/prepareDataset.ts";
+import type { DatasetProfile } from "../recsys/profile/profile.ts";
+import { profileClicks } from "../recsys/profile/profileClicks.ts";
+import {
+  trainClicks,
+  type TrainClicksOptions,
+  type TrainClicksResult,
+} from "../recsys/training/trainClicks.ts";
+import type { RunEvent } from "../train/events.ts";
+import type { Output } from "./output.ts";
+
+/** A run, and what its report is made from. */
+export interface FinishedRun {
+  result: TrainClicksResult;
+  events: RunEvent[];
+  prepared: PreparedDataset;
+  profile: DatasetProfile | null;
+}
+
+/**
+ * Trains; the first Ctrl-C saves and stops, the second ends the process at once.
+ * @param options `profile` asks for the access profile that the report draws
+ */
+export async function trainRun(
+  out: Output,
+  options: TrainClicksOptions & { profile: boolean },
+): Promise<FinishedRun> {
+  const events: RunEvent[] = [];
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(130);
+    out.info("stopping after this step; the run is being saved (Ctrl-C again ends at once)");
+    stop.abort();
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  let prepared: PreparedDataset | null = null;
+  const onEvent = (event: RunEvent) => {
+    if (event.event !== "progress") events.push(event);
+    out.onEvent(event);
+  };
+  try {
+    const result = await trainClicks({
+      ...options,
+      signal: stop.signal,
+      onEvent,
+      onPrepared: async (made) => {
+        prepared = made;
+        await options.onPrepared?.(made);
+      },
+    });
+    const { settings } = result.config;
+    const hasTables = prepared!.schema.categorical.length > 0;
+    const profile =
+      options.profile && result.finished && hasTables
+        ? await profileClicks(prepared!, { settings, measure: false })
+        : null;
+    return { result, events, prepared: prepared!, profile };
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+}

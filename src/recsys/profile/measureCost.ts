@@ -1,0 +1,117 @@
+/**
+ * @file What a step costs on this machine: gather, dense step and update timed on random lookups, in large tables and
+ * in a compact bag. It is what the predicted speed-up of FAE rests on.
+ */
+import type { Lookups } from "../../data/batch.ts";
+import { openDevice } from "../../engine/openDevice.ts";
+import { Rng } from "../../engine/rng.ts";
+import { EmbeddingTables } from "../embedding/embeddingTables.ts";
+import type { ClickModel } from "../models/clickModel.ts";
+import { DenseModel } from "../models/denseModel.ts";
+import type { MeasuredCost, StepTimes } from "../strategies/fae/costModel.ts";
+import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
+
+/** Rows of a table beyond this many are as far from the cache as more would be. */
+const MAX_ROWS = 1 << 20;
+const ROUNDS = 7;
+const SYNC_BYTES = 64 * 2 ** 20;
+
+const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
+
+/** Seconds of a task, the median of a few rounds after one to warm up. */
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  await task();
+  const seconds: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const start = performance.now();
+    await task();
+    seconds.push((performance.now() - start) / 1000);
+  }
+  return median(seconds);
+}
+
+/** Uniform lookups, one id a table: the cold part of a log has little reuse. */
+function randomLookups(rows: readonly number[], size: number, seed: number): Lookups {
+  const rng = new Rng(seed, 0xc057);
+  const ids = new Int32Array(new SharedArrayBuffer(4 * size * rows.length));
+  rows.forEach((n, t) => {
+    for (let b = 0; b < size; b++) ids[t * size + b] = rng.integer(n);
+  });
+  return { size, tables: rows.length, ids, offsets: null };
+}
+
+async function rowTimes(
+  rows: readonly number[],
+  settings: TrainingSettings,
+): Promise<Omit<StepTimes, "dense">> {
+  const { batchSize, dim, seed, threads } = settings;
+  const store = await EmbeddingTables.create({
+    cardinalities: rows,
+    dim,
+    optimizer: sparseOptimizer(settings.optimizer),
+    seed,
+    threads,
+    slots: 1,
+    maxBatch: batchSize,
+  });
+  try {
+    const batches = Array.from({ length: 4 }, (_, i) => randomLookups(rows, batchSize, seed + i));
+    let turn = 0;
+    const gather = await timed(() => store.stage(0, batches[turn++ % batches.length]!));
+    const scatter = await timed(() => store.update(0, 1e-6, 1));
+    return { gather, copyIn: 0, copyOut: 0, scatter };
+  } finally {
+    await store.dispose();
+  }
+}
+
+async function denseTime(model: ClickModel, settings: TrainingSettings): Promise<number> {
+  const { batchSize, seed, threads } = settings;
+  const { dense, tables, dim } = model.inputs;
+  const device = await openDevice("cpu", { threads });
+  try {
+    const network = await DenseModel.create(device, model, {
+      batchSize,
+      seed,
+      optimizer: denseOptimizer(settings.optimizer),
+    });
+    const shared = (n: number) => new Float32Array(new SharedArrayBuffer(4 * n)).fill(0.1);
+    const rows = shared(batchSize * tables * dim);
+    const gradients = shared(rows.length);
+    const feeds = {
+      dense: shared(batchSize * dense),
+      rows,
+      labels: shared(batchSize),
+      weights: shared(batchSize),
+    };
+    return await timed(() => network.train(feeds, gradients, 1e-6, 1));
+  } finally {
+    await device.dispose();
+  }
+}
+
+/**
+ * Measures the costs that a prediction needs; takes a second or two.
+ * @param hotRows rows of the hot bag
+ */
+export async function measureCost(
+  model: ClickModel,
+  settings: TrainingSettings,
+  cardinalities: readonly number[],
+  hotRows: number,
+): Promise<MeasuredCost> {
+  const cold = cardinalities.map((rows) => Math.min(rows, MAX_ROWS));
+  const perTable = Math.max(1, Math.floor(hotRows / cardinalities.length));
+  const hot = cold.map((rows) => Math.min(rows, perTable));
+  const dense = await denseTime(model, settings);
+  const coldTimes = await rowTimes(cold, settings);
+  const hotTimes = await rowTimes(hot, settings);
+  const from = new Uint8Array(new SharedArrayBuffer(SYNC_BYTES));
+  const to = new Uint8Array(new SharedArrayBuffer(SYNC_BYTES));
+  const copy = await timed(() => Promise.resolve(to.set(from)));
+  return {
+    cold: { ...coldTimes, dense },
+    hot: { ...hotTimes, dense },
+    syncBytesPerSecond: SYNC_BYTES / copy,
+  };
+}

@@ -1,0 +1,61 @@
+/** @file The profile of prepared data for a training that is planned. */
+import type { PreparedDataset } from "../../data/prepareDataset.ts";
+import { Parameters } from "../../nn/parameters.ts";
+import type { OnEvent } from "../../train/events.ts";
+import { tracePrediction } from "../models/denseModel.ts";
+import type { MeasuredCost } from "../strategies/fae/costModel.ts";
+import { bytesPerRow } from "../strategies/fae/rowBytes.ts";
+import { clickModel } from "../training/clickNetwork.ts";
+import { sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
+import { measureCost } from "./measureCost.ts";
+import { profileDataset, type DatasetProfile, type ProfileRequest } from "./profile.ts";
+
+/** What to profile for. */
+export interface ProfileClicksOptions {
+  settings: TrainingSettings;
+  /** Whether step times are measured, so that a speed-up can be predicted. */
+  measure: boolean;
+  onEvent?: OnEvent;
+}
+
+/**
+ * Profiles the training part of prepared data.
+ * @throws ParetoError as `profileDataset`
+ */
+export async function profileClicks(
+  { train, schema }: PreparedDataset,
+  { settings, measure, onEvent }: ProfileClicksOptions,
+): Promise<DatasetProfile> {
+  const optimizer = sparseOptimizer(settings.optimizer);
+  const tableSizes = schema.categorical.map((field) => field.cardinality);
+  const model = clickModel(settings, schema);
+  const parameters = new Parameters(settings.seed);
+  // Tracing declares the parameters, and so counts them.
+  tracePrediction(model, 1, parameters);
+  const request = (cost?: MeasuredCost): ProfileRequest => ({
+    source: train,
+    tableNames: schema.categorical.map((field) => field.name),
+    config: {
+      policy: settings.hotPolicy,
+      budgetBytes: settings.hotBudgetBytes,
+      rowBytes: bytesPerRow(optimizer, settings.dim),
+      sampleRate: settings.sampleRate,
+      seed: settings.seed,
+    },
+    training: {
+      tableSizes,
+      dim: settings.dim,
+      optimizer,
+      batchSize: settings.batchSize,
+      stagingSlots: 2,
+      denseInputs: schema.dense.length,
+      denseParameters: parameters.size,
+    },
+    rate: settings.rate,
+    ...(cost && { cost }),
+    ...(onEvent && { onEvent }),
+  });
+  const profile = await profileDataset(request());
+  if (!measure || profile.hot.rows === 0) return profile;
+  return profileDataset(request(await measureCost(model, settings, tableSizes, profile.hot.rows)));
+}
