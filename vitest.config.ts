@@ -6,7 +6,14 @@ export default defineConfig({
     projects: [
       { test: { name: "unit", include: ["tests/unit/**/*.test.ts"], testTimeout: 60_000 } },
       { test: { name: "parity", include: ["tests/parity/**/*.test.ts"], testTimeout: 120_000 } },
-      { test: { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeout: 240_000, hookTimeout: 240_000 } },
+      {
+        test: {
+          name: "e2e",
+          include: ["tests/e2e/**/*.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
     ],
     pool: "forks",
     maxWorkers: 2,

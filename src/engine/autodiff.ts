@@ -39,7 +39,8 @@ export function backpropagate(
   }
   for (const node of nodes.toReversed()) {
     const rule = node.definition.gradient as
-      ((n: unknown, g: readonly (Tensor | null)[]) => readonly (Tensor | null)[]) | undefined;
+      | ((n: unknown, g: readonly (Tensor | null)[]) => readonly (Tensor | null)[])
+      | undefined;
     if (!rule || !node.inputs.some((t) => needed.has(t.node.id))) continue;
     const incoming = node.outputs.map((t) => totals.get(t) ?? null);
     if (incoming.every((g) => g === null)) continue;

@@ -28,16 +28,6 @@ export function allocate(dtype: DType, length: number): TypedArray {
   return new constructors[dtype](length);
 }
 
-/** A host array over an existing buffer. */
-export function viewOf(
-  dtype: DType,
-  buffer: ArrayBufferLike,
-  byteOffset: number,
-  length: number,
-): TypedArray {
-  return new constructors[dtype](buffer as ArrayBuffer, byteOffset, length);
-}
-
 /** Whether elements are floating point, i.e. whether gradients flow through them. */
 export function isFloat(dtype: DType): dtype is "float32" | "float64" {
   return dtype === "float32" || dtype === "float64";

@@ -1,6 +1,19 @@
 /** @file Functions without parameters, composed of the engine's ops, by PyTorch's names. */
 import type { Tensor } from "../engine/graph/node.ts";
-import { add, cast, div, erf, exp, less, log, mul, softplus, sqrt, sub, where } from "../engine/graph/ops/elementwise.ts";
+import {
+  add,
+  cast,
+  div,
+  erf,
+  exp,
+  less,
+  log,
+  mul,
+  softplus,
+  sqrt,
+  sub,
+  where,
+} from "../engine/graph/ops/elementwise.ts";
 import { constant, random, scalarLike } from "../engine/graph/ops/leaf.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
 import { normalizeAxes, reshape, sum } from "../engine/graph/ops/movement.ts";
@@ -38,7 +51,11 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-
 
 /** One where the index is the class, zero elsewhere: int32 `[…]` → float32 `[…, classes]`. */
 export function oneHot(indices: Tensor, classes: number): Tensor {
-  const all = constant(Int32Array.from({ length: classes }, (_, i) => i), [classes], "int32");
+  const all = constant(
+    Int32Array.from({ length: classes }, (_, i) => i),
+    [classes],
+    "int32",
+  );
   return cast(equal(reshape(indices, [...indices.shape, 1]), all), "float32");
 }
 

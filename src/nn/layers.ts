@@ -21,13 +21,21 @@ export interface LayerOptions {
  * @param x `[…, inputs]`
  * @returns `[…, outputs]`
  */
-export function linear(p: Parameters, name: string, x: Tensor, outputs: number, options: LayerOptions = {}): Tensor {
+export function linear(
+  p: Parameters,
+  name: string,
+  x: Tensor,
+  outputs: number,
+  options: LayerOptions = {},
+): Tensor {
   const inputs = x.shape.at(-1)!;
   const weight = p.get(`${name}.weight`, [outputs, inputs], options.weight ?? xavierUniform);
   const flat = reshape(x, [x.shape.slice(0, -1).reduce((a, b) => a * b, 1), inputs]);
   const product = matmul(flat, weight, { transposeB: true });
   const y =
-    options.bias === false ? product : add(product, p.get(`${name}.bias`, [outputs], options.bias ?? constantFill(0)));
+    options.bias === false
+      ? product
+      : add(product, p.get(`${name}.bias`, [outputs], options.bias ?? constantFill(0)));
   return reshape(y, [...x.shape.slice(0, -1), outputs]);
 }
 
@@ -42,7 +50,13 @@ export interface MlpOptions {
 }
 
 /** Linear layers `NAME.0`, `NAME.1`, …, each followed by ReLU. */
-export function mlp(p: Parameters, name: string, x: Tensor, widths: readonly number[], options: MlpOptions = {}): Tensor {
+export function mlp(
+  p: Parameters,
+  name: string,
+  x: Tensor,
+  widths: readonly number[],
+  options: MlpOptions = {},
+): Tensor {
   return widths.reduce((h, width, i) => {
     const y = linear(p, `${name}.${i}`, h, width, options.initializers?.(h.shape.at(-1)!, width));
     return options.linearOutput && i === widths.length - 1 ? y : relu(y);
@@ -71,7 +85,13 @@ export function embedding(
  * that an odd kernel keeps the length.
  * @param x `[B, inputs, T]`
  */
-export function convolution1d(p: Parameters, name: string, x: Tensor, outputs: number, kernel: number): Tensor {
+export function convolution1d(
+  p: Parameters,
+  name: string,
+  x: Tensor,
+  outputs: number,
+  kernel: number,
+): Tensor {
   const weight = p.get(`${name}.weight`, [outputs, x.shape[1]!, kernel], xavierUniform);
   const bias = p.get(`${name}.bias`, [outputs], constantFill(0));
   const left = Math.floor((kernel - 1) / 2);

@@ -42,7 +42,11 @@ export function lstm(
   const bias = p.get(`${name}.bias`, [4 * hidden], gateBias);
   // All inputs at once: one large product instead of a small one a step.
   const byTime = reshape(transpose(x, [1, 0, 2]), [steps * batch, inputs]);
-  const projected = reshape(add(matmul(byTime, wInput, { transposeB: true }), bias), [steps, batch, 4 * hidden]);
+  const projected = reshape(add(matmul(byTime, wInput, { transposeB: true }), bias), [
+    steps,
+    batch,
+    4 * hidden,
+  ]);
   const masks = mask ? [reshape(transpose(mask), [steps, batch, 1])] : [];
   const zero = broadcastTo(scalarLike(x, 0), [batch, hidden]);
   const { outputs } = scan(
@@ -64,7 +68,13 @@ export function lstm(
 }
 
 /** Both directions of an LSTM, `NAME.forward` and `NAME.backward`, joined: `[B, T, 2H]`. */
-export function bidirectionalLstm(p: Parameters, name: string, x: Tensor, hidden: number, mask?: Tensor): Tensor {
+export function bidirectionalLstm(
+  p: Parameters,
+  name: string,
+  x: Tensor,
+  hidden: number,
+  mask?: Tensor,
+): Tensor {
   const masked = mask ? { mask } : {};
   return concat(
     [

@@ -82,7 +82,7 @@ export interface OpAttrs {
   scatterAdd: { rows: number };
   take: { axis: number; indices: readonly number[] };
   // loops
-  scan: { body: ScanBody; length: number; reverse: boolean; extends?: number };
+  scan: { body: ScanBody; length: number; reverse: boolean };
 }
 
 /** Attributes shared by a convolution and its gradients. */

@@ -28,7 +28,12 @@ export class OnnxBuilder {
   }
 
   /** Adds a node of several outputs. */
-  ops(type: string, inputs: string[], outputs: number, attributes: Record<string, OnnxAttribute> = {}): string[] {
+  ops(
+    type: string,
+    inputs: string[],
+    outputs: number,
+    attributes: Record<string, OnnxAttribute> = {},
+  ): string[] {
     const names = Array.from({ length: outputs }, () => this.names.fresh(type));
     this.#nodes.push({ type, inputs, outputs: names, attributes });
     return names;

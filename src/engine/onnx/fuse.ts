@@ -32,7 +32,8 @@ export function findBiases(nodes: readonly AnyNode[], roots: readonly Tensor[]):
       const made = product.node as unknown as AnyNode;
       if (made.op !== "matmul" || uses.get(product) !== 1 || bias.shape.length > 1) continue;
       if (made.inputs.some((t) => t.shape.length !== 2)) continue;
-      if (product.shape[0] !== node.outputs[0]!.shape[0] || product.shape[1] !== node.outputs[0]!.shape[1]) continue;
+      if (product.shape[0] !== node.outputs[0]!.shape[0] || product.shape[1] !== node.outputs[0]!.shape[1])
+        continue;
       sums.set(node, { product: made, bias });
       products.add(made);
       break;
@@ -42,7 +43,11 @@ export function findBiases(nodes: readonly AnyNode[], roots: readonly Tensor[]):
 }
 
 /** Emits a biased product as one Gemm. */
-export function lowerBiased(b: OnnxBuilder, { product, bias }: Biased, names: ReadonlyMap<Tensor, string>): string {
+export function lowerBiased(
+  b: OnnxBuilder,
+  { product, bias }: Biased,
+  names: ReadonlyMap<Tensor, string>,
+): string {
   const { transposeA, transposeB } = product.attrs;
   const operands = [...product.inputs, bias].map((t) => names.get(t)!);
   return b.op("Gemm", operands, { transA: Number(transposeA), transB: Number(transposeB) });

@@ -4,7 +4,13 @@ import type { Conv1dAttrs } from "../graph/opAttrs.ts";
 import type { OnnxBuilder } from "./builder.ts";
 
 function attributes({ stride, dilation, padding, groups }: Conv1dAttrs, kernel: number) {
-  return { strides: [stride], dilations: [dilation], pads: [...padding], group: groups, kernel_shape: [kernel] };
+  return {
+    strides: [stride],
+    dilations: [dilation],
+    pads: [...padding],
+    group: groups,
+    kernel_shape: [kernel],
+  };
 }
 
 /** x `[B, C, T]`, w `[O, C/G, K]` → Conv. */
@@ -23,7 +29,8 @@ export function lowerConv1dInputGradient(
   const reached = stride * (g!.shape[2]! - 1) + dilation * (kernel - 1) + 1;
   const whole = b.op("ConvTranspose", names, { ...attributes(attrs, kernel), pads: [0, 0] });
   const missing = Math.max(0, padding[0] + inputLength - reached);
-  const padded = missing === 0 ? whole : b.op("Pad", [whole, b.int64s([0, 0, 0, 0, 0, missing])], { mode: "constant" });
+  const padded =
+    missing === 0 ? whole : b.op("Pad", [whole, b.int64s([0, 0, 0, 0, 0, missing])], { mode: "constant" });
   const [start, end] = [padding[0], padding[0] + inputLength];
   return b.op("Slice", [padded, b.int64s([start]), b.int64s([end]), b.int64s([2]), b.int64s([1])]);
 }

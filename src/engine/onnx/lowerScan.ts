@@ -16,7 +16,12 @@ export type LowerNodes = (
 ) => void;
 
 /** Emits a scan. */
-export function lowerScan(b: OnnxBuilder, node: Node<"scan">, inputs: string[], lowerNodes: LowerNodes): string[] {
+export function lowerScan(
+  b: OnnxBuilder,
+  node: Node<"scan">,
+  inputs: string[],
+  lowerNodes: LowerNodes,
+): string[] {
   const { body, length, reverse } = node.attrs;
   const inner = new OnnxBuilder(b.names);
   const names = new Map<Tensor, string>();

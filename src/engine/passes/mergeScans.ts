@@ -1,6 +1,6 @@
 /**
  * @file Merges scans that run the same loop. The gradient of a scan stores what it needs of the forward steps in
- * an extended copy (`extends`) of the forward scan; merged with the original, the forward work is done once.
+ * an extended copy of the forward scan; merged with the original, the forward work is done once.
  */
 import type { Graph } from "../graph/graph.ts";
 import { Node, type Tensor } from "../graph/node.ts";

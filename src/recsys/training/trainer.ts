@@ -103,6 +103,8 @@ export class Trainer {
     const { settings, strategy, signal } = this.#options;
     while (!this.#state.finished) {
       if (!(await this.#trainEpoch())) {
+        // The signal may come between two hot phases, when the newest rows are not in the master tables.
+        await strategy.settle();
         await this.#checkpoint(LAST);
         return false;
       }
@@ -114,8 +116,9 @@ export class Trainer {
       if (isBest) this.#state.best = { logLoss, epoch };
       this.#state.finished = epoch >= settings.epochs || epoch - this.#state.best!.epoch >= settings.patience;
       strategy.startEpoch();
-      await this.#checkpoint(LAST);
+      // The best first: a run that dies between the two does this epoch's end again, and misses no checkpoint.
       if (isBest && settings.epochs > 1) await this.#checkpoint(BEST);
+      await this.#checkpoint(LAST);
       if (signal?.aborted && !this.#state.finished) return false;
     }
     return true;
@@ -132,10 +135,7 @@ export class Trainer {
       if (!phase) return true;
       if (signal?.aborted) return false;
       await this.#trainPhase(phase);
-      if (signal?.aborted) {
-        await strategy.settle();
-        return false;
-      }
+      if (signal?.aborted) return false;
     }
   }
 

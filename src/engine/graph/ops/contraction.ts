@@ -134,7 +134,12 @@ export function conv1d(
     dilation = 1,
     padding = 0,
     groups = 1,
-  }: { stride?: number; dilation?: number; padding?: number | readonly [number, number]; groups?: number } = {},
+  }: {
+    stride?: number;
+    dilation?: number;
+    padding?: number | readonly [number, number];
+    groups?: number;
+  } = {},
 ): Tensor {
   const both = typeof padding === "number" ? ([padding, padding] as const) : padding;
   return apply(conv1dOp, [x, w], { stride, dilation, padding: both, groups });

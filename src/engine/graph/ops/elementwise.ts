@@ -132,10 +132,7 @@ export const sub = binary("sub", signed, [(g) => g, (g) => neg(g)]);
 /** a · b. */
 export const mul = binary("mul", signed, [(g, _, b) => mul(g, b), (g, a) => mul(g, a)]);
 /** a / b; integers divide towards zero. */
-export const div = binary("div", signed, [
-  (g, _, b) => div(g, b),
-  (g, _, b, y) => neg(div(mul(g, y), b)),
-]);
+export const div = binary("div", signed, [(g, _, b) => div(g, b), (g, _, b, y) => neg(div(mul(g, y), b))]);
 /** aᵇ, for a > 0 where the gradient to b is wanted. */
 export const pow = binary("pow", floats, [
   (g, a, b) => mul(g, mul(b, pow(a, sub(b, 1)))),

@@ -82,7 +82,12 @@ function untake(g: Tensor, axis: number, indices: readonly number[], length: num
       Array.from(round, (i) => i ?? indices.length),
     ),
   );
-  if (parts.length === 0) return take(padded, axis, Array.from({ length }, () => 0));
+  if (parts.length === 0)
+    return take(
+      padded,
+      axis,
+      Array.from({ length }, () => 0),
+    );
   return parts.reduce((a, b) => add(a, b));
 }
 

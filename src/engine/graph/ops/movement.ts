@@ -91,7 +91,9 @@ export function sum(x: Tensor, axes?: number | readonly number[], keep = false):
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   const lead = x.shape.length - shape.length;
-  const axes = x.shape.flatMap((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n !== 1) ? [axis] : []));
+  const axes = x.shape.flatMap((n, axis) =>
+    axis < lead || (shape[axis - lead] === 1 && n !== 1) ? [axis] : [],
+  );
   return reshape(sum(x, axes, true), shape);
 }
 
@@ -146,7 +148,11 @@ const sliceOp: OpDefinition<"slice"> = {
       const before = spread.shape.slice(0, axis);
       const after = spread.shape.slice(axis + 1);
       const widths = [...before.map(() => 0), 0, step - 1, ...after.map(() => 0)];
-      const padded = pad(reshape(spread, [...before, n, 1, ...after]), widths.map(() => 0), widths);
+      const padded = pad(
+        reshape(spread, [...before, n, 1, ...after]),
+        widths.map(() => 0),
+        widths,
+      );
       const flat = reshape(padded, [...before, n * step, ...after]);
       spread = slice(flat, { [axis]: [0, Math.min(n * step, x!.shape[axis]! - starts[axis]!)] });
     });

@@ -3,7 +3,7 @@
  *
  * The step becomes a sub-graph. Tensors of the outer graph that the step uses are found and passed in as loop
  * constants. The gradient is again a scan, running the other way; what it needs of the forward steps is stored by
- * an extended forward scan (`extends`), which the `mergeScans` pass puts in place of the original, so that the
+ * an extended copy of the forward scan, which the `mergeScans` pass puts in place of the original, so that the
  * forward work is done once.
  */
 import { backpropagate } from "../../autodiff.ts";
@@ -144,7 +144,6 @@ function scanGradient(
     body: { ...body, results: [...results, ...stored] },
     length,
     reverse,
-    extends: node.id,
   });
 
   // The backward loop carries dL/dcarry and the sums of dL/dconstant, and reads the stored tensors as sequences.
@@ -172,7 +171,9 @@ function scanGradient(
       for (const i of sequenceSeeds) replacements.set(seeds[i]!, parts[part++]!);
       for (const t of stored) replacements.set(t, parts[part++]!);
       for (const t of slices) replacements.set(t, parts[part++]!);
-      const wanted = [...floatCarries, ...floatConstants, ...floatSlices].map((t) => gradientOf.get(t) ?? zerosLike(t));
+      const wanted = [...floatCarries, ...floatConstants, ...floatSlices].map(
+        (t) => gradientOf.get(t) ?? zerosLike(t),
+      );
       const values = substitute(wanted, replacements);
       const sums = now.slice(floatCarries.length);
       return {

@@ -7,6 +7,7 @@
  */
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
+import type * as Ort from "onnxruntime-common";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { allocate, type DType, type TypedArray } from "../../dtype.ts";
 import { ParetoError } from "../../errors.ts";
@@ -33,7 +34,7 @@ interface Compiled {
 }
 
 const { threads } = workerData as { threads: number };
-const ort = createRequire(import.meta.url)("onnxruntime-node") as typeof import("onnxruntime-common");
+const ort = createRequire(import.meta.url)("onnxruntime-node") as typeof Ort;
 const states = new Map<string, State>();
 const programs = new Map<number, Compiled>();
 
