@@ -1,0 +1,47 @@
+/**
+ * @file The shape of DLRM on Criteo Kaggle (13 dense columns, 26 tables of 33,762,577 rows in all, D = 16) and
+ * batches of it: ids follow Zipf's law with exponent 1, most frequent first, as a vocabulary numbers them.
+ */
+import type { ClickBatch } from "../src/data/batch.ts";
+import { synthPresets } from "../src/data/synth/presets.ts";
+import { Rng } from "../src/engine/rng.ts";
+import { dlrm } from "../src/recsys/models/dlrm.ts";
+
+/** Inputs in a batch. */
+export const BATCH = 2048;
+/** Embedding dimension. */
+export const DIM = 16;
+/** Rows of each table. */
+export const cardinalities: readonly number[] = synthPresets.kaggle.cardinalities;
+
+const DENSE = 13;
+const CLICK_RATE = 0.26;
+
+/** The model. */
+export const model = dlrm({
+  dense: DENSE,
+  tables: cardinalities.length,
+  dim: DIM,
+  bottom: [512, 256, 64],
+  top: [512, 256],
+});
+
+/** Makes a batch. */
+export function kaggleBatch(rng: Rng): ClickBatch {
+  const floats = (length: number, value: () => number) =>
+    new Float32Array(new SharedArrayBuffer(4 * length)).map(value);
+  const ids = new Int32Array(new SharedArrayBuffer(4 * cardinalities.length * BATCH));
+  for (const [table, rows] of cardinalities.entries()) {
+    for (let input = 0; input < BATCH; input++) {
+      const rank = Math.floor((rows + 1) ** rng.uniform() - 1);
+      ids[table * BATCH + input] = Math.min(rows - 1, rank);
+    }
+  }
+  return {
+    size: BATCH,
+    dense: floats(BATCH * DENSE, () => 2 * rng.uniform() - 1),
+    lookups: { size: BATCH, tables: cardinalities.length, ids, offsets: null },
+    labels: floats(BATCH, () => (rng.uniform() < CLICK_RATE ? 1 : 0)),
+    rows: new Float64Array(BATCH),
+  };
+}
