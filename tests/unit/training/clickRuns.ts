@@ -127,6 +127,8 @@ async function strategyFor(
   });
 }
 
+const clock = () => performance.now() / 1000;
+
 /** How to run. */
 export interface RunOptions {
   settings: TrainingSettings;
@@ -165,7 +167,6 @@ export async function run(data: RunData, options: RunOptions): Promise<RunOutcom
     }
     options.onEvent?.(event);
   };
-  const clock = () => performance.now() / 1000;
   const network = await networkFor(data, settings);
   let strategy: TrainingStrategy | undefined;
   try {

@@ -73,6 +73,13 @@ const onEvent =
 const afterValidation = onEvent((event) => event.event === "metrics" && event.part === "validation");
 const afterDecision = onEvent((event) => event.event === "decision" && event.policy === "fae.scheduler");
 
+const afterDecisions = (count: number): Stop => {
+  let decisions = 0;
+  return onEvent(
+    (event) => event.event === "decision" && event.policy === "fae.scheduler" && ++decisions === count,
+  );
+};
+
 /** Runs until the stop, then to the end from the checkpoint. */
 async function interrupted(settings: TrainingSettings, stop: Stop, resumed: Partial<TrainingSettings> = {}) {
   const name = newName();
@@ -137,6 +144,20 @@ describe.each<OptimizerName>(["sgd", "rwsadagrad"])("a run with %s", (optimizer)
     expect(second.validation).toHaveLength(2);
     for (const { logLoss } of second.validation) expect(logLoss).toBeLessThan(0.8);
   });
+});
+
+test("a run stopped between two hot phases, with the newest rows in the hot bag, goes on to the same weights", async () => {
+  // Nearly all inputs are hot, so the cold ones are used up after a few of the many small rounds.
+  const settings: TrainingSettings = { ...smallSettings, strategy: "fae", hotBudgetBytes: 12_000, rate: 4 };
+  const kinds: string[] = [];
+  await run(data, {
+    settings: { ...settings, epochs: 1 },
+    name: newName(),
+    watch: { onCompleted: ({ name }) => kinds.push(name) },
+  });
+  expect(kinds.slice(-8)).toEqual(Array<string>(8).fill("hot"));
+  const { second } = await interrupted(settings, afterDecisions(22));
+  expect(second.hash).toBe(await hashWithout(settings));
 });
 
 test("a run with another seed ends with other weights", async () => {
