@@ -17,6 +17,7 @@ import { maxLookupsOf } from "../../../src/recsys/training/maxLookups.ts";
 import { sparseOptimizer, type TrainingSettings } from "../../../src/recsys/training/settings.ts";
 import { LAST, Trainer, type TrainerState } from "../../../src/recsys/training/trainer.ts";
 import type { RunEvent } from "../../../src/train/events.ts";
+import { bagLog, type Bags } from "../fae/clicks.ts";
 import { WatchedStrategy, type Watch } from "./watchedStrategy.ts";
 
 /** Encoded data to train and validate on. */
@@ -37,6 +38,19 @@ export async function encode(
   const writer = await EncodedDatasetWriter.create(directory, layout, { rowsPerGroup });
   for await (const batch of source.batches({ batchSize: 4096 })) await writer.append(batch);
   return writer.finish();
+}
+
+/** A log of bags whose dense input is a wave: one that counts up would outgrow any rate. */
+export function waveLog(bags: Bags, cardinalities: number[]): ClickSource & { layout: EncodedLayout } {
+  const log = bagLog(bags, cardinalities);
+  return {
+    rows: log.rows,
+    layout: log.layout,
+    async *batches(options) {
+      for await (const batch of log.batches(options))
+        yield { ...batch, dense: batch.dense.map((x) => Math.sin(x)) };
+    },
+  };
 }
 
 /** A schema for a layout. */

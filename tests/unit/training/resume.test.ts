@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { StrategyName, TrainingPhase } from "../../../src/recsys/strategies/strategy.ts";
 import type { OptimizerName, TrainingSettings } from "../../../src/recsys/training/settings.ts";
 import type { RunEvent } from "../../../src/train/events.ts";
-import { bagLog, randomBags } from "../fae/clicks.ts";
-import { encode, run, smallSettings, type RunData, type RunOptions } from "./clickRuns.ts";
+import { randomBags } from "../fae/clicks.ts";
+import { encode, run, waveLog, smallSettings, type RunData, type RunOptions } from "./clickRuns.ts";
 
 const CARDINALITIES = [400, 60, 20];
 
@@ -15,17 +15,8 @@ let data: RunData;
 beforeAll(async () => {
   const directory = await mkdtemp(join(tmpdir(), "pareto-resume-"));
   const part = (name: string, inputs: number, seed: number) => {
-    const log = bagLog(randomBags(inputs, CARDINALITIES, seed), CARDINALITIES);
-    // Dense inputs that count up would outgrow any rate.
-    const scaled = {
-      rows: log.rows,
-      async *batches(options: { batchSize: number }) {
-        for await (const batch of log.batches(options)) {
-          yield { ...batch, dense: batch.dense.map((x) => Math.sin(x)) };
-        }
-      },
-    };
-    return encode(join(directory, name), scaled, log.layout);
+    const log = waveLog(randomBags(inputs, CARDINALITIES, seed), CARDINALITIES);
+    return encode(join(directory, name), log, log.layout);
   };
   data = { directory, train: await part("train", 2500, 1), validation: await part("validation", 500, 2) };
 });
