@@ -79,7 +79,7 @@ export function modelOptions(command: Command): Command {
       "--optimizer <name>",
       "sgd, adagrad, rwsadagrad (one accumulator a row) or adam",
       oneOf("--optimizer", ["sgd", "adagrad", "rwsadagrad", "adam"]),
-      "rwsadagrad",
+      "adam",
     )
     .option(
       "--lr <x>",

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { synthClicks, type SynthClicksResult } from "../../data/synth/clicks.ts";
 import type { RunConfig } from "../../recsys/training/runConfig.ts";
-import { defaultLearningRate } from "../../recsys/training/settings.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../report/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
 import { newCommand, withOutput } from "../command.ts";
@@ -23,7 +22,8 @@ interface Flags {
   quiet: boolean;
 }
 
-const HOT_BUDGET_BYTES = 4 * 2 ** 20;
+/** Of some 50 MiB: rows of 16 floats, and two moments of Adam beside each. */
+const HOT_BUDGET_BYTES = 12 * 2 ** 20;
 
 /** The command. */
 export function demoCommand(): Command {
@@ -103,8 +103,8 @@ function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, th
       hotPolicy: "threshold",
       scheduler: "adaptive",
       rate: 50,
-      optimizer: "rwsadagrad",
-      learningRate: defaultLearningRate.rwsadagrad,
+      optimizer: "adam",
+      learningRate: 0.002,
       decay: "linear",
       batchSize: 2048,
       epochs: 1,

@@ -42,8 +42,8 @@ export interface TrainingSettings {
 /** A good rate for each optimizer when none is given. */
 export const defaultLearningRate: Record<OptimizerName, number> = {
   sgd: 0.1,
-  adagrad: 0.02,
-  rwsadagrad: 0.02,
+  adagrad: 0.01,
+  rwsadagrad: 0.01,
   adam: 0.001,
 };
 

@@ -113,7 +113,12 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
   const prepared = await prepareClicks(config, options.cacheDirectory, tell);
   tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
   const folder = earlier ?? (await startRun(options.directory, config, prepared));
-  if (isResumed) await checkData(folder, prepared);
+  if (isResumed) {
+    await checkData(folder, prepared);
+    // A run that failed while it was being made, e.g. on a full disk, may lack it.
+    if (!(await exists(folder.file("encoder/encoder.json"))))
+      await prepared.encoder.save(folder.file("encoder"));
+  }
   const log = folder.openEvents();
   for (const event of early) log.append(event);
   const onEvent: OnEvent = (event) => {

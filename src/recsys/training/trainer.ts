@@ -112,6 +112,7 @@ export class Trainer {
       this.#state.epoch++;
       const { logLoss } = await this.#validate();
       const { best, epoch } = this.#state;
+      this.#guard.observeValidation(logLoss, best?.logLoss ?? null, epoch);
       const isBest = best === null || logLoss < best.logLoss;
       if (isBest) this.#state.best = { logLoss, epoch };
       this.#state.finished = epoch >= settings.epochs || epoch - this.#state.best!.epoch >= settings.patience;

@@ -14,6 +14,11 @@ export interface LossGuardOptions {
   window?: number;
 }
 
+/** The validation loss may be this many times the best one: overfitting alone, which early stopping sees to, stays below. */
+const VALIDATION_FACTOR = 10;
+const FIX =
+  "Start a new run with a lower --lr (try a tenth of it); the checkpoints of this one stay as they are.";
+
 /** Watches the losses of a training run, in order. */
 export class LossGuard {
   readonly #factor: number;
@@ -36,13 +41,12 @@ export class LossGuard {
    *   `factor` times the best smoothed loss
    */
   observe(loss: number, step: number): void {
-    const fix = "Lower --lr (try a tenth of it), then resume from the last checkpoint.";
     if (!Number.isFinite(loss)) {
       throw new ParetoError({
         code: "TRAIN_LOSS_NAN",
         where: `step ${step}`,
         message: `the training loss is no longer a finite number, got ${loss}`,
-        fix,
+        fix: FIX,
       });
     }
     this.#seen++;
@@ -56,7 +60,35 @@ export class LossGuard {
         code: "TRAIN_DIVERGED",
         where: `step ${step}`,
         message: `the training loss has run away from its best of ${this.#best.toPrecision(4)}, got ${this.#smoothed.toPrecision(4)}`,
-        fix,
+        fix: FIX,
+      });
+    }
+  }
+
+  /**
+   * Takes the validation loss after an epoch, before its weights are saved: the last step of an epoch can be the one
+   * that ruins them, and no training loss tells of it.
+   *
+   * @param best the lowest validation loss of earlier epochs, or null
+   * @throws ParetoError TRAIN_LOSS_NAN, TRAIN_DIVERGED
+   */
+  observeValidation(loss: number, best: number | null, epoch: number): void {
+    const where = `validation after epoch ${epoch}`;
+    if (!Number.isFinite(loss)) {
+      throw new ParetoError({
+        code: "TRAIN_LOSS_NAN",
+        where,
+        message: `the validation loss is not a finite number, got ${loss}`,
+        fix: FIX,
+      });
+    }
+    const limit = VALIDATION_FACTOR * Math.max(best ?? 0, this.#floor);
+    if (loss > limit) {
+      throw new ParetoError({
+        code: "TRAIN_DIVERGED",
+        where,
+        message: `the validation loss has run away: it may be ${limit.toPrecision(4)} at most, got ${loss.toPrecision(4)}`,
+        fix: FIX,
       });
     }
   }
