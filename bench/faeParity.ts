@@ -2,8 +2,8 @@
  * @file Whether FAE, which only reorders inputs, keeps the baseline's accuracy: three seeds of syn-Z under a rate
  * that falls to 0, for R(100), R(10) and the adaptive scheduler. Ends in a table and one JSON line.
  *
- * Below it stands what the fall of the rate is for: at a constant rate of 1.0 all cold batches and then all hot
- * ones leave the model leaning towards the last ones seen; log loss and accuracy show it, AUC does not.
+ * Below it stands what the fall of the rate is for: at a constant rate of 1.0, all cold batches and then all hot
+ * ones leave the model leaning towards the last ones seen. Log loss and accuracy judge that; AUC alone might not.
  *
  * `node bench/faeParity.ts [--seeds 3,4,5] [--train 600000]`
  */
