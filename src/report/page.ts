@@ -63,12 +63,12 @@ function shortPercent(share: number): string {
 }
 
 /** The mean of the points around each point, so that a noisy training loss shows its course. */
-function smooth(points: CurvePoint[]): CurvePoint[] {
-  const reach = Math.floor(points.length / 60);
+function smooth(points: CurvePoint[], y: "logLoss" | "auc"): CurvePoint[] {
+  const reach = Math.floor(points.length / 30);
   if (reach < 1) return points;
   return points.map((point, i) => {
     const near = points.slice(Math.max(0, i - reach), i + reach + 1);
-    return { ...point, logLoss: near.reduce((sum, { logLoss }) => sum + logLoss, 0) / near.length };
+    return { ...point, [y]: near.reduce((sum, one) => sum + one[y]!, 0) / near.length };
   });
 }
 
@@ -86,7 +86,7 @@ function drawCurve(
     const color = runColor(index);
     const train = run.curve.filter((point) => point.part === "train" && point[y] !== null);
     if (train.length > 1) {
-      marks.push(Plot.lineY(smooth(train), { x, y, stroke: color, strokeWidth: 1, strokeOpacity: 0.45 }));
+      marks.push(Plot.lineY(smooth(train, y), { x, y, stroke: color, strokeWidth: 1, strokeOpacity: 0.45 }));
     }
     const validation = run.curve.filter((point) => point.part === "validation" && point[y] !== null);
     marks.push(Plot.lineY(validation, { x, y, stroke: color, strokeWidth: 1.8 }));

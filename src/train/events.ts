@@ -29,7 +29,7 @@ export interface MetricsEvent {
   /** Seconds of training so far. */
   seconds: number;
   logLoss: number;
-  /** Absent for `part: "train"`. */
+  /** For `part: "train"`, of inputs judged just before they were learned from. */
   auc?: number;
   accuracy?: number;
 }

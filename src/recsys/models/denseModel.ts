@@ -59,19 +59,19 @@ export class DenseModel {
    * @param feeds `dense` `[B, m]`, `rows` `[B, T, D]`, `labels` `[B]`, `weights` `[B]`
    * @param rowGradients receives dL/drows `[B, T, D]`
    * @param step 1-based
-   * @returns the mean loss over the batch's weights
+   * @returns the mean loss over the batch's weights, and the logits `[B]`, both before the update
    */
   async train(
     feeds: HostTensors,
     rowGradients: Float32Array,
     learningRate: number,
     step: number,
-  ): Promise<number> {
-    const { loss } = await this.#train.run(
+  ): Promise<{ loss: number; logits: Float32Array }> {
+    const { loss, logits } = await this.#train.run(
       { ...feeds, learningRate: Float32Array.of(learningRate), step: Float32Array.of(step) },
       { rowGradients },
     );
-    return loss![0]!;
+    return { loss: loss![0]!, logits: logits as Float32Array };
   }
 
   /** The logits `[B]` of a batch: `dense` `[B, m]`, `rows` `[B, T, D]`. */
@@ -114,7 +114,7 @@ export function traceTraining(
       const weights = parameters.tensors;
       const [rowGradients, ...gradients] = grad(loss, [t.rows, ...weights]);
       const updates = optimizerUpdates(optimizer, slots, weights, gradients, t.learningRate, t.step);
-      return { outputs: { loss, rowGradients: rowGradients! }, updates };
+      return { outputs: { loss, logits, rowGradients: rowGradients! }, updates };
     },
   );
 }

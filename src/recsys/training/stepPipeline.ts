@@ -18,6 +18,9 @@ export interface StepReport {
   size: number;
   /** Mean loss over the batch, before the update. */
   loss: number;
+  /** Logits before the update, and labels, `[size]`; valid during the call. */
+  logits: Float32Array;
+  labels: Float32Array;
 }
 
 /** A stretch of training over one store. */
@@ -70,14 +73,15 @@ export class StepPipeline {
       let current = count > 0 ? await stageNext(source, store, slot) : null;
       while (current) {
         const step = stepsDone + done + 1;
-        const [loss, next] = await Promise.all([
+        const [{ loss, logits }, next] = await Promise.all([
           this.#trainStep(store, slot, current, learningRate(step), step),
           done + 1 < count ? stageNext(source, store, 1 - slot) : null,
         ]);
         // A loss that is not a number must not reach the rows; the guard behind onStep says what to do.
         if (Number.isFinite(loss)) await store.update(slot, learningRate(step), step);
         done++;
-        if (!onStep({ step, size: current.size, loss })) break;
+        const { size, labels } = current;
+        if (!onStep({ step, size, loss, logits: logits.subarray(0, size), labels })) break;
         if (next) await store.refresh(1 - slot, slot);
         slot = 1 - slot;
         current = next;
@@ -118,13 +122,13 @@ export class StepPipeline {
     batch: ClickBatch,
     learningRate: number,
     step: number,
-  ): Promise<number> {
+  ): ReturnType<DenseModel["train"]> {
     const feeds = this.#feeds(store, slot, batch);
     const gradients = store.gradients(slot);
     if (batch.size === this.#dense.batchSize) return this.#dense.train(feeds, gradients, learningRate, step);
-    const loss = await this.#dense.train(feeds, this.#paddedGradients, learningRate, step);
+    const result = await this.#dense.train(feeds, this.#paddedGradients, learningRate, step);
     gradients.set(this.#paddedGradients.subarray(0, gradients.length));
-    return loss;
+    return result;
   }
 
   /** A batch as the programs take it: itself when it is full, else padded with inputs of weight 0. */

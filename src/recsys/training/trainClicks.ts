@@ -16,9 +16,8 @@ import type { OnEvent, RunEvent } from "../../train/events.ts";
 import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
 import { BaselineStrategy, type BaselineState } from "../strategies/baseline.ts";
 import { prepareFaeFile } from "../strategies/fae/faeFile.ts";
-import { FaeStrategy } from "../strategies/fae/faeStrategy.ts";
+import { FaeStrategy, type FaeState } from "../strategies/fae/faeStrategy.ts";
 import { bytesPerRow } from "../strategies/fae/rowBytes.ts";
-import type { SchedulerState } from "../strategies/fae/scheduler.ts";
 import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../strategies/strategy.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
@@ -271,12 +270,13 @@ async function createStrategy(
   const { train } = prepared;
   const { batchSize, seed } = settings;
   let position = state?.strategy;
-  if (state && state.strategyName !== settings.strategy) {
-    // Another strategy orders the epoch differently: it begins the epoch anew.
+  // Another strategy, or other hot rows, order the epoch differently: it begins anew.
+  const beginAnew = (saved: string, now: string): void => {
     position = undefined;
-    const message = `The run was saved under ${state.strategyName}; ${settings.strategy} begins epoch ${state.epoch + 1} from its start.`;
+    const message = `The run was saved under ${saved}; ${now} begins epoch ${state!.epoch + 1} from its start.`;
     onEvent({ event: "notice", level: "info", code: "RESUME_STRATEGY", message });
-  }
+  };
+  if (state && state.strategyName !== settings.strategy) beginAnew(state.strategyName, settings.strategy);
   if (settings.strategy === "baseline") {
     return new BaselineStrategy(network.tables, train, batchSize, position as BaselineState | undefined);
   }
@@ -297,6 +297,9 @@ async function createStrategy(
     onEvent,
   });
   onEvent({ event: "phase", phase: "calibrate", start, end: clock() });
+  if (position !== undefined && !FaeStrategy.fits(file, position as FaeState)) {
+    beginAnew("other hot rows", "their new choice");
+  }
   return FaeStrategy.create({
     tables: network.tables,
     file,
@@ -306,7 +309,7 @@ async function createStrategy(
     rate: settings.rate,
     clock,
     onEvent,
-    ...(position !== undefined && { state: position as SchedulerState }),
+    ...(position !== undefined && { state: position as FaeState }),
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import { invariant } from "../../engine/errors.ts";
 import { learningRateAt } from "../../nn/schedules.ts";
 import type { OnEvent } from "../../train/events.ts";
 import type { BinaryMetrics } from "../../train/metrics/binary.ts";
@@ -13,7 +14,8 @@ import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
 import { RateMeter } from "./rateMeter.ts";
 import type { TrainingSettings } from "./settings.ts";
-import { StepPipeline } from "./stepPipeline.ts";
+import { StepPipeline, type StepReport } from "./stepPipeline.ts";
+import { TrainingCurve } from "./trainingCurve.ts";
 
 /** Where a run stands; kept in its checkpoint. */
 export interface TrainerState {
@@ -69,7 +71,7 @@ export class Trainer {
   readonly #guard = new LossGuard();
   readonly #meter = new RateMeter();
   readonly #epochSteps: number;
-  #curve = { loss: 0, samples: 0 };
+  readonly #curve = new TrainingCurve();
   #lastProgress = 0;
 
   constructor(options: TrainerOptions) {
@@ -151,13 +153,14 @@ export class Trainer {
       count,
       stepsDone: this.#state.step,
       learningRate: (step) => this.learningRate(step),
-      onStep: ({ step, size, loss }) => {
-        this.#guard.observe(loss, step);
-        this.#state.samples += size;
-        this.#report(step, size, loss, start);
+      onStep: (report) => {
+        this.#guard.observe(report.loss, report.step);
+        this.#state.samples += report.size;
+        this.#report(report, start);
         return !signal?.aborted;
       },
     });
+    invariant(batches > 0, `a ${name} phase of ${count} batches from ${firstBatch} has batches to train`);
     strategy.completed(batches);
     this.#state.step += batches;
     const end = clock();
@@ -172,17 +175,14 @@ export class Trainer {
     return learningRateAt({ base, warmupSteps: 0, decayStart: 0, decaySteps, power: 1 }, step);
   }
 
-  #report(step: number, size: number, loss: number, phaseStart: number): void {
+  #report(report: StepReport, phaseStart: number): void {
     const { onEvent, clock, settings, train } = this.#options;
     const { epoch, samples, trainSeconds } = this.#state;
-    const curve = this.#curve;
-    curve.loss += loss * size;
-    curve.samples += size;
+    const { step, loss } = report;
+    this.#curve.add(report);
     if (step % Math.max(1, Math.floor(this.#epochSteps / CURVE_POINTS)) === 0) {
       const seconds = trainSeconds + clock() - phaseStart;
-      const logLoss = curve.loss / curve.samples;
-      onEvent({ event: "metrics", part: "train", epoch, step, seconds, logLoss });
-      this.#curve = { loss: 0, samples: 0 };
+      onEvent({ event: "metrics", part: "train", epoch, step, seconds, ...this.#curve.point() });
     }
     const now = performance.now();
     if (now - this.#lastProgress < PROGRESS_MS) return;

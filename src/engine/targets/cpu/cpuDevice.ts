@@ -58,6 +58,9 @@ export class CpuDevice implements Device {
 
   constructor({ threads = availableParallelism(), profile }: CpuDeviceOptions = {}) {
     this.#profile = profile;
+    // onnxruntime would leave files in the temporary folder and report uses of it over the network. The native code
+    // reads the variable from the process, so it has to be set here: a worker's environment is a copy.
+    process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
     this.#worker = new Worker(workerFile("./denseWorker", import.meta.url), { workerData: { threads } });
     this.#worker.unref();
     this.#worker.on("message", (reply: Reply) => {

@@ -2,6 +2,7 @@
  * @file FAE at run time: hot batches train on the hot bag, cold ones on the master tables, in the order of the
  * shuffle scheduler, with the hot rows and their optimizer state carried over at every switch.
  */
+import { crc32 } from "node:zlib";
 import type { OnEvent } from "../../../train/events.ts";
 import { HotBag, type SyncReport } from "../../embedding/hotBag.ts";
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
@@ -23,7 +24,21 @@ export interface FaeStrategyOptions {
   clock: () => number;
   onEvent: OnEvent;
   /** Where to go on, from {@link FaeStrategy.state}. */
-  state?: SchedulerState;
+  state?: FaeState;
+}
+
+/** Where {@link FaeStrategy} stands. */
+export interface FaeState {
+  scheduler: SchedulerState;
+  /** Which inputs are hot: a position among them means nothing among others. */
+  partition: string;
+}
+
+/** A short name for the split of the inputs that a file holds. */
+function partitionOf({ hotSet, header }: FaeFile): string {
+  const { buffer, byteOffset, byteLength } = hotSet.rows;
+  const rows = crc32(new Uint8Array(buffer, byteOffset, byteLength)).toString(16);
+  return `${header.datasetHash} ${rows} ${header.hotInputs} ${header.coldInputs}`;
 }
 
 /** Trains hot and cold batches in turns. */
@@ -47,7 +62,8 @@ export class FaeStrategy implements TrainingStrategy {
         rate,
         onEvent,
       },
-      state,
+      // An adaptive rate is what it has become; a fixed one is what it is told, from the next round on.
+      state && { ...state.scheduler, ...(mode === "fixed" && { rate }) },
     );
     const { hotInputs, coldInputs, accessShare } = file.header;
     this.hot = {
@@ -56,6 +72,11 @@ export class FaeStrategy implements TrainingStrategy {
       inputShare: hotInputs / Math.max(1, hotInputs + coldInputs),
       accessShare,
     };
+  }
+
+  /** Whether a run that was saved in this state goes on from there with this file. */
+  static fits(file: FaeFile, state: FaeState): boolean {
+    return state.partition === partitionOf(file);
   }
 
   /** Makes the hot bag; it holds nothing until the first hot phase. */
@@ -104,8 +125,8 @@ export class FaeStrategy implements TrainingStrategy {
     if (this.#bag?.authority === "bag") await this.#synced(() => this.#bag!.syncOut());
   }
 
-  state(): SchedulerState {
-    return this.#scheduler.state;
+  state(): FaeState {
+    return { scheduler: this.#scheduler.state, partition: partitionOf(this.#options.file) };
   }
 
   async dispose(): Promise<void> {
