@@ -8,9 +8,8 @@ import type { EncodedLayout } from "../../../src/data/encodedLayout.ts";
 import { BaselineStrategy, type BaselineState } from "../../../src/recsys/strategies/baseline.ts";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";
 import { prepareFaeFile, type FaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
-import { FaeStrategy } from "../../../src/recsys/strategies/fae/faeStrategy.ts";
+import { FaeStrategy, type FaeState } from "../../../src/recsys/strategies/fae/faeStrategy.ts";
 import { bytesPerRow } from "../../../src/recsys/strategies/fae/rowBytes.ts";
-import type { SchedulerState } from "../../../src/recsys/strategies/fae/scheduler.ts";
 import type { TrainingStrategy } from "../../../src/recsys/strategies/strategy.ts";
 import { ClickNetwork } from "../../../src/recsys/training/clickNetwork.ts";
 import { maxLookupsOf } from "../../../src/recsys/training/maxLookups.ts";
@@ -95,7 +94,7 @@ export const smallSettings: TrainingSettings = {
 };
 
 /** A network for data. */
-export function networkFor(data: RunData, settings: TrainingSettings): Promise<ClickNetwork> {
+function networkFor(data: RunData, settings: TrainingSettings): Promise<ClickNetwork> {
   const maxLookups = maxLookupsOf(data.train, settings.batchSize);
   return ClickNetwork.create(settings, schemaOf(data.train.layout), { maxLookups });
 }
@@ -127,7 +126,7 @@ async function strategyFor(
   }
   const file = await faeFileFor(data, settings);
   const maxLookups = maxLookupsOf(data.train, batchSize);
-  const state = position === undefined ? {} : { state: position as SchedulerState };
+  const state = position === undefined ? {} : { state: position as FaeState };
   return FaeStrategy.create({
     tables: network.tables,
     file,
@@ -213,7 +212,7 @@ export async function run(data: RunData, options: RunOptions): Promise<RunOutcom
 }
 
 /** A hash of all that a network has learned. */
-export async function hashOf({ device, dense, tables }: ClickNetwork): Promise<string> {
+async function hashOf({ device, dense, tables }: ClickNetwork): Promise<string> {
   const hash = createHash("sha256");
   for (const name of [...dense.parameters.names, ...dense.slots.names]) {
     hash.update(name).update(bytes(await device.readState(name)));

@@ -149,6 +149,49 @@ test("a run saved under FAE goes on as baseline, and says that the epoch begins 
   expect(last.auc).toBeGreaterThan(0.7);
 });
 
+describe("a run under FAE goes on", () => {
+  const config = () => configOf({ strategy: "fae", hotBudgetBytes: 3600, epochs: 2 });
+  const inHotPhase = () => hasEvent((event) => event.event === "metrics" && event.part === "train", 30);
+  const resumed = async (settings: Partial<TrainingSettings>) => {
+    const codes: string[] = [];
+    const rates: unknown[] = [];
+    const onEvent = (event: RunEvent): void => {
+      if (event.event === "notice") codes.push(event.code);
+      if (event.event === "decision" && event.policy === "fae.scheduler") rates.push(event.detail["rate"]);
+    };
+    const result = await trainClicks({ directory, cacheDirectory, resume: { settings }, onEvent });
+    return { result, codes, rates };
+  };
+
+  test.each([
+    ["more", 12_000],
+    ["fewer", 1800],
+    ["no", 0],
+  ])("with %s hot rows, beginning the epoch anew", async (_, hotBudgetBytes) => {
+    const first = await stopAt(config(), inHotPhase());
+    expect(first).toMatchObject({ finished: false, epochs: 0 });
+    const { result, codes } = await resumed({ hotBudgetBytes });
+    expect(codes).toContain("RESUME_STRATEGY");
+    expect(result).toMatchObject({ finished: true, epochs: 2 });
+    expect(result.hot!.bytes).toBeLessThanOrEqual(hotBudgetBytes);
+    expect(result.hot!.bytes).not.toBe(first.hot!.bytes);
+    // Two whole epochs, with one more batch where both classes end in a short one.
+    const epochSteps = (result.steps - first.steps) / 2;
+    const batches = Math.ceil(first.rows.train / smallSettings.batchSize);
+    expect([batches, batches + 1]).toContain(epochSteps);
+  });
+
+  test("at another fixed rate, where it stood", async () => {
+    const first = await stopAt(config(), inHotPhase());
+    const { result, codes, rates } = await resumed({ rate: 20 });
+    expect(codes).not.toContain("RESUME_STRATEGY");
+    expect(result.finished).toBe(true);
+    expect(rates.at(-1)).toBe(20);
+    const batches = Math.ceil(first.rows.train / smallSettings.batchSize);
+    expect([2 * batches, 2 * batches + 2]).toContain(result.steps);
+  });
+});
+
 test("a resumed run refuses to become another, and a new one to overwrite it", async () => {
   const config = configOf({ epochs: 1 });
   await trainClicks({ directory, cacheDirectory, config });
