@@ -111,7 +111,7 @@ async function serialLoop(
       labels: padded(labels, BATCH),
       weights: padded(new Float32Array(size).fill(1), BATCH),
     };
-    losses.push(await dense.train(feeds, gradients, RATE, i + 1));
+    losses.push((await dense.train(feeds, gradients, RATE, i + 1)).loss);
     store.gradients(0).set(gradients.subarray(0, size * 2 * DIM));
     await store.update(0, RATE, i + 1);
   }
@@ -173,7 +173,7 @@ test("a short batch has the loss and the gradients of a program of its size", as
   const gradients = new Float32Array(size * 2 * DIM);
   const weights = new Float32Array(size).fill(1);
   const feeds = { dense: inputs, rows: small.tables.rows(0), labels, weights };
-  const loss = await small.dense.train(feeds, gradients, RATE, 1);
+  const { loss } = await small.dense.train(feeds, gradients, RATE, 1);
   small.tables.gradients(0).set(gradients);
   await small.tables.update(0, RATE, 1);
 
