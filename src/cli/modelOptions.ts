@@ -1,7 +1,11 @@
 /** @file The options of a model and its training, shared by `train` and `profile`. */
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { defaultLearningRate, type TrainingSettings } from "../recsys/training/settings.ts";
+import {
+  defaultLearningRate,
+  type RequestedSettings,
+  type TrainingSettings,
+} from "../recsys/training/settings.ts";
 import { byteCount, oneOf, positiveNumber, wholeNumber, widthList } from "./values.ts";
 
 /** What `modelOptions` adds to a command. */
@@ -19,7 +23,7 @@ export interface ModelFlags {
   optimizer: TrainingSettings["optimizer"];
   lr?: number;
   decay: TrainingSettings["decay"];
-  batchSize: number;
+  batchSize?: number;
   epochs: number;
   patience: number;
   seed: number;
@@ -94,7 +98,11 @@ export function modelOptions(command: Command): Command {
       oneOf("--decay", ["linear", "constant"]),
       "linear",
     )
-    .option("--batch-size <n>", "inputs in a batch", wholeNumber("--batch-size", 1, 1_048_576), 2048)
+    .option(
+      "--batch-size <n>",
+      "inputs in a batch (default: 64 to 2048, so that an epoch has some 200 steps)",
+      wholeNumber("--batch-size", 1, 1_048_576),
+    )
     .option("--epochs <n>", "passes over the training part", wholeNumber("--epochs", 1), 1)
     .option(
       "--patience <n>",
@@ -113,9 +121,9 @@ export function modelOptions(command: Command): Command {
 }
 
 /** Flags as settings. */
-export function trainingSettings(flags: ModelFlags): TrainingSettings {
+export function trainingSettings(flags: ModelFlags): RequestedSettings {
   const { model, strategy, sampleRate, hotPolicy, scheduler, rate, dim, bottom, top, optimizer } = flags;
-  const { decay, batchSize, epochs, patience, seed, threads } = flags;
+  const { decay, epochs, patience, seed, threads } = flags;
   return {
     model,
     dim,
@@ -130,7 +138,7 @@ export function trainingSettings(flags: ModelFlags): TrainingSettings {
     optimizer,
     learningRate: flags.lr ?? defaultLearningRate[optimizer],
     decay,
-    batchSize,
+    batchSize: flags.batchSize ?? null,
     epochs,
     patience,
     seed,

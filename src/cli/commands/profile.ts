@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { profileClicks } from "../../recsys/profile/profileClicks.ts";
 import type { DatasetProfile } from "../../recsys/profile/profile.ts";
+import { resolveSettings } from "../../recsys/training/settings.ts";
 import { prepareClicks } from "../../recsys/training/trainClicks.ts";
 import { formatBytes, formatCount, formatFixed, formatShare } from "../../report/format.ts";
 import { cacheOption } from "../cacheOption.ts";
@@ -34,14 +35,14 @@ export function profileCommand(): Command {
   cacheOption(modelOptions(columnOptions(readOptions(command))));
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
-      const settings = trainingSettings(flags);
+      const requested = trainingSettings(flags);
       const config = {
         source: sourceOptions(paths, flags),
-        prepare: prepareOptions(flags, labelOf(flags), settings.seed),
-        settings,
+        prepare: prepareOptions(flags, labelOf(flags), requested.seed),
       };
       const prepared = await prepareClicks(config, flags.cache, out.onEvent);
       const { train, validation, test, columns, schema } = prepared;
+      const settings = resolveSettings(requested, train.rows);
       const rows = { train: train.rows, validation: validation.rows, test: test.rows };
       out.result(columnTable(columns));
       out.result(

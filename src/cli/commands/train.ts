@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { PreparedDataset } from "../../data/prepareDataset.ts";
 import { ParetoError } from "../../engine/errors.ts";
-import type { ConfigChanges, RunConfig } from "../../recsys/training/runConfig.ts";
+import type { ConfigChanges, RequestedConfig } from "../../recsys/training/runConfig.ts";
 import {
   formatBytes,
   formatCount,
@@ -69,7 +69,7 @@ export function trainCommand(): Command {
   );
 }
 
-function newRun(paths: string[], flags: Flags): { directory: string; config: RunConfig } {
+function newRun(paths: string[], flags: Flags): { directory: string; config: RequestedConfig } {
   const settings = trainingSettings(flags);
   return {
     directory: flags.out ?? defaultRunPath([settings.model, settings.strategy]),

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { PrepareOptions } from "../../data/prepareDataset.ts";
 import type { SourceOptions } from "../../data/source.ts";
 import { ParetoError } from "../../engine/errors.ts";
-import type { TrainingSettings } from "./settings.ts";
+import type { RequestedSettings, TrainingSettings } from "./settings.ts";
 
 /** All that decides a run: what is read, how it is encoded, how it is trained. */
 export interface RunConfig {
@@ -14,11 +14,14 @@ export interface RunConfig {
   settings: TrainingSettings;
 }
 
+/** A configuration as it is asked for: the batch size may be left to the data. */
+export type RequestedConfig = Omit<RunConfig, "settings"> & { settings: RequestedSettings };
+
 /** Parts of a configuration that were said anew when a run was resumed. */
 export interface ConfigChanges {
   source?: Partial<RunConfig["source"]>;
   prepare?: Partial<PrepareOptions>;
-  settings?: Partial<TrainingSettings>;
+  settings?: Partial<RequestedSettings>;
 }
 
 /** Where rows are and how many threads work changes no result, or no more than the order of training. */
@@ -49,5 +52,5 @@ export function resumedConfig(stored: RunConfig, changes: ConfigChanges): RunCon
       });
     }
   }
-  return { ...stored, settings: { ...stored.settings, ...changes.settings } };
+  return { ...stored, settings: { ...stored.settings, ...(changes.settings as Partial<TrainingSettings>) } };
 }

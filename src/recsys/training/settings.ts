@@ -47,6 +47,24 @@ export const defaultLearningRate: Record<OptimizerName, number> = {
   adam: 0.001,
 };
 
+/** Steps that an epoch should have, and the batch sizes that its default stays within. */
+const EPOCH_STEPS = 200;
+const BATCH_LIMITS = [64, 2048] as const;
+
+/** A batch size for so many training rows: a power of two that gives an epoch some 200 steps, 64 to 2,048. */
+export function defaultBatchSize(rows: number): number {
+  const power = 2 ** Math.round(Math.log2(Math.max(1, rows / EPOCH_STEPS)));
+  return Math.min(BATCH_LIMITS[1], Math.max(BATCH_LIMITS[0], power));
+}
+
+/** Settings whose batch size may be left to the data. */
+export type RequestedSettings = Omit<TrainingSettings, "batchSize"> & { batchSize: number | null };
+
+/** Settings with the batch size decided. */
+export function resolveSettings(settings: RequestedSettings, trainRows: number): TrainingSettings {
+  return { ...settings, batchSize: settings.batchSize ?? defaultBatchSize(trainRows) };
+}
+
 /** Offset of Adagrad's root, as DLRM has it. */
 const ADAGRAD_EPSILON = 1e-10;
 const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };

@@ -22,8 +22,8 @@ import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../s
 import { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
-import { resumedConfig, type ConfigChanges, type RunConfig } from "./runConfig.ts";
-import { sparseOptimizer } from "./settings.ts";
+import { resumedConfig, type ConfigChanges, type RequestedConfig, type RunConfig } from "./runConfig.ts";
+import { resolveSettings, sparseOptimizer } from "./settings.ts";
 import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
 
 /** A training job. */
@@ -37,7 +37,7 @@ export type TrainClicksOptions = {
   onPrepared?: (prepared: PreparedDataset) => void | Promise<void>;
   /** Saves and stops after the step under way. */
   signal?: AbortSignal;
-} & ({ config: RunConfig } | { resume: ConfigChanges });
+} & ({ config: RequestedConfig } | { resume: ConfigChanges });
 
 /** What training came to. */
 export interface TrainClicksResult {
@@ -72,7 +72,7 @@ function digest(value: unknown): string {
 
 /** Opens a run's sources and encodes them, or finds them encoded. */
 export async function prepareClicks(
-  config: RunConfig,
+  config: Pick<RunConfig, "source" | "prepare">,
   cacheDirectory: string,
   onEvent: OnEvent = () => {},
 ): Promise<PreparedDataset> {
@@ -99,7 +99,7 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
   const clock = () => (performance.now() - origin) / 1000;
   const isResumed = "resume" in options;
   const earlier = isResumed ? await openRunFolder(options.directory) : null;
-  const config = isResumed
+  const requested: RequestedConfig = isResumed
     ? resumedConfig((earlier!.record.config as unknown as StoredConfig).run, options.resume)
     : options.config;
   // Nothing is left behind when the sources cannot be read.
@@ -109,8 +109,9 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
     early.push(event);
     options.onEvent?.(event);
   };
-  const prepared = await prepareClicks(config, options.cacheDirectory, tell);
+  const prepared = await prepareClicks(requested, options.cacheDirectory, tell);
   tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
+  const config = { ...requested, settings: resolveSettings(requested.settings, prepared.train.rows) };
   const folder = earlier ?? (await startRun(options.directory, config, prepared));
   if (isResumed) {
     await checkData(folder, prepared);
