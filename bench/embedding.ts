@@ -15,6 +15,8 @@ import { Arena } from "../src/engine/targets/cpu/kernels/arena.ts";
 import { type KernelTask, ThreadPool } from "../src/engine/targets/cpu/kernels/threadPool.ts";
 import { EmbeddingTables } from "../src/recsys/embedding/embeddingTables.ts";
 import type { SparseOptimizer } from "../src/recsys/embedding/rowStore.ts";
+import { BATCH, cardinalities as kaggleRows, DIM } from "./kaggle.ts";
+import { median } from "./measure.ts";
 
 /** What a timed call did: medians over the steps. */
 export interface RowRate {
@@ -59,13 +61,6 @@ export interface EmbeddingBenchOptions {
   steps?: number;
 }
 
-/** Rows of the tables of Criteo Kaggle. */
-const KAGGLE = [
-  1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10,
-  5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572,
-];
-const BATCH = 2048;
-const DIM = 16;
 const ZIPF = 1.05;
 const LINE_BYTES = 64;
 /** Memory for the limits: large against any cache, and a sweep of its start empties the caches. */
@@ -89,11 +84,6 @@ function distinctOf({ ids, tables }: Lookups): number {
   let count = 0;
   for (let t = 0; t < tables; t++) count += new Set(ids.subarray(t * BATCH, (t + 1) * BATCH)).size;
   return count;
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 /** A memory of 64-byte lines with lists of lines to read. */
@@ -156,7 +146,7 @@ function optimizerOf(kind: SparseOptimizer["kind"]): SparseOptimizer {
 export async function benchEmbedding(options: EmbeddingBenchOptions = {}): Promise<EmbeddingResult> {
   const { rowsScale = 1, threads = Math.min(4, availableParallelism()), steps = 40 } = options;
   const optimizer = optimizerOf(options.optimizer ?? "sgd");
-  const cardinalities = KAGGLE.map((rows) => Math.max(1, Math.round(rows * rowsScale)));
+  const cardinalities = kaggleRows.map((rows) => Math.max(1, Math.round(rows * rowsScale)));
   const pool = await ThreadPool.create(threads);
   const start = performance.now();
   const limits = { slots: 2, maxBatch: BATCH, dim: DIM, optimizer };

@@ -4,7 +4,7 @@
  */
 import type { ClickBatch } from "../src/data/batch.ts";
 import { synthPresets } from "../src/data/synth/presets.ts";
-import { Rng } from "../src/engine/rng.ts";
+import type { Rng } from "../src/engine/rng.ts";
 import { dlrm } from "../src/recsys/models/dlrm.ts";
 
 /** Inputs in a batch. */

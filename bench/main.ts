@@ -3,9 +3,11 @@
  * line, everything as one line of JSON.
  *
  * Run: `npm run bench -- [dense|train|fae|embedding|ingest|all] [--json-only] [--threads N]`. `all`, the default,
- * takes some three minutes and 6 GB. Ingest runs in a process of its own, whose memory nothing else enlarges.
+ * takes some four minutes and 6 GB. Each case runs in a process of its own, so that neither the memory nor the threads
+ * of one show in another.
  */
 import { execFile, execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { describeMachine } from "../src/engine/environment.ts";
 import { benchDense, denseRows } from "./dense.ts";
@@ -46,9 +48,7 @@ function embeddingRows(result: EmbeddingResult): BenchRow[] {
 async function ingestCase(): Promise<CaseOutcome> {
   const results: IngestResult[] = [];
   for (const rows of INGEST_ROWS) {
-    const script = new URL("./ingest.ts", import.meta.url).pathname;
-    const { stdout } = await promisify(execFile)(process.execPath, [script, String(rows)]);
-    results.push(JSON.parse(stdout.trim().split("\n").at(-1)!) as IngestResult);
+    results.push((await runAlone("./ingest.ts", String(rows))) as IngestResult);
   }
   const [small, large] = results as [IngestResult, IngestResult];
   const mebibytes = (bytes: number) => `${count(bytes / 2 ** 20)} MiB`;
@@ -92,6 +92,13 @@ const cases: Record<string, (threads: number) => Promise<CaseOutcome>> = {
   embedding: embeddingCase,
   ingest: ingestCase,
 };
+
+/** Runs a program of this folder and reads the JSON on its last line. */
+async function runAlone(file: string, ...options: string[]): Promise<unknown> {
+  const script = fileURLToPath(new URL(file, import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...options]);
+  return JSON.parse(stdout.trim().split("\n").at(-1)!);
+}
 
 /** The commit measured, with a mark when files differ from it; null outside a checkout. */
 function commit(): string | null {
@@ -156,7 +163,10 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else {
   const outcomes: CaseOutcome[] = [];
-  for (const name of asked) outcomes.push(await cases[name]!(threads));
+  for (const name of asked) {
+    const alone = () => runAlone("./main.ts", name, "--json-only", "--threads", String(threads));
+    outcomes.push(asked.length === 1 ? await cases[name]!(threads) : ((await alone()) as CaseOutcome));
+  }
   const rows = outcomes.flatMap((outcome) => outcome.rows);
   if (!values["json-only"]) printTable(rows);
   const { cpu, cores, memoryBytes } = machine;

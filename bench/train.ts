@@ -62,7 +62,6 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
   const store = await EmbeddingTables.create({ cardinalities, seed: 1, threads, ...limits });
   const device = await openDevice("cpu", { threads });
   const times = { step: [] as number[], dense: [] as number[] };
-  let peakRssBytes = 0;
   try {
     const dense = await DenseModel.create(device, model, {
       batchSize: BATCH,
@@ -101,12 +100,12 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
     for (let round = 0; round < rounds; round++) {
       await trainStretch();
       await trainDense();
-      peakRssBytes = Math.max(peakRssBytes, process.memoryUsage.rss());
     }
   } finally {
     await device.dispose();
     await store.dispose();
   }
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   const [stepMilliseconds, denseMilliseconds] = [median(times.step), median(times.dense)];
   const samplesPerSecond = (1000 * BATCH) / stepMilliseconds;
   const torch = await torchRate();
