@@ -1,6 +1,6 @@
 /**
  * @file `pareto/data`: reads a click log, splits it in time order, and shows how the label drifts between the parts.
- * Run: `node examples/library/data.ts FILE LABEL [TIME_COLUMN] [SQL]`.
+ * Run: `npx node examples/library/data.ts FILE LABEL [TIME_COLUMN] [SQL]`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

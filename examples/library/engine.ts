@@ -1,6 +1,6 @@
 /**
  * @file `pareto/engine`: fits y = w·x + b by gradient descent, as a graph that updates its own states.
- * Run: `node examples/library/engine.ts`.
+ * Run: `npx node examples/library/engine.ts`.
  */
 import { add, div, grad, mul, openDevice, state, sub, sum, trace } from "../../src/engine/index.ts";
 

@@ -1,6 +1,6 @@
 /**
  * @file `pareto/nn`: a two-layer network learns exclusive or with Adam.
- * Run: `node examples/library/nn.ts`.
+ * Run: `npx node examples/library/nn.ts`.
  */
 import { grad, openDevice, reshape, sigmoid, trace } from "../../src/engine/index.ts";
 import { binaryCrossEntropyWithLogits, mean, mlp, optimizerUpdates, Parameters } from "../../src/nn/index.ts";

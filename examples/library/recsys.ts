@@ -1,6 +1,6 @@
 /**
  * @file `pareto/recsys`: trains DLRM with FAE on a click log.
- * Run: `node examples/library/recsys.ts FILE LABEL [TIME_COLUMN]`.
+ * Run: `npx node examples/library/recsys.ts FILE LABEL [TIME_COLUMN]`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

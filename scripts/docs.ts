@@ -1,0 +1,131 @@
+/**
+ * @file Keeps the documentation in step with the code: writes `docs/cli.md` from the commands' own options, copies
+ * example files into the pages that show them, and follows every relative link. With `--check` it writes nothing and
+ * fails where a page is stale. It does not run the examples; outputs shown in pages are pasted by people.
+ */
+import { execFileSync } from "node:child_process";
+import { access, readFile, readdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Command, Option } from "commander";
+import { demoCommand } from "../src/cli/commands/demo.ts";
+import { doctorCommand } from "../src/cli/commands/doctor.ts";
+import { evaluateCommand } from "../src/cli/commands/evaluate.ts";
+import { exportCommand } from "../src/cli/commands/export.ts";
+import { predictCommand } from "../src/cli/commands/predict.ts";
+import { profileCommand } from "../src/cli/commands/profile.ts";
+import { synthCommand } from "../src/cli/commands/synth.ts";
+import { trainCommand } from "../src/cli/commands/train.ts";
+
+const root = dirname(import.meta.dirname);
+const isCheck = process.argv.includes("--check");
+const problems: string[] = [];
+
+const CLI_INTRO = `# Command line
+
+Made from the commands' own options by \`node scripts/docs.ts\`. In a checkout a command runs as \`npm run -s pareto -- train …\`, once installed as \`npx pareto train …\`.
+
+A failure ends with a code, where it happened, the value received and a fix. Exit status: 0 done, 2 wrong input or options, 130 stopped by Ctrl-C after saving, 1 anything else. \`NO_COLOR\` is honoured.
+`;
+
+/** A default as a user would write it; null where the description states it or there is none to state. */
+function defaultText({ description, defaultValue, defaultValueDescription }: Option): string | null {
+  if (/\(default: /.test(description) || defaultValue === undefined || defaultValue === false) return null;
+  const text =
+    defaultValueDescription ?? (Array.isArray(defaultValue) ? defaultValue.join(",") : String(defaultValue));
+  return text.replace(homedir(), "~");
+}
+
+function optionRow(option: Option): string {
+  const text = defaultText(option);
+  const meaning = option.description + (text === null ? "" : ` (default: ${text})`);
+  return `| \`${option.flags}\` | ${meaning.replaceAll("|", "\\|").replaceAll("<", "&lt;")} |`;
+}
+
+function commandPage(command: Command, prefix: string): string {
+  const name = `${prefix} ${command.name()}`;
+  if (command.commands.length > 0)
+    return command.commands.map((inner) => commandPage(inner, name)).join("\n");
+  const operands = command.registeredArguments.map((argument) => {
+    const operand = argument.variadic ? `${argument.name()}...` : argument.name();
+    return { operand: argument.required ? `<${operand}>` : `[${operand}]`, meaning: argument.description };
+  });
+  const usage = [name, ...operands.map(({ operand }) => operand), "[options]"].join(" ");
+  const rows = [
+    ...operands.map(({ operand, meaning }) => `| \`${operand}\` | ${meaning} |`),
+    ...command.options.map(optionRow),
+  ];
+  return `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
+}
+
+/** All commands, in the order of `pareto --help`, which must list exactly these. */
+function cliPage(): string {
+  const commands = [
+    demoCommand(),
+    synthCommand(),
+    profileCommand(),
+    trainCommand(),
+    evaluateCommand(),
+    predictCommand(),
+    exportCommand(),
+    doctorCommand(),
+  ];
+  const help = execFileSync(process.execPath, [join(root, "src/cli/main.ts"), "--help"], {
+    encoding: "utf8",
+  });
+  const listed = [...help.slice(help.indexOf("Commands:")).matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name!);
+  const documented = [...commands.map((command) => command.name()), "help"];
+  if (listed.join() !== documented.join()) {
+    problems.push(
+      `scripts/docs.ts documents ${documented.join(", ")}; pareto --help lists ${listed.join(", ")}`,
+    );
+  }
+  return [CLI_INTRO, ...commands.map((command) => commandPage(command, "pareto"))].join("\n");
+}
+
+/** A page with the example after each `<!-- file: PATH -->` as that file is now, imports as a user writes them. */
+async function withExamples(page: string): Promise<string> {
+  let text = page;
+  for (const [whole, path, language] of page.matchAll(/<!-- file: (\S+) -->\n\n```(\w+)\n[^]*?\n```/g)) {
+    const code = (await readFile(join(root, path!), "utf8")).replace(/^\/\*\*[^]*?\*\/\n/, "");
+    const shown = code.replaceAll(/"(?:\.\.\/)+src\/(\w+)\/index\.ts"/g, '"pareto/$1"').trimEnd();
+    text = text.replace(whole, () => `<!-- file: ${path} -->\n\n\`\`\`${language}\n${shown}\n\`\`\``);
+  }
+  return text;
+}
+
+async function checkLinks(file: string, page: string): Promise<void> {
+  for (const [, target] of page.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+    if (/^[a-z]+:/.test(target!)) continue;
+    const found = await access(join(root, dirname(file), target!)).then(
+      () => true,
+      () => false,
+    );
+    if (!found) problems.push(`${file} links to a file that does not exist: ${target}`);
+  }
+}
+
+async function keep(file: string, wanted: string): Promise<void> {
+  const now = await readFile(join(root, file), "utf8").catch(() => "");
+  if (now === wanted) return;
+  if (isCheck) problems.push(`${file} is stale: run node scripts/docs.ts`);
+  else await writeFile(join(root, file), wanted);
+}
+
+await keep("docs/cli.md", cliPage());
+const docs = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));
+const examples = (await readdir(join(root, "examples"), { recursive: true })).filter((name) =>
+  name.endsWith(".md"),
+);
+const pages = [
+  "README.md",
+  ...docs.map((name) => `docs/${name}`),
+  ...examples.map((name) => `examples/${name}`),
+];
+for (const file of pages) {
+  const wanted = await withExamples(await readFile(join(root, file), "utf8"));
+  await keep(file, wanted);
+  await checkLinks(file, wanted);
+}
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exitCode = 1;
