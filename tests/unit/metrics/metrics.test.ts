@@ -183,6 +183,18 @@ describe("LossGuard", () => {
     };
     expect(runAway).toThrow(expect.objectContaining({ code: "TRAIN_DIVERGED" }));
   });
+
+  it("stops a validation loss that is not finite or has run away, from the first epoch on", () => {
+    const guard = new LossGuard();
+    guard.observeValidation(1.3, null, 1);
+    guard.observeValidation(2.5, 0.4, 2);
+    expect(() => guard.observeValidation(Number.NaN, 0.4, 3)).toThrow(
+      expect.objectContaining({ code: "TRAIN_LOSS_NAN", where: "validation after epoch 3" }),
+    );
+    expect(() => guard.observeValidation(1e7, null, 1)).toThrow(
+      expect.objectContaining({ code: "TRAIN_DIVERGED" }),
+    );
+  });
 });
 
 describe("binaryMetrics", () => {
