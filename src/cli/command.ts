@@ -7,21 +7,17 @@ import { ParetoError } from "../engine/errors.ts";
 import { exitStatus, Output } from "./output.ts";
 
 /** Options of every command. */
-interface CommonFlags {
-  json: boolean;
-  quiet: boolean;
+export interface CommonFlags {
+  json?: true;
+  quiet?: true;
 }
 
 /** A command with the common options. */
 export function newCommand(name: string, summary: string): Command {
   return new Command(name)
     .description(summary)
-    .option(
-      "--json",
-      'write JSON lines to stdout, the last one {"event":"done",…}; text goes to stderr',
-      false,
-    )
-    .option("--quiet", "no progress, no remarks", false)
+    .option("--json", 'write JSON lines to stdout, the last one {"event":"done",…}; text goes to stderr')
+    .option("--quiet", "no progress, no remarks")
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError("(see --help)")
     .exitOverride();
@@ -32,7 +28,7 @@ export function newCommand(name: string, summary: string): Command {
  * @param flags of the command
  */
 export async function withOutput(flags: CommonFlags, work: (out: Output) => Promise<void>): Promise<void> {
-  const out = new Output(flags);
+  const out = new Output({ json: flags.json ?? false, quiet: flags.quiet ?? false });
   try {
     await work(out);
   } catch (error) {

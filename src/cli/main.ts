@@ -1,39 +1,13 @@
 #!/usr/bin/env node
-/** @file The `pareto` command line: one file a command, in `commands/`. */
-import { Command } from "commander";
-import { paretoVersion } from "../engine/environment.ts";
-import { runProgram } from "./command.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { evaluateCommand } from "./commands/evaluate.ts";
-import { exportCommand } from "./commands/export.ts";
-import { predictCommand } from "./commands/predict.ts";
-import { profileCommand } from "./commands/profile.ts";
-import { synthCommand } from "./commands/synth.ts";
-import { trainCommand } from "./commands/train.ts";
+/** @file The `pareto` command. It looks at Node's version before it loads code that an older one cannot read. */
 
-// A reader that has gone away, as `| head` does, is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
-});
+const OLDEST_NODE = 24;
 
-const program = new Command("pareto")
-  .description("Train click models from logs, spending memory and compute on the few rows that matter.")
-  .version(paretoVersion())
-  .configureHelp({ helpWidth: 100 })
-  .showHelpAfterError("(see --help)")
-  .exitOverride();
-for (const command of [
-  demoCommand(),
-  synthCommand(),
-  profileCommand(),
-  trainCommand(),
-  evaluateCommand(),
-  predictCommand(),
-  exportCommand(),
-  doctorCommand(),
-]) {
-  program.addCommand(command);
+if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE) {
+  process.stderr.write(
+    `error NODE_VERSION: pareto runs on Node ${OLDEST_NODE} and newer, got ${process.version}\n  where  ${process.execPath}\n  fix    Install a newer Node from https://nodejs.org, or run it with: npx -p node@26 -p pareto pareto …\n`,
+  );
+  process.exit(2);
 }
-await runProgram(program);
+const { main } = await import("./program.ts");
+await main();

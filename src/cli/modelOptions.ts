@@ -1,5 +1,4 @@
 /** @file The options of a model and its training, shared by `train` and `profile`. */
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import {
   defaultLearningRate,
@@ -7,6 +6,7 @@ import {
   type TrainingSettings,
 } from "../recsys/training/settings.ts";
 import { byteCount, oneOf, positiveNumber, wholeNumber, widthList } from "./values.ts";
+import { threadsOption, withDefault } from "./defaults.ts";
 
 /** What `modelOptions` adds to a command. */
 export interface ModelFlags {
@@ -41,11 +41,14 @@ export function modelOptions(command: Command): Command {
       oneOf("--strategy", ["baseline", "fae"]),
       "baseline",
     )
-    .option(
-      "--hot-budget <size>",
-      "fae: memory for hot rows with their optimizer state (default: 256MiB)",
-      byteCount("--hot-budget"),
-      256 * 2 ** 20,
+    .addOption(
+      withDefault(
+        "--hot-budget <size>",
+        "fae: memory for hot rows with their optimizer state",
+        byteCount("--hot-budget"),
+        256 * 2 ** 20,
+        "256MiB",
+      ),
     )
     .option(
       "--sample-rate <share>",
@@ -72,13 +75,24 @@ export function modelOptions(command: Command): Command {
       50,
     )
     .option("--dim <n>", "embedding dimension", wholeNumber("--dim", 1, 4096), 16)
-    .option(
-      "--bottom <widths>",
-      "hidden widths of the MLP on dense inputs",
-      widthList("--bottom"),
-      [512, 256, 64],
+    .addOption(
+      withDefault(
+        "--bottom <widths>",
+        "hidden widths of the MLP on dense inputs",
+        widthList("--bottom"),
+        [512, 256, 64],
+        "512,256,64",
+      ),
     )
-    .option("--top <widths>", "hidden widths of the MLP on interactions", widthList("--top"), [512, 256])
+    .addOption(
+      withDefault(
+        "--top <widths>",
+        "hidden widths of the MLP on interactions",
+        widthList("--top"),
+        [512, 256],
+        "512,256",
+      ),
+    )
     .option(
       "--optimizer <name>",
       "sgd, adagrad, rwsadagrad (one accumulator a row) or adam",
@@ -111,12 +125,7 @@ export function modelOptions(command: Command): Command {
       3,
     )
     .option("--seed <n>", "of initial weights, order, samples and splits", wholeNumber("--seed", 0), 1)
-    .option(
-      "--threads <n>",
-      "threads that compute (default: the cores)",
-      wholeNumber("--threads", 1, 1024),
-      availableParallelism(),
-    )
+    .addOption(threadsOption())
     .option("--device <name>", "where the dense part runs: cpu", oneOf("--device", ["cpu"]), "cpu");
 }
 

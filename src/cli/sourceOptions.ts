@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { PrepareOptions } from "../data/prepareDataset.ts";
 import type { SourceOptions } from "../data/source.ts";
 import { ParetoError } from "../engine/errors.ts";
+import { withDefault } from "./defaults.ts";
 import { fractionList, nameList, oneOf, wholeNumber } from "./values.ts";
 
 /** What `readOptions` adds to a command. */
@@ -63,11 +64,14 @@ export function columnOptions(command: Command): Command {
       oneOf("--split", ["temporal", "random"]),
       "temporal",
     )
-    .option(
-      "--fractions <a,b,c>",
-      "shares of training, validation and test rows",
-      fractionList("--fractions"),
-      [70, 10, 20],
+    .addOption(
+      withDefault(
+        "--fractions <a,b,c>",
+        "shares of training, validation and test rows",
+        fractionList("--fractions"),
+        [70, 10, 20],
+        "70,10,20",
+      ),
     )
     .option(
       "--min-count <n>",

@@ -1,25 +1,23 @@
 /** @file `pareto demo`: the whole job on made data, as baseline and with FAE, in one table and one report. */
 import { rm } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { synthClicks, type SynthClicksResult } from "../../data/synth/clicks.ts";
 import type { RunConfig } from "../../recsys/training/runConfig.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../report/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
+import { threadsOption } from "../defaults.ts";
 import { formatTable, type Output } from "../output.ts";
 import { reportOf } from "../runReport.ts";
 import { trainRun, type FinishedRun } from "../trainRun.ts";
 import { wholeNumber } from "../values.ts";
 
-interface Flags {
+interface Flags extends CommonFlags {
   rows: number;
   out: string;
   seed: number;
   threads: number;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** Of some 50 MiB: rows of 16 floats, and two moments of Adam beside each. */
@@ -35,12 +33,7 @@ export function demoCommand(): Command {
       join("runs", "demo"),
     )
     .option("--seed <n>", "of the log and of training", wholeNumber("--seed", 0), 1)
-    .option(
-      "--threads <n>",
-      "threads that compute (default: the cores)",
-      wholeNumber("--threads", 1, 1024),
-      availableParallelism(),
-    )
+    .addOption(threadsOption())
     .action((flags: Flags) => withOutput(flags, (out) => demo(out, flags)));
 }
 

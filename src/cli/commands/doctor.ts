@@ -1,15 +1,13 @@
 /** @file `pareto doctor`: whether each target works here, found by real computations. */
 import type { Command } from "commander";
 import { diagnose } from "../../engine/doctor/diagnose.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { formatTable } from "../output.ts";
 import { oneOf, wholeNumber } from "../values.ts";
 
-interface Flags {
+interface Flags extends CommonFlags {
   device?: string;
   threads?: number;
-  json: boolean;
-  quiet: boolean;
 }
 
 const TARGETS = ["reference", "cpu"] as const;

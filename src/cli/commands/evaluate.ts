@@ -1,17 +1,14 @@
 /** @file `pareto evaluate`: the quality of a trained model on other data. */
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { evaluate } from "../../recsys/training/evaluate.ts";
 import { formatCount, formatFixed } from "../../report/format.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
+import { threadsOption } from "../defaults.ts";
 import { withModelOn } from "../modelRun.ts";
 import { readOptions, type ReadFlags } from "../sourceOptions.ts";
-import { wholeNumber } from "../values.ts";
 
-interface Flags extends ReadFlags {
+interface Flags extends ReadFlags, CommonFlags {
   threads: number;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** The command. */
@@ -19,12 +16,7 @@ export function evaluateCommand(): Command {
   const command = newCommand("evaluate", "AUC, log loss and accuracy of a trained model on labelled data.")
     .argument("<run>", "the run's folder")
     .argument("<source...>", "files, folders or globs, with the columns that the model was trained on")
-    .option(
-      "--threads <n>",
-      "threads that compute (default: the cores)",
-      wholeNumber("--threads", 1, 1024),
-      availableParallelism(),
-    );
+    .addOption(threadsOption());
   return readOptions(command).action((run: string, paths: string[], flags: Flags) =>
     withOutput(flags, (out) =>
       withModelOn(out, run, paths, { ...flags, labels: "required" }, async ({ dataset, network }) => {

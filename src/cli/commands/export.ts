@@ -5,12 +5,10 @@ import { CLICK_CHECKPOINT, clickModel, tableTensor } from "../../recsys/training
 import { openTrainedModel } from "../../recsys/training/trainedModel.ts";
 import { formatBytes } from "../../report/format.ts";
 import { openCheckpoint } from "../../train/checkpoint.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 
-interface Flags {
+interface Flags extends CommonFlags {
   onnx: string;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** The command. */

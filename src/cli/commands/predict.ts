@@ -1,19 +1,16 @@
 /** @file `pareto predict`: a source's rows with the probability beside them. */
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { writePredictions } from "../../data/predictions.ts";
 import { predictProbabilities } from "../../recsys/training/evaluate.ts";
 import { formatCount } from "../../report/format.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
+import { threadsOption } from "../defaults.ts";
 import { withModelOn } from "../modelRun.ts";
 import { readOptions, type ReadFlags } from "../sourceOptions.ts";
-import { wholeNumber } from "../values.ts";
 
-interface Flags extends ReadFlags {
+interface Flags extends ReadFlags, CommonFlags {
   out: string;
   threads: number;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** The command. */
@@ -25,12 +22,7 @@ export function predictCommand(): Command {
     .argument("<run>", "the run's folder")
     .argument("<source...>", "files, folders or globs, with the columns that the model was trained on")
     .requiredOption("--out <file>", "the file to write: .parquet, .csv, .tsv or .ndjson, also with .gz")
-    .option(
-      "--threads <n>",
-      "threads that compute (default: the cores)",
-      wholeNumber("--threads", 1, 1024),
-      availableParallelism(),
-    );
+    .addOption(threadsOption());
   return readOptions(command).action((run: string, paths: string[], flags: Flags) =>
     withOutput(flags, (out) =>
       withModelOn(out, run, paths, { ...flags, labels: "ignored" }, async ({ source, dataset, network }) => {

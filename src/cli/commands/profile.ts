@@ -7,7 +7,7 @@ import { prepareClicks } from "../../recsys/training/trainClicks.ts";
 import { formatBytes, formatCount, formatFixed, formatShare } from "../../report/format.ts";
 import { cacheOption } from "../cacheOption.ts";
 import { columnTable } from "../columnTable.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { modelOptions, trainingSettings, type ModelFlags } from "../modelOptions.ts";
 import { formatTable, type Output } from "../output.ts";
 import {
@@ -20,10 +20,8 @@ import {
   type ReadFlags,
 } from "../sourceOptions.ts";
 
-interface Flags extends ReadFlags, ColumnFlags, ModelFlags {
+interface Flags extends ReadFlags, ColumnFlags, ModelFlags, CommonFlags {
   cache: string;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** The command. */

@@ -3,18 +3,16 @@ import { Command } from "commander";
 import { synthClicks } from "../../data/synth/clicks.ts";
 import type { SynthPresetName } from "../../data/synth/presets.ts";
 import { formatCount, formatFixed, formatBytes, formatShare } from "../../report/format.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { oneOf, wholeNumber } from "../values.ts";
 
-interface Flags {
+interface Flags extends CommonFlags {
   rows: number;
   preset: SynthPresetName;
   out: string;
   seed: number;
   drift: number;
   overwrite: boolean;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** The command. */

@@ -15,7 +15,7 @@ import {
 import { writeReport } from "../../report/writeReport.ts";
 import { defaultRunPath } from "../../train/runFolder.ts";
 import { cacheOption } from "../cacheOption.ts";
-import { newCommand, withOutput } from "../command.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { columnTable } from "../columnTable.ts";
 import { modelOptions, trainingSettings, type ModelFlags } from "../modelOptions.ts";
 import type { Output } from "../output.ts";
@@ -31,12 +31,10 @@ import {
 } from "../sourceOptions.ts";
 import { trainRun, type FinishedRun } from "../trainRun.ts";
 
-interface Flags extends ReadFlags, ColumnFlags, ModelFlags {
+interface Flags extends ReadFlags, ColumnFlags, ModelFlags, CommonFlags {
   out?: string;
   resume?: string;
   cache: string;
-  json: boolean;
-  quiet: boolean;
 }
 
 /** The command. */

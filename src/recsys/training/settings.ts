@@ -52,7 +52,7 @@ const EPOCH_STEPS = 200;
 const BATCH_LIMITS = [64, 2048] as const;
 
 /** A batch size for so many training rows: a power of two that gives an epoch some 200 steps, 64 to 2,048. */
-export function defaultBatchSize(rows: number): number {
+function defaultBatchSize(rows: number): number {
   const power = 2 ** Math.round(Math.log2(Math.max(1, rows / EPOCH_STEPS)));
   return Math.min(BATCH_LIMITS[1], Math.max(BATCH_LIMITS[0], power));
 }
