@@ -8,6 +8,7 @@
  */
 import { execFile, execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { cpus } from "node:os";
 import { parseArgs, promisify } from "node:util";
 import { describeMachine } from "../src/engine/environment.ts";
 import { benchDense, denseRows } from "./dense.ts";
@@ -24,6 +25,8 @@ interface CaseOutcome {
 
 const count = (value: number) => Math.round(value).toLocaleString("en-US");
 
+/** A machine this busy with other work blurs what is measured. */
+const BUSY = 0.1;
 /** Rows of the two logs whose memory is compared. */
 const INGEST_ROWS = [1_000_000, 10_000_000] as const;
 
@@ -100,6 +103,25 @@ async function runAlone(file: string, ...options: string[]): Promise<unknown> {
   return JSON.parse(stdout.trim().split("\n").at(-1)!);
 }
 
+/**
+ * The share of the machine that other programs use, watched for half a second while this one waits. Figures taken on
+ * a busy machine are low; their ratios are less so.
+ */
+async function busyShare(): Promise<number> {
+  const times = () =>
+    cpus().reduce(
+      (sum, { times: { idle, ...work } }) => {
+        const busy = Object.values(work).reduce((a, b) => a + b, 0);
+        return { busy: sum.busy + busy, all: sum.all + busy + idle };
+      },
+      { busy: 0, all: 0 },
+    );
+  const before = times();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const after = times();
+  return (after.busy - before.busy) / Math.max(1, after.all - before.all);
+}
+
 /** The commit measured, with a mark when files differ from it; null outside a checkout. */
 function commit(): string | null {
   try {
@@ -163,12 +185,22 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else {
   const outcomes: CaseOutcome[] = [];
+  const busyBefore: Record<string, number> = {};
   for (const name of asked) {
+    busyBefore[name] = await busyShare();
     const alone = () => runAlone("./main.ts", name, "--json-only", "--threads", String(threads));
     outcomes.push(asked.length === 1 ? await cases[name]!(threads) : ((await alone()) as CaseOutcome));
   }
   const rows = outcomes.flatMap((outcome) => outcome.rows);
-  if (!values["json-only"]) printTable(rows);
+  if (!values["json-only"]) {
+    printTable(rows);
+    const busiest = Math.max(...Object.values(busyBefore));
+    if (busiest > BUSY) {
+      console.log(
+        `Other programs used ${Math.round(100 * busiest)} % of this machine before a case: measure again when it is idle.`,
+      );
+    }
+  }
   const { cpu, cores, memoryBytes } = machine;
   const about = {
     cpu,
