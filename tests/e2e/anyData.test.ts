@@ -91,7 +91,14 @@ describe("columns", () => {
     await work.json(["predict", String(done["run"]), "odd.csv", "--out", "odd.parquet"]);
     await using source = await openSource({ paths: [work.path("odd.parquet")], threads: 2 });
     expect(source.columns.map((column) => column.name)).toEqual([
-      ...["größe", "名前", 'a "quoted", name', "zeit", "ok", "emoji 🎉", "bought", "probability"],
+      "größe",
+      "名前",
+      'a "quoted", name',
+      "zeit",
+      "ok",
+      "emoji 🎉",
+      "bought",
+      "probability",
     ]);
     expect(source.rows).toBe(ROWS);
   });
@@ -193,7 +200,15 @@ describe("optimizers", () => {
   it.each(["sgd", "adagrad", "rwsadagrad", "adam"])("%s learns", async (optimizer) => {
     const args = ["packed.csv.gz", "--label", "label", "--batch-size", "16", "--optimizer", optimizer];
     const { lines } = await work.json([
-      ...["train", ...SMALL, "--out", `run${made++}`, ...args, "--epochs", "5", "--patience", "5"],
+      "train",
+      ...SMALL,
+      "--out",
+      `run${made++}`,
+      ...args,
+      "--epochs",
+      "5",
+      "--patience",
+      "5",
     ]);
     const losses = lines.filter((line) => line["part"] === "train").map((line) => Number(line["logLoss"]));
     const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;

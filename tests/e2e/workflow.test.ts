@@ -14,7 +14,14 @@ let baseline: { lines: JsonLine[]; done: JsonLine };
 beforeAll(async () => {
   work = await Workspace.create();
   ({ done: synth } = await work.json([
-    ...["synth", "clicks", "--rows", String(ROWS), "--seed", "3", "--out", "log.parquet"],
+    "synth",
+    "clicks",
+    "--rows",
+    String(ROWS),
+    "--seed",
+    "3",
+    "--out",
+    "log.parquet",
   ]));
   baseline = await work.json([...TRAIN, "--epochs", "2", "--out", "baseline"]);
 });
@@ -26,9 +33,24 @@ const part = (done: JsonLine) => done as unknown as Record<"auc" | "logLoss" | "
 const DATA = ["--sql", "--format", "--on-bad-row"];
 const COLUMNS = ["--label", "--dense", "--categorical", "--ignore", "--time", "--split", "--fractions"];
 const MODEL = [
-  ...["--model", "--strategy", "--hot-budget", "--sample-rate", "--hot-policy", "--scheduler", "--rate"],
-  ...["--dim", "--bottom", "--top", "--optimizer", "--lr", "--batch-size", "--epochs", "--patience"],
-  ...["--seed", "--threads", "--device"],
+  "--model",
+  "--strategy",
+  "--hot-budget",
+  "--sample-rate",
+  "--hot-policy",
+  "--scheduler",
+  "--rate",
+  "--dim",
+  "--bottom",
+  "--top",
+  "--optimizer",
+  "--lr",
+  "--batch-size",
+  "--epochs",
+  "--patience",
+  "--seed",
+  "--threads",
+  "--device",
 ];
 const COMMANDS: [string[], string[]][] = [
   [["demo"], ["--rows", "--out", "--seed", "--threads"]],
@@ -101,8 +123,17 @@ describe("train", () => {
 
   it("trains under FAE, with hot and cold inputs, to figures near the baseline's", async () => {
     const { done } = await work.json([
-      ...[...TRAIN, "--epochs", "2", "--strategy", "fae", "--hot-budget", "400KiB", "--sample-rate", "1"],
-      ...["--out", "fae"],
+      ...TRAIN,
+      "--epochs",
+      "2",
+      "--strategy",
+      "fae",
+      "--hot-budget",
+      "400KiB",
+      "--sample-rate",
+      "1",
+      "--out",
+      "fae",
     ]);
     const hot = done["hot"] as Record<"rows" | "bytes" | "inputShare" | "accessShare", number>;
     expect(done).toMatchObject({ strategy: "fae", rows: baseline.done["rows"] });
@@ -184,7 +215,13 @@ describe("evaluate and predict", () => {
   it("needs no label to predict", async () => {
     const sql = "SELECT * EXCLUDE (label, time) FROM source LIMIT 7";
     const { done } = await work.json([
-      ...["predict", "baseline", "log.parquet", "--sql", sql, "--out", "seven.ndjson"],
+      "predict",
+      "baseline",
+      "log.parquet",
+      "--sql",
+      sql,
+      "--out",
+      "seven.ndjson",
     ]);
     expect(done["rows"]).toBe(7);
     const all = await rowsOf("p.parquet");
@@ -250,7 +287,7 @@ async function rowsOf(name: string): Promise<{ names: string[]; rows: unknown[][
   await using source = await openSource({ paths: [work.path(name)], threads: 2 });
   const names = source.columns.map((column) => column.name);
   const list = source.columns.map(({ sql }) => `CAST(${sql} AS VARCHAR) AS ${sql}`).join(", ");
-  const rows = await source.database.rows<Record<string, unknown>>(
+  const rows = await source.database.rows<Record<string, string | null>>(
     `SELECT ${list} FROM data ORDER BY row`,
     name,
   );

@@ -197,7 +197,8 @@ async function trainPrepared(
   const { settings } = config;
   const { train, validation, test, schema } = prepared;
   const checkpoints = folder.file("checkpoints");
-  const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST)));
+  // A process killed while it saved for the first time leaves a folder without the file that makes it a checkpoint.
+  const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST, "checkpoint.json")));
   const maxLookups = Math.max(
     ...[train, validation, test].map((part) => maxLookupsOf(part, settings.batchSize)),
   );
