@@ -1,12 +1,14 @@
 /**
  * @file Keeps the documentation in step with the code: writes `docs/cli.md` from the commands' own options, copies
  * example files into the pages that show them, and follows every relative link. With `--check` it writes nothing and
- * fails where a page is stale. It does not run the examples; outputs shown in pages are pasted by people.
+ * fails where a page is stale. It runs neither the examples nor the benchmarks: `--demo FILE` and `--bench FILE` put
+ * the table of a saved output of `npm start` or `npm run bench` into every page that shows it.
  */
 import { execFileSync } from "node:child_process";
 import { access, readFile, readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
 import type { Command, Option } from "commander";
 import { demoCommand } from "../src/cli/commands/demo.ts";
 import { doctorCommand } from "../src/cli/commands/doctor.ts";
@@ -18,7 +20,10 @@ import { synthCommand } from "../src/cli/commands/synth.ts";
 import { trainCommand } from "../src/cli/commands/train.ts";
 
 const root = dirname(import.meta.dirname);
-const isCheck = process.argv.includes("--check");
+const { values: flags } = parseArgs({
+  options: { check: { type: "boolean" }, demo: { type: "string" }, bench: { type: "string" } },
+});
+const isCheck = flags.check ?? false;
 const problems: string[] = [];
 
 const CLI_INTRO = `# Command line
@@ -94,6 +99,25 @@ async function withExamples(page: string): Promise<string> {
   return text;
 }
 
+/** A page with the table of a saved output between `<!-- NAME table -->` and `<!-- end of NAME table -->`. */
+async function withTable(page: string, name: string, output: string | undefined): Promise<string> {
+  if (output === undefined) return page;
+  const blocks = (await readFile(output, "utf8")).split(/\n[ \t]*\n/);
+  const table = blocks.findLast((block) => /^[-─]{3,}[-─ ]*$/m.test(block));
+  if (table === undefined) throw new Error(`no table in ${output}`);
+  const lines = table.split("\n");
+  const rule = lines.findIndex((line) => /^[-─]{3,}[-─ ]*$/.test(line));
+  const shown = lines
+    .slice(rule - 1)
+    .join("\n")
+    .trimEnd();
+  const place = new RegExp(`(<!-- ${name} table -->\n)[^]*?(\n<!-- end of ${name} table -->)`);
+  return page.replace(
+    place,
+    (_, open: string, close: string) => `${open}\n\`\`\`\n${shown}\n\`\`\`\n${close}`,
+  );
+}
+
 async function checkLinks(file: string, page: string): Promise<void> {
   for (const [, target] of page.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
     if (/^[a-z]+:/.test(target!)) continue;
@@ -123,7 +147,8 @@ const pages = [
   ...examples.map((name) => `examples/${name}`),
 ];
 for (const file of pages) {
-  const wanted = await withExamples(await readFile(join(root, file), "utf8"));
+  const page = await withExamples(await readFile(join(root, file), "utf8"));
+  const wanted = await withTable(await withTable(page, "demo", flags.demo), "bench", flags.bench);
   await keep(file, wanted);
   await checkLinks(file, wanted);
 }
