@@ -102,15 +102,16 @@ async function withExamples(page: string): Promise<string> {
 /** A page with the table of a saved output between `<!-- NAME table -->` and `<!-- end of NAME table -->`. */
 async function withTable(page: string, name: string, output: string | undefined): Promise<string> {
   if (output === undefined) return page;
-  const blocks = (await readFile(output, "utf8")).split(/\n[ \t]*\n/);
-  const table = blocks.findLast((block) => /^[-─]{3,}[-─ ]*$/m.test(block));
-  if (table === undefined) throw new Error(`no table in ${output}`);
-  const lines = table.split("\n");
-  const rule = lines.findIndex((line) => /^[-─]{3,}[-─ ]*$/.test(line));
+  const lines = (await readFile(output, "utf8")).split("\n");
+  const rule = lines.findLastIndex((line) => /^[-─]{3,}[-─ |]*$/.test(line));
+  if (rule < 1) throw new Error(`no table in ${output}`);
+  // A row has the rule's columns; the first line that has not, or is empty, comes after the table.
+  const isRow = (line: string) => line.trim() !== "" && line.includes(" | ") === lines[rule]!.includes(" | ");
+  const after = lines.findIndex((line, i) => i > rule && !isRow(line));
   const shown = lines
-    .slice(rule - 1)
-    .join("\n")
-    .trimEnd();
+    .slice(rule - 1, after < 0 ? undefined : after)
+    .map((line) => line.trimEnd())
+    .join("\n");
   const place = new RegExp(`(<!-- ${name} table -->\n)[^]*?(\n<!-- end of ${name} table -->)`);
   return page.replace(
     place,
