@@ -87,6 +87,13 @@ export class RunFolder {
     return new EventLog(this.eventsFile);
   }
 
+  /** Records a configuration that was changed as the run went on. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
+  async setConfig(config: JsonValue): Promise<void> {
+    const record = { ...this.#record, config };
+    await writeJson(this.file(RECORD), record);
+    this.#record = record;
+  }
+
   /** Records that the run goes on, or how it ended. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
   async setStatus(status: RunRecord["status"]): Promise<void> {
     const endedAt = status === "running" ? null : new Date().toISOString();

@@ -12,6 +12,7 @@ import type { EncodedDataset } from "../../data/encodedDataset.ts";
 import { prepareDataset, type PreparedDataset } from "../../data/prepareDataset.ts";
 import { openSource } from "../../data/source.ts";
 import { ParetoError } from "../../engine/errors.ts";
+import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
 import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
 import { BaselineStrategy, type BaselineState } from "../strategies/baseline.ts";
@@ -115,6 +116,7 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
   const folder = earlier ?? (await startRun(options.directory, config, prepared));
   if (isResumed) {
     await checkData(folder, prepared);
+    await folder.setConfig(storedConfig(config, prepared));
     // A run that failed while it was being made, e.g. on a full disk, may lack it.
     if (!(await exists(folder.file("encoder/encoder.json"))))
       await prepared.encoder.save(folder.file("encoder"));
@@ -161,10 +163,12 @@ async function refuseTakenFolder(directory: string): Promise<void> {
   });
 }
 
+function storedConfig(run: RunConfig, { fingerprint }: PreparedDataset): JsonValue {
+  return JSON.parse(JSON.stringify({ run, fingerprint } satisfies StoredConfig)) as JsonValue;
+}
+
 async function startRun(directory: string, run: RunConfig, prepared: PreparedDataset): Promise<RunFolder> {
-  const config = JSON.parse(
-    JSON.stringify({ run, fingerprint: prepared.fingerprint } satisfies StoredConfig),
-  );
+  const config = storedConfig(run, prepared);
   const folder = await createRunFolder(directory, { command: "train", config, seed: run.settings.seed });
   await prepared.encoder.save(folder.file("encoder"));
   return folder;
