@@ -31,21 +31,21 @@ const start = (strategy: Strategy, out: string) => [
   "--batch-size",
   "16",
   "--epochs",
-  "8",
+  "16",
   "--patience",
-  "8",
+  "16",
   "--out",
   out,
 ];
 
-/** Starts a run, and sends it the signal once it is in its third epoch. */
+/** Starts a run, and sends it the signal once it is in its second epoch, long before the end. */
 async function stopped(strategy: Strategy, out: string, signal: NodeJS.Signals): Promise<void> {
   const { child, done } = work.start([...start(strategy, out), "--json"]);
   let seen = "";
   await new Promise<void>((resolve) => {
     child.stdout!.on("data", (text: string) => {
       seen += text;
-      if (/"part":"train","epoch":2/.test(seen)) resolve();
+      if (/"part":"train","epoch":1/.test(seen)) resolve();
     });
     child.on("close", () => resolve());
   });
@@ -95,7 +95,7 @@ describe("a run", () => {
       "--strategy",
       "baseline",
     ]);
-    expect(done).toMatchObject({ finished: true, strategy: "baseline", hot: null, epochs: 8 });
+    expect(done).toMatchObject({ finished: true, strategy: "baseline", hot: null, epochs: 16 });
     expect(JSON.stringify(lines)).toContain("RESUME_STRATEGY");
   });
 

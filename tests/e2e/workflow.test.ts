@@ -266,6 +266,33 @@ describe("export", () => {
   });
 });
 
+describe("demo", () => {
+  it("compares both strategies in one table and one report, with the best possible AUC", async () => {
+    const { status, stdout, stderr } = await work.run([
+      "demo",
+      "--rows",
+      "20000",
+      "--threads",
+      "2",
+      "--out",
+      "demo",
+      "--quiet",
+    ]);
+    expect(status, stderr).toBe(0);
+    for (const row of [
+      "AUC",
+      "best possible AUC",
+      "log loss",
+      "accuracy",
+      "samples/s",
+      "hot inputs",
+      "hot bytes",
+    ])
+      expect(stdout).toMatch(new RegExp(`^${row} +\\S.* {2,}\\S`, "m"));
+    expect(await readFile(work.path("demo", "report.html"), "utf8")).toContain('id="report-data"');
+  });
+});
+
 describe("doctor", () => {
   it("checks a product on each target", async () => {
     const { done } = await work.json(["doctor", "--threads", "2"]);
