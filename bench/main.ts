@@ -211,6 +211,11 @@ if (unknown !== undefined) {
     commit: commit(),
   };
   console.log(
-    JSON.stringify({ machine: about, rows, results: outcomes.flatMap((outcome) => outcome.results) }),
+    JSON.stringify({
+      machine: about,
+      busyBefore,
+      rows,
+      results: outcomes.flatMap((outcome) => outcome.results),
+    }),
   );
 }
