@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { withDefault } from "./defaults.ts";
 
 function defaultCache(): string {
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "pareto");
@@ -9,5 +10,8 @@ function defaultCache(): string {
 
 /** Adds `--cache`. */
 export function cacheOption(command: Command): Command {
-  return command.option("--cache <dir>", "where encoded data is kept, to be used again", defaultCache());
+  const description = "where encoded data is kept, to be used again";
+  return command.addOption(
+    withDefault("--cache <dir>", description, String, defaultCache(), "~/.cache/pareto"),
+  );
 }

@@ -13,7 +13,7 @@ export function columnTable(columns: readonly ColumnDescription[]): string {
     formatCount(missing),
     reason,
   ]);
-  return formatTable(["column", "type", "role", "distinct", "missing", "because"], rows, [
+  return formatTable(["column", "type", "role", "distinct ≈", "missing", "because"], rows, [
     "left",
     "left",
     "left",

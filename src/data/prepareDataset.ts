@@ -2,7 +2,7 @@
  * @file From a source to encoded training, validation and test parts, in a folder that is reused while it matches.
  *
  * The folder holds `encoder/`, `train/`, `validation/`, `test/` and, written last, `prepared.json` with the fingerprint of
- * source and options. A folder without it is left from a crash and is rebuilt, one with another fingerprint too.
+ * source and options. It is built beside its place and put there by a rename; one with another fingerprint is replaced.
  */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,6 +19,7 @@ import { fingerprint } from "./fingerprint.ts";
 import { inferSchema } from "./inferSchema.ts";
 import type { ColumnDescription, RoleOptions } from "./inferSchema.ts";
 import { checkLabel, findLabel, labelSql } from "./label.ts";
+import { makePartialFolder } from "./partialFolder.ts";
 import type { Source } from "./source.ts";
 import { splitRows } from "./split.ts";
 import type { Split, SplitOptions } from "./split.ts";
@@ -81,7 +82,24 @@ export async function prepareDataset(
     source.columns.map(({ name, type }) => [name, type]),
     normalise(options),
   ]);
-  return (await reopen(directory, key)) ?? build(source, options, directory, key, onProgress);
+  const ready = await reopen(directory, key);
+  if (ready) return ready;
+  const partial = await makePartialFolder(directory).catch((error: unknown) => {
+    throw wrapFileError(error, directory);
+  });
+  try {
+    await build(source, options, partial, key, onProgress);
+    await rm(directory, { recursive: true, force: true });
+    await rename(partial, directory);
+  } catch (error) {
+    const other = await reopen(directory, key);
+    if (other) return other;
+    throw error instanceof ParetoError ? error : wrapFileError(error, directory);
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  const marker = JSON.parse(await readFile(join(directory, "prepared.json"), "utf8")) as Marker;
+  return finish(directory, marker, false);
 }
 
 function normalise(options: PrepareOptions): unknown {
@@ -125,7 +143,7 @@ async function build(
   directory: string,
   key: string,
   onProgress: Progress | undefined,
-): Promise<PreparedDataset> {
+): Promise<void> {
   const roles = await inferSchema(source, options);
   const labelColumn = findLabel(source, roles.label);
   const { notice } = await checkLabel(source, labelColumn);
@@ -147,10 +165,6 @@ async function build(
   const encoderDirectory = join(directory, "encoder");
   const tempDirectory = join(directory, "temp");
   try {
-    await rm(join(directory, "prepared.json"), { force: true });
-    for (const part of [...PARTS, "encoder", "temp"]) {
-      await rm(join(directory, part), { recursive: true, force: true });
-    }
     await mkdir(encoderDirectory, { recursive: true });
     await mkdir(tempDirectory);
   } catch (error) {
@@ -200,9 +214,7 @@ async function build(
     );
     const marker: Marker = { version: 1, fingerprint: key, columns: roles.columns, notices };
     const path = join(directory, "prepared.json");
-    await writeFile(`${path}.partial`, JSON.stringify(marker, null, 1), { flush: true });
-    await rename(`${path}.partial`, path);
-    return await finish(directory, marker, false);
+    await writeFile(path, JSON.stringify(marker, null, 1), { flush: true });
   } catch (error) {
     throw error instanceof ParetoError ? error : wrapFileError(error, directory);
   } finally {

@@ -108,13 +108,22 @@ async function finish(out: Output, { result, events, prepared, profile }: Finish
     process.exitCode = 130;
     out.result(`saved; go on with: pareto train --resume ${run}`);
   } else {
+    out.result(`${summary(result)}\nrun     ${run}`);
     const report = join(run, "report.html");
-    await writeReport(
-      report,
-      reportOf(`${config.settings.model}, ${result.strategy}`, [{ result, events }], prepared, profile),
-    );
-    out.result(summary(result));
-    out.result(`run     ${run}\nreport  ${report}`);
+    const title = `${config.settings.model}, ${result.strategy}`;
+    try {
+      await writeReport(report, reportOf(title, [{ result, events }], prepared, profile));
+      out.result(`report  ${report}`);
+    } catch (error) {
+      // The model is trained and saved; a report that cannot be written is said, and takes nothing back.
+      if (!(error instanceof ParetoError)) throw error;
+      out.onEvent({
+        event: "notice",
+        level: "warning",
+        code: error.code,
+        message: `${error.message}. ${error.fix}`,
+      });
+    }
   }
   out.json({ event: "done", run, finished, ...figures });
 }

@@ -52,8 +52,10 @@ export interface TrainerOptions {
   state?: TrainerState;
 }
 
-/** Inputs of the fixed validation slice that a strategy's scheduler looks at. */
+/** Inputs of the fixed validation slice that a strategy's scheduler looks at: at most this many, */
 const SLICE_INPUTS = 16_384;
+/** and at most this share of the training inputs, so that looking costs little beside training. */
+const SLICE_SHARE = 0.05;
 /** Points of the training curve in an epoch. */
 const CURVE_POINTS = 100;
 const PROGRESS_MS = 100;
@@ -201,9 +203,9 @@ export class Trainer {
   }
 
   async #sliceLoss(): Promise<number> {
-    const { network, validation } = this.#options;
-    return (await this.#timed("evaluate", () => evaluate(network, validation, { limit: SLICE_INPUTS })))
-      .logLoss;
+    const { network, train, validation } = this.#options;
+    const limit = Math.max(1, Math.min(SLICE_INPUTS, Math.floor(SLICE_SHARE * train.rows)));
+    return (await this.#timed("evaluate", () => evaluate(network, validation, { limit }))).logLoss;
   }
 
   async #validate(): Promise<BinaryMetrics> {

@@ -7,13 +7,14 @@
  * anew, with a notice; nothing in it is precious.
  */
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
 import { EncodedDataset } from "../../../data/encodedDataset.ts";
 import type { EncodedLayout } from "../../../data/encodedLayout.ts";
 import { wrapFileError } from "../../../data/fileErrors.ts";
+import { makePartialFolder } from "../../../data/partialFolder.ts";
 import type { OnEvent } from "../../../train/events.ts";
 import type { FaeConfig } from "./calibrate.ts";
 import { calibrate } from "./calibrate.ts";
@@ -100,10 +101,10 @@ async function openFaeFile(request: FaeRequest): Promise<FaeFile | string> {
 
 async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
   const { directory, source, layout, config, datasetHash, onEvent } = request;
-  const partial = `${directory}.partial`;
+  const partial = await makePartialFolder(directory).catch((error: unknown) => {
+    throw wrapFileError(error, directory);
+  });
   try {
-    await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true });
     const calibration = await calibrate(source, rowSpace(layout.cardinalities), config, onEvent);
     const { hotSet } = calibration;
     const start = performance.now();

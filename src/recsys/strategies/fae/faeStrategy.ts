@@ -51,8 +51,12 @@ export class FaeStrategy implements TrainingStrategy {
   readonly #scheduler: ShuffleScheduler;
 
   private constructor(options: FaeStrategyOptions, bag: HotBag | null) {
-    const { file, batchSize, mode, rate, onEvent, state } = options;
-    this.#options = options;
+    const { file, batchSize, onEvent, state } = options;
+    // With one class only there is nothing to interleave: the epoch is one phase and needs no evaluation.
+    const isMixed = file.cold.rows > 0 && file.hot.rows > 0;
+    const mode = isMixed ? options.mode : "fixed";
+    const rate = isMixed ? options.rate : 100;
+    this.#options = { ...options, mode, rate };
     this.#bag = bag;
     this.#scheduler = new ShuffleScheduler(
       {

@@ -152,7 +152,7 @@ export class ThresholdPolicy implements HotPolicy {
         level: asked === undefined ? "info" : "warning",
         code: "FAE_THRESHOLD_FLOOR",
         message:
-          `A sample of ${log.inputs} inputs cannot tell access shares below ${plan.chosen.threshold} apart: ` +
+          `A sample of ${log.inputs} inputs cannot tell access shares below ${plan.chosen.threshold.toPrecision(2)} apart: ` +
           (asked === undefined
             ? `every row it saw is hot and part of the budget stays free; sample more inputs to use it.`
             : `that threshold is used instead of ${asked}; sample more inputs to go lower.`),
