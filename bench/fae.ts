@@ -22,8 +22,13 @@ export interface FaeResult {
   /** Medians over the runs, of training with synchronisation and the scheduler's evaluations. */
   baselineSamplesPerSecond: number;
   faeSamplesPerSecond: number;
-  /** Median of the ratios of runs next to each other. */
+  /**
+   * Baseline's seconds over FAE's, all runs together: on a shared machine the rate of a run swings by a tenth either
+   * way, and a sum over runs in turns swings less than a median of so few.
+   */
   ratio: number;
+  /** Every run's rate, in order, so that the spread can be seen. */
+  rates: { baseline: number[]; fae: number[] };
   /** Median seconds of training of FAE. */
   trainSeconds: number;
   hotRows: number;
@@ -40,11 +45,11 @@ export interface FaeResult {
 }
 
 /** Enough that the two evaluations of an epoch, which FAE's scheduler asks for, weigh little. */
-const ROWS = 800_000;
-const PAIRS = 3;
+const ROWS = 1_000_000;
+const PAIRS = 8;
 const HOT_BUDGET_BYTES = 4 * 2 ** 20;
 
-/** Measures. Takes about a minute. */
+/** Measures. Takes two to three minutes. */
 export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult> {
   const directory = await mkdtemp(join(tmpdir(), "pareto-fae-"));
   try {
@@ -83,8 +88,16 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
       });
     const pairs: { baseline: TrainClicksResult; fae: TrainClicksResult }[] = [];
     for (let pair = 0; pair < PAIRS; pair++) {
-      pairs.push({ baseline: await train("baseline"), fae: await train("fae") });
+      // Who goes first changes from pair to pair, so that a machine that slows down wrongs neither.
+      const first = pair % 2 === 0 ? "baseline" : "fae";
+      const one = await train(first);
+      const other = await train(first === "fae" ? "baseline" : "fae");
+      pairs.push(first === "fae" ? { baseline: other, fae: one } : { baseline: one, fae: other });
     }
+    const rates = {
+      baseline: pairs.map((p) => p.baseline.samplesPerSecond),
+      fae: pairs.map((p) => p.fae.samplesPerSecond),
+    };
     const { baseline, fae } = pairs[0]!;
     const hot = fae.hot!;
     return {
@@ -93,9 +106,10 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
       rows,
       batchSize: settings.batchSize,
       hotBudgetBytes: settings.hotBudgetBytes,
-      baselineSamplesPerSecond: median(pairs.map((p) => p.baseline.samplesPerSecond)),
-      faeSamplesPerSecond: median(pairs.map((p) => p.fae.samplesPerSecond)),
-      ratio: median(pairs.map((p) => p.fae.samplesPerSecond / p.baseline.samplesPerSecond)),
+      baselineSamplesPerSecond: median([...rates.baseline]),
+      faeSamplesPerSecond: median([...rates.fae]),
+      ratio: seconds(pairs.map((p) => p.baseline)) / seconds(pairs.map((p) => p.fae)),
+      rates,
       trainSeconds: median(pairs.map((p) => p.fae.trainSeconds)),
       hotRows: hot.rows,
       hotBytes: hot.bytes,
@@ -112,6 +126,11 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Seconds of training of all runs. */
+function seconds(runs: readonly TrainClicksResult[]): number {
+  return runs.reduce((sum, run) => sum + run.trainSeconds, 0);
 }
 
 /** The lines of the table. */

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { profileClicks } from "../../recsys/profile/profileClicks.ts";
 import type { DatasetProfile } from "../../recsys/profile/profile.ts";
 import { resolveSettings } from "../../recsys/training/settings.ts";
-import { prepareClicks } from "../../recsys/training/trainClicks.ts";
+import { prepareClicks } from "../../recsys/training/prepareClicks.ts";
 import { formatBytes, formatCount, formatFixed, formatShare } from "../../report/format.ts";
 import { cacheOption } from "../cacheOption.ts";
 import { columnTable } from "../columnTable.ts";

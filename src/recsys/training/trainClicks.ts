@@ -5,26 +5,22 @@
  * epochs, `checkpoints/best`, `events.jsonl` and `result.json`. Encoded data and FAE files lie in a cache folder
  * and are used again by runs over the same data with the same options.
  */
-import { createHash } from "node:crypto";
 import { access } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { EncodedDataset } from "../../data/encodedDataset.ts";
-import { prepareDataset, type PreparedDataset } from "../../data/prepareDataset.ts";
-import { openSource } from "../../data/source.ts";
+import type { PreparedDataset } from "../../data/prepareDataset.ts";
 import { ParetoError } from "../../engine/errors.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
 import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
-import { BaselineStrategy, type BaselineState } from "../strategies/baseline.ts";
-import { prepareFaeFile } from "../strategies/fae/faeFile.ts";
-import { FaeStrategy, type FaeState } from "../strategies/fae/faeStrategy.ts";
-import { bytesPerRow } from "../strategies/fae/rowBytes.ts";
 import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../strategies/strategy.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
+import { createStrategy } from "./createStrategy.ts";
 import { evaluate } from "./evaluate.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
+import { prepareClicks } from "./prepareClicks.ts";
 import { resumedConfig, type ConfigChanges, type RequestedConfig, type RunConfig } from "./runConfig.ts";
-import { resolveSettings, sparseOptimizer } from "./settings.ts";
+import { resolveSettings } from "./settings.ts";
 import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
 
 /** A training job. */
@@ -64,30 +60,6 @@ export interface TrainClicksResult {
   tableBytes: number;
   /** The configuration that ran. */
   config: RunConfig;
-}
-
-/** A short name for a value, for folders of the cache. */
-function digest(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
-}
-
-/** Opens a run's sources and encodes them, or finds them encoded. */
-export async function prepareClicks(
-  config: Pick<RunConfig, "source" | "prepare">,
-  cacheDirectory: string,
-  onEvent: OnEvent = () => {},
-): Promise<PreparedDataset> {
-  const { source: sourceOptions, prepare } = config;
-  const paths = sourceOptions.paths.map((path) => (/^\w+:\/\//.test(path) ? path : resolve(path)));
-  const directory = join(cacheDirectory, digest([paths, sourceOptions, prepare]));
-  await using source = await openSource(sourceOptions);
-  const prepared = await prepareDataset(source, prepare, directory, (done, total, unit, task) =>
-    onEvent({ event: "progress", task, done, total, unit, rate: null }),
-  );
-  for (const message of prepared.notices) {
-    onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
-  }
-  return prepared;
 }
 
 /**
@@ -263,60 +235,6 @@ async function exists(path: string): Promise<boolean> {
 
 async function loadState(network: ClickNetwork, directory: string): Promise<TrainerState> {
   return (await network.load(directory)) as unknown as TrainerState;
-}
-
-async function createStrategy(
-  config: RunConfig,
-  prepared: PreparedDataset,
-  network: ClickNetwork,
-  { clock, onEvent }: Pick<TrainContext, "clock" | "onEvent">,
-  state: TrainerState | undefined,
-): Promise<TrainingStrategy> {
-  const { settings } = config;
-  const { train } = prepared;
-  const { batchSize, seed } = settings;
-  let position = state?.strategy;
-  // Another strategy, or other hot rows, order the epoch differently: it begins anew.
-  const beginAnew = (saved: string, now: string): void => {
-    position = undefined;
-    const message = `The run was saved under ${saved}; ${now} begins epoch ${state!.epoch + 1} from its start.`;
-    onEvent({ event: "notice", level: "info", code: "RESUME_STRATEGY", message });
-  };
-  if (state && state.strategyName !== settings.strategy) beginAnew(state.strategyName, settings.strategy);
-  if (settings.strategy === "baseline") {
-    return new BaselineStrategy(network.tables, train, batchSize, position as BaselineState | undefined);
-  }
-  const start = clock();
-  const faeConfig = {
-    policy: settings.hotPolicy,
-    budgetBytes: settings.hotBudgetBytes,
-    rowBytes: bytesPerRow(sparseOptimizer(settings.optimizer), settings.dim),
-    sampleRate: settings.sampleRate,
-    seed,
-  };
-  const file = await prepareFaeFile({
-    directory: join(train.directory, "..", `fae-${digest(faeConfig)}`),
-    source: train,
-    layout: train.layout,
-    datasetHash: prepared.fingerprint,
-    config: faeConfig,
-    onEvent,
-  });
-  onEvent({ event: "phase", phase: "calibrate", start, end: clock() });
-  if (position !== undefined && !FaeStrategy.fits(file, position as FaeState)) {
-    beginAnew("other hot rows", "their new choice");
-  }
-  return FaeStrategy.create({
-    tables: network.tables,
-    file,
-    batchSize,
-    maxLookups: maxLookupsOf(train, batchSize),
-    mode: settings.scheduler,
-    rate: settings.rate,
-    clock,
-    onEvent,
-    ...(position !== undefined && { state: position as FaeState }),
-  });
 }
 
 async function testNetwork(

@@ -54,8 +54,9 @@ export interface TrainerOptions {
 
 /** Inputs of the fixed validation slice that a strategy's scheduler looks at: at most this many, */
 const SLICE_INPUTS = 16_384;
-/** and at most this share of the training inputs, so that looking costs little beside training. */
-const SLICE_SHARE = 0.05;
+/** and beyond so many, at most this share of the training inputs, so that looking costs little beside training. */
+const SLICE_SHARE = 0.01;
+const SLICE_LEAST = 2048;
 /** Points of the training curve in an epoch. */
 const CURVE_POINTS = 100;
 const PROGRESS_MS = 100;
@@ -204,7 +205,7 @@ export class Trainer {
 
   async #sliceLoss(): Promise<number> {
     const { network, train, validation } = this.#options;
-    const limit = Math.max(1, Math.min(SLICE_INPUTS, Math.floor(SLICE_SHARE * train.rows)));
+    const limit = Math.min(SLICE_INPUTS, Math.max(SLICE_LEAST, Math.floor(SLICE_SHARE * train.rows)));
     return (await this.#timed("evaluate", () => evaluate(network, validation, { limit }))).logLoss;
   }
 

@@ -1,0 +1,26 @@
+/** @file A run's sources, opened and encoded in the cache, or found encoded there. */
+import { join, resolve } from "node:path";
+import { prepareDataset, type PreparedDataset } from "../../data/prepareDataset.ts";
+import { openSource } from "../../data/source.ts";
+import type { OnEvent } from "../../train/events.ts";
+import { digest } from "./digest.ts";
+import type { RunConfig } from "./runConfig.ts";
+
+/** Opens a run's sources and encodes them, or finds them encoded. */
+export async function prepareClicks(
+  config: Pick<RunConfig, "source" | "prepare">,
+  cacheDirectory: string,
+  onEvent: OnEvent = () => {},
+): Promise<PreparedDataset> {
+  const { source: sourceOptions, prepare } = config;
+  const paths = sourceOptions.paths.map((path) => (/^\w+:\/\//.test(path) ? path : resolve(path)));
+  const directory = join(cacheDirectory, digest([paths, sourceOptions, prepare]));
+  await using source = await openSource(sourceOptions);
+  const prepared = await prepareDataset(source, prepare, directory, (done, total, unit, task) =>
+    onEvent({ event: "progress", task, done, total, unit, rate: null }),
+  );
+  for (const message of prepared.notices) {
+    onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
+  }
+  return prepared;
+}
