@@ -4,20 +4,12 @@
  * fails where a page is stale. It runs neither the examples nor the benchmarks: `--demo FILE` and `--bench FILE` put
  * the table of a saved output of `npm start` or `npm run bench` into every page that shows it.
  */
-import { execFileSync } from "node:child_process";
 import { access, readFile, readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Command, Option } from "commander";
-import { demoCommand } from "../src/cli/commands/demo.ts";
-import { doctorCommand } from "../src/cli/commands/doctor.ts";
-import { evaluateCommand } from "../src/cli/commands/evaluate.ts";
-import { exportCommand } from "../src/cli/commands/export.ts";
-import { predictCommand } from "../src/cli/commands/predict.ts";
-import { profileCommand } from "../src/cli/commands/profile.ts";
-import { synthCommand } from "../src/cli/commands/synth.ts";
-import { trainCommand } from "../src/cli/commands/train.ts";
+import { allCommands } from "../src/cli/program.ts";
 
 const root = dirname(import.meta.dirname);
 const { values: flags } = parseArgs({
@@ -63,28 +55,9 @@ function commandPage(command: Command, prefix: string): string {
   return `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
 }
 
-/** All commands, in the order of `pareto --help`, which must list exactly these. */
+/** The page of all commands. */
 function cliPage(): string {
-  const commands = [
-    demoCommand(),
-    synthCommand(),
-    profileCommand(),
-    trainCommand(),
-    evaluateCommand(),
-    predictCommand(),
-    exportCommand(),
-    doctorCommand(),
-  ];
-  const help = execFileSync(process.execPath, [join(root, "src/cli/main.ts"), "--help"], {
-    encoding: "utf8",
-  });
-  const listed = [...help.slice(help.indexOf("Commands:")).matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name!);
-  const documented = [...commands.map((command) => command.name()), "help"];
-  if (listed.join() !== documented.join()) {
-    problems.push(
-      `scripts/docs.ts documents ${documented.join(", ")}; pareto --help lists ${listed.join(", ")}`,
-    );
-  }
+  const commands = allCommands();
   return [CLI_INTRO, ...commands.map((command) => commandPage(command, "pareto"))].join("\n");
 }
 

@@ -11,6 +11,20 @@ import { profileCommand } from "./commands/profile.ts";
 import { synthCommand } from "./commands/synth.ts";
 import { trainCommand } from "./commands/train.ts";
 
+/** Every command, in the order of `pareto --help`. */
+export function allCommands(): Command[] {
+  return [
+    demoCommand(),
+    synthCommand(),
+    profileCommand(),
+    trainCommand(),
+    evaluateCommand(),
+    predictCommand(),
+    exportCommand(),
+    doctorCommand(),
+  ];
+}
+
 /** Runs the command line on the process's arguments. */
 export async function main(): Promise<void> {
   // A reader that has gone away, as `| head` does, is no failure.
@@ -25,16 +39,7 @@ export async function main(): Promise<void> {
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError("(see --help)")
     .exitOverride();
-  for (const command of [
-    demoCommand(),
-    synthCommand(),
-    profileCommand(),
-    trainCommand(),
-    evaluateCommand(),
-    predictCommand(),
-    exportCommand(),
-    doctorCommand(),
-  ]) {
+  for (const command of allCommands()) {
     program.addCommand(command);
   }
   await runProgram(program);
