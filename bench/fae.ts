@@ -74,6 +74,7 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
       patience: 1,
       seed: 1,
       threads,
+      device: "cpu",
     };
     let runs = 0;
     const train = (strategy: StrategyName): Promise<TrainClicksResult> =>

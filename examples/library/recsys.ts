@@ -28,6 +28,7 @@ const settings: TrainingSettings = {
   patience: 1,
   seed: 1,
   threads: 2,
+  device: "cpu",
 };
 const work = await mkdtemp(join(tmpdir(), "pareto-example-"));
 try {

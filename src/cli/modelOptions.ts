@@ -1,31 +1,21 @@
-/** @file The options of a model and its training, shared by `train` and `profile`. */
+/** @file The options of a model and of its memory, shared by `train` and `profile`. */
 import type { Command } from "commander";
-import {
-  defaultLearningRate,
-  type RequestedSettings,
-  type TrainingSettings,
-} from "../recsys/training/settings.ts";
+import type { TrainingSettings } from "../recsys/training/settings.ts";
 import { byteCount, oneOf, positiveNumber, wholeNumber, widthList } from "./values.ts";
 import { threadsOption, withDefault } from "./defaults.ts";
 
 /** What `modelOptions` adds to a command. */
 export interface ModelFlags {
   model: "dlrm";
-  strategy: TrainingSettings["strategy"];
   hotBudget: number;
   sampleRate: number;
   hotPolicy: TrainingSettings["hotPolicy"];
-  scheduler: TrainingSettings["scheduler"];
   rate: number;
   dim: number;
   bottom: number[];
   top: number[];
   optimizer: TrainingSettings["optimizer"];
-  lr?: number;
-  decay: TrainingSettings["decay"];
   batchSize?: number;
-  epochs: number;
-  patience: number;
   seed: number;
   threads: number;
   device: "cpu";
@@ -35,12 +25,6 @@ export interface ModelFlags {
 export function modelOptions(command: Command): Command {
   return command
     .option("--model <name>", "the model: dlrm", oneOf("--model", ["dlrm"]), "dlrm")
-    .option(
-      "--strategy <name>",
-      "baseline, or fae: hot rows in a compact memory, hot and cold batches in turns",
-      oneOf("--strategy", ["baseline", "fae"]),
-      "baseline",
-    )
     .addOption(
       withDefault(
         "--hot-budget <size>",
@@ -61,12 +45,6 @@ export function modelOptions(command: Command): Command {
       "fae: threshold (a share of each table's accesses) or topk (the most used rows of all tables)",
       oneOf("--hot-policy", ["threshold", "topk"]),
       "threshold",
-    )
-    .option(
-      "--scheduler <name>",
-      "fae: adaptive (rounds follow the validation loss) or fixed",
-      oneOf("--scheduler", ["adaptive", "fixed"]),
-      "adaptive",
     )
     .option(
       "--rate <percent>",
@@ -100,57 +78,11 @@ export function modelOptions(command: Command): Command {
       "adam",
     )
     .option(
-      "--lr <x>",
-      `learning rate (default: ${Object.entries(defaultLearningRate)
-        .map(([name, rate]) => `${name} ${rate}`)
-        .join(", ")})`,
-      positiveNumber("--lr"),
-    )
-    .option(
-      "--decay <name>",
-      "the learning rate over all epochs: linear (falls to 0) or constant",
-      oneOf("--decay", ["linear", "constant"]),
-      "linear",
-    )
-    .option(
       "--batch-size <n>",
       "inputs in a batch (default: 64 to 2048, so that an epoch has some 200 steps)",
       wholeNumber("--batch-size", 1, 1_048_576),
     )
-    .option("--epochs <n>", "passes over the training part", wholeNumber("--epochs", 1), 1)
-    .option(
-      "--patience <n>",
-      "epochs without a better validation log loss before training stops",
-      wholeNumber("--patience", 1),
-      3,
-    )
     .option("--seed <n>", "of initial weights, order, samples and splits", wholeNumber("--seed", 0), 1)
     .addOption(threadsOption())
     .option("--device <name>", "where the dense part runs: cpu", oneOf("--device", ["cpu"]), "cpu");
-}
-
-/** Flags as settings. */
-export function trainingSettings(flags: ModelFlags): RequestedSettings {
-  const { model, strategy, sampleRate, hotPolicy, scheduler, rate, dim, bottom, top, optimizer } = flags;
-  const { decay, epochs, patience, seed, threads } = flags;
-  return {
-    model,
-    dim,
-    bottom,
-    top,
-    strategy,
-    hotBudgetBytes: flags.hotBudget,
-    sampleRate,
-    hotPolicy,
-    scheduler,
-    rate,
-    optimizer,
-    learningRate: flags.lr ?? defaultLearningRate[optimizer],
-    decay,
-    batchSize: flags.batchSize ?? null,
-    epochs,
-    patience,
-    seed,
-    threads,
-  };
 }

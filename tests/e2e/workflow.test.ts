@@ -34,24 +34,20 @@ const DATA = ["--sql", "--format", "--on-bad-row"];
 const COLUMNS = ["--label", "--dense", "--categorical", "--ignore", "--time", "--split", "--fractions"];
 const MODEL = [
   "--model",
-  "--strategy",
   "--hot-budget",
   "--sample-rate",
   "--hot-policy",
-  "--scheduler",
   "--rate",
   "--dim",
   "--bottom",
   "--top",
   "--optimizer",
-  "--lr",
   "--batch-size",
-  "--epochs",
-  "--patience",
   "--seed",
   "--threads",
   "--device",
 ];
+const SCHEDULE = ["--strategy", "--scheduler", "--lr", "--epochs", "--patience", "--decay"];
 const COMMANDS: [string[], string[]][] = [
   [["demo"], ["--rows", "--out", "--seed", "--threads"]],
   [
@@ -61,7 +57,17 @@ const COMMANDS: [string[], string[]][] = [
   [["profile"], [...DATA, ...COLUMNS, ...MODEL, "--cache"]],
   [
     ["train"],
-    [...DATA, ...COLUMNS, "--min-count", "--hash-buckets", ...MODEL, "--out", "--resume", "--cache"],
+    [
+      ...DATA,
+      ...COLUMNS,
+      "--min-count",
+      "--hash-buckets",
+      ...MODEL,
+      ...SCHEDULE,
+      "--out",
+      "--resume",
+      "--cache",
+    ],
   ],
   [["evaluate"], [...DATA, "--threads"]],
   [["predict"], [...DATA, "--out", "--threads"]],

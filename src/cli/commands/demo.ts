@@ -104,6 +104,7 @@ function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, th
       patience: 1,
       seed,
       threads,
+      device: "cpu",
     },
   };
 }

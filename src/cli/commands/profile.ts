@@ -8,7 +8,8 @@ import { formatBytes, formatCount, formatFixed, formatShare } from "../../report
 import { cacheOption } from "../cacheOption.ts";
 import { columnTable } from "../columnTable.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { modelOptions, trainingSettings, type ModelFlags } from "../modelOptions.ts";
+import { modelOptions, type ModelFlags } from "../modelOptions.ts";
+import { trainingSettings, type ScheduleFlags } from "../scheduleOptions.ts";
 import { formatTable, type Output } from "../output.ts";
 import {
   columnOptions,
@@ -24,6 +25,15 @@ interface Flags extends ReadFlags, ColumnFlags, ModelFlags, CommonFlags {
   cache: string;
 }
 
+/** The training that is planned for, where no option of `profile` depends on it. */
+const PLANNED: ScheduleFlags = {
+  strategy: "fae",
+  scheduler: "adaptive",
+  decay: "linear",
+  epochs: 1,
+  patience: 1,
+};
+
 /** The command. */
 export function profileCommand(): Command {
   const command = newCommand(
@@ -33,7 +43,7 @@ export function profileCommand(): Command {
   cacheOption(modelOptions(columnOptions(readOptions(command))));
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
-      const requested = trainingSettings(flags);
+      const requested = trainingSettings({ ...PLANNED, ...flags });
       const config = {
         source: sourceOptions(paths, flags),
         prepare: prepareOptions(flags, labelOf(flags), requested.seed),

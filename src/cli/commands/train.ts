@@ -17,9 +17,10 @@ import { defaultRunPath } from "../../train/runFolder.ts";
 import { cacheOption } from "../cacheOption.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { columnTable } from "../columnTable.ts";
-import { modelOptions, trainingSettings, type ModelFlags } from "../modelOptions.ts";
+import { modelOptions, type ModelFlags } from "../modelOptions.ts";
 import type { Output } from "../output.ts";
 import { reportOf } from "../runReport.ts";
+import { scheduleOptions, trainingSettings, type ScheduleFlags } from "../scheduleOptions.ts";
 import {
   columnOptions,
   labelOf,
@@ -31,7 +32,7 @@ import {
 } from "../sourceOptions.ts";
 import { trainRun, type FinishedRun } from "../trainRun.ts";
 
-interface Flags extends ReadFlags, ColumnFlags, ModelFlags, CommonFlags {
+interface Flags extends ReadFlags, ColumnFlags, ModelFlags, ScheduleFlags, CommonFlags {
   out?: string;
   resume?: string;
   cache: string;
@@ -49,7 +50,7 @@ export function trainCommand(): Command {
       "--resume <dir>",
       "go on with the run in this folder; threads, strategy and the fae options may change",
     );
-  cacheOption(modelOptions(columnOptions(readOptions(command))));
+  cacheOption(scheduleOptions(modelOptions(columnOptions(readOptions(command)))));
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
       const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));

@@ -68,7 +68,7 @@ async function rowTimes(
 async function denseTime(model: ClickModel, settings: TrainingSettings): Promise<number> {
   const { batchSize, seed, threads } = settings;
   const { dense, tables, dim } = model.inputs;
-  const device = await openDevice("cpu", { threads });
+  const device = await openDevice(settings.device, { threads });
   try {
     const network = await DenseModel.create(device, model, {
       batchSize,

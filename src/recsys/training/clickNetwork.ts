@@ -59,7 +59,7 @@ export class ClickNetwork {
       maxLookups,
       initial,
     });
-    const device = await openDevice("cpu", { threads });
+    const device = await openDevice(settings.device, { threads });
     const optimizer = denseOptimizer(settings.optimizer);
     const dense = await DenseModel.create(device, clickModel(settings, schema), {
       batchSize,

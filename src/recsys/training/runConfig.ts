@@ -27,6 +27,7 @@ export interface ConfigChanges {
 /** Where rows are and how many threads work changes no result, or no more than the order of training. */
 const MAY_CHANGE: ReadonlySet<string> = new Set<keyof TrainingSettings>([
   "threads",
+  "device",
   "strategy",
   "hotBudgetBytes",
   "sampleRate",

@@ -37,6 +37,8 @@ export interface TrainingSettings {
   seed: number;
   /** Threads of the dense step, and as many kernel threads. */
   threads: number;
+  /** Target that the dense part runs on. */
+  device: "cpu";
 }
 
 /** A good rate for each optimizer when none is given. */

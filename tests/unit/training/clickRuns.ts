@@ -89,6 +89,7 @@ export const smallSettings: TrainingSettings = {
   batchSize: 64,
   epochs: 2,
   patience: 5,
+  device: "cpu",
   seed: 5,
   threads: 1,
 };
