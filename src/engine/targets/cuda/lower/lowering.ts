@@ -1,0 +1,23 @@
+/**
+ * @file How one op becomes steps. An op that the fusing compiler does not turn into generated code has a rule here;
+ * a rule finds its operands materialised and writes all outputs of its node.
+ */
+import type { Node, Tensor } from "../../../graph/node.ts";
+import type { OpName } from "../../../graph/opAttrs.ts";
+import type { BufferView, ProductCompute, Step } from "../plan.ts";
+
+/** What a rule knows and may do. */
+export interface LowerContext {
+  /** Multiprocessors, and bytes of shared memory that a block may have. */
+  readonly multiprocessors: number;
+  readonly maxSharedBytes: number;
+  readonly compute: ProductCompute;
+  /** Where a tensor's elements lie: an operand's, or where an output's are to be written. */
+  view(t: Tensor): BufferView;
+  /** Memory for this rule's own use, free again after its last step. */
+  scratch(bytes: number): BufferView;
+  emit(step: Step): void;
+}
+
+/** Emits the steps of a node. */
+export type LowerRule<K extends OpName> = (node: Node<K>, context: LowerContext) => void;
