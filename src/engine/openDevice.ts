@@ -1,11 +1,13 @@
 /** @file The one way to a device: by target name. A target's code loads only when it is asked for. */
 import { ParetoError } from "./errors.ts";
-import type { Device, TargetName } from "./program.ts";
+import type { Device, Precision, TargetName } from "./program.ts";
 
 /** How a device is set up. */
 export interface DeviceOptions {
   /** Threads that compute; the target chooses when left out. The reference target always uses one. */
   threads?: number;
+  /** How `cuda` multiplies float32 matrices; `tf32` is faster and keeps 10 bits of mantissa. Defaults to `float32`. */
+  precision?: Precision;
 }
 
 type Open = (options: DeviceOptions) => Promise<Device>;
@@ -13,6 +15,7 @@ type Open = (options: DeviceOptions) => Promise<Device>;
 const targets: Record<TargetName, Open> = {
   reference: async () => new (await import("./targets/reference/device.ts")).ReferenceDevice(),
   cpu: async (options) => new (await import("./targets/cpu/cpuDevice.ts")).CpuDevice(options),
+  cuda: async (options) => (await import("./targets/cuda/cudaDevice.ts")).CudaDevice.open(options),
 };
 
 /**

@@ -14,17 +14,37 @@ import { formatShape, sameShape, sizeOf } from "./shape.ts";
 /** Host arrays by name. Arrays on a SharedArrayBuffer are read and written in place by a device's threads. */
 export type HostTensors = Record<string, TypedArray>;
 
+/** A tensor that lies in a device's own memory, kept there by whoever made it. Only that device's programs take it. */
+export class DeviceTensor implements TensorSpec {
+  readonly target: TargetName;
+  readonly shape: TensorSpec["shape"];
+  readonly dtype: TensorSpec["dtype"];
+  /** Address of the first element in the device's memory. */
+  readonly pointer: number;
+
+  constructor(target: TargetName, { shape, dtype }: TensorSpec, pointer: number) {
+    this.target = target;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.pointer = pointer;
+  }
+}
+
+/** What a program is fed, or writes outputs into: host arrays, or tensors of its device, used in place. */
+export type BoundTensors = Record<string, TypedArray | DeviceTensor>;
+
 /** A compiled graph. */
 export interface Program {
   /**
    * Runs once: computes the outputs, then replaces the updated states.
    * @param feeds one array for each input of the graph, row-major
-   * @param into arrays to receive outputs, by name; outputs not named here are returned in new arrays
+   * @param into what receives outputs, by name; outputs not named here are returned in new arrays
+   * @returns the outputs that are host arrays
    * @throws ParetoError `PROGRAM_FEED` for a missing or unknown name, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`,
    * `PROGRAM_OUTPUT` for a name in `into` that is no output, `STATE_MISSING` when a state was never created,
    * `STATE_SPEC` when it was created with another spec, `PROGRAM_DISPOSED`
    */
-  run(feeds: HostTensors, into?: HostTensors): Promise<HostTensors>;
+  run(feeds: BoundTensors, into?: BoundTensors): Promise<HostTensors>;
   /** Frees what the program holds; states stay. */
   dispose(): Promise<void>;
 }
@@ -51,35 +71,41 @@ export interface Device {
   dispose(): Promise<void>;
 }
 
+/** Arithmetic of float32 matrix products where a target has a choice: `tf32` rounds operands to 10 bits of mantissa. */
+export type Precision = "float32" | "tf32";
+
 /** Targets by name. */
-export type TargetName = "reference" | "cpu";
+export type TargetName = "reference" | "cpu" | "cuda";
 
 /**
- * Checks the names of feeds against a graph's inputs.
- * @throws ParetoError `PROGRAM_FEED`
+ * Checks what a program is fed: every input, nothing else, of the right element types and sizes.
+ * @throws ParetoError `PROGRAM_FEED`, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`, `DEVICE_TENSOR`
  */
-export function checkFeedNames(graph: Graph, feeds: HostTensors): void {
+export function checkFeeds(graph: Graph, feeds: BoundTensors, target: TargetName): void {
   const names = Object.keys(graph.inputs);
   const missing = names.find((name) => !(name in feeds));
   const unknown = Object.keys(feeds).find((name) => !(name in graph.inputs));
-  if (missing === undefined && unknown === undefined) return;
-  throw new ParetoError({
-    code: "PROGRAM_FEED",
-    where: "Program.run",
-    message:
-      missing === undefined
-        ? `Program.run: no input has this name, got "${unknown}"`
-        : `Program.run: input "${missing}" is not fed, got ${Object.keys(feeds).join(", ") || "no feeds"}`,
-    fix: `Feed exactly: ${names.join(", ") || "nothing"}.`,
-  });
+  if (missing !== undefined || unknown !== undefined) {
+    throw new ParetoError({
+      code: "PROGRAM_FEED",
+      where: "Program.run",
+      message:
+        missing === undefined
+          ? `Program.run: no input has this name, got "${unknown}"`
+          : `Program.run: input "${missing}" is not fed, got ${Object.keys(feeds).join(", ") || "no feeds"}`,
+      fix: `Feed exactly: ${names.join(", ") || "nothing"}.`,
+    });
+  }
+  for (const name of names) checkBound(`feed ${name}`, feeds[name]!, graph.inputs[name]!, target);
 }
 
 /**
- * Checks the arrays that are to receive outputs.
- * @throws ParetoError `PROGRAM_OUTPUT` for a name that is no output, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`
+ * Checks what is to receive outputs.
+ * @throws ParetoError `PROGRAM_OUTPUT` for a name that is no output, `DTYPE_HOST_ARRAY`, `SHAPE_HOST_ARRAY`,
+ * `DEVICE_TENSOR`
  */
-export function checkOutputArrays(graph: Graph, into: HostTensors): void {
-  for (const [name, array] of Object.entries(into)) {
+export function checkReceivers(graph: Graph, into: BoundTensors, target: TargetName): void {
+  for (const [name, value] of Object.entries(into)) {
     const output = graph.outputs[name];
     if (!output) {
       throw new ParetoError({
@@ -89,8 +115,37 @@ export function checkOutputArrays(graph: Graph, into: HostTensors): void {
         fix: `Name one of: ${Object.keys(graph.outputs).join(", ") || "no outputs"}.`,
       });
     }
-    checkHostArray(`output ${name}`, array, output.dtype, sizeOf(output.shape));
+    checkBound(`output ${name}`, value, output, target);
   }
+}
+
+function checkBound(
+  where: string,
+  value: TypedArray | DeviceTensor,
+  spec: TensorSpec,
+  target: TargetName,
+): void {
+  if (!(value instanceof DeviceTensor)) {
+    checkHostArray(where, value, spec.dtype, sizeOf(spec.shape));
+    return;
+  }
+  if (value.target === target && value.dtype === spec.dtype && sizeOf(value.shape) === sizeOf(spec.shape))
+    return;
+  throw new ParetoError({
+    code: "DEVICE_TENSOR",
+    where,
+    message: `${where}: expected ${spec.dtype} ${formatShape(spec.shape)} on the host or on ${target}, got ${value.dtype} ${formatShape(value.shape)} on ${value.target}`,
+    fix: "Pass a host array, or a tensor of the program's own device.",
+  });
+}
+
+/** The host arrays among what a program was given; all of it on a target whose memory is the host's. */
+export function hostTensors(tensors: BoundTensors): HostTensors {
+  return Object.fromEntries(
+    Object.entries(tensors).filter(
+      (entry): entry is [string, TypedArray] => !(entry[1] instanceof DeviceTensor),
+    ),
+  );
 }
 
 /**

@@ -18,12 +18,14 @@ import { lowerGraph } from "../../onnx/lowerGraph.ts";
 import { encodeModel } from "../../onnx/proto.ts";
 import { simplify } from "../../passes/simplify.ts";
 import {
-  checkFeedNames,
-  checkOutputArrays,
+  checkFeeds,
+  checkReceivers,
   disposedDevice,
   disposedProgram,
   existingState,
+  hostTensors,
   missingState,
+  type BoundTensors,
   type Device,
   type HostTensors,
   type Program,
@@ -159,13 +161,11 @@ class CpuProgram implements Program {
     this.#ask = ask as never;
   }
 
-  async run(feeds: HostTensors, into: HostTensors = {}): Promise<HostTensors> {
+  async run(bound: BoundTensors, receivers: BoundTensors = {}): Promise<HostTensors> {
     if (this.#disposed) throw disposedProgram("Program.run");
-    checkFeedNames(this.#graph, feeds);
-    for (const [name, t] of Object.entries(this.#graph.inputs)) {
-      checkHostArray(`feed ${name}`, feeds[name]!, t.dtype, sizeOf(t.shape));
-    }
-    checkOutputArrays(this.#graph, into);
+    checkFeeds(this.#graph, bound, "cpu");
+    checkReceivers(this.#graph, receivers, "cpu");
+    const [feeds, into] = [hostTensors(bound), hostTensors(receivers)];
     const shared: HostTensors = {};
     for (const [name, array] of Object.entries(into)) {
       if (array.buffer instanceof SharedArrayBuffer) shared[name] = array;

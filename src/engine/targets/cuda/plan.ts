@@ -5,6 +5,7 @@
  * Tensors are row-major and contiguous. Steps run in order; each sees what the steps before it wrote.
  */
 import type { DType, TypedArray } from "../../dtype.ts";
+import type { Precision } from "../../program.ts";
 
 /** A piece of device memory that a plan names. Only `scratch` is placed by the plan's memory layout. */
 export interface PlanBuffer {
@@ -22,7 +23,7 @@ export interface BufferView {
   readonly offsetBytes: number;
 }
 
-/** How a step touches a place. `elementwise`: each thread reads only the element that it then writes. */
+/** How a step touches a place. */
 export type Access = "read" | "write" | "readWrite";
 
 /** One argument of a kernel, in the order of its parameters. */
@@ -56,9 +57,6 @@ export interface KernelStep {
 /** Element types that a matrix product takes. */
 export type ProductDType = "float32" | "float16" | "bfloat16";
 
-/** How products compute. Sums are float32 always. `tf32` rounds float32 operands to 10 bits of mantissa. */
-export type ProductCompute = "float32" | "tf32";
-
 /** What a product does to its sums before it stores them. `gelu` is the tanh form. */
 export type ProductEpilogue = "none" | "bias" | "relu" | "biasRelu" | "gelu" | "biasGelu";
 
@@ -79,7 +77,8 @@ export interface ProductSpec {
   /** Type of `a` and `b`. */
   readonly dtype: ProductDType;
   readonly outDtype: ProductDType;
-  readonly compute: ProductCompute;
+  /** Of float32 operands; sums are float32 always. */
+  readonly compute: Precision;
   readonly epilogue: ProductEpilogue;
 }
 

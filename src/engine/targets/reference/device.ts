@@ -6,12 +6,13 @@ import { allocate, checkHostArray, type TypedArray } from "../../dtype.ts";
 import { rootsOf, stateName, type Graph } from "../../graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../graph/node.ts";
 import {
-  checkFeedNames,
-  checkOutputArrays,
+  checkFeeds,
+  checkReceivers,
   checkStateSpec,
   disposedDevice,
   disposedProgram,
   existingState,
+  hostTensors,
   missingState,
   type Device,
   type HostTensors,
@@ -65,7 +66,10 @@ export class ReferenceDevice implements Device {
     return {
       run: async (feeds, into = {}) => {
         if (disposed) throw disposedProgram("Program.run");
-        return this.#run(graph, compute, feeds, into);
+        this.#checkAlive("Program.run");
+        checkFeeds(graph, feeds, "reference");
+        checkReceivers(graph, into, "reference");
+        return this.#run(graph, compute, hostTensors(feeds), hostTensors(into));
       },
       dispose: async () => {
         disposed = true;
@@ -79,12 +83,6 @@ export class ReferenceDevice implements Device {
   }
 
   #run(graph: Graph, compute: Interpreter, feeds: HostTensors, into: HostTensors): HostTensors {
-    this.#checkAlive("Program.run");
-    checkFeedNames(graph, feeds);
-    checkOutputArrays(graph, into);
-    for (const [name, { dtype, shape }] of Object.entries(graph.inputs)) {
-      checkHostArray(`input ${name}`, feeds[name]!, dtype, sizeOf(shape));
-    }
     for (const t of graph.states) {
       checkStateSpec(stateName(t), t, this.#state(stateName(t), "Program.run").spec);
     }

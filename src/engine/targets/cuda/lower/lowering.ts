@@ -4,14 +4,15 @@
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import type { OpName } from "../../../graph/opAttrs.ts";
-import type { BufferView, ProductCompute, Step } from "../plan.ts";
+import type { Precision } from "../../../program.ts";
+import type { BufferView, Step } from "../plan.ts";
 
 /** What a rule knows and may do. */
 export interface LowerContext {
   /** Multiprocessors, and bytes of shared memory that a block may have. */
   readonly multiprocessors: number;
   readonly maxSharedBytes: number;
-  readonly compute: ProductCompute;
+  readonly compute: Precision;
   /** Where a tensor's elements lie: an operand's, or where an output's are to be written. */
   view(t: Tensor): BufferView;
   /** Memory for this rule's own use, free again after its last step. */

@@ -1,0 +1,232 @@
+/**
+ * @file The `cuda` target: NVIDIA GPUs through the driver, cuBLASLt and NVRTC, called from this thread.
+ *
+ * Calls only start work; a stream keeps it in order and an event tells when it is done, without blocking the thread.
+ * States and programs live in device memory from one caching allocator. Element types: all but float64.
+ */
+import { allocate, checkHostArray, dtypeBytes, type TypedArray } from "../../dtype.ts";
+import { ParetoError } from "../../errors.ts";
+import { rootsOf, type Graph } from "../../graph/graph.ts";
+import type { TensorSpec } from "../../graph/node.ts";
+import { reachableNodes } from "../../graph/rewrite.ts";
+import { simplify } from "../../passes/simplify.ts";
+import {
+  checkStateSpec,
+  disposedDevice,
+  existingState,
+  missingState,
+  type Device,
+  type Precision,
+} from "../../program.ts";
+import { sizeOf } from "../../shape.ts";
+import { lowerGraph } from "./compiler/lowerGraph.ts";
+import { CudaProgram } from "./cudaProgram.ts";
+import { CudaContext } from "./driver/context.ts";
+import { CudaEvent } from "./driver/event.ts";
+import type { Kernel } from "./driver/module.ts";
+import { KernelCompiler } from "./driver/nvrtc.ts";
+import { ProductLibrary, type PreparedProduct } from "./driver/product.ts";
+import { Stream } from "./driver/stream.ts";
+import { rules } from "./lower/rules.ts";
+import { DeviceAllocator, type DeviceBuffer } from "./memory/deviceAllocator.ts";
+import { HostRegistry } from "./memory/pinned.ts";
+import type { KernelSource, Plan, Step } from "./plan.ts";
+
+/** How a cuda device is opened. */
+export interface CudaDeviceOptions {
+  /** Arithmetic of float32 matrix products. Defaults to `float32`. */
+  precision?: Precision;
+}
+
+interface State {
+  spec: TensorSpec;
+  buffer: DeviceBuffer;
+}
+
+/** A device of the `cuda` target. */
+export class CudaDevice implements Device {
+  readonly target = "cuda";
+  readonly context: CudaContext;
+  /** Where all work of the device's programs is queued. */
+  readonly stream: Stream;
+  readonly allocator: DeviceAllocator;
+  readonly precision: Precision;
+  readonly #compiler: KernelCompiler;
+  readonly #products: ProductLibrary;
+  readonly #registry: HostRegistry;
+  readonly #event: CudaEvent;
+  readonly #states = new Map<string, State>();
+  readonly #programs = new Set<CudaProgram>();
+  #queue: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  private constructor(context: CudaContext, precision: Precision) {
+    this.context = context;
+    this.precision = precision;
+    this.stream = new Stream(context);
+    this.allocator = new DeviceAllocator(context);
+    this.#compiler = new KernelCompiler(context);
+    this.#products = new ProductLibrary(context, this.allocator);
+    this.#registry = new HostRegistry(context);
+    this.#event = new CudaEvent(context);
+  }
+
+  /**
+   * Opens the first GPU.
+   * @throws ParetoError `CUDA_DRIVER_MISSING`, `CUDA_NO_DEVICE`, `CUDA_LIBRARY_MISSING`, `CUDA_VERSION`
+   */
+  static async open({ precision = "float32" }: CudaDeviceOptions = {}): Promise<CudaDevice> {
+    const context = CudaContext.open();
+    try {
+      return new CudaDevice(context, precision);
+    } catch (error) {
+      context.dispose();
+      throw error;
+    }
+  }
+
+  states(): ReadonlyMap<string, TensorSpec> {
+    this.assertAlive("states");
+    return new Map([...this.#states].map(([name, { spec }]) => [name, spec]));
+  }
+
+  async createState(name: string, spec: TensorSpec, values?: TypedArray): Promise<void> {
+    this.assertAlive("createState");
+    if (this.#states.has(name)) throw existingState(name, "createState");
+    requireSupported("createState", spec);
+    const length = sizeOf(spec.shape);
+    if (values) checkHostArray(`createState ${name}`, values, spec.dtype, length);
+    const bytes = length * dtypeBytes(spec.dtype);
+    const buffer = this.allocator.allocate(Math.max(1, bytes), `state ${name}`);
+    this.#states.set(name, { spec: { shape: [...spec.shape], dtype: spec.dtype }, buffer });
+    await this.inOrder(async () => {
+      if (bytes === 0) return;
+      if (values) this.stream.copyToDevice(buffer.pointer, values, bytes);
+      else this.stream.clear(buffer.pointer, bytes);
+      await this.finished();
+    });
+  }
+
+  async readState(name: string): Promise<TypedArray> {
+    const { spec, buffer } = this.#state(name, "readState");
+    const values = allocate(spec.dtype, sizeOf(spec.shape));
+    return this.inOrder(async () => {
+      if (values.byteLength > 0) this.stream.copyToHost(values, buffer.pointer, values.byteLength);
+      await this.finished();
+      return values;
+    });
+  }
+
+  async writeState(name: string, values: TypedArray): Promise<void> {
+    const { spec, buffer } = this.#state(name, "writeState");
+    checkHostArray(`writeState ${name}`, values, spec.dtype, sizeOf(spec.shape));
+    await this.inOrder(async () => {
+      if (values.byteLength > 0) this.stream.copyToDevice(buffer.pointer, values, values.byteLength);
+      await this.finished();
+    });
+  }
+
+  async compile(graph: Graph): Promise<CudaProgram> {
+    this.assertAlive("compile");
+    const plan = this.plan(graph);
+    const sources = plan.steps.flatMap((step) => (step.kind === "kernel" ? [step.source] : []));
+    const kernels = await this.#compiler.compile(sources);
+    const products = new Map<Step, PreparedProduct>();
+    for (const step of plan.steps) {
+      if (step.kind === "product") products.set(step, this.#products.prepare(step.spec));
+    }
+    this.assertAlive("compile");
+    const program = new CudaProgram(this, { graph, plan, kernels, products });
+    this.#programs.add(program);
+    return program;
+  }
+
+  /** The steps that a graph becomes here. */
+  plan(graph: Graph): Plan {
+    const simple = simplify(graph);
+    for (const node of reachableNodes(rootsOf(simple))) {
+      for (const t of node.outputs) requireSupported("compile", t);
+    }
+    const { multiprocessors, maxSharedBytes } = this.context.info;
+    return lowerGraph(simple, { multiprocessors, maxSharedBytes, compute: this.precision, rules });
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#queue.catch(() => undefined);
+    for (const program of this.#programs) program.release();
+    for (const { buffer } of this.#states.values()) buffer.free();
+    this.#states.clear();
+    this.#registry.unregisterAll();
+    this.#products.dispose();
+    this.#compiler.dispose();
+    this.#event.dispose();
+    this.allocator.dispose();
+    this.stream.dispose();
+    this.context.dispose();
+  }
+
+  /** Compiles kernels for use on this device, in their order. */
+  async kernels(sources: readonly KernelSource[]): Promise<Kernel[]> {
+    const compiled = await this.#compiler.compile(sources);
+    return sources.map((source) => compiled.get(source.code)!);
+  }
+
+  /** Page-locks host memory that will be fed or read into often: it is then copied straight, and asynchronously. */
+  pin(array: TypedArray): void {
+    this.#registry.register(array);
+  }
+
+  /** Whether an array lies in page-locked memory. */
+  isPinned(array: TypedArray): boolean {
+    return this.#registry.isPinned(array);
+  }
+
+  /** Address of a state. @throws ParetoError `STATE_MISSING`, `STATE_SPEC` when it is not as `wanted` */
+  statePointer(name: string, wanted?: TensorSpec): number {
+    const { spec, buffer } = this.#state(name, "Program.run");
+    if (wanted) checkStateSpec(name, wanted, spec);
+    return buffer.pointer;
+  }
+
+  /** Does work after all that was asked for before. */
+  inOrder<T>(work: () => T | Promise<T>): Promise<T> {
+    const done = this.#queue.then(work);
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Resolves when all work queued so far is done. */
+  finished(): Promise<void> {
+    this.#event.record(this.stream);
+    return this.#event.done();
+  }
+
+  /** Forgets a program that was freed. */
+  forget(program: CudaProgram): void {
+    this.#programs.delete(program);
+  }
+
+  /** @throws ParetoError `DEVICE_DISPOSED` */
+  assertAlive(where: string): void {
+    if (this.#disposed) throw disposedDevice(where);
+  }
+
+  #state(name: string, where: string): State {
+    this.assertAlive(where);
+    const state = this.#states.get(name);
+    if (!state) throw missingState(name, where);
+    return state;
+  }
+}
+
+function requireSupported(where: string, { dtype }: TensorSpec): void {
+  if (dtype !== "float64") return;
+  throw new ParetoError({
+    code: "TARGET_UNSUPPORTED",
+    where,
+    message: `${where}: the cuda target has no double precision, got ${dtype}`,
+    fix: 'Use float32, or open the device "reference" for float64.',
+  });
+}

@@ -1,0 +1,309 @@
+/**
+ * @file A plan on a device: its memory, its compiled kernels and chosen products, and a run as one replayed CUDA
+ * graph between the copies of what is fed and what is read back.
+ *
+ * Host arrays that the device has page-locked are copied straight; others pass through a page-locked block of the
+ * program's own. Tensors of the device are used where they lie: each set of such places has a recorded graph.
+ */
+import { allocate, dtypeBytes, type TypedArray } from "../../dtype.ts";
+import { stateName, type Graph } from "../../graph/graph.ts";
+import {
+  checkFeeds,
+  checkReceivers,
+  DeviceTensor,
+  disposedProgram,
+  type BoundTensors,
+  type HostTensors,
+  type Program,
+} from "../../program.ts";
+import { sizeOf } from "../../shape.ts";
+import type { CudaDevice } from "./cudaDevice.ts";
+import type { Kernel } from "./driver/module.ts";
+import type { PreparedProduct } from "./driver/product.ts";
+import { packArguments } from "./driver/module.ts";
+import type { CapturedGraph } from "./driver/stream.ts";
+import type { DeviceBuffer } from "./memory/deviceAllocator.ts";
+import { PinnedBuffer } from "./memory/pinned.ts";
+import type { BufferView, Plan, PlanBuffer, Step } from "./plan.ts";
+
+/** Arrays beyond this size are copied from and to pageable memory rather than kept twice. */
+const STAGED_BYTES_MAX = 32 * 2 ** 20;
+/** Recorded graphs kept; one for each set of device tensors that a program is used with. */
+const GRAPHS_MAX = 16;
+const ALIGNMENT = 256;
+
+/** A named piece of a block. */
+interface Piece {
+  offset: number;
+  bytes: number;
+}
+
+/** What a compiled plan is made of. */
+export interface ProgramParts {
+  graph: Graph;
+  plan: Plan;
+  kernels: ReadonlyMap<string, Kernel>;
+  products: ReadonlyMap<Step, PreparedProduct>;
+}
+
+/** A compiled graph of the `cuda` target. */
+export class CudaProgram implements Program {
+  readonly #device: CudaDevice;
+  readonly #parts: ProgramParts;
+  readonly #inputs: Map<string, Piece>;
+  readonly #outputs: Map<string, Piece>;
+  readonly #constants = new Map<PlanBuffer, DeviceBuffer>();
+  readonly #memory: DeviceBuffer[] = [];
+  readonly #arena: number;
+  readonly #inputBlock: number;
+  readonly #outputBlock: number;
+  readonly #graphs = new Map<string, CapturedGraph>();
+  #staging: PinnedBuffer | undefined;
+  #disposed = false;
+
+  constructor(device: CudaDevice, parts: ProgramParts) {
+    this.#device = device;
+    this.#parts = parts;
+    const { graph, plan } = parts;
+    this.#inputs = layOut(
+      Object.entries(graph.inputs).map(([name, t]) => [name, sizeOf(t.shape) * dtypeBytes(t.dtype)]),
+    );
+    this.#outputs = layOut(Object.entries(plan.outputs).map(([name, { bytes }]) => [name, bytes]));
+    try {
+      this.#arena = this.#allocate(plan.arenaBytes, "program");
+      this.#inputBlock = this.#allocate(blockBytes(this.#inputs), "program inputs");
+      this.#outputBlock = this.#allocate(blockBytes(this.#outputs), "program outputs");
+      for (const step of plan.steps) for (const view of viewsOf(step)) this.#uploadConstant(view.buffer);
+      for (const { view } of Object.values(plan.outputs)) this.#uploadConstant(view.buffer);
+    } catch (error) {
+      for (const buffer of this.#memory) buffer.free();
+      throw error;
+    }
+  }
+
+  /** The steps that a run replays. */
+  get plan(): Plan {
+    return this.#parts.plan;
+  }
+
+  async run(feeds: BoundTensors, into: BoundTensors = {}): Promise<HostTensors> {
+    if (this.#disposed) throw disposedProgram("Program.run");
+    this.#device.assertAlive("Program.run");
+    const { graph } = this.#parts;
+    checkFeeds(graph, feeds, "cuda");
+    checkReceivers(graph, into, "cuda");
+    for (const t of graph.states) this.#device.statePointer(stateName(t), t);
+    return this.#device.inOrder(() => this.#run(feeds, into));
+  }
+
+  /** Starts the run's work on the device's stream without copies; for measuring. Inputs keep their last elements. */
+  replay(): void {
+    this.#graphFor({}, {}).launch(this.#device.stream);
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#device.inOrder(() => this.release());
+  }
+
+  /** Frees what the program holds, at once. */
+  release(): void {
+    this.#disposed = true;
+    for (const graph of this.#graphs.values()) graph.dispose();
+    this.#graphs.clear();
+    for (const buffer of this.#memory.splice(0)) buffer.free();
+    this.#staging?.dispose();
+    this.#staging = undefined;
+    this.#device.forget(this);
+  }
+
+  async #run(feeds: BoundTensors, into: BoundTensors): Promise<HostTensors> {
+    const { stream } = this.#device;
+    this.#copyIn(feeds);
+    this.#graphFor(feeds, into).launch(stream);
+    const finish = this.#copyOut(feeds, into);
+    await this.#device.finished();
+    return finish();
+  }
+
+  #copyIn(feeds: BoundTensors): void {
+    const { stream } = this.#device;
+    let [from, to] = [Number.POSITIVE_INFINITY, 0];
+    const direct: [TypedArray, Piece][] = [];
+    for (const [name, value] of Object.entries(feeds)) {
+      const piece = this.#inputs.get(name)!;
+      if (value instanceof DeviceTensor || piece.bytes === 0) continue;
+      if (piece.bytes > STAGED_BYTES_MAX || this.#device.isPinned(value)) {
+        direct.push([value, piece]);
+        continue;
+      }
+      this.#stage().bytes.set(bytesOf(value), piece.offset);
+      from = Math.min(from, piece.offset);
+      to = Math.max(to, piece.offset + piece.bytes);
+    }
+    // Inputs lie by size, so the staged ones are neighbours and cross in one copy; the others overwrite theirs.
+    if (from < to) {
+      stream.copyToDevice(this.#inputBlock + from, this.#stage().bytes.subarray(from, to), to - from);
+    }
+    for (const [value, { offset, bytes }] of direct)
+      stream.copyToDevice(this.#inputBlock + offset, value, bytes);
+  }
+
+  /** Starts the copies of outputs; what it returns is called when they are done. */
+  #copyOut(feeds: BoundTensors, into: BoundTensors): () => HostTensors {
+    const { stream } = this.#device;
+    const { plan } = this.#parts;
+    const results: HostTensors = {};
+    const staged: [TypedArray, Piece][] = [];
+    for (const [name, { view, dtype, bytes }] of Object.entries(plan.outputs)) {
+      const pointer = this.#pointer(view, feeds, into);
+      const given = into[name];
+      if (given instanceof DeviceTensor) {
+        if (given.pointer !== pointer && bytes > 0) stream.copyOnDevice(given.pointer, pointer, bytes);
+        continue;
+      }
+      const array = given ?? allocate(dtype, bytes / dtypeBytes(dtype));
+      results[name] = array;
+      if (bytes === 0) continue;
+      if (bytes > STAGED_BYTES_MAX || this.#device.isPinned(array)) {
+        stream.copyToHost(array, pointer, bytes);
+        continue;
+      }
+      const piece = this.#outputs.get(name)!;
+      const at = blockBytes(this.#inputs) + piece.offset;
+      stream.copyToHost(this.#stage().bytes.subarray(at, at + bytes), pointer, bytes);
+      staged.push([array, { offset: at, bytes }]);
+    }
+    return () => {
+      for (const [array, { offset, bytes }] of staged) {
+        bytesOf(array).set(this.#staging!.bytes.subarray(offset, offset + bytes));
+      }
+      return results;
+    };
+  }
+
+  #graphFor(feeds: BoundTensors, into: BoundTensors): CapturedGraph {
+    const places = [feeds, into].map((tensors) =>
+      Object.entries(tensors).flatMap(([name, t]) =>
+        t instanceof DeviceTensor ? [`${name} ${t.pointer}`] : [],
+      ),
+    );
+    const key = JSON.stringify(places);
+    let graph = this.#graphs.get(key);
+    if (!graph) {
+      if (this.#graphs.size >= GRAPHS_MAX) {
+        const [oldest, unused] = this.#graphs.entries().next().value!;
+        this.#graphs.delete(oldest);
+        unused.dispose();
+      }
+      graph = this.#device.stream.capture(() => {
+        for (const step of this.#parts.plan.steps) this.#perform(step, feeds, into);
+      });
+      this.#graphs.set(key, graph);
+    }
+    return graph;
+  }
+
+  #perform(step: Step, feeds: BoundTensors, into: BoundTensors): void {
+    const { stream } = this.#device;
+    const at = (view: BufferView) => this.#pointer(view, feeds, into);
+    switch (step.kind) {
+      case "kernel": {
+        const values = step.arguments.map((argument) =>
+          argument.kind === "buffer"
+            ? { kind: "pointer" as const, value: at(argument.view) }
+            : { kind: argument.kind, value: argument.value },
+        );
+        const kernel = this.#parts.kernels.get(step.source.code)!;
+        if (step.sharedBytes > 0) kernel.raiseSharedLimit(step.sharedBytes);
+        stream.launch(kernel, step.grid, step.block, step.sharedBytes, packArguments(values));
+        return;
+      }
+      case "product":
+        this.#parts.products
+          .get(step)!
+          .run(stream, at(step.a), at(step.b), step.bias ? at(step.bias) : 0, at(step.out));
+        return;
+      case "copy":
+        stream.copyOnDevice(at(step.to), at(step.from), step.bytes);
+        return;
+      case "clear":
+        stream.clear(at(step.to), step.bytes);
+    }
+  }
+
+  #pointer({ buffer, offsetBytes }: BufferView, feeds: BoundTensors, into: BoundTensors): number {
+    const given =
+      buffer.kind === "input" ? feeds[buffer.name] : buffer.kind === "output" ? into[buffer.name] : null;
+    if (given instanceof DeviceTensor) return given.pointer + offsetBytes;
+    switch (buffer.kind) {
+      case "input":
+        return this.#inputBlock + this.#inputs.get(buffer.name)!.offset + offsetBytes;
+      case "output":
+        return this.#outputBlock + this.#outputs.get(buffer.name)!.offset + offsetBytes;
+      case "state":
+        return this.#device.statePointer(buffer.name) + offsetBytes;
+      case "constant":
+        return this.#constants.get(buffer)!.pointer + offsetBytes;
+      case "scratch":
+        return this.#arena + this.#parts.plan.offsets.get(buffer)! + offsetBytes;
+    }
+  }
+
+  #stage(): PinnedBuffer {
+    const bytes = blockBytes(this.#inputs) + blockBytes(this.#outputs);
+    this.#staging ??= new PinnedBuffer(this.#device.context, bytes);
+    return this.#staging;
+  }
+
+  #uploadConstant(buffer: PlanBuffer): void {
+    if (buffer.kind !== "constant" || this.#constants.has(buffer)) return;
+    const memory = this.#device.allocator.allocate(Math.max(1, buffer.bytes), "program constants");
+    this.#memory.push(memory);
+    this.#constants.set(buffer, memory);
+    if (buffer.bytes > 0) this.#device.stream.copyToDevice(memory.pointer, buffer.data!, buffer.bytes);
+  }
+
+  #allocate(bytes: number, holder: string): number {
+    if (bytes === 0) return 0;
+    const memory = this.#device.allocator.allocate(bytes, holder);
+    this.#memory.push(memory);
+    return memory.pointer;
+  }
+}
+
+/** Places of pieces in one block, the small ones first. */
+function layOut(sizes: readonly (readonly [name: string, bytes: number])[]): Map<string, Piece> {
+  const pieces = new Map<string, Piece>();
+  let offset = 0;
+  for (const [name, bytes] of sizes.toSorted((a, b) => a[1] - b[1])) {
+    pieces.set(name, { offset, bytes });
+    offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+  }
+  return pieces;
+}
+
+function blockBytes(pieces: ReadonlyMap<string, Piece>): number {
+  let end = 0;
+  for (const { offset, bytes } of pieces.values())
+    end = Math.max(end, offset + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+  return end;
+}
+
+function viewsOf(step: Step): BufferView[] {
+  switch (step.kind) {
+    case "kernel":
+      return step.arguments.flatMap((argument) => (argument.kind === "buffer" ? [argument.view] : []));
+    case "product":
+      return [step.a, step.b, step.out, ...(step.bias ? [step.bias] : [])];
+    case "copy":
+      return [step.from, step.to];
+    case "clear":
+      return [step.to];
+  }
+}
+
+function bytesOf(array: TypedArray): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
