@@ -18,6 +18,16 @@ export interface LowerContext {
   /** Memory for this rule's own use, free again after its last step. */
   scratch(bytes: number): BufferView;
   emit(step: Step): void;
+  /**
+   * The steps of a sub-graph, for the rule to emit as often as it likes; their scratch is free after its last step.
+   * @param bound where leaves lie
+   * @param targets where each result is to be written; a result may be a leaf, or stand twice
+   */
+  lowerBody(
+    results: readonly Tensor[],
+    bound: ReadonlyMap<Tensor, BufferView>,
+    targets: readonly BufferView[],
+  ): Step[];
 }
 
 /** Emits the steps of a node. */
