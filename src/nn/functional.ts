@@ -4,21 +4,21 @@ import {
   add,
   cast,
   div,
+  equal,
   erf,
-  exp,
   less,
-  log,
   mul,
   softplus,
-  sqrt,
   sub,
   where,
 } from "../engine/graph/ops/elementwise.ts";
 import { constant, random, scalarLike } from "../engine/graph/ops/leaf.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
 import { normalizeAxes, reshape, sum } from "../engine/graph/ops/movement.ts";
-import { max, softmax } from "../engine/graph/ops/reduce.ts";
-import { equal } from "../engine/graph/ops/elementwise.ts";
+import { softmax } from "../engine/graph/ops/reduce.ts";
+
+export { crossEntropy, logSoftmax } from "../engine/graph/ops/composite/crossEntropy.ts";
+export { layerNorm } from "../engine/graph/ops/composite/layerNorm.ts";
 
 /** Mean over axes (all when none are given). */
 export function mean(x: Tensor, axes?: number | readonly number[], keep = false): Tensor {
@@ -27,26 +27,9 @@ export function mean(x: Tensor, axes?: number | readonly number[], keep = false)
   return div(sum(x, list, keep), count);
 }
 
-/** x − log Σ eˣ along the last axis. */
-export function logSoftmax(x: Tensor): Tensor {
-  const shifted = sub(x, max(x, -1, true));
-  return sub(shifted, log(sum(exp(shifted), -1, true)));
-}
-
 /** x·Φ(x), the exact form with the error function. */
 export function gelu(x: Tensor): Tensor {
   return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
-}
-
-/**
- * Normalises the last axis to mean 0 and deviation 1, then scales and shifts.
- * @param weight `[D]`
- * @param bias `[D]`
- */
-export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, epsilon = 1e-5): Tensor {
-  const centred = sub(x, mean(x, -1, true));
-  const variance = mean(mul(centred, centred), -1, true);
-  return add(mul(div(centred, sqrt(add(variance, epsilon))), weight), bias);
 }
 
 /** One where the index is the class, zero elsewhere: int32 `[…]` → float32 `[…, classes]`. */
@@ -85,14 +68,4 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, allow
 /** ln(1 + eᶻ) − z·y, the binary cross-entropy of a logit, elementwise. */
 export function binaryCrossEntropyWithLogits(logits: Tensor, labels: Tensor): Tensor {
   return sub(softplus(logits), mul(logits, labels));
-}
-
-/**
- * −log softmax(logits)[target], elementwise over the leading axes.
- * @param logits `[…, classes]`
- * @param targets int32 `[…]`
- */
-export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  const chosen = mul(logSoftmax(logits), oneHot(targets, logits.shape.at(-1)!));
-  return mul(sum(chosen, -1), -1);
 }

@@ -1,9 +1,10 @@
 /** @file The long short-term memory layer, as a scan over time, in either direction. */
 import type { Tensor } from "../engine/graph/node.ts";
+import { lstmCell } from "../engine/graph/ops/composite/lstmCell.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
-import { add, mul, sigmoid, sub, tanh } from "../engine/graph/ops/elementwise.ts";
+import { add, mul, sub } from "../engine/graph/ops/elementwise.ts";
 import { scalarLike } from "../engine/graph/ops/leaf.ts";
-import { broadcastTo, concat, reshape, slice, transpose } from "../engine/graph/ops/movement.ts";
+import { broadcastTo, concat, reshape, transpose } from "../engine/graph/ops/movement.ts";
 import { scan } from "../engine/graph/ops/scan.ts";
 import { orthogonal, xavierUniform, type Initializer } from "./initializers.ts";
 import type { Parameters } from "./parameters.ts";
@@ -52,9 +53,7 @@ export function lstm(
   const { outputs } = scan(
     ([h, c], [z, m]) => {
       const gates = add(z!, matmul(h!, wRecurrent, { transposeB: true }));
-      const gate = (k: number) => slice(gates, { 1: [k * hidden, (k + 1) * hidden] });
-      const cell = add(mul(sigmoid(gate(1)), c!), mul(sigmoid(gate(0)), tanh(gate(2))));
-      const out = mul(sigmoid(gate(3)), tanh(cell));
+      const [out, cell] = lstmCell(gates, c!);
       if (!m) return { carries: [out, cell], outputs: [out] };
       const kept = sub(scalarLike(m, 1), m);
       return {

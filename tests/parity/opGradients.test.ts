@@ -83,10 +83,13 @@ describe("second gradients agree with central differences", async () => {
     "cumsum",
     "matmul",
   ];
+  const composites = ["softmaxGradient", "layerNorm", "crossEntropy", "lstmCell"];
   const loops = ["conv1d", "dotInteraction", "gather", "take", "slice", "scan"];
   const cases = opCaseList.filter(
     ({ op, testCase }) =>
-      [...twice, ...loops].includes(op) && !testCase.noFiniteDifference && gradientGraph(testCase, "float64"),
+      [...twice, ...composites, ...loops].includes(op) &&
+      !testCase.noFiniteDifference &&
+      gradientGraph(testCase, "float64"),
   );
   test.each(cases)("$op: $testCase.name", async ({ testCase }) => {
     expect(await check(device, testCase, 2)).toBeGreaterThan(0);

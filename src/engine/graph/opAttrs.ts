@@ -1,6 +1,9 @@
 /**
  * @file Every op's name and its static attributes. This list is the engine's instruction set: a target's kernel
  * table is typed over it, so an op that a target lacks is a compile error.
+ *
+ * Primitives are what every target computes. Composites are defined by primitives; a target may compute one as a
+ * whole, others take it apart first (`passes/expandComposites.ts`).
  */
 import type { DType, TypedArray } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
@@ -18,8 +21,8 @@ export interface ScanBody {
   readonly carries: number;
 }
 
-/** Attributes by op name. */
-export interface OpAttrs {
+/** Attributes of the primitives by name. */
+interface PrimitiveAttrs {
   // leaves
   input: { name: string; shape: Shape; dtype: DType };
   state: { name: string; shape: Shape; dtype: DType };
@@ -71,7 +74,7 @@ export interface OpAttrs {
   cumsum: { axis: number };
   softmax: None;
   // contraction
-  matmul: { transposeA: boolean; transposeB: boolean };
+  matmul: { transposeA: boolean; transposeB: boolean; outDtype: DType };
   conv1d: Conv1dAttrs;
   conv1dInputGradient: Conv1dAttrs & { inputLength: number };
   conv1dKernelGradient: Conv1dAttrs & { kernelLength: number };
@@ -85,6 +88,20 @@ export interface OpAttrs {
   scan: { body: ScanBody; length: number; reverse: boolean };
 }
 
+/** Attributes of the composites by name. */
+interface CompositeAttrs {
+  softmaxGradient: None;
+  layerNorm: { epsilon: number };
+  layerNormGradient: { epsilon: number };
+  crossEntropy: None;
+  crossEntropyGradient: None;
+  lstmCell: None;
+  lstmCellGradient: None;
+}
+
+/** Attributes by op name. */
+export interface OpAttrs extends PrimitiveAttrs, CompositeAttrs {}
+
 /** Attributes shared by a convolution and its gradients. */
 export interface Conv1dAttrs {
   stride: number;
@@ -93,5 +110,11 @@ export interface Conv1dAttrs {
   groups: number;
 }
 
+/** Name of an op that every target computes. */
+export type PrimitiveName = keyof PrimitiveAttrs;
+
+/** Name of an op that is defined by primitives. */
+export type CompositeName = keyof CompositeAttrs;
+
 /** Name of an op. */
-export type OpName = keyof OpAttrs;
+export type OpName = PrimitiveName | CompositeName;

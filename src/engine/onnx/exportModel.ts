@@ -11,6 +11,7 @@ import { ParetoError } from "../errors.ts";
 import { stateName, type Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/node.ts";
 import { bytesOf, PartialFile } from "../partialFile.ts";
+import { expandComposites } from "../passes/expandComposites.ts";
 import { simplify } from "../passes/simplify.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { lowerGraph } from "./lowerGraph.ts";
@@ -63,14 +64,14 @@ export async function exportOnnx(
   file: string,
   options: ExportOptions = {},
 ): Promise<ExportedModel> {
-  const graph = simplify(traceModel(TRIAL_LENGTHS[0]));
+  const graph = simplify(expandComposites(traceModel(TRIAL_LENGTHS[0])));
   requireExportable(graph, values);
   const states = new Map(graph.states.map((t) => [stateName(t), t]));
   const elementBytes = graph.states.reduce((n, t) => n + stateBytes(t), 0);
   const isExternal = elementBytes > (options.inlineBytes ?? INLINE_BYTES);
   const stored = placeStates(graph.states, isExternal ? `${basename(file)}.data` : null);
   const pieces = modelPieces(lower(graph, stored, options), options.metadata);
-  requireFreeAxis(pieces, simplify(traceModel(TRIAL_LENGTHS[1])), stored, options);
+  requireFreeAxis(pieces, simplify(expandComposites(traceModel(TRIAL_LENGTHS[1]))), stored, options);
 
   let done = 0;
   const write = async (to: PartialFile, name: string) => {

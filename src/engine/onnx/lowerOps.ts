@@ -1,10 +1,12 @@
 /**
- * @file How each op is said in ONNX. The table is typed over the engine's op names, so a missing op is a compile
- * error. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in Expand, sliced axes only), so
- * that a graph traced at one batch size can be exported for any.
+ * @file How each op is said in ONNX. The table is typed over the engine's primitives, so a missing one is a compile
+ * error; composites are expanded before. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in
+ * Expand, sliced axes only), so that a graph traced at one batch size can be exported for any.
  */
+import { allocate } from "../dtype.ts";
 import type { Node, Tensor } from "../graph/node.ts";
-import type { OpName } from "../graph/opAttrs.ts";
+import type { OpName, PrimitiveName } from "../graph/opAttrs.ts";
+import { elementOf } from "../half.ts";
 import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
 import type { OnnxBuilder } from "./builder.ts";
@@ -22,7 +24,7 @@ type StructuralName = "input" | "state" | "random" | "scan";
 
 const same = (type: string) => (b: OnnxBuilder, _: unknown, inputs: string[]) => b.op(type, inputs);
 
-const onnxDtype = { float32: 1, int32: 6, bool: 9, float64: 11 } as const;
+const onnxDtype = { float32: 1, int32: 6, bool: 9, float16: 10, float64: 11, bfloat16: 16 } as const;
 
 /** Reshape that copies the first axis from its input where it is unchanged. */
 function lowerReshape(b: OnnxBuilder, x: string, from: Shape, to: Shape): string {
@@ -44,8 +46,11 @@ const reduce =
     b.op(type, [x!, b.int64s(attrs.axes)], { keepdims: 1 });
 
 function lowerMatmul(b: OnnxBuilder, node: Node<"matmul">, [x, y]: string[]): string {
-  const { transposeA, transposeB } = node.attrs;
+  const { transposeA, transposeB, outDtype } = node.attrs;
   const [left, right] = node.inputs as [Tensor, Tensor];
+  if (left.dtype !== outDtype) {
+    [x, y] = [x!, y!].map((name) => b.op("Cast", [name], { to: onnxDtype[outDtype] }));
+  }
   if (left.shape.length === 2 && right.shape.length === 2) {
     return b.op("Gemm", [x!, y!], { transA: Number(transposeA), transB: Number(transposeB) });
   }
@@ -66,15 +71,7 @@ function lowerSlice(b: OnnxBuilder, { inputs: [x], attrs }: Node<"slice">, [name
 }
 
 function lowerPad(b: OnnxBuilder, { attrs, inputs: [x] }: Node<"pad">, [name]: string[]): string {
-  const value = b.initializer(
-    x!.dtype,
-    [],
-    x!.dtype === "float32"
-      ? Float32Array.of(attrs.value)
-      : x!.dtype === "int32"
-        ? Int32Array.of(attrs.value)
-        : Uint8Array.of(attrs.value),
-  );
+  const value = b.initializer(x!.dtype, [], allocate(x!.dtype, 1).fill(elementOf(attrs.value, x!.dtype)));
   return b.op("Pad", [name!, b.int64s([...attrs.before, ...attrs.after]), value], { mode: "constant" });
 }
 
@@ -146,7 +143,7 @@ function lowerScatterAdd(b: OnnxBuilder, node: Node<"scatterAdd">, [updates, ind
 }
 
 /** Lowerings by op. */
-export const lowerings: { readonly [K in Exclude<OpName, StructuralName>]: Lowering<K> } = {
+export const lowerings: { readonly [K in Exclude<PrimitiveName, StructuralName>]: Lowering<K> } = {
   constant: (b, { attrs }) => b.initializer(attrs.dtype, attrs.shape, attrs.data),
   neg: same("Neg"),
   abs: same("Abs"),

@@ -18,10 +18,11 @@ export type Evaluate = (node: AnyNode, inputs: readonly TypedArray[]) => readonl
 /**
  * Replaces nodes whose inputs are all constants by what they amount to.
  * `broadcastTo` stays: its consumers broadcast by themselves, and a stored scalar is smaller than a filled tensor.
+ * Composites stay too: there are no rules to evaluate them whole.
  */
 export function foldConstants(graph: Graph, evaluate: Evaluate): Graph {
   const replace = (node: AnyNode): readonly Tensor[] | undefined => {
-    if (node.inputs.length === 0 || node.op === "broadcastTo") return undefined;
+    if (node.inputs.length === 0 || node.op === "broadcastTo" || node.definition.expand) return undefined;
     const sources = node.inputs.map((t) => madeBy(t, "constant"));
     if (!sources.every((source) => source !== undefined)) return undefined;
     const given = node.inputs.reduce((n, t) => n + sizeOf(t.shape), 0);

@@ -23,6 +23,8 @@ function overNothing(node: AnyNode): readonly Tensor[] | undefined {
     case "dotInteractionGradient":
     case "scatterAdd":
       return [filled(node.outputs[0]!, 0)];
+    case "layerNormGradient":
+      return node.outputs.map((t) => filled(t, 0));
     case "pad":
       return [filled(node.outputs[0]!, node.attrs.value)];
     case "concat":

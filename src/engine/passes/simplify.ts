@@ -1,4 +1,7 @@
-/** @file All passes, applied until nothing changes. Every target but `reference` compiles what this returns. */
+/**
+ * @file The passes that save work, applied until nothing changes. Every target but `reference` compiles what this
+ * returns. Composites stay whole; a target that has no kernels for them expands them first.
+ */
 import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { applyKernel } from "../targets/reference/interpreter.ts";

@@ -1,6 +1,7 @@
 /** @file All cases: an op without one is a compile error. */
 import type { OpName } from "../../../src/engine/graph/opAttrs.ts";
 import type { OpCase } from "../harness/opCase.ts";
+import { compositeCases } from "./composite.ts";
 import { contractionCases } from "./contraction.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { indexingCases } from "./indexing.ts";
@@ -18,6 +19,7 @@ export const opCases: Readonly<Record<OpName, readonly OpCase[]>> = {
   ...contractionCases,
   ...indexingCases,
   ...scanCases,
+  ...compositeCases,
 };
 
 /** The table as a list. */

@@ -85,6 +85,13 @@ const classOf: Record<OpName, OpClass> = {
   scatterAdd: "accumulation",
   take: "exact",
   scan: "chain",
+  softmaxGradient: "accumulation",
+  layerNorm: "accumulation",
+  layerNormGradient: "chain",
+  crossEntropy: "accumulation",
+  crossEntropyGradient: "accumulation",
+  lstmCell: "accumulation",
+  lstmCellGradient: "accumulation",
 };
 
 /** The tolerance of a class for an element type. */

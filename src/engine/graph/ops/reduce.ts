@@ -1,8 +1,10 @@
 /** @file Reductions and scans along axes other than `sum`: max, argmax, cumsum, softmax. */
+import { floatDtypes, numericDtypes } from "../../dtype.ts";
 import { ParetoError } from "../../errors.ts";
 import { formatShape, normalizeAxis, type Shape } from "../../shape.ts";
 import { apply, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
-import { cast, div, equal, mul, neg, sub } from "./elementwise.ts";
+import { softmaxGradient } from "./composite/softmaxGradient.ts";
+import { cast, div, equal, mul, neg } from "./elementwise.ts";
 import { dropAxes, flip, keepDims, normalizeAxes, sum, transpose } from "./movement.ts";
 
 function requireElements(where: string, shape: Shape, axes: readonly number[]): void {
@@ -19,7 +21,7 @@ function requireElements(where: string, shape: Shape, axes: readonly number[]): 
 const maxOp: OpDefinition<"max"> = {
   name: "max",
   infer: ([x], { axes }) => {
-    requireDtype("max", x!, "float32", "float64", "int32");
+    requireDtype("max", x!, ...numericDtypes);
     requireElements("max", x!.shape, axes);
     return [{ shape: keepDims(x!.shape, axes), dtype: x!.dtype }];
   },
@@ -43,7 +45,7 @@ export function min(x: Tensor, axes?: number | readonly number[], keep = false):
 const argmaxOp: OpDefinition<"argmax"> = {
   name: "argmax",
   infer: ([x], { axis }) => {
-    requireDtype("argmax", x!, "float32", "float64", "int32");
+    requireDtype("argmax", x!, ...numericDtypes);
     requireElements("argmax", x!.shape, [axis]);
     return [{ shape: x!.shape.toSpliced(axis, 1), dtype: "int32" }];
   },
@@ -57,7 +59,7 @@ export function argmax(x: Tensor, axis = -1): Tensor {
 const cumsumOp: OpDefinition<"cumsum"> = {
   name: "cumsum",
   infer: ([x]) => {
-    requireDtype("cumsum", x!, "float32", "float64", "int32");
+    requireDtype("cumsum", x!, ...numericDtypes);
     return [x!];
   },
   gradient: ({ attrs: { axis } }, [g]) => [flip(cumsum(flip(g!, axis), axis), axis)],
@@ -71,11 +73,11 @@ export function cumsum(x: Tensor, axis = -1): Tensor {
 const softmaxOp: OpDefinition<"softmax"> = {
   name: "softmax",
   infer: ([x]) => {
-    requireDtype("softmax", x!, "float32", "float64");
+    requireDtype("softmax", x!, ...floatDtypes);
     requireElements("softmax", x!.shape, [x!.shape.length - 1]);
     return [x!];
   },
-  gradient: ({ outputs: [y] }, [g]) => [mul(y!, sub(g!, sum(mul(g!, y!), -1, true)))],
+  gradient: ({ outputs: [y] }, [g]) => [softmaxGradient(y!, g!)],
 };
 
 /** e^(x − max) over its sum along an axis. */

@@ -8,7 +8,7 @@
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { checkHostArray, type TypedArray } from "../../dtype.ts";
+import { checkHostArray, isHalf, type TypedArray } from "../../dtype.ts";
 import { ParetoError, type ErrorDetail } from "../../errors.ts";
 import { stateName, type Graph } from "../../graph/graph.ts";
 import type { Node, Tensor, TensorSpec } from "../../graph/node.ts";
@@ -16,6 +16,7 @@ import { reachableNodes } from "../../graph/rewrite.ts";
 import { rootsOf } from "../../graph/graph.ts";
 import { lowerGraph } from "../../onnx/lowerGraph.ts";
 import { encodeModel } from "../../onnx/proto.ts";
+import { expandComposites } from "../../passes/expandComposites.ts";
 import { simplify } from "../../passes/simplify.ts";
 import {
   checkFeeds,
@@ -102,7 +103,7 @@ export class CpuDevice implements Device {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    const simple = simplify(graph);
+    const simple = simplify(expandComposites(graph));
     for (const node of reachableNodes(rootsOf(simple))) {
       for (const t of node.outputs) requireSupported("compile", t);
     }
@@ -199,12 +200,12 @@ function keySource({ inputs: [key] }: Node<"random">): RandomFill["key"] {
 }
 
 function requireSupported(where: string, { dtype }: TensorSpec): void {
-  if (dtype !== "float64") return;
+  if (dtype === "float32" || dtype === "int32" || dtype === "bool") return;
   throw new ParetoError({
     code: "TARGET_UNSUPPORTED",
     where,
     message: `${where}: the cpu target computes in float32, int32 and bool, got ${dtype}`,
-    fix: 'Use float32, or open the device "reference" for float64.',
+    fix: `Use float32 (cast(x, "float32")), or open the device ${isHalf(dtype) ? '"cuda" or "reference"' : '"reference"'} for ${dtype}.`,
   });
 }
 

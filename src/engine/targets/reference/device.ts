@@ -5,6 +5,8 @@
 import { allocate, checkHostArray, type TypedArray } from "../../dtype.ts";
 import { rootsOf, stateName, type Graph } from "../../graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../graph/node.ts";
+import { expandComposites } from "../../passes/expandComposites.ts";
+import { numbersOf } from "../../half.ts";
 import {
   checkFeeds,
   checkReceivers,
@@ -19,7 +21,7 @@ import {
   type Program,
 } from "../../program.ts";
 import { sizeOf } from "../../shape.ts";
-import { interpreter } from "./interpreter.ts";
+import { hostArrayOf, interpreter } from "./interpreter.ts";
 import type { Interpreter } from "./kernel.ts";
 
 interface State {
@@ -61,7 +63,7 @@ export class ReferenceDevice implements Device {
 
   async compile(graph: Graph): Promise<Program> {
     this.#checkAlive("compile");
-    const compute = interpreter(rootsOf(graph));
+    const compute = interpreter(rootsOf(expandComposites(graph)));
     let disposed = false;
     return {
       run: async (feeds, into = {}) => {
@@ -87,19 +89,22 @@ export class ReferenceDevice implements Device {
       checkStateSpec(stateName(t), t, this.#state(stateName(t), "Program.run").spec);
     }
     const inputs = new Map(Object.entries(graph.inputs).map(([name, t]) => [t, feeds[name]!]));
-    const values = compute((leaf: Tensor) => inputs.get(leaf) ?? this.#states.get(stateName(leaf))!.values);
+    const values = compute((leaf: Tensor) =>
+      numbersOf(inputs.get(leaf) ?? this.#states.get(stateName(leaf))!.values, leaf.dtype),
+    );
 
     const names = Object.keys(graph.outputs);
     const outputs: HostTensors = {};
     names.forEach((name, i) => {
       const given = into[name];
       // Two names may stand for one tensor; each gets an array of its own.
-      if (given) given.set(values[i]!);
-      outputs[name] = given ?? values[i]!.slice();
+      const own = hostArrayOf(values[i]!, graph.outputs[name]!.dtype);
+      given?.set(own);
+      outputs[name] = given ?? own;
     });
     // Every value has been computed from the old states, so the order of the updates does not matter.
     graph.updates.forEach(([state], i) => {
-      this.#states.get(stateName(state))!.values = values[names.length + i]!.slice();
+      this.#states.get(stateName(state))!.values = hostArrayOf(values[names.length + i]!, state.dtype);
     });
     return outputs;
   }

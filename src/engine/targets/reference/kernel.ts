@@ -1,12 +1,13 @@
 /**
  * @file What a reference kernel is: a function that fills an op's outputs from its inputs.
  *
- * Arrays are row-major. Outputs arrive zero-filled. Kernels compute in JavaScript numbers (float64) and round
- * once, when they store; int32 wraps around as two's complement.
+ * Arrays are row-major and hold numbers, never bit patterns: those of 16-bit floats are Float64Arrays whose elements
+ * the interpreter rounds behind every kernel. Outputs arrive zero-filled. Kernels compute in JavaScript numbers
+ * (float64) and round once, when they store; int32 wraps around as two's complement.
  */
 import type { TypedArray } from "../../dtype.ts";
 import type { Node, Tensor } from "../../graph/node.ts";
-import type { OpName } from "../../graph/opAttrs.ts";
+import type { OpName, PrimitiveName } from "../../graph/opAttrs.ts";
 
 /** The elements of a leaf: an input, a state or a parameter of a scan's body. */
 export type LeafValues = (leaf: Tensor) => TypedArray;
@@ -29,4 +30,4 @@ interface KernelCall<K extends OpName> {
 export type Kernel<K extends OpName> = (call: KernelCall<K>) => void;
 
 /** Kernels of some ops, by name. */
-export type KernelTable<K extends OpName = OpName> = { readonly [Name in K]: Kernel<Name> };
+export type KernelTable<K extends OpName = PrimitiveName> = { readonly [Name in K]: Kernel<Name> };

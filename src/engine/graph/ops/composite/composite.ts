@@ -1,0 +1,38 @@
+/**
+ * @file What composites share: the gradient of an op that has no rule but its expansion, and the zeros that stand
+ * for gradients which do not flow.
+ */
+import { backpropagate } from "../../../autodiff.ts";
+import type { CompositeName, OpAttrs } from "../../opAttrs.ts";
+import type { GradientRule, OpDefinition, Tensor, TensorSpec } from "../../node.ts";
+import { substitute } from "../../rewrite.ts";
+import { full, input } from "../leaf.ts";
+import { broadcastTo } from "../movement.ts";
+
+/** Zeros of a tensor's shape and element type; one element is stored. */
+export function zerosLike({ shape, dtype }: TensorSpec): Tensor {
+  return broadcastTo(full([], 0, dtype), shape);
+}
+
+/**
+ * The gradient rule that differentiates a composite's expansion. Operands are held apart by leaves of their own
+ * while it does: one may depend on another, and what flows between them is not the op's gradient.
+ */
+export function throughExpansion<K extends CompositeName>(
+  expand: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
+): GradientRule<K> {
+  return ({ inputs, attrs }, outputGradients) => {
+    const leaves = inputs.map(({ shape, dtype }, i) => input(`composite.${i}`, shape, dtype));
+    const found = backpropagate(expand(leaves, attrs), outputGradients, leaves);
+    const flowing = found.filter((g) => g !== null);
+    const placed = substitute(flowing, new Map(leaves.map((leaf, i) => [leaf, inputs[i]!])));
+    return found.map((g) => g && placed[flowing.indexOf(g)]!);
+  };
+}
+
+/** A composite whose gradient is that of its expansion. */
+export function derivedComposite<K extends CompositeName>(
+  definition: Required<Pick<OpDefinition<K>, "name" | "infer" | "expand">>,
+): OpDefinition<K> {
+  return { ...definition, gradient: throughExpansion<K>(definition.expand) };
+}
