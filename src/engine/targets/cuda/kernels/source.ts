@@ -1,8 +1,9 @@
 /**
  * @file Hand-written kernels: CUDA C++ files of this folder, specialised by definitions put in front of them.
  *
- * A file holds one `extern "C" __global__` function a name; `prelude.cuh` stands in front of each. Nothing is
- * included, so that no CUDA headers need to be installed.
+ * A file holds one `extern "C" __global__` function a name; `prelude.cuh` stands in front of each. A line
+ * `#include "file.cuh"` stands for that file of this folder, once. Nothing else is included, so that no CUDA headers
+ * need to be installed.
  */
 import { readFileSync } from "node:fs";
 import type { KernelSource } from "../plan.ts";
@@ -18,6 +19,14 @@ function read(file: string): string {
   return text;
 }
 
+/** A file with the files of this folder that it includes. */
+function expand(file: string, included: Set<string>): string {
+  included.add(file);
+  return read(file).replace(/^#include "([^"]+)"$/gm, (_, name: string) =>
+    included.has(name) ? "" : expand(name, included),
+  );
+}
+
 /**
  * A kernel of a file.
  * @param file of this folder, e.g. `softmax.cu`
@@ -30,5 +39,6 @@ export function cuSource(
   defines: Readonly<Record<string, number | string>> = {},
 ): KernelSource {
   const macros = Object.entries(defines).map(([macro, value]) => `#define ${macro} ${value}\n`);
-  return { name, code: `${macros.join("")}${read("prelude.cuh")}\n${read(file)}` };
+  const included = new Set<string>();
+  return { name, code: `${macros.join("")}${expand("prelude.cuh", included)}\n${expand(file, included)}` };
 }
