@@ -11,6 +11,7 @@ import { optimizerUpdates } from "../../../src/nn/optimizers.ts";
 import { Parameters } from "../../../src/nn/parameters.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";
 import { dlrm } from "../../../src/recsys/models/dlrm.ts";
+import { devices, tryOpenDevice } from "../harness/devices.ts";
 import { dlrmExample, type DlrmExample } from "./fixture.ts";
 
 const DIM = 2;
@@ -99,7 +100,14 @@ function farthest(got: ArrayLike<number>, want: readonly number[]): number {
   return Math.max(...want.map((value, i) => Math.abs(value - got[i]!)));
 }
 
-describe.each(["reference", "cpu"])("the reference's worked example on %s", (target) => {
+describe.each(["reference", ...devices])("the reference's worked example on %s", async (target) => {
+  const probe = await tryOpenDevice(target);
+  if ("missing" in probe) {
+    test.skip(`skipped: ${probe.missing}`);
+    return;
+  }
+  await probe.dispose();
+
   test("gives its three losses and its updated parameters", async () => {
     const device = await openDevice(target);
     open.push(device);
