@@ -176,3 +176,5 @@ if __name__ == "__main__":
     for topic, cases in layer_cases().items():
         write(topic, cases)
     write("adam", [adam()])
+    # Last, so that the topics above keep their random numbers.
+    write("geluTanh", [case("wide", lambda x: {"y": F.gelu(x, approximate="tanh")}, {"x": normal(3, 7) * 2})])

@@ -1,7 +1,7 @@
 /**
  * @file Named tensors in a file of the safetensors format, written and read in pieces, so that neither side ever
- * needs a tensor in memory. Element types: F32, F64, I32, BOOL. Files of any size; a file appears whole or not
- * at all.
+ * needs a tensor in memory. Element types: F32, F64, F16, BF16 (as bit patterns), I32, BOOL. Files of any size; a
+ * file appears whole or not at all.
  */
 import { open, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";

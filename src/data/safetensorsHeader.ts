@@ -37,7 +37,14 @@ export interface SafetensorsHeader {
   dataBytes: number;
 }
 
-const codes: Readonly<Record<DType, string>> = { float32: "F32", float64: "F64", int32: "I32", bool: "BOOL" };
+const codes: Readonly<Record<DType, string>> = {
+  float32: "F32",
+  float64: "F64",
+  float16: "F16",
+  bfloat16: "BF16",
+  int32: "I32",
+  bool: "BOOL",
+};
 const dtypes = new Map(Object.entries(codes).map(([dtype, code]) => [code, dtype as DType]));
 
 /** A file that is not what its format says. */

@@ -1,22 +1,37 @@
 /**
  * @file Element types of tensors, by NumPy's names, and the typed array that holds each on the host.
  *
- * `bool` is one byte an element, 0 or 1. `float64` exists for gradient checks on the `reference` target.
+ * `bool` is one byte an element, 0 or 1. `float64` exists for gradient checks on the `reference` target. `float16`
+ * and `bfloat16` are bit patterns on the host; `half.ts` converts them to and from numbers.
  */
 import { ParetoError } from "./errors.ts";
 
+/** The floating-point types of 16 bits. */
+export type HalfDType = "float16" | "bfloat16";
+
+/** The floating-point types. */
+export type FloatDType = "float32" | "float64" | HalfDType;
+
 /** Element type of a tensor. */
-export type DType = "float32" | "float64" | "int32" | "bool";
+export type DType = FloatDType | "int32" | "bool";
 
 /** Host storage of a tensor. */
-export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array;
 
 const constructors = {
   float32: Float32Array,
   float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
   int32: Int32Array,
   bool: Uint8Array,
-} as const;
+} as const satisfies Record<DType, unknown>;
+
+/** The floating-point types, as a list for checks of operands. */
+export const floatDtypes: readonly FloatDType[] = ["float32", "float64", "float16", "bfloat16"];
+
+/** The types that have arithmetic, as a list for checks of operands. */
+export const numericDtypes: readonly DType[] = [...floatDtypes, "int32"];
 
 /** Bytes of one element. */
 export function dtypeBytes(dtype: DType): number {
@@ -29,8 +44,13 @@ export function allocate(dtype: DType, length: number): TypedArray {
 }
 
 /** Whether elements are floating point, i.e. whether gradients flow through them. */
-export function isFloat(dtype: DType): dtype is "float32" | "float64" {
-  return dtype === "float32" || dtype === "float64";
+export function isFloat(dtype: DType): dtype is FloatDType {
+  return dtype !== "int32" && dtype !== "bool";
+}
+
+/** Whether elements are floats of 16 bits, which a host array holds as bit patterns. */
+export function isHalf(dtype: DType): dtype is HalfDType {
+  return dtype === "float16" || dtype === "bfloat16";
 }
 
 /**

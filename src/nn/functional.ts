@@ -1,4 +1,5 @@
 /** @file Functions without parameters, composed of the engine's ops, by PyTorch's names. */
+import { isHalf } from "../engine/dtype.ts";
 import type { Tensor } from "../engine/graph/node.ts";
 import {
   add,
@@ -10,6 +11,7 @@ import {
   mul,
   softplus,
   sub,
+  tanh,
   where,
 } from "../engine/graph/ops/elementwise.ts";
 import { constant, random, scalarLike } from "../engine/graph/ops/leaf.ts";
@@ -20,16 +22,25 @@ import { softmax } from "../engine/graph/ops/reduce.ts";
 export { crossEntropy, logSoftmax } from "../engine/graph/ops/composite/crossEntropy.ts";
 export { layerNorm } from "../engine/graph/ops/composite/layerNorm.ts";
 
-/** Mean over axes (all when none are given). */
+/** Mean over axes (all when none are given). That of 16-bit floats is computed in float32 and rounded once. */
 export function mean(x: Tensor, axes?: number | readonly number[], keep = false): Tensor {
   const list = normalizeAxes("mean", x.shape.length, axes);
   const count = list.reduce((n, axis) => n * x.shape[axis]!, 1);
-  return div(sum(x, list, keep), count);
+  const wide = isHalf(x.dtype) ? cast(x, "float32") : x;
+  return cast(div(sum(wide, list, keep), count), x.dtype);
 }
 
-/** x·Φ(x), the exact form with the error function. */
-export function gelu(x: Tensor): Tensor {
-  return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+/**
+ * x·Φ(x), with Φ the distribution function of the standard normal.
+ * @param options.approximate `none` computes Φ by the error function; `tanh` gives the approximation
+ * ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) of Hendrycks and Gimpel (2016), section 2, which models that were
+ * trained with it need and which `cuda` computes within a matrix product
+ */
+export function gelu(x: Tensor, { approximate = "none" }: { approximate?: "none" | "tanh" } = {}): Tensor {
+  if (approximate === "none") return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+  const cubed = mul(mul(x, x), x);
+  const inner = mul(add(x, mul(cubed, 0.044715)), Math.sqrt(2 / Math.PI));
+  return mul(mul(x, 0.5), add(tanh(inner), 1));
 }
 
 /** One where the index is the class, zero elsewhere: int32 `[…]` → float32 `[…, classes]`. */

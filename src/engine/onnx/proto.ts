@@ -17,7 +17,15 @@ const EXTERNAL = 1;
 /** Element types of ONNX tensors that graphs use; indices in ONNX's own ops are int64. */
 export type OnnxType = DType | "int64";
 
-const typeCode: Record<OnnxType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 };
+const typeCode: Record<OnnxType, number> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+};
 
 /** An attribute of a node; whole numbers in lists and alone are ints unless wrapped as `{ float }`. */
 export type OnnxAttribute = number | string | readonly number[] | { float: number } | { graph: OnnxGraph };

@@ -2,10 +2,11 @@
  * @file Identities of arithmetic and movement. Values stay the same to the last bit, but for the sign of a zero
  * (x + 0) and the rounding of a sum over equal elements. Nothing is assumed finite: x · 0 stays.
  */
+import { isHalf } from "../dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import { applyAll, type Node, type AnyNode, type Tensor } from "../graph/node.ts";
 import type { OpName } from "../graph/opAttrs.ts";
-import { mul } from "../graph/ops/elementwise.ts";
+import { cast, mul } from "../graph/ops/elementwise.ts";
 import { scalarLike } from "../graph/ops/leaf.ts";
 import { broadcastTo, reshape, transpose } from "../graph/ops/movement.ts";
 import { sameShape, sizeOf } from "../shape.ts";
@@ -86,8 +87,11 @@ function sumOfStretched(node: Node<"sum">): Tensor | undefined {
   const [x] = node.inputs as [Tensor];
   const source = madeBy(x, "broadcastTo")?.inputs[0];
   if (!source || sizeOf(source.shape) !== 1 || sizeOf(x.shape) === 0) return undefined;
-  const total = mul(reshape(source, []), scalarLike(x, sizeOf(x.shape) / sizeOf(node.outputs[0]!.shape)));
-  return broadcastTo(total, node.outputs[0]!.shape);
+  const one = reshape(source, []);
+  // A 16-bit float may hold the sum, but not the count.
+  const wide = isHalf(x.dtype) ? cast(one, "float32") : one;
+  const total = mul(wide, scalarLike(wide, sizeOf(x.shape) / sizeOf(node.outputs[0]!.shape)));
+  return broadcastTo(cast(total, x.dtype), node.outputs[0]!.shape);
 }
 
 /** A transpose of the last two axes becomes a flag of the matrix product that reads it. */
@@ -99,11 +103,15 @@ function matmulOfTransposed(node: Node<"matmul">): Tensor | undefined {
     return swapsLast ? t.node.inputs[0] : undefined;
   });
   if (swapped.every((t) => t === undefined)) return undefined;
-  const { transposeA, transposeB } = node.attrs;
+  const { transposeA, transposeB, outDtype } = node.attrs;
   return applyAll(
     node.definition,
     node.inputs.map((t, i) => swapped[i] ?? t),
-    { transposeA: transposeA !== Boolean(swapped[0]), transposeB: transposeB !== Boolean(swapped[1]) },
+    {
+      transposeA: transposeA !== Boolean(swapped[0]),
+      transposeB: transposeB !== Boolean(swapped[1]),
+      outDtype,
+    },
   )[0];
 }
 

@@ -2,6 +2,7 @@
 import type { Node, Tensor, TensorSpec } from "../graph/node.ts";
 import { full } from "../graph/ops/leaf.ts";
 import { broadcastTo } from "../graph/ops/movement.ts";
+import { numberOf } from "../half.ts";
 import { sizeOf } from "../shape.ts";
 
 /** The node that made a tensor, if it is of this op. */
@@ -13,7 +14,7 @@ export function madeBy<K extends Node["op"]>(t: Tensor, op: K): Node<K> | undefi
 export function isFilledWith(t: Tensor, value: number): boolean {
   const stretched = madeBy(t, "broadcastTo");
   const data = madeBy(stretched ? stretched.inputs[0]! : t, "constant")?.attrs.data;
-  return data !== undefined && data.length > 0 && data.every((x) => x === value);
+  return data !== undefined && data.length > 0 && data.every((x) => numberOf(x, t.dtype) === value);
 }
 
 /** A tensor of one value; only the scalar is stored. */

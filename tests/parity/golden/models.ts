@@ -4,7 +4,6 @@ import { conv1d, dotInteraction, matmul } from "../../../src/engine/graph/ops/co
 import {
   add,
   div,
-  erf,
   equal,
   less,
   log,
@@ -23,6 +22,7 @@ import { full, scalarLike } from "../../../src/engine/graph/ops/leaf.ts";
 import { broadcastTo, reshape, slice, sum } from "../../../src/engine/graph/ops/movement.ts";
 import { cumsum, max, softmax } from "../../../src/engine/graph/ops/reduce.ts";
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
+import { gelu } from "../../../src/nn/functional.ts";
 import type { GoldenCase } from "./fixtures.ts";
 
 /** Computes the outputs of a case, by name. */
@@ -94,7 +94,8 @@ export const models: Record<string, Model> = {
   },
   crossEntropy,
   attention,
-  gelu: ({ x }) => ({ y: mul(mul(x!, 0.5), add(erf(mul(x!, Math.SQRT1_2)), 1)) }),
+  gelu: ({ x }) => ({ y: gelu(x!) }),
+  geluTanh: ({ x }) => ({ y: gelu(x!, { approximate: "tanh" }) }),
   softmax: ({ x }) => ({ y: softmax(x!) }),
   cumsum: ({ x }, { axis }) => ({ y: cumsum(x!, axis as number) }),
   matmul: ({ a, b }) => ({ y: matmul(a!, b!) }),

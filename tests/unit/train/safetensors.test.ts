@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SafetensorsFile, SafetensorsWriter } from "../../../src/data/safetensors.ts";
 import { allocate, type DType } from "../../../src/engine/dtype.ts";
+import { encodeHalf } from "../../../src/engine/half.ts";
 import { sizeOf } from "../../../src/engine/shape.ts";
 
 let folder: string;
@@ -42,6 +43,11 @@ test("a file written by Hugging Face's package reads as it was meant", async () 
   expect(await file.read("ids")).toEqual(Int32Array.of(-(2 ** 31), 2 ** 31 - 1, 0, 7));
   expect(await file.read("mask")).toEqual(Uint8Array.of(1, 0, 1));
   expect(await file.read("scalar")).toEqual(Float32Array.of(2.5));
+  const values = [1, -1 / 3, 65504, 1e-7, Infinity];
+  for (const dtype of ["float16", "bfloat16"] as const) {
+    expect(file.tensors.get(dtype)).toMatchObject({ dtype, shape: [5] });
+    expect(await file.read(dtype)).toEqual(encodeHalf(dtype, Float32Array.from(values)));
+  }
   expect(await file.read("empty")).toEqual(new Float32Array(0));
   expect(file.tensors.get("empty")).toMatchObject({ dtype: "float32", shape: [0, 5] });
   await file.close();
@@ -51,7 +57,7 @@ const declaration = fc.record({
   name: fc
     .string({ minLength: 1, maxLength: 12 })
     .filter((name) => name !== "__metadata__" && name !== "__proto__"),
-  dtype: fc.constantFrom<DType>("float32", "float64", "int32", "bool"),
+  dtype: fc.constantFrom<DType>("float32", "float64", "float16", "bfloat16", "int32", "bool"),
   shape: fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 3 }),
 });
 
@@ -159,7 +165,7 @@ const hostile: [what: string, code: string, make: () => Promise<string>][] = [
   [
     "an element type it does not know",
     "SAFETENSORS_DTYPE",
-    () => fileOf({ x: { ...f32([2], 0, 4), dtype: "BF16" } }, 4),
+    () => fileOf({ x: { ...f32([2], 0, 4), dtype: "F8_E4M3" } }, 4),
   ],
   [
     "a prototype's name as element type",
@@ -175,8 +181,8 @@ test.each(hostile)("%s is refused with %s", async (_, code, make) => {
 });
 
 test("an unknown element type and an unknown tensor are named", async () => {
-  const path = await fileOf({ x: { ...f32([2], 0, 4), dtype: "BF16" } }, 4);
-  await expect(SafetensorsFile.open(path)).rejects.toThrow(/"x".*"BF16"/);
+  const path = await fileOf({ x: { ...f32([2], 0, 4), dtype: "F8_E4M3" } }, 4);
+  await expect(SafetensorsFile.open(path)).rejects.toThrow(/"x".*"F8_E4M3"/);
   const file = await SafetensorsFile.open(await fileOf({ weights: f32([2], 0, 8) }, 8));
   await expect(file.read("weight")).rejects.toMatchObject({
     code: "SAFETENSORS_TENSOR",

@@ -1,15 +1,25 @@
 /** @file Ops that multiply and add along an axis: matmul, conv1d with its two gradients, DLRM's dot interaction. */
+import { floatDtypes, isHalf, type DType } from "../../dtype.ts";
 import { ParetoError } from "../../errors.ts";
 import { broadcastShapes, formatShape } from "../../shape.ts";
 import { apply, commonDtype, requireDtype, requireRank, type OpDefinition, type Tensor } from "../node.ts";
 import type { Conv1dAttrs } from "../opAttrs.ts";
-import { add, sub } from "./elementwise.ts";
+import { add, cast, sub } from "./elementwise.ts";
 import { sumTo } from "./movement.ts";
 
 const matmulOp: OpDefinition<"matmul"> = {
   name: "matmul",
-  infer: ([a, b], { transposeA, transposeB }) => {
-    requireDtype("matmul", a!, "float32", "float64");
+  infer: ([a, b], { transposeA, transposeB, outDtype }) => {
+    const dtype = commonDtype("matmul", [a!, b!]);
+    requireDtype("matmul", a!, ...floatDtypes);
+    if (outDtype !== dtype && !(isHalf(dtype) && outDtype === "float32")) {
+      throw new ParetoError({
+        code: "DTYPE_MATMUL_OUT",
+        where: "matmul",
+        message: `matmul: operands of ${dtype} give ${isHalf(dtype) ? `${dtype} or float32` : dtype}, got outDtype ${outDtype}`,
+        fix: "Leave outDtype out and convert the result with cast(x, dtype).",
+      });
+    }
     if (a!.shape.length < 2 || b!.shape.length < 2) {
       throw new ParetoError({
         code: "SHAPE_MATMUL_RANK",
@@ -29,32 +39,40 @@ const matmulOp: OpDefinition<"matmul"> = {
       });
     }
     const batch = broadcastShapes("matmul", a!.shape.slice(0, -2), b!.shape.slice(0, -2));
-    return [{ shape: [...batch, m, n], dtype: commonDtype("matmul", [a!, b!]) }];
+    return [{ shape: [...batch, m, n], dtype: outDtype }];
   },
-  gradient: ({ inputs: [a, b], attrs: { transposeA, transposeB } }, [g]) => {
+  gradient: ({ inputs: [a, b], attrs: { transposeA, transposeB } }, [outer]) => {
+    // A product of 16-bit operands that gives float32 is differentiated by products of 16-bit operands.
+    const g = cast(outer!, a!.dtype);
     const forA = transposeA
-      ? matmul(b!, g!, { transposeA: transposeB, transposeB: true })
-      : matmul(g!, b!, { transposeB: !transposeB });
+      ? matmul(b!, g, { transposeA: transposeB, transposeB: true })
+      : matmul(g, b!, { transposeB: !transposeB });
     const forB = transposeB
-      ? matmul(g!, a!, { transposeA: true, transposeB: transposeA })
-      : matmul(a!, g!, { transposeA: !transposeA });
+      ? matmul(g, a!, { transposeA: true, transposeB: transposeA })
+      : matmul(a!, g, { transposeA: !transposeA });
     return [sumTo(forA, a!.shape), sumTo(forB, b!.shape)];
   },
 };
 
 /**
- * Matrix product over the last two axes; leading axes broadcast.
+ * Matrix product over the last two axes; leading axes broadcast. Sums are float32 or wider on every target.
  * @param a `[…, M, K]`, or `[…, K, M]` with `transposeA`
  * @param b `[…, K, N]`, or `[…, N, K]` with `transposeB`
+ * @param options.outDtype element type of the result: the operands', or float32 for 16-bit operands, whose sums
+ * are then not rounded. Gradients have the operands' type either way.
  * @returns `[…, M, N]`
- * @throws ParetoError `SHAPE_MATMUL_INNER`, `SHAPE_MATMUL_RANK`, `SHAPE_BROADCAST`
+ * @throws ParetoError `SHAPE_MATMUL_INNER`, `SHAPE_MATMUL_RANK`, `SHAPE_BROADCAST`, `DTYPE_MATMUL_OUT`
  */
 export function matmul(
   a: Tensor,
   b: Tensor,
-  { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {},
+  {
+    transposeA = false,
+    transposeB = false,
+    outDtype = a.dtype,
+  }: { transposeA?: boolean; transposeB?: boolean; outDtype?: DType } = {},
 ): Tensor {
-  return apply(matmulOp, [a, b], { transposeA, transposeB });
+  return apply(matmulOp, [a, b], { transposeA, transposeB, outDtype });
 }
 
 /** Steps of a convolution's output along an input of this length. */
@@ -67,7 +85,7 @@ const conv1dOp: OpDefinition<"conv1d"> = {
   infer: ([x, w], attrs) => {
     requireRank("conv1d", x!, 3);
     requireRank("conv1d", w!, 3);
-    requireDtype("conv1d", x!, "float32", "float64");
+    requireDtype("conv1d", x!, ...floatDtypes);
     const [batch, channels, length] = x!.shape as [number, number, number];
     const [outputs, perGroup, kernel] = w!.shape as [number, number, number];
     if (perGroup * attrs.groups !== channels || outputs % attrs.groups !== 0) {
@@ -149,7 +167,7 @@ const dotInteractionOp: OpDefinition<"dotInteraction"> = {
   name: "dotInteraction",
   infer: ([x]) => {
     requireRank("dotInteraction", x!, 3);
-    requireDtype("dotInteraction", x!, "float32", "float64");
+    requireDtype("dotInteraction", x!, ...floatDtypes);
     const [batch, features] = x!.shape as [number, number, number];
     return [{ shape: [batch, (features * (features - 1)) / 2], dtype: x!.dtype }];
   },

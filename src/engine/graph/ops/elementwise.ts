@@ -1,11 +1,11 @@
 /**
  * @file Elementwise ops with NumPy broadcasting, each with its shape rule and derivative side by side.
  *
- * Arithmetic is on float32, float64 and int32, comparisons give bool. Where an operand was broadcast its gradient
+ * Arithmetic is on floating-point types and int32, comparisons give bool. Where an operand was broadcast its gradient
  * is summed back to the operand's shape.
  */
 import type { DType } from "../../dtype.ts";
-import { isFloat } from "../../dtype.ts";
+import { floatDtypes as floats, isFloat, numericDtypes as signed } from "../../dtype.ts";
 import { broadcastShapes } from "../../shape.ts";
 import { apply, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
 import { scalarLike } from "./leaf.ts";
@@ -30,13 +30,10 @@ type BinaryName = "add" | "sub" | "mul" | "div" | "pow" | "maximum" | "minimum";
 type CompareName = "equal" | "less" | "lessEqual";
 type LogicalName = "logicalAnd" | "logicalOr";
 
-const signed: DType[] = ["float32", "float64", "int32"];
-const floats: DType[] = ["float32", "float64"];
-
 /** A unary op; `derivative` gives dL/dx from dL/dy, x and y. */
 function unary(
   name: UnaryName,
-  dtypes: DType[],
+  dtypes: readonly DType[],
   derivative?: (g: Tensor, x: Tensor, y: Tensor) => Tensor,
 ): (x: Tensor) => Tensor {
   const definition: OpDefinition<UnaryName> = {
@@ -55,7 +52,7 @@ function unary(
 /** A broadcasting arithmetic op; `derivatives` gives both gradients before they are summed to the operands' shapes. */
 function binary(
   name: BinaryName,
-  dtypes: DType[],
+  dtypes: readonly DType[],
   derivatives: ((g: Tensor, a: Tensor, b: Tensor, y: Tensor) => Tensor)[],
 ): (a: Tensor, b: Tensor | number) => Tensor {
   const definition: OpDefinition<BinaryName> = {

@@ -1,5 +1,6 @@
 /** @file Leaves of a graph: inputs fed each run, named states that live on the device, constants, random numbers. */
 import { allocate, checkHostArray, type DType, type TypedArray } from "../../dtype.ts";
+import { elementOf } from "../../half.ts";
 import { sizeOf, type Shape } from "../../shape.ts";
 import { apply, requireDtype, requireRank, type OpDefinition, type Tensor } from "../node.ts";
 
@@ -27,6 +28,7 @@ export function state(name: string, shape: Shape, dtype: DType = "float32"): Ten
 
 /**
  * A tensor of fixed values.
+ * @param data row-major; bit patterns for 16-bit floats (see `encodeHalf`)
  * @throws ParetoError `DTYPE_HOST_ARRAY` or `SHAPE_HOST_ARRAY` when the array does not fit shape and dtype.
  */
 export function constant(data: TypedArray, shape: Shape, dtype: DType = "float32"): Tensor {
@@ -36,7 +38,7 @@ export function constant(data: TypedArray, shape: Shape, dtype: DType = "float32
 
 /** A tensor of one value everywhere. A number is stored once and broadcast by its consumers when `shape` is []. */
 export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
-  return constant(allocate(dtype, sizeOf(shape)).fill(value), shape, dtype);
+  return constant(allocate(dtype, sizeOf(shape)).fill(elementOf(value, dtype)), shape, dtype);
 }
 
 /** A scalar with the element type of `like`. */

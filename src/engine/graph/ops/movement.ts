@@ -2,6 +2,7 @@
  * @file Ops that move elements, and `sum`, which is broadcasting's transpose and so belongs beside it.
  * No arithmetic but addition; every one works on any element type unless it says otherwise.
  */
+import { numericDtypes } from "../../dtype.ts";
 import { ParetoError } from "../../errors.ts";
 import { broadcastShapes, formatShape, normalizeAxis, sameShape, sizeOf, type Shape } from "../../shape.ts";
 import { apply, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
@@ -54,7 +55,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 const sumOp: OpDefinition<"sum"> = {
   name: "sum",
   infer: ([x], { axes }) => {
-    requireDtype("sum", x!, "float32", "float64", "int32");
+    requireDtype("sum", x!, ...numericDtypes);
     return [{ shape: keepDims(x!.shape, axes), dtype: x!.dtype }];
   },
   gradient: ({ inputs: [x] }, [g]) => [broadcastTo(g!, x!.shape)],
@@ -81,7 +82,9 @@ export function dropAxes(x: Tensor, axes: readonly number[], keep: boolean): Ten
   );
 }
 
-/** Sum over axes (all when none are given). The sum of nothing is 0. */
+/**
+ * Sum over axes (all when none are given), in float32 or wider and rounded once. The sum of nothing is 0.
+ */
 export function sum(x: Tensor, axes?: number | readonly number[], keep = false): Tensor {
   const list = normalizeAxes("sum", x.shape.length, axes);
   return dropAxes(list.length === 0 ? x : apply(sumOp, [x], { axes: list }), list, keep);

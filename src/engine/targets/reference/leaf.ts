@@ -1,4 +1,5 @@
 /** @file Kernels of the leaves: inputs, states, constants, and Philox random numbers. */
+import { numbersOf } from "../../half.ts";
 import { philox } from "../../rng.ts";
 import type { KernelTable } from "./kernel.ts";
 
@@ -6,7 +7,7 @@ import type { KernelTable } from "./kernel.ts";
 export const leafKernels: KernelTable<"input" | "state" | "constant" | "random"> = {
   input: ({ node, outputs, leafValues }) => outputs[0]!.set(leafValues(node.outputs[0]!)),
   state: ({ node, outputs, leafValues }) => outputs[0]!.set(leafValues(node.outputs[0]!)),
-  constant: ({ node, outputs }) => outputs[0]!.set(node.attrs.data),
+  constant: ({ node, outputs }) => outputs[0]!.set(numbersOf(node.attrs.data, node.attrs.dtype)),
   random: ({ inputs, outputs }) => {
     const [seedLow, seedHigh, stream, step] = [...inputs[0]!].map((word) => word >>> 0);
     const out = outputs[0]!;
