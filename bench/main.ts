@@ -2,20 +2,23 @@
  * @file Speed and memory, each figure related to a limit measured in the same run. Prints a table and, as its last
  * line, everything as one line of JSON.
  *
- * Run: `npm run bench -- [dense|train|fae|embedding|ingest|all] [--json-only] [--threads N]`. `all`, the default,
- * takes some four minutes and 6 GB. Each case runs in a process of its own, so that neither the memory nor the threads
- * of one show in another.
+ * Run: `npm run bench -- [dense|train|fae|embedding|ingest|cuda|all] [--json-only] [--threads N] [--out FILE]`.
+ * `all`, the default, takes some four minutes and 6 GB; where there is no NVIDIA GPU it leaves `cuda` out and says so.
+ * Each case runs in a process of its own, so that neither the memory nor the threads of one show in another.
+ *
+ * `cuda` takes `--only NAME,…`, some of its groups of rows, and `--small`, sizes that only show that it all runs.
  */
-import { execFile, execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { cpus } from "node:os";
-import { parseArgs, promisify } from "node:util";
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
 import { describeMachine } from "../src/engine/environment.ts";
+import { cudaBench, groupsNamed, missingGpu } from "./cuda/cudaBench.ts";
 import { benchDense, denseRows } from "./dense.ts";
 import { benchEmbedding, type EmbeddingResult } from "./embedding.ts";
 import { benchFae, faeRows } from "./fae.ts";
 import type { IngestResult } from "./ingest.ts";
 import type { BenchRow } from "./measure.ts";
+import { busyShare, commit, runAlone } from "./machine.ts";
+import { benchTable } from "./table.ts";
 import { benchTrain, trainRows } from "./train.ts";
 
 interface CaseOutcome {
@@ -51,7 +54,7 @@ function embeddingRows(result: EmbeddingResult): BenchRow[] {
 async function ingestCase(): Promise<CaseOutcome> {
   const results: IngestResult[] = [];
   for (const rows of INGEST_ROWS) {
-    results.push((await runAlone("./ingest.ts", String(rows))) as IngestResult);
+    results.push((await runAlone("./ingest.ts", [String(rows)])) as IngestResult);
   }
   const [small, large] = results as [IngestResult, IngestResult];
   const mebibytes = (bytes: number) => `${count(bytes / 2 ** 20)} MiB`;
@@ -94,106 +97,65 @@ const cases: Record<string, (threads: number) => Promise<CaseOutcome>> = {
   },
   embedding: embeddingCase,
   ingest: ingestCase,
+  cuda: () => cudaBench({ only: groupsNamed(values.only), small: values.small }),
 };
-
-/** Runs a program of this folder and reads the JSON on its last line. */
-async function runAlone(file: string, ...options: string[]): Promise<unknown> {
-  const script = fileURLToPath(new URL(file, import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [script, ...options]);
-  return JSON.parse(stdout.trim().split("\n").at(-1)!);
-}
-
-/**
- * The share of the machine that other programs use, watched for half a second while this one waits. Figures taken on
- * a busy machine are low; their ratios are less so.
- */
-async function busyShare(): Promise<number> {
-  const times = () =>
-    cpus().reduce(
-      (sum, { times: { idle, ...work } }) => {
-        const busy = Object.values(work).reduce((a, b) => a + b, 0);
-        return { busy: sum.busy + busy, all: sum.all + busy + idle };
-      },
-      { busy: 0, all: 0 },
-    );
-  const before = times();
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const after = times();
-  return (after.busy - before.busy) / Math.max(1, after.all - before.all);
-}
-
-/** The commit measured, with a mark when files differ from it; null outside a checkout. */
-function commit(): string | null {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty", "--abbrev=12"], {
-      cwd: import.meta.dirname,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return null;
-  }
-}
-
-function printTable(rows: readonly BenchRow[]): void {
-  const head = [
-    "case",
-    "size",
-    "median ms",
-    "figure",
-    "limit measured in the same run",
-    "ratio",
-    "target",
-    "",
-  ];
-  const lines = rows.map((row) => [
-    row.case,
-    row.size,
-    row.milliseconds.toFixed(row.milliseconds < 100 ? 2 : 0),
-    row.figure,
-    row.limit,
-    row.ratio === null ? "–" : row.ratio.toFixed(2),
-    row.target,
-    row.met === null ? "" : row.met ? "met" : "MISSED",
-  ]);
-  const widths = head.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i]!.length)));
-  for (const line of [head, widths.map((width) => "-".repeat(width)), ...lines]) {
-    console.log(
-      line
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join(" | ")
-        .trimEnd(),
-    );
-  }
-}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { "json-only": { type: "boolean", default: false }, threads: { type: "string" } },
+  options: {
+    "json-only": { type: "boolean", default: false },
+    threads: { type: "string" },
+    out: { type: "string" },
+    only: { type: "string" },
+    small: { type: "boolean", default: false },
+    commit: { type: "string" },
+  },
 });
-const asked = positionals.length === 0 || positionals.includes("all") ? Object.keys(cases) : positionals;
-const unknown = asked.find((name) => !Object.hasOwn(cases, name));
+const isAll = positionals.length === 0 || positionals.includes("all");
+const asked = isAll ? Object.keys(cases) : positionals;
 const machine = describeMachine();
 const threads = Number(values.threads ?? machine.cores);
-if (unknown !== undefined) {
-  console.error(
-    `no benchmark has this name, got "${unknown}"; use one of: ${Object.keys(cases).join(", ")}, all`,
-  );
-  process.exitCode = 2;
-} else if (!Number.isInteger(threads) || threads < 1) {
-  console.error(`--threads must be a whole number from 1, got "${values.threads}"`);
+
+/** What is wrong with what was asked for; null when it can be done. */
+async function refusal(): Promise<string | null> {
+  const unknown = asked.find((name) => !Object.hasOwn(cases, name));
+  if (unknown !== undefined) {
+    return `no benchmark has this name, got "${unknown}"; use one of: ${Object.keys(cases).join(", ")}, all`;
+  }
+  if (!Number.isInteger(threads) || threads < 1) {
+    return `--threads must be a whole number from 1, got "${values.threads}"`;
+  }
+  if (!asked.includes("cuda")) return null;
+  try {
+    groupsNamed(values.only);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const missing = await missingGpu();
+  if (!missing) return null;
+  if (!isAll) return `cuda cannot be measured here: ${missing.message}. ${missing.fix}`;
+  asked.splice(asked.indexOf("cuda"), 1);
+  if (!values["json-only"]) console.log(`cuda is left out: ${missing.message}.`);
+  return null;
+}
+
+const refused = await refusal();
+if (refused !== null) {
+  console.error(refused);
   process.exitCode = 2;
 } else {
   const outcomes: CaseOutcome[] = [];
   const busyBefore: Record<string, number> = {};
   for (const name of asked) {
-    busyBefore[name] = await busyShare();
-    const alone = () => runAlone("./main.ts", name, "--json-only", "--threads", String(threads));
+    busyBefore[name] = values["json-only"] ? 0 : await busyShare();
+    const options = ["--threads", String(threads), ...(values.small ? ["--small"] : [])];
+    const alone = () => runAlone("./main.ts", [name, "--json-only", ...options]);
     outcomes.push(asked.length === 1 ? await cases[name]!(threads) : ((await alone()) as CaseOutcome));
   }
   const rows = outcomes.flatMap((outcome) => outcome.rows);
   if (!values["json-only"]) {
-    printTable(rows);
+    for (const line of benchTable(rows)) console.log(line);
+    if (values.small) console.log("Small sizes: these figures show only that everything runs.");
     const busiest = Math.max(...Object.values(busyBefore));
     if (busiest > BUSY) {
       console.log(
@@ -202,20 +164,19 @@ if (unknown !== undefined) {
     }
   }
   const { cpu, cores, memoryBytes } = machine;
-  const about = {
-    cpu,
-    cores,
-    memoryBytes,
-    node: process.version,
-    date: new Date().toISOString(),
-    commit: commit(),
-  };
-  console.log(
-    JSON.stringify({
-      machine: about,
-      busyBefore,
-      rows,
-      results: outcomes.flatMap((outcome) => outcome.results),
-    }),
-  );
+  const json = JSON.stringify({
+    machine: {
+      cpu,
+      cores,
+      memoryBytes,
+      node: process.version,
+      date: new Date().toISOString(),
+      commit: values.commit ?? commit(),
+    },
+    busyBefore,
+    rows,
+    results: outcomes.flatMap((outcome) => outcome.results),
+  });
+  if (values.out !== undefined) await writeFile(values.out, `${json}\n`);
+  console.log(json);
 }

@@ -5,8 +5,8 @@ export interface BenchRow {
   case: string;
   /** What was measured, in words. */
   size: string;
-  /** Median of a step or of the whole, milliseconds. */
-  milliseconds: number;
+  /** Median of a step or of the whole, milliseconds; null for what could not be measured. */
+  milliseconds: number | null;
   figure: string;
   /** What it is related to, measured in the same run. */
   limit: string;

@@ -1,0 +1,26 @@
+/** @file The GPU that is measured, as results name it. */
+import { CudaContext, formatVersion } from "../../src/engine/targets/cuda/driver/context.ts";
+
+/** The first GPU. */
+export interface Gpu {
+  name: string;
+  computeCapability: string;
+  multiprocessors: number;
+  memoryBytes: number;
+  /** CUDA version of the driver, e.g. `13.0`. */
+  driver: string;
+}
+
+/** Opens the first GPU for an instant. @throws ParetoError as `CudaContext.open` */
+export async function describeGpu(): Promise<Gpu> {
+  const context = CudaContext.open();
+  const { name, computeCapability, multiprocessors, memoryBytes, driverVersion } = context.info;
+  context.dispose();
+  return {
+    name,
+    computeCapability: computeCapability.join("."),
+    multiprocessors,
+    memoryBytes,
+    driver: formatVersion(driverVersion),
+  };
+}

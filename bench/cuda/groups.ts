@@ -1,0 +1,58 @@
+/** @file The groups of rows of the CUDA table, by the names that `--only` takes, and how one that fails reads. */
+import { ParetoError } from "../../src/engine/errors.ts";
+import type { BenchRow } from "../measure.ts";
+import type { CudaSizes } from "./sizes.ts";
+
+/** Measures rows one after the other. */
+export type RowGroup = (sizes: CudaSizes) => AsyncGenerator<BenchRow, void, undefined>;
+
+const groups = {
+  products: async () => (await import("./products.ts")).productRows,
+  memory: async () => (await import("./memory.ts")).memoryRows,
+} satisfies Record<string, () => Promise<RowGroup>>;
+
+/** Name of a group. */
+export type GroupName = keyof typeof groups;
+
+/** All groups, in the order of the table. */
+export const groupNames = Object.keys(groups) as GroupName[];
+
+/** Seconds that a group may take before it is given up. */
+export const GROUP_SECONDS = 100;
+
+/** Measures a group; a failure is a row that says so. */
+export async function measureGroup(name: GroupName, sizes: CudaSizes): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  try {
+    const group: RowGroup = await groups[name]();
+    for await (const row of group(sizes)) rows.push(row);
+  } catch (error) {
+    rows.push(failedRow(name, error));
+  }
+  return rows;
+}
+
+/** Measures one row of a group so that the others go on when it fails. */
+export async function attempt(name: string, measure: () => Promise<BenchRow>): Promise<BenchRow> {
+  try {
+    return await measure();
+  } catch (error) {
+    return failedRow(name, error);
+  }
+}
+
+/** The row of what could not be measured. */
+export function failedRow(name: string, error: unknown): BenchRow {
+  const text = error instanceof ParetoError ? `${error.code}: ${error.message}` : String(error);
+  const [line] = text.split("\n");
+  return {
+    case: name,
+    size: "",
+    milliseconds: null,
+    figure: "failed",
+    limit: line!.slice(0, 200),
+    ratio: null,
+    target: "",
+    met: false,
+  };
+}
