@@ -24,7 +24,7 @@ import { CudaProgram } from "./cudaProgram.ts";
 import { CudaContext } from "./driver/context.ts";
 import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";
-import { KernelCompiler } from "./driver/nvrtc.ts";
+import { KernelCompiler } from "./driver/kernelCompiler.ts";
 import { ProductLibrary, type PreparedProduct } from "./driver/product.ts";
 import { Stream } from "./driver/stream.ts";
 import { rules } from "./lower/rules.ts";

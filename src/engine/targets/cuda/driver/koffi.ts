@@ -1,0 +1,97 @@
+/**
+ * @file The bridge to C: koffi, loaded when the first library is opened and never before.
+ *
+ * Handles and device addresses travel as numbers (they stay below 2^53), host memory as typed arrays, which koffi
+ * passes by address. Calls run on this thread; `callAsync` runs one on a thread of koffi's pool.
+ */
+import { createRequire } from "node:module";
+import type * as koffiModule from "koffi";
+import { ParetoError } from "../../../errors.ts";
+
+/** What can be given to a C function: a number or address, host memory, text, or nothing. */
+export type NativeValue = number | bigint | string | readonly string[] | ArrayBufferView | null;
+
+/** A C function, called on this thread. */
+export type NativeFunction<R = number> = (...args: NativeValue[]) => R;
+
+/** Functions of a library by name, with the C prototype of each. */
+export type Prototypes<L> = { readonly [K in keyof L]: string };
+
+type Koffi = typeof koffiModule;
+
+/** Stack of a native call. koffi's own default for calls on other threads (128 KiB) is too small for a compiler. */
+const stackBytes = 8 * 2 ** 20;
+
+let loaded: Koffi | undefined;
+
+/**
+ * koffi itself.
+ * @throws ParetoError `CUDA_LIBRARY_MISSING` when the package is not installed
+ */
+export function koffi(): Koffi {
+  if (loaded) return loaded;
+  try {
+    loaded = createRequire(import.meta.url)("koffi") as Koffi;
+  } catch (cause) {
+    throw new ParetoError({
+      code: "CUDA_LIBRARY_MISSING",
+      where: "cuda",
+      message: `cuda: the package that calls C libraries cannot be loaded, got ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`,
+      fix: "Run: npm install koffi@3.3.4",
+      cause,
+    });
+  }
+  try {
+    loaded.config({ sync_stack_size: stackBytes, async_stack_size: stackBytes });
+  } catch {
+    // The application has used koffi before: its settings stay, and roomyThreads() says what they allow.
+  }
+  return loaded;
+}
+
+/** Whether calls on other threads have a stack that a compiler can live on. */
+export function roomyThreads(): boolean {
+  return (koffi().config().async_stack_size ?? 0) >= stackBytes;
+}
+
+/**
+ * Binds all functions of a library.
+ * @throws Error of koffi when one is missing
+ */
+export function bind<L>(library: koffiModule.LibraryHandle, prototypes: Prototypes<L>): L {
+  const entries = Object.entries<string>(prototypes).map(([name, prototype]) => [
+    name,
+    library.func(prototype),
+  ]);
+  return Object.fromEntries(entries) as L;
+}
+
+/** Calls a bound function on a thread of koffi's pool. The arguments are kept alive until it returns. */
+export function callAsync<R>(func: (...args: never[]) => R, ...args: NativeValue[]): Promise<R> {
+  const { promise, resolve, reject } = Promise.withResolvers<R>();
+  const bound = func as unknown as koffiModule.KoffiFunc<(...args: NativeValue[]) => R>;
+  bound.async(...args, (error: unknown, result: R) => {
+    // Naming args here keeps host memory reachable while C works on it.
+    if (error) reject(new Error(`native call with ${args.length} arguments failed`, { cause: error }));
+    else resolve(result);
+  });
+  return promise;
+}
+
+/** Memory at an address that C gave, as an ArrayBuffer that does not own it. */
+export function viewMemory(address: number, bytes: number): ArrayBuffer {
+  return koffi().view(address, bytes);
+}
+
+/** Address of host memory. It stays valid while the array is reachable. */
+export function addressOf(array: ArrayBufferView): number {
+  return Number(koffi().address(array));
+}
+
+/** A place for C to write one 64-bit handle, address or size. */
+export class OutWord {
+  readonly place = new BigUint64Array(1);
+  get value(): number {
+    return Number(this.place[0]);
+  }
+}

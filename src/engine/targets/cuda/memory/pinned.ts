@@ -1,0 +1,119 @@
+/**
+ * @file Page-locked host memory: the GPU copies to and from it directly, while this thread goes on.
+ */
+import type { CudaContext } from "../driver/context.ts";
+import { checkDriver, checkFreed } from "../driver/errors.ts";
+import { addressOf, OutWord, viewMemory } from "../driver/koffi.ts";
+import { closed, opened } from "../driver/liveObjects.ts";
+import { addRange, holdsRange, type Range } from "./ranges.ts";
+
+/** `CU_MEMHOSTALLOC_PORTABLE` and `CU_MEMHOSTREGISTER_PORTABLE`. */
+const portable = 1;
+const pageBytes = 4096;
+
+/** Page-locked memory of its own. */
+export class PinnedBuffer {
+  /** All of it. Detached (length 0) after dispose. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #context: CudaContext;
+  readonly #pointer: number;
+  #disposed = false;
+
+  /** @throws ParetoError `CUDA_OUT_OF_MEMORY` when so much cannot be locked */
+  constructor(context: CudaContext, bytes: number) {
+    this.#context = context;
+    const word = new OutWord();
+    const status = context.driver.cuMemHostAlloc(word.place, Math.max(1, bytes), portable);
+    checkDriver(status, "cuMemHostAlloc", `PinnedBuffer of ${bytes} bytes`);
+    this.#pointer = word.value;
+    this.bytes = new Uint8Array(viewMemory(this.#pointer, Math.max(1, bytes)), 0, bytes);
+    opened("pinned memory");
+  }
+
+  /** Elements from a byte offset, a multiple of 4. */
+  float32(offsetBytes = 0, length = (this.bytes.length - offsetBytes) >>> 2): Float32Array<ArrayBuffer> {
+    return new Float32Array(this.bytes.buffer, offsetBytes, length);
+  }
+
+  /** Elements from a byte offset, a multiple of 4. */
+  int32(offsetBytes = 0, length = (this.bytes.length - offsetBytes) >>> 2): Int32Array<ArrayBuffer> {
+    return new Int32Array(this.bytes.buffer, offsetBytes, length);
+  }
+
+  /** Elements from a byte offset, a multiple of 2. */
+  uint16(offsetBytes = 0, length = (this.bytes.length - offsetBytes) >>> 1): Uint16Array<ArrayBuffer> {
+    return new Uint16Array(this.bytes.buffer, offsetBytes, length);
+  }
+
+  /** Frees the memory; no copy may be under way. Arrays over it become empty. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    // Detached first: an array over freed memory would crash the process.
+    this.bytes.buffer.transfer(0);
+    closed("pinned memory");
+    checkFreed(this.#context.driver.cuMemFreeHost(this.#pointer), "cuMemFreeHost");
+  }
+}
+
+/**
+ * Page-locks arrays that exist already, also in shared and WebAssembly memory. Whole pages are locked, so arrays that
+ * lie side by side are best registered as one.
+ */
+export class HostRegistry {
+  readonly #context: CudaContext;
+  #ranges: readonly Range[] = [];
+  /** Keeps the memory from being collected while it is locked. */
+  readonly #buffers = new Set<ArrayBufferLike>();
+
+  constructor(context: CudaContext) {
+    this.#context = context;
+  }
+
+  /**
+   * Page-locks an array's memory until unregisterAll. Waits for the GPU when it overlaps what is locked already.
+   * @returns false when the system refuses: then copies are staged by the driver, as for any memory
+   */
+  register(array: ArrayBufferView): boolean {
+    if (array.byteLength === 0) return true;
+    const wanted = pagesOf(array);
+    if (holdsRange(this.#ranges, wanted)) return true;
+    // The driver copies only within one registration, so what overlaps becomes one.
+    const { ranges, merged, replaced } = addRange(this.#ranges, wanted);
+    const { driver } = this.#context;
+    if (replaced.length > 0) this.#context.synchronize();
+    for (const range of replaced) this.#unlock(range);
+    const status = driver.cuMemHostRegister_v2(merged.start, merged.end - merged.start, portable);
+    if (status !== 0) {
+      this.#ranges = this.#ranges.filter((range) => !replaced.includes(range));
+      return false;
+    }
+    opened("registered memory");
+    this.#ranges = ranges;
+    this.#buffers.add(array.buffer);
+    return true;
+  }
+
+  /** Whether an array lies in memory that is locked. */
+  isPinned(array: ArrayBufferView): boolean {
+    return array.byteLength > 0 && this.#ranges.length > 0 && holdsRange(this.#ranges, pagesOf(array));
+  }
+
+  /** Unlocks all; no copy may be under way. */
+  unregisterAll(): void {
+    for (const range of this.#ranges) this.#unlock(range);
+    this.#ranges = [];
+    this.#buffers.clear();
+  }
+
+  #unlock(range: Range): void {
+    closed("registered memory");
+    checkFreed(this.#context.driver.cuMemHostUnregister(range.start), "cuMemHostUnregister");
+  }
+}
+
+function pagesOf(array: ArrayBufferView): Range {
+  const start = addressOf(array);
+  const end = start + array.byteLength;
+  return { start: Math.floor(start / pageBytes) * pageBytes, end: Math.ceil(end / pageBytes) * pageBytes };
+}
