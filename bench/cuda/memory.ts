@@ -13,9 +13,9 @@ import type { Shape } from "../../src/engine/shape.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import { layerNorm } from "../../src/nn/functional.ts";
 import type { BenchRow } from "../measure.ts";
-import { GpuTimer } from "./gpuTiming.ts";
+import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { attempt } from "./groups.ts";
-import { createUniform } from "./inputs.ts";
+import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import type { CudaSizes } from "./sizes.ts";
 
 /** Tensors `[rows, width]` and vectors `[width]` in, one tensor out. */

@@ -1,6 +1,6 @@
 /**
  * @file The doctor: whether a target works on this machine and how fast, found by real computations whose results
- * are checked. It takes a few seconds and some 350 MB for `cpu`, an instant for `reference`.
+ * are checked. It takes a few seconds and some 350 MB for `cpu`, some ten seconds for `cuda`, an instant for `reference`.
  */
 import { describeMachine, packageVersions, paretoVersion } from "../environment.ts";
 import { ParetoError } from "../errors.ts";
@@ -33,6 +33,7 @@ export async function diagnose(target: string, options: { threads?: number } = {
   if (reachable instanceof ParetoError && reachable.code === "TARGET_UNKNOWN") throw reachable;
   if (!(reachable instanceof Error)) await (reachable as Device).dispose();
   const { threads = describeMachine().cores } = options;
+  if (target === "cuda") return diagnoseCuda();
   const checks = [...environment(), await exactProduct(target)];
   if (target === "cpu") {
     const version = packageVersions()["onnxruntime-node"] ?? "missing";
@@ -48,6 +49,17 @@ export async function diagnose(target: string, options: { threads?: number } = {
     );
   }
   return { target, checks, ok: checks.every(({ ok }) => ok) };
+}
+
+/** What is missing shows by itself; where anything is, nothing can be computed. */
+async function diagnoseCuda(): Promise<Diagnosis> {
+  const { libraryChecks } = await import("./cudaLibraries.ts");
+  const checks = [...environment(), ...(await libraryChecks())];
+  if (checks.every(({ ok }) => ok)) {
+    const { rateChecks } = await import("./cudaRates.ts");
+    checks.push(await exactProduct("cuda"), ...(await rateChecks()));
+  }
+  return { target: "cuda", checks, ok: checks.every(({ ok }) => ok) };
 }
 
 function environment(): Check[] {

@@ -2,13 +2,19 @@
  * @file GPU time of queued work, by events on the device's stream: tasks take turns, so that clocks that move with
  * heat and power fall on all of them alike.
  */
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
-import { CudaEvent } from "../../src/engine/targets/cuda/driver/event.ts";
-import { median } from "../measure.ts";
-import type { CudaSizes } from "./sizes.ts";
+import type { CudaDevice } from "../targets/cuda/cudaDevice.ts";
+import { CudaEvent } from "../targets/cuda/driver/event.ts";
 
 /** Queues work on the device's stream and returns at once. `call` counts from 0 over all calls of the task. */
 export type GpuTask = (call: number) => void;
+
+/** How long to time. */
+export interface Sampling {
+  /** Samples of each task. */
+  readonly rounds: number;
+  /** Milliseconds of GPU work that a sample should have. */
+  readonly sampleMs: number;
+}
 
 /** Most calls in one sample: more would only fill the queue. */
 const CALLS_MAX = 400;
@@ -39,10 +45,7 @@ export class GpuTimer implements Disposable {
    * Times tasks in turn.
    * @returns median milliseconds of a call of each task
    */
-  async interleave(
-    { rounds, sampleMs }: Pick<CudaSizes, "rounds" | "sampleMs">,
-    tasks: readonly GpuTask[],
-  ): Promise<number[]> {
+  async interleave({ rounds, sampleMs }: Sampling, tasks: readonly GpuTask[]): Promise<number[]> {
     const turns = tasks.map(() => 0);
     const sample = async (task: number, calls: number) => {
       const milliseconds = await this.milliseconds(() => {
@@ -60,7 +63,7 @@ export class GpuTimer implements Disposable {
     for (let round = 0; round < rounds; round++) {
       for (const task of tasks.keys()) times[task]!.push(await sample(task, calls[task]!));
     }
-    return times.map(median);
+    return times.map((values) => values.toSorted((a, b) => a - b)[values.length >> 1]!);
   }
 
   [Symbol.dispose](): void {

@@ -1,10 +1,10 @@
 /** @file Random inputs made on the device, so that gigabytes of them take no time. */
-import type { DType } from "../../src/engine/dtype.ts";
-import { trace } from "../../src/engine/graph/graph.ts";
-import { cast, mul, sub } from "../../src/engine/graph/ops/elementwise.ts";
-import { random, state } from "../../src/engine/graph/ops/leaf.ts";
-import type { Shape } from "../../src/engine/shape.ts";
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import type { DType } from "../dtype.ts";
+import { trace } from "../graph/graph.ts";
+import { cast, mul, sub } from "../graph/ops/elementwise.ts";
+import { random, state } from "../graph/ops/leaf.ts";
+import type { Shape } from "../shape.ts";
+import type { CudaDevice } from "../targets/cuda/cudaDevice.ts";
 
 /** Creates states of one shape, uniform in [−1, 1) and each different; `seed` makes them others. */
 export async function createUniform(
