@@ -20,7 +20,11 @@ export const driverResult = {
 } as const;
 
 /** Codes of errors that say: this machine has no such target. */
-const absenceCodes: readonly string[] = ["CUDA_DRIVER_MISSING", "CUDA_NO_DEVICE", "CUDA_LIBRARY_MISSING"];
+const absenceCodes: ReadonlySet<string> = new Set([
+  "CUDA_DRIVER_MISSING",
+  "CUDA_NO_DEVICE",
+  "CUDA_LIBRARY_MISSING",
+]);
 
 /** Faults of a kernel: no call on the context succeeds after one of these. */
 const faults = new Set([700, 702, 709, 710, 714, 715, 716, 717, 718, 719]);
@@ -126,5 +130,5 @@ export function checkFreed(status: number, call: string): void {
 
 /** Whether an error says that this machine lacks a GPU, its driver or the CUDA libraries. */
 export function isCudaAbsent(error: unknown): error is ParetoError {
-  return error instanceof ParetoError && absenceCodes.includes(error.code);
+  return error instanceof ParetoError && absenceCodes.has(error.code);
 }

@@ -1,0 +1,230 @@
+/**
+ * @file Matrix products by cuBLASLt: descriptors are made once, the algorithm is chosen once by timing those that
+ * cuBLASLt proposes, and a run is one call.
+ *
+ * The choice of a product is kept for the life of the library, so equal products give equal bits in a process. Another
+ * process may choose another algorithm, whose sums differ in their last bits.
+ */
+import { ParetoError } from "../../../errors.ts";
+import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
+import type { ProductSpec } from "../plan.ts";
+import type { CudaContext } from "./context.ts";
+import { cublasLtLibrary, type CublasLtLibrary } from "./cublasLtLibrary.ts";
+import { checkCublas } from "./errors.ts";
+import { addressOf, OutWord } from "./koffi.ts";
+import { closed, opened } from "./liveObjects.ts";
+import { LtOperation, type Algorithm } from "./ltOperation.ts";
+import { chooseFastest } from "./productTuning.ts";
+import type { Stream } from "./stream.ts";
+
+/** Scratch memory of a product, one piece for each stream. cuBLAS recommends 32 MiB on Hopper. */
+const workspaceBytes = 32 * 2 ** 20;
+
+/** Alignment that buffers have as a rule; products at odd offsets get algorithms of their own. */
+const usualAlignment = 16;
+
+/** A product that is ready to run. */
+export interface PreparedProduct {
+  /**
+   * Queues the product. Addresses are of device memory; `bias` is ignored unless the epilogue adds one.
+   * @throws ParetoError `CUDA_FAILED`, `CUDA_OUT_OF_MEMORY` for the workspace of a new stream
+   */
+  run(stream: Stream, a: number, b: number, bias: number, out: number): void;
+  /** Frees what it holds. */
+  dispose(): void;
+}
+
+/** How products are chosen. */
+export interface ProductLibraryOptions {
+  /** Times the algorithms that cuBLASLt proposes; otherwise its first is taken. Defaults to true. */
+  autotune?: boolean;
+}
+
+/** Makes products for one GPU. */
+export class ProductLibrary {
+  readonly #context: CudaContext;
+  readonly #allocator: DeviceAllocator;
+  readonly #autotune: boolean;
+  readonly #workspaces = new Map<number, DeviceBuffer>();
+  /** Chosen algorithms, by product and alignment. */
+  readonly #choices = new Map<string, Algorithm>();
+  readonly #prepared = new Set<LtProduct>();
+  #lt: { library: CublasLtLibrary; handle: number } | undefined;
+
+  constructor(
+    context: CudaContext,
+    allocator: DeviceAllocator,
+    { autotune = true }: ProductLibraryOptions = {},
+  ) {
+    this.#context = context;
+    this.#allocator = allocator;
+    this.#autotune = autotune;
+  }
+
+  /**
+   * Makes a product ready. Without sums (K = 0) the output is zeroed, which an epilogue with bias does not allow.
+   * @throws ParetoError `CUDA_LIBRARY_MISSING`, `CUDA_VERSION`, `CUDA_FAILED` when cuBLASLt cannot do it
+   */
+  prepare(spec: ProductSpec): PreparedProduct {
+    if (spec.m === 0 || spec.n === 0 || spec.batch === 0) return nothingToDo;
+    if (spec.k === 0) return zeros(spec);
+    const product: LtProduct = new LtProduct(this, mergeBatch(spec), () => this.#prepared.delete(product));
+    this.#prepared.add(product);
+    return product;
+  }
+
+  /** Frees all products and workspaces. */
+  dispose(): void {
+    for (const product of this.#prepared) product.dispose();
+    for (const workspace of this.#workspaces.values()) workspace.free();
+    this.#workspaces.clear();
+    this.#choices.clear();
+    if (!this.#lt) return;
+    closed("cublasLt");
+    checkCublas(this.#lt.library.cublasLtDestroy(this.#lt.handle), "cublasLtDestroy");
+    this.#lt = undefined;
+  }
+
+  /** For LtProduct: the operation for an alignment and its algorithm. `tune` needs a stream that is not recording. */
+  operation(
+    spec: ProductSpec,
+    alignment: number,
+    tune: boolean,
+  ): { operation: LtOperation; algorithm: Algorithm } {
+    const { library, handle } = this.#open();
+    const operation = new LtOperation(library, handle, spec, alignment);
+    try {
+      const key = `${alignment} ${JSON.stringify(spec)}`;
+      let algorithm = this.#choices.get(key);
+      if (!algorithm) {
+        const proposed = operation.algorithms(workspaceBytes);
+        algorithm =
+          tune && this.#autotune && proposed.length > 1
+            ? chooseFastest(this.#context, this.#allocator, operation, spec, proposed, workspaceBytes)
+            : proposed[0]!;
+        this.#choices.set(key, algorithm);
+      }
+      return { operation, algorithm };
+    } catch (error) {
+      operation.dispose();
+      throw error;
+    }
+  }
+
+  /** For LtProduct: a stream's scratch memory. */
+  workspace(stream: Stream): DeviceBuffer {
+    const known = this.#workspaces.get(stream.handle);
+    if (known) return known;
+    const made = this.#allocator.allocate(workspaceBytes, "product workspace");
+    this.#workspaces.set(stream.handle, made);
+    return made;
+  }
+
+  #open(): { library: CublasLtLibrary; handle: number } {
+    if (this.#lt) return this.#lt;
+    const library = cublasLtLibrary(this.#context);
+    const word = new OutWord();
+    checkCublas(library.cublasLtCreate(word.place), "cublasLtCreate", "ProductLibrary");
+    opened("cublasLt");
+    this.#lt = { library, handle: word.value };
+    return this.#lt;
+  }
+}
+
+interface Variant {
+  readonly operation: LtOperation;
+  /** Kept alive for `address`. */
+  readonly algorithm: Algorithm;
+  readonly address: number;
+}
+
+class LtProduct implements PreparedProduct {
+  readonly #library: ProductLibrary;
+  readonly #spec: ProductSpec;
+  readonly #forget: () => void;
+  readonly #hasBias: boolean;
+  readonly #usual: Variant;
+  /** For addresses that are less aligned. */
+  readonly #odd = new Map<number, Variant>();
+  #disposed = false;
+
+  constructor(library: ProductLibrary, spec: ProductSpec, forget: () => void) {
+    this.#library = library;
+    this.#spec = spec;
+    this.#forget = forget;
+    this.#hasBias = spec.epilogue.startsWith("bias");
+    this.#usual = this.#variant(usualAlignment, true);
+  }
+
+  run(stream: Stream, a: number, b: number, bias: number, out: number): void {
+    const alignment = alignmentOf(a, b, this.#hasBias ? bias : 0, out);
+    const { operation, address } = alignment >= usualAlignment ? this.#usual : this.#oddVariant(alignment);
+    const workspace = this.#library.workspace(stream);
+    const status = operation.run(
+      { a, b, bias, out },
+      address,
+      workspace.pointer,
+      workspaceBytes,
+      stream.handle,
+    );
+    if (status !== 0) checkCublas(status, "cublasLtMatmul", "product");
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#usual.operation.dispose();
+    for (const { operation } of this.#odd.values()) operation.dispose();
+    this.#forget();
+  }
+
+  #oddVariant(alignment: number): Variant {
+    let variant = this.#odd.get(alignment);
+    if (!variant) {
+      // The stream may be recording, when nothing can be timed.
+      variant = this.#variant(alignment, false);
+      this.#odd.set(alignment, variant);
+    }
+    return variant;
+  }
+
+  #variant(alignment: number, tune: boolean): Variant {
+    const { operation, algorithm } = this.#library.operation(this.#spec, alignment, tune);
+    return { operation, algorithm, address: addressOf(algorithm) };
+  }
+}
+
+/** Largest power of two, at most the usual alignment, that divides all addresses. */
+function alignmentOf(a: number, b: number, bias: number, out: number): number {
+  // The low bits survive the conversion to 32 bits.
+  const bits = (a | b | bias | out | usualAlignment) >>> 0;
+  return bits & -bits;
+}
+
+/** A batch whose matrices a follow each other and share one b is one product with more rows. */
+function mergeBatch(spec: ProductSpec): ProductSpec {
+  const { m, n, k, batch, strideA, strideB, strideOut, transposeA } = spec;
+  if (batch === 1) return { ...spec, strideA: 0, strideB: 0, strideOut: 0 };
+  if (strideB !== 0 || transposeA || strideA !== m * k || strideOut !== m * n) return spec;
+  return { ...spec, m: m * batch, batch: 1, strideA: 0, strideOut: 0 };
+}
+
+const nothingToDo: PreparedProduct = { run: () => undefined, dispose: () => undefined };
+
+function zeros({ m, n, batch, strideOut, outDtype, epilogue }: ProductSpec): PreparedProduct {
+  if (epilogue !== "none" && epilogue !== "relu" && epilogue !== "gelu") {
+    throw new ParetoError({
+      code: "CUDA_FAILED",
+      where: "ProductLibrary.prepare",
+      message: `ProductLibrary.prepare: a product without sums has no epilogue with bias, got K=0 and ${epilogue}`,
+      fix: "Broadcast the bias by a kernel where K is 0.",
+    });
+  }
+  const elementBytes = outDtype === "float32" ? 4 : 2;
+  return {
+    run(stream, _a, _b, _bias, out) {
+      for (let i = 0; i < batch; i++) stream.clear(out + i * strideOut * elementBytes, m * n * elementBytes);
+    },
+    dispose: () => undefined,
+  };
+}
