@@ -129,8 +129,9 @@ export class CudaDevice implements Device {
   async compile(graph: Graph): Promise<CudaProgram> {
     this.assertAlive("compile");
     const plan = this.plan(graph);
-    const sources = plan.steps.flatMap((step) => (step.kind === "kernel" ? [step.source] : []));
-    const kernels = await this.#compiler.compile(sources);
+    const launches = plan.steps.filter((step) => step.kind === "kernel");
+    const compiled = await this.#compiler.compile(launches.map((step) => step.source));
+    const kernels = new Map(launches.map((step, i): [Step, Kernel] => [step, compiled[i]!]));
     const products = new Map<Step, PreparedProduct>();
     for (const step of plan.steps) {
       if (step.kind === "product") products.set(step, this.#products.prepare(step.spec));
@@ -168,9 +169,8 @@ export class CudaDevice implements Device {
   }
 
   /** Compiles kernels for use on this device, in their order. */
-  async kernels(sources: readonly KernelSource[]): Promise<Kernel[]> {
-    const compiled = await this.#compiler.compile(sources);
-    return sources.map((source) => compiled.get(source.code)!);
+  kernels(sources: readonly KernelSource[]): Promise<Kernel[]> {
+    return this.#compiler.compile(sources);
   }
 
   /** Page-locks host memory that will be fed or read into often: it is then copied straight, and asynchronously. */

@@ -42,7 +42,7 @@ interface Piece {
 export interface ProgramParts {
   graph: Graph;
   plan: Plan;
-  kernels: ReadonlyMap<string, Kernel>;
+  kernels: ReadonlyMap<Step, Kernel>;
   products: ReadonlyMap<Step, PreparedProduct>;
 }
 
@@ -215,7 +215,7 @@ export class CudaProgram implements Program {
             ? { kind: "pointer" as const, value: at(argument.view) }
             : { kind: argument.kind, value: argument.value },
         );
-        const kernel = this.#parts.kernels.get(step.source.code)!;
+        const kernel = this.#parts.kernels.get(step)!;
         if (step.sharedBytes > 0) kernel.raiseSharedLimit(step.sharedBytes);
         stream.launch(kernel, step.grid, step.block, step.sharedBytes, packArguments(values));
         return;

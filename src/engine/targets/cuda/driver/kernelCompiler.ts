@@ -16,8 +16,9 @@ export class KernelCompiler {
   readonly #context: CudaContext;
   readonly #cache: CubinCache;
   readonly #nvrtc: Nvrtc;
-  readonly #kernels = new Map<string, Promise<Kernel>>();
-  readonly #modules: CudaModule[] = [];
+  readonly #modules = new Map<string, Promise<CudaModule>>();
+  readonly #kernels = new Map<string, Kernel>();
+  readonly #loaded: CudaModule[] = [];
   #disposed = false;
 
   /** @throws ParetoError `CUDA_LIBRARY_MISSING`, `CUDA_VERSION` */
@@ -31,47 +32,53 @@ export class KernelCompiler {
   }
 
   /**
-   * The kernels of sources, by their code.
+   * The kernels of sources, in their order.
    * @throws ParetoError `CUDA_COMPILE`
    */
-  async compile(sources: readonly KernelSource[]): Promise<Map<string, Kernel>> {
-    const distinct = new Map(sources.map((source) => [source.code, source]));
-    const kernels = [...distinct.values()].map(async (source): Promise<[string, Kernel]> => [
-      source.code,
-      await this.#kernel(source),
-    ]);
+  async compile(sources: readonly KernelSource[]): Promise<Kernel[]> {
     // All are waited for, so that no compilation goes on behind an error.
-    const settled = await Promise.allSettled(kernels);
+    const settled = await Promise.allSettled(sources.map((source) => this.#module(source)));
     const failed = settled.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
-    return new Map(await Promise.all(kernels));
+    return Promise.all(sources.map(async (source) => this.#kernel(source, await this.#module(source))));
   }
 
   /** Unloads all kernels; none may be running. */
   dispose(): void {
     this.#disposed = true;
-    for (const module of this.#modules) module.dispose();
-    this.#modules.length = 0;
+    for (const module of this.#loaded) module.dispose();
+    this.#loaded.length = 0;
+    this.#modules.clear();
     this.#kernels.clear();
   }
 
-  #kernel(source: KernelSource): Promise<Kernel> {
-    const known = this.#kernels.get(source.code);
-    if (known) return known;
-    const kernel = this.#load(source);
-    this.#kernels.set(source.code, kernel);
-    // A failure is told to whoever waits now; the next one tries anew.
-    kernel.catch(() => this.#kernels.delete(source.code));
+  #kernel({ name, code }: KernelSource, module: CudaModule): Kernel {
+    const key = `${name}\n${code}`;
+    let kernel = this.#kernels.get(key);
+    if (!kernel) {
+      kernel = module.kernel(name);
+      this.#kernels.set(key, kernel);
+    }
     return kernel;
   }
 
-  async #load(source: KernelSource): Promise<Kernel> {
+  #module(source: KernelSource): Promise<CudaModule> {
+    const known = this.#modules.get(source.code);
+    if (known) return known;
+    const module = this.#load(source);
+    this.#modules.set(source.code, module);
+    // A failure is told to whoever waits now; the next one tries anew.
+    module.catch(() => this.#modules.delete(source.code));
+    return module;
+  }
+
+  async #load(source: KernelSource): Promise<CudaModule> {
     const { arch } = this.#context.info;
-    const key = cubinKey(source.code, source.name, this.#nvrtc.version, ...this.#nvrtc.settings(arch));
+    const key = cubinKey(source.code, this.#nvrtc.version, ...this.#nvrtc.settings(arch));
     const cubin = await this.#cache.get(key, () => this.#nvrtc.compile(source, arch));
     if (this.#disposed) throw new Error("the kernel compiler was disposed of while it compiled");
     const module = new CudaModule(this.#context, cubin);
-    this.#modules.push(module);
-    return module.kernel(source.name);
+    this.#loaded.push(module);
+    return module;
   }
 }
