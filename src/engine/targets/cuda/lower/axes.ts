@@ -1,0 +1,17 @@
+/** @file A tensor seen along one axis, as kernels see it that work along any: `[outer, length, inner]`. */
+import type { Tensor } from "../../../graph/node.ts";
+import { sizeOf } from "../../../shape.ts";
+
+/** Lengths before, of and behind an axis. */
+export function alongAxis({ shape }: Tensor, axis: number): { outer: number; length: number; inner: number } {
+  return {
+    outer: sizeOf(shape.slice(0, axis)),
+    length: shape[axis]!,
+    inner: sizeOf(shape.slice(axis + 1)),
+  };
+}
+
+/** The C type of a tensor's elements, for kernels over float32 and int32. */
+export function elementType({ dtype }: Tensor): "float" | "int" {
+  return dtype === "int32" ? "int" : "float";
+}
