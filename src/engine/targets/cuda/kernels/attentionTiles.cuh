@@ -9,6 +9,16 @@
 // acc[4 j + 2 h + e], j < N / 8: row 16 w + l / 4 + 8 h, column 8 j + 2 (l % 4) + e.
 
 #define THREADS (WARPS * 32)
+#ifdef PRODUCER
+// A warpgroup behind those that compute does all copies.
+#define LOADERS 128
+#define LOADER (threadIdx.x % 128)
+#define COMPUTERS_SYNC() named_barrier_sync(1, THREADS)
+#else
+#define LOADERS THREADS
+#define LOADER threadIdx.x
+#define COMPUTERS_SYNC() __syncthreads()
+#endif
 #define PANELS ((D + 63) / 64)
 #define CHUNKS (D / 8)
 #define TILE_BYTES(rows) ((rows) * PANELS * 128)
@@ -26,18 +36,18 @@ __device__ __forceinline__ word tile_address(word tile, int row, int chunk) {
 // Starts the copy of rows first … first + Rows − 1 of a [limit, D] matrix.
 template <int Rows>
 __device__ __forceinline__ void load_tile(word tile, const element* matrix, int first, int limit) {
-  if constexpr (THREADS % (8 * CHUNKS) == 0 && Rows * CHUNKS % THREADS == 0) {
+  if constexpr (LOADERS % (8 * CHUNKS) == 0 && Rows * CHUNKS % LOADERS == 0) {
     // each thread copies one chunk of every eighth row or a multiple of it: addresses differ by constants
-    constexpr int step = THREADS / CHUNKS;
-    int row = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS, left = limit - first - row;
+    constexpr int step = LOADERS / CHUNKS;
+    int row = LOADER / CHUNKS, chunk = LOADER % CHUNKS, left = limit - first - row;
     const element* from = matrix + (long long)(first + row) * D + chunk * 8;
     word to = tile_address<Rows>(tile, row, chunk);
 #pragma unroll
     for (int i = 0; i < Rows / step; ++i) cp_async_16(to + i * step * 128, from + i * step * D, i * step < left);
   } else {
 #pragma unroll
-    for (int i = 0; i < (Rows * CHUNKS + THREADS - 1) / THREADS; ++i) {
-      int at = i * THREADS + (int)threadIdx.x, row = at / CHUNKS, chunk = at % CHUNKS;
+    for (int i = 0; i < (Rows * CHUNKS + LOADERS - 1) / LOADERS; ++i) {
+      int at = i * LOADERS + (int)LOADER, row = at / CHUNKS, chunk = at % CHUNKS;
       if (row < Rows) cp_async_16(tile_address<Rows>(tile, row, chunk), matrix + (long long)(first + row) * D + chunk * 8, first + row < limit);
     }
   }
@@ -150,7 +160,7 @@ __device__ __forceinline__ void store_tile(const float (&acc)[D / 2], float scal
     *(word*)(tile + (tile_address<Rows>(origin, row, j) - origin) + lane % 4 * 4) = pack(acc[4 * j] * scale0, acc[4 * j + 1] * scale0);
     *(word*)(tile + (tile_address<Rows>(origin, row + 8, j) - origin) + lane % 4 * 4) = pack(acc[4 * j + 2] * scale1, acc[4 * j + 3] * scale1);
   }
-  __syncthreads();
+  COMPUTERS_SYNC();
 #pragma unroll
   for (int i = 0; i < (Rows * CHUNKS + THREADS - 1) / THREADS; ++i) {
     int at = i * THREADS + (int)threadIdx.x;
@@ -160,6 +170,69 @@ __device__ __forceinline__ void store_tile(const float (&acc)[D / 2], float scal
     }
   }
 }
+
+#ifdef PRODUCER
+// A ring of stages between the warpgroup that copies and those that compute. Full: a stage's tiles have arrived, an
+// arrival for each loader. Empty: the computing warps are done with it, an arrival for each warp. The u-th use of a
+// ring of R stages is of stage u % R.
+template <int Stages>
+struct Ring {
+  word full, empty;
+  __device__ void init(word barriers) {
+    full = barriers, empty = barriers + 8 * Stages;
+    if (threadIdx.x == 0) {
+      for (int i = 0; i < Stages; ++i) mbarrier_init(full + 8 * i, LOADERS), mbarrier_init(empty + 8 * i, WARPS);
+    }
+  }
+  __device__ __forceinline__ void wait(int use) const { mbarrier_wait(full + use % Stages * 8, use / Stages % 2); }
+  __device__ __forceinline__ void release(int use) const {
+    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty + use % Stages * 8);
+  }
+};
+
+// What a loader does around its copies: a stage is announced when its copies have landed, which is after those of the
+// next stage have been started, or before this thread waits for anything else.
+struct Loader {
+  word pending = 0;
+  template <int Stages>
+  __device__ __forceinline__ void acquire(const Ring<Stages>& ring, int use) {
+    word barrier = ring.empty + use % Stages * 8;
+    int parity = (use / Stages + 1) % 2;
+    if (mbarrier_try(barrier, parity)) return;
+    finish();
+    mbarrier_wait(barrier, parity);
+  }
+  template <int Stages>
+  __device__ __forceinline__ void commit(const Ring<Stages>& ring, int use) {
+    cp_async_commit();
+    if (pending) {
+      cp_async_wait<1>();
+      fence_shared_for_wgmma();
+      mbarrier_arrive(pending);
+    }
+    pending = ring.full + use % Stages * 8;
+  }
+  __device__ __forceinline__ void finish() {
+    if (!pending) return;
+    cp_async_wait<0>();
+    fence_shared_for_wgmma();
+    mbarrier_arrive(pending);
+    pending = 0;
+  }
+};
+
+// Two computing warpgroups issue their products in turns, so that one's softmax runs during the other's products.
+#ifdef IN_TURNS
+#define TURNS_BEGIN() \
+  if (threadIdx.x / 128 == 1) named_barrier_arrive(2, THREADS)
+#define TURN_BEGIN() named_barrier_sync(2 + threadIdx.x / 128, THREADS)
+#define TURN_END() named_barrier_arrive(3 - threadIdx.x / 128, THREADS)
+#else
+#define TURNS_BEGIN()
+#define TURN_BEGIN()
+#define TURN_END()
+#endif
+#endif
 
 // Shared memory of the block, from a multiple of 1024 bytes.
 __device__ __forceinline__ unsigned char* shared_tiles() {

@@ -100,6 +100,42 @@ __device__ __forceinline__ float unpack_high(word x) {
 }
 
 #ifdef WGMMA
+// Barriers in shared memory, 8 bytes each: a phase ends with the `count`-th arrival; waits name the phase's parity.
+__device__ __forceinline__ void mbarrier_init(word barrier, int count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+__device__ __forceinline__ void mbarrier_arrive(word barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+__device__ __forceinline__ bool mbarrier_try(word barrier, int parity) {
+  int done;
+  asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.b32 %0, 1, 0, p; }"
+               : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+  return done != 0;
+}
+__device__ __forceinline__ void mbarrier_wait(word barrier, int parity) {
+  while (!mbarrier_try(barrier, parity)) {
+  }
+}
+
+// Barriers 1 … 15 of the block among `count` threads; an arrival does not wait.
+__device__ __forceinline__ void named_barrier_sync(int barrier, int count) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+__device__ __forceinline__ void named_barrier_arrive(int barrier, int count) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(count) : "memory");
+}
+
+// Registers a thread, by all warps of a warpgroup.
+template <int Count>
+__device__ __forceinline__ void registers_raise() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Count));
+}
+template <int Count>
+__device__ __forceinline__ void registers_lower() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Count));
+}
+
 // Registers of products under way may be touched only between wgmma_wait and wgmma_fence.
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
