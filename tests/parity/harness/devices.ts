@@ -6,6 +6,11 @@ import type { Device } from "../../../src/engine/program.ts";
 /** Targets to test. */
 export const devices = ["cpu"] as const;
 
+/** Whether a target computes with 16-bit floats. */
+export function hasHalf(name: string): boolean {
+  return name !== "cpu";
+}
+
 /** Opens a device, or says why this machine or build has none. */
 export async function tryOpenDevice(name: string): Promise<Device | { missing: string }> {
   try {

@@ -1,5 +1,6 @@
 /** @file A tensor on the host, and random ones to test with. */
 import { allocate, type DType, type TypedArray } from "../../../src/engine/dtype.ts";
+import { elementOf } from "../../../src/engine/half.ts";
 import type { Rng } from "../../../src/engine/rng.ts";
 import { sizeOf, type Shape } from "../../../src/engine/shape.ts";
 
@@ -18,14 +19,20 @@ export function randomTensor(
   rng: Rng,
   shape: Shape,
   dtype: DType,
-  { low, high, avoid = [] }: { low: number; high: number; avoid?: readonly number[] },
+  { low, high, avoid = [], step }: { low: number; high: number; avoid?: readonly number[]; step?: number },
 ): HostTensor {
   const data = allocate(dtype, sizeOf(shape));
   for (let i = 0; i < data.length; i++) {
     let value = low + (high - low) * rng.uniform();
     for (const kink of avoid) if (Math.abs(value - kink) < 1e-3) value = kink + 2e-3;
     data[i] =
-      dtype === "int32" ? Math.floor(value) : dtype === "bool" ? (value < (low + high) / 2 ? 0 : 1) : value;
+      dtype === "int32"
+        ? Math.floor(value)
+        : dtype === "bool"
+          ? value < (low + high) / 2
+            ? 0
+            : 1
+          : elementOf(value, dtype);
   }
   return { shape, dtype, data };
 }

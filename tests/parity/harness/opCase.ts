@@ -1,11 +1,12 @@
 /** @file A case: an op applied to operands of stated shapes and ranges. The tables in `cases/` consist of them. */
-import { isFloat, type DType } from "../../../src/engine/dtype.ts";
+import { isFloat, isHalf, type DType, type FloatDType } from "../../../src/engine/dtype.ts";
 import { grad } from "../../../src/engine/autodiff.ts";
 import { trace, type Graph } from "../../../src/engine/graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../../src/engine/graph/node.ts";
-import { add, mul } from "../../../src/engine/graph/ops/elementwise.ts";
+import { add, cast, mul } from "../../../src/engine/graph/ops/elementwise.ts";
 import { constant, scalarLike } from "../../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../../src/engine/graph/ops/movement.ts";
+import { elementOf } from "../../../src/engine/half.ts";
 import { Rng } from "../../../src/engine/rng.ts";
 import type { Shape } from "../../../src/engine/shape.ts";
 import { randomTensor, type HostTensor } from "./hostTensor.ts";
@@ -47,7 +48,7 @@ export interface OpCase {
   readonly name: string;
   readonly operands: readonly Operand[];
   /** Applies the op; `float` is the floating-point type under test. */
-  readonly build: (operands: Tensor[], float: "float32" | "float64") => Tensor[];
+  readonly build: (operands: Tensor[], float: FloatDType) => Tensor[];
   /** Why central differences do not apply, e.g. a tie at which the derivative is a convention. */
   readonly noFiniteDifference?: string;
   /** States that the graph reads, by name. */
@@ -72,46 +73,55 @@ export function opCase(
   };
 }
 
-type FloatType = "float32" | "float64";
-
-const dtypeOf = (kind: Operand["kind"], float: FloatType): DType => (kind === "float" ? float : kind);
+const dtypeOf = (kind: Operand["kind"], float: FloatDType): DType => (kind === "float" ? float : kind);
 const inputName = (i: number) => `x${i}`;
 
 /** Specs of a case's inputs, by name. */
-function inputSpecs({ operands }: OpCase, float: FloatType): Record<string, TensorSpec> {
+function inputSpecs({ operands }: OpCase, float: FloatDType): Record<string, TensorSpec> {
   return Object.fromEntries(
     operands.map(({ shape, kind }, i) => [inputName(i), { shape, dtype: dtypeOf(kind, float) }]),
   );
 }
 
 /** Elements of an operand. */
-export function operandValues(operand: Operand, seed: number, float: FloatType): HostTensor {
+function operandValues(operand: Operand, seed: number, float: FloatDType): HostTensor {
   const made = randomTensor(new Rng(seed), operand.shape, dtypeOf(operand.kind, float), operand);
-  if (operand.values) made.data.set(operand.values);
+  operand.values?.forEach((value, i) => (made.data[i] = elementOf(value, made.dtype)));
   return made;
 }
 
 /** Feeds of a case, by input name; the same for the same case. */
-export function caseFeeds({ operands }: OpCase, float: FloatType): Record<string, HostTensor> {
+export function caseFeeds({ operands }: OpCase, float: FloatDType): Record<string, HostTensor> {
   return Object.fromEntries(
     operands.map((operand, i) => [inputName(i), operandValues(operand, i + 1, float)]),
   );
 }
 
+/** States of a case, by name. */
+export function caseStates({ states = {} }: OpCase, float: FloatDType): Record<string, HostTensor> {
+  return Object.fromEntries(
+    Object.entries(states).map(([name, operand]) => [name, operandValues(operand, 50, float)]),
+  );
+}
+
 /** The results of a case, as outputs `y0`, `y1`, … */
-export function valueGraph(testCase: OpCase, float: FloatType): Graph {
+export function valueGraph(testCase: OpCase, float: FloatDType): Graph {
   return trace(inputSpecs(testCase, float), (inputs) => ({
     outputs: Object.fromEntries(testCase.build(Object.values(inputs), float).map((y, i) => [`y${i}`, y])),
   }));
 }
 
-/** Σ over the floating-point results, each element weighted differently so that no error cancels; null if there are none. */
+/**
+ * Σ over the floating-point results, each element weighted differently so that no error cancels; null if there are
+ * none. 16-bit results are summed in float32.
+ */
 function weightedSum(results: readonly Tensor[]): Tensor | null {
   const parts = results
     .filter((y) => isFloat(y.dtype))
     .map((y, i) => {
-      const { data } = randomTensor(new Rng(100 + i), y.shape, y.dtype, { low: 0.5, high: 1.5 });
-      return sum(mul(y, constant(data, y.shape, y.dtype)));
+      const wide = isHalf(y.dtype) ? cast(y, "float32") : y;
+      const { data } = randomTensor(new Rng(100 + i), y.shape, wide.dtype, { low: 0.5, high: 1.5 });
+      return sum(mul(wide, constant(data, y.shape, wide.dtype)));
     });
   return parts.length === 0 ? null : parts.reduce(add);
 }
@@ -120,7 +130,7 @@ function weightedSum(results: readonly Tensor[]): Tensor | null {
  * A scalar `loss` of a case and its gradients `g0`, `g1`, … by the floating-point operands (by operand number);
  * null if nothing is floating-point. With `order` 2, the gradients of Σ (gradients)² instead.
  */
-export function gradientGraph(testCase: OpCase, float: FloatType, order: 1 | 2 = 1): Graph | null {
+export function gradientGraph(testCase: OpCase, float: FloatDType, order: 1 | 2 = 1): Graph | null {
   let found = true;
   const graph = trace(inputSpecs(testCase, float), (inputs) => {
     const operands = Object.values(inputs);

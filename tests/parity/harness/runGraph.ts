@@ -1,8 +1,9 @@
 /** @file Runs graphs on a device with host tensors in and out. */
+import type { FloatDType } from "../../../src/engine/dtype.ts";
 import type { Graph } from "../../../src/engine/graph/graph.ts";
 import type { Device } from "../../../src/engine/program.ts";
 import type { HostTensor } from "./hostTensor.ts";
-import { operandValues, type OpCase } from "./opCase.ts";
+import { caseStates, type OpCase } from "./opCase.ts";
 
 /** Outputs by name. */
 export type Outputs = Record<string, HostTensor>;
@@ -41,13 +42,8 @@ export async function runGraph(
 }
 
 /** Creates the states of a case, which no other case names; several graphs of it may share them. */
-export async function createStates(
-  device: Device,
-  { states = {} }: OpCase,
-  float: "float32" | "float64",
-): Promise<void> {
-  for (const [name, operand] of Object.entries(states)) {
-    const { data, ...spec } = operandValues(operand, 50, float);
+export async function createStates(device: Device, testCase: OpCase, float: FloatDType): Promise<void> {
+  for (const [name, { data, ...spec }] of Object.entries(caseStates(testCase, float))) {
     if (!device.states().has(name)) await device.createState(name, spec, data);
   }
 }

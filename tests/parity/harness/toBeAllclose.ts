@@ -1,5 +1,6 @@
 /** @file The one matcher for tensors: shape, element type, and |got − want| ≤ atol + rtol · |want|. */
 import { expect } from "vitest";
+import { numbersOf } from "../../../src/engine/half.ts";
 import { formatShape, sameShape, stridesOf } from "../../../src/engine/shape.ts";
 import type { HostTensor } from "./hostTensor.ts";
 import type { Tolerance } from "./tolerances.ts";
@@ -18,11 +19,12 @@ function difference(got: HostTensor, want: HostTensor, { rtol, atol }: Tolerance
   }
   if (got.data.length !== want.data.length)
     return `${got.data.length} elements, expected ${want.data.length}`;
+  const [numbers, wanted] = [numbersOf(got.data, got.dtype), numbersOf(want.data, want.dtype)];
   let bad = 0;
   let worst = -1;
   let largest = -1;
-  want.data.forEach((b, i) => {
-    const a = got.data[i]!;
+  wanted.forEach((b, i) => {
+    const a = numbers[i]!;
     if (Object.is(a, b) || a === b) return;
     const distance = Math.abs(a - b);
     if (distance <= atol + rtol * Math.abs(b) && Number.isFinite(b)) return;
@@ -36,7 +38,7 @@ function difference(got: HostTensor, want: HostTensor, { rtol, atol }: Tolerance
   if (bad === 0) return undefined;
   return (
     `${bad} of ${want.data.length} elements differ by more than ${atol} + ${rtol} · |want|; the most at ` +
-    `${indexOf(worst, want)}: got ${got.data[worst]}, expected ${want.data[worst]} (max difference ${largest})`
+    `${indexOf(worst, want)}: got ${numbers[worst]}, expected ${wanted[worst]} (max difference ${largest})`
   );
 }
 

@@ -3,9 +3,11 @@
  * for gradients which do not flow.
  */
 import { backpropagate } from "../../../autodiff.ts";
+import { isHalf } from "../../../dtype.ts";
 import type { CompositeName, OpAttrs } from "../../opAttrs.ts";
 import type { GradientRule, OpDefinition, Tensor, TensorSpec } from "../../node.ts";
 import { substitute } from "../../rewrite.ts";
+import { cast } from "../elementwise.ts";
 import { full, input } from "../leaf.ts";
 import { broadcastTo } from "../movement.ts";
 
@@ -30,9 +32,22 @@ export function throughExpansion<K extends CompositeName>(
   };
 }
 
-/** A composite whose gradient is that of its expansion. */
+/** An expansion that computes with 16-bit operands in float32 and rounds its results once. */
+export function inFloat32<K extends CompositeName>(
+  expand: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
+): (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[] {
+  return (inputs, attrs) => {
+    const narrow = inputs.find((t) => isHalf(t.dtype))?.dtype;
+    if (!narrow) return expand(inputs, attrs);
+    const wide = inputs.map((t) => (isHalf(t.dtype) ? cast(t, "float32") : t));
+    return expand(wide, attrs).map((t) => (t.dtype === "float32" ? cast(t, narrow) : t));
+  };
+}
+
+/** A composite whose gradient is that of its expansion. 16-bit operands are computed with as `inFloat32` does. */
 export function derivedComposite<K extends CompositeName>(
   definition: Required<Pick<OpDefinition<K>, "name" | "infer" | "expand">>,
 ): OpDefinition<K> {
-  return { ...definition, gradient: throughExpansion<K>(definition.expand) };
+  const expand = inFloat32<K>(definition.expand);
+  return { ...definition, expand, gradient: throughExpansion<K>(expand) };
 }

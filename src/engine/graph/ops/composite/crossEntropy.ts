@@ -1,4 +1,5 @@
 /** @file The cross-entropy of logits against class numbers, and its gradient, each as one op. */
+import { floatDtypes } from "../../../dtype.ts";
 import { ParetoError } from "../../../errors.ts";
 import { formatShape, sameShape } from "../../../shape.ts";
 import { apply, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
@@ -6,7 +7,7 @@ import { equal, exp, log, mul, neg, sub, where } from "../elementwise.ts";
 import { constant, scalarLike } from "../leaf.ts";
 import { reshape, sum } from "../movement.ts";
 import { max, softmax } from "../reduce.ts";
-import { derivedComposite } from "./composite.ts";
+import { derivedComposite, inFloat32 } from "./composite.ts";
 
 /** bool `[…, classes]`: whether a class is the target. */
 function isTarget(targets: Tensor, classes: number): Tensor {
@@ -23,7 +24,7 @@ export function logSoftmax(x: Tensor): Tensor {
 const crossEntropyOp: OpDefinition<"crossEntropy"> = {
   name: "crossEntropy",
   infer: ([logits, targets]) => {
-    requireDtype("crossEntropy", logits!, "float32", "float64");
+    requireDtype("crossEntropy", logits!, ...floatDtypes);
     requireDtype("crossEntropy", targets!, "int32");
     const rows = logits!.shape.slice(0, -1);
     if (!sameShape(rows, targets!.shape) || !(logits!.shape.at(-1)! > 0)) {
@@ -36,10 +37,10 @@ const crossEntropyOp: OpDefinition<"crossEntropy"> = {
     }
     return [{ shape: rows, dtype: logits!.dtype }];
   },
-  expand: ([logits, targets]) => {
+  expand: inFloat32<"crossEntropy">(([logits, targets]) => {
     const hit = isTarget(targets!, logits!.shape.at(-1)!);
     return [neg(sum(where(hit, logSoftmax(logits!), scalarLike(logits!, 0)), -1))];
-  },
+  }),
   gradient: ({ inputs: [logits, targets] }, [g]) => [
     apply(crossEntropyGradientOp, [logits!, targets!, g!], {}),
     null,

@@ -1,10 +1,11 @@
 /** @file Layer normalisation over the last axis, and its gradient, each as one op. */
+import { floatDtypes } from "../../../dtype.ts";
 import { ParetoError } from "../../../errors.ts";
 import { formatShape, sameShape } from "../../../shape.ts";
 import { apply, applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { add, div, mul, sqrt, sub } from "../elementwise.ts";
 import { sum } from "../movement.ts";
-import { derivedComposite } from "./composite.ts";
+import { derivedComposite, inFloat32 } from "./composite.ts";
 
 function mean(x: Tensor): Tensor {
   return div(sum(x, -1, true), x.shape.at(-1)!);
@@ -32,11 +33,13 @@ function requireWidth(x: Tensor, ...parameters: Tensor[]): void {
 const layerNormOp: OpDefinition<"layerNorm"> = {
   name: "layerNorm",
   infer: ([x, weight, bias]) => {
-    requireDtype("layerNorm", x!, "float32", "float64");
+    requireDtype("layerNorm", x!, ...floatDtypes);
     requireWidth(x!, weight!, bias!);
     return [{ shape: x!.shape, dtype: commonDtype("layerNorm", [x!, weight!, bias!]) }];
   },
-  expand: ([x, weight, bias], { epsilon }) => [add(mul(normalise(x!, epsilon)[0], weight!), bias!)],
+  expand: inFloat32<"layerNorm">(([x, weight, bias], { epsilon }) => [
+    add(mul(normalise(x!, epsilon)[0], weight!), bias!),
+  ]),
   gradient: ({ inputs: [x, weight], attrs }, [g]) => applyAll(layerNormGradientOp, [x!, weight!, g!], attrs),
 };
 

@@ -1,11 +1,12 @@
 /** @file The pointwise part of a long short-term memory cell, and its gradient, each as one op. */
+import { floatDtypes } from "../../../dtype.ts";
 import { ParetoError } from "../../../errors.ts";
 import { formatShape, sameShape } from "../../../shape.ts";
 import { applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { add, mul, sigmoid, sub, tanh } from "../elementwise.ts";
 import { scalarLike } from "../leaf.ts";
 import { concat, slice } from "../movement.ts";
-import { derivedComposite, zerosLike } from "./composite.ts";
+import { derivedComposite, inFloat32, zerosLike } from "./composite.ts";
 
 /** Activated gates i, f, g, o `[B, H]` each, and the next cell. */
 function activate(gates: Tensor, c: Tensor): { i: Tensor; f: Tensor; g: Tensor; o: Tensor; cell: Tensor } {
@@ -18,7 +19,7 @@ function activate(gates: Tensor, c: Tensor): { i: Tensor; f: Tensor; g: Tensor; 
 const lstmCellOp: OpDefinition<"lstmCell"> = {
   name: "lstmCell",
   infer: ([gates, c]) => {
-    requireDtype("lstmCell", gates!, "float32", "float64");
+    requireDtype("lstmCell", gates!, ...floatDtypes);
     const [batch, hidden] = c!.shape;
     if (c!.shape.length !== 2 || !sameShape(gates!.shape, [batch!, 4 * hidden!])) {
       throw new ParetoError({
@@ -31,10 +32,10 @@ const lstmCellOp: OpDefinition<"lstmCell"> = {
     const spec = { shape: c!.shape, dtype: commonDtype("lstmCell", [gates!, c!]) };
     return [spec, spec];
   },
-  expand: ([gates, c]) => {
+  expand: inFloat32<"lstmCell">(([gates, c]) => {
     const { o, cell } = activate(gates!, c!);
     return [mul(o, tanh(cell)), cell];
-  },
+  }),
   gradient: ({ inputs: [gates, c] }, [dh, dc]) =>
     applyAll(lstmCellGradientOp, [gates!, c!, dh ?? zerosLike(c!), dc ?? zerosLike(c!)], {}),
 };
