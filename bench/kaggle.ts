@@ -26,22 +26,33 @@ export const model = dlrm({
   top: [512, 256],
 });
 
+/** What to draw in place of the usual batch. */
+export interface KaggleBatchOptions {
+  /** Inputs in the batch. */
+  size?: number;
+  /** Rows of each table. */
+  rows?: readonly number[];
+}
+
 /** Makes a batch. */
-export function kaggleBatch(rng: Rng): ClickBatch {
+export function kaggleBatch(
+  rng: Rng,
+  { size = BATCH, rows: tables = cardinalities }: KaggleBatchOptions = {},
+): ClickBatch {
   const floats = (length: number, value: () => number) =>
     new Float32Array(new SharedArrayBuffer(4 * length)).map(value);
-  const ids = new Int32Array(new SharedArrayBuffer(4 * cardinalities.length * BATCH));
-  for (const [table, rows] of cardinalities.entries()) {
-    for (let input = 0; input < BATCH; input++) {
+  const ids = new Int32Array(new SharedArrayBuffer(4 * tables.length * size));
+  for (const [table, rows] of tables.entries()) {
+    for (let input = 0; input < size; input++) {
       const rank = Math.floor((rows + 1) ** rng.uniform() - 1);
-      ids[table * BATCH + input] = Math.min(rows - 1, rank);
+      ids[table * size + input] = Math.min(rows - 1, rank);
     }
   }
   return {
-    size: BATCH,
-    dense: floats(BATCH * DENSE, () => 2 * rng.uniform() - 1),
-    lookups: { size: BATCH, tables: cardinalities.length, ids, offsets: null },
-    labels: floats(BATCH, () => (rng.uniform() < CLICK_RATE ? 1 : 0)),
-    rows: new Float64Array(BATCH),
+    size,
+    dense: floats(size * DENSE, () => 2 * rng.uniform() - 1),
+    lookups: { size, tables: tables.length, ids, offsets: null },
+    labels: floats(size, () => (rng.uniform() < CLICK_RATE ? 1 : 0)),
+    rows: new Float64Array(size),
   };
 }

@@ -1,13 +1,8 @@
 /**
  * @file A whole training step at full size: the 33.76 M rows of Criteo Kaggle (2.16 GB), Zipf lookups, gather, dense
  * step, gradients, sparse and dense SGD, through the pipeline that training uses. It is related to the dense step
- * alone, measured in turn with it, and to PyTorch on the same processor when there is one.
- *
- * PyTorch is found by `PARETO_TORCH_PYTHON`, a Python that has it, and `PARETO_TORCH_SCRIPT`, a script that takes
- * `cpu BATCH STEPS` and prints `… N samples/s`.
+ * alone, measured in turn with it, and to PyTorch on the same processor when there is one (see `torch.ts`).
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { ClickBatch } from "../src/data/batch.ts";
 import { openDevice } from "../src/engine/openDevice.ts";
 import { Rng } from "../src/engine/rng.ts";
@@ -16,6 +11,7 @@ import { DenseModel } from "../src/recsys/models/denseModel.ts";
 import { StepPipeline } from "../src/recsys/training/stepPipeline.ts";
 import { BATCH, cardinalities, DIM, kaggleBatch, model } from "./kaggle.ts";
 import { median, type BenchRow } from "./measure.ts";
+import { torchRate } from "./torch.ts";
 
 /** What a run measured. */
 export interface TrainResult {
@@ -49,6 +45,7 @@ const BATCHES = 64;
 const STRETCH = 40;
 const WARM_UP = 8;
 const LEARNING_RATE = 0.01;
+const TORCH_STEPS = 20;
 
 async function* repeat(batches: readonly ClickBatch[], start: number): AsyncGenerator<ClickBatch> {
   for (let i = start; ; i++) yield batches[i % batches.length]!;
@@ -57,7 +54,7 @@ async function* repeat(batches: readonly ClickBatch[], start: number): AsyncGene
 /** Measures. Takes about 20 s, and PyTorch's time when it is there. */
 export async function benchTrain(threads: number, rounds = 5): Promise<TrainResult> {
   // Before and after, the better of both: what else the machine does must not be counted against PyTorch.
-  const torchBefore = await torchRate();
+  const torchBefore = await torchRate("cpu", BATCH, TORCH_STEPS);
   const rng = new Rng(11);
   const batches = Array.from({ length: BATCHES }, () => kaggleBatch(rng));
   const limits = { dim: DIM, slots: 2, maxBatch: BATCH, optimizer: { kind: "sgd" } as const };
@@ -110,7 +107,7 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   const [stepMilliseconds, denseMilliseconds] = [median(times.step), median(times.dense)];
   const samplesPerSecond = (1000 * BATCH) / stepMilliseconds;
-  const torch = torchBefore === null ? null : Math.max(torchBefore, (await torchRate())!);
+  const torch = torchBefore === null ? null : Math.max(torchBefore, (await torchRate("cpu", BATCH, TORCH_STEPS))!);
   return {
     bench: "train",
     threads,
@@ -126,16 +123,6 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
     rssLimitBytes: 1.35 * store.bytes + 600 * 2 ** 20,
     torch: torch === null ? null : { samplesPerSecond: torch, ratio: samplesPerSecond / torch },
   };
-}
-
-/** Samples a second of PyTorch, or null when none is given. */
-async function torchRate(): Promise<number | null> {
-  const { PARETO_TORCH_PYTHON: python, PARETO_TORCH_SCRIPT: script } = process.env;
-  if (!python || !script) return null;
-  const { stdout } = await promisify(execFile)(python, [script, "cpu", String(BATCH), "20"]);
-  const rate = Number(/([\d.]+) samples\/s/.exec(stdout)?.[1]);
-  if (!(rate > 0)) throw new Error(`the PyTorch script printed no rate in samples/s, got ${stdout.trim()}`);
-  return rate;
 }
 
 /** The lines of the table. */
