@@ -19,7 +19,7 @@ export function randomTensor(
   rng: Rng,
   shape: Shape,
   dtype: DType,
-  { low, high, avoid = [], step }: { low: number; high: number; avoid?: readonly number[]; step?: number },
+  { low, high, avoid = [] }: { low: number; high: number; avoid?: readonly number[] },
 ): HostTensor {
   const data = allocate(dtype, sizeOf(shape));
   for (let i = 0; i < data.length; i++) {

@@ -48,7 +48,7 @@ const table = {
   chain: {
     float32: { rtol: 1e-4, atol: 3e-5 },
     float64: { rtol: 1e-10, atol: 1e-11 },
-    ...half(4, { float16: 4 * ulp.float16, bfloat16: 4 * ulp.bfloat16 }),
+    ...half(4, { float16: 12 * ulp.float16, bfloat16: 12 * ulp.bfloat16 }),
   },
   /** Analytic against central differences with a step of 1e-6: cancellation costs about 1e-10 of the values. */
   finiteDifference: { float32: exact, float64: { rtol: 2e-6, atol: 2e-7 }, float16: exact, bfloat16: exact },
