@@ -3,6 +3,8 @@
 //   out, dout [rows, D]; lse [rows].  Launch: ⌈rows / WARPS⌉ blocks of 32 · WARPS threads, a warp a row.
 // Macros: D, WARPS; HALF or not.
 
+#include "attentionTiles.cuh"
+
 extern "C" __global__ void attentionDelta(const element* out, const element* dout, const float* lse, float2* rows, long long count) {
   long long row = (long long)blockIdx.x * WARPS + threadIdx.x / 32;
   int lane = threadIdx.x % 32;

@@ -9,6 +9,8 @@
 // Shared bytes: 1024 + TILE_BYTES(BQ) + 4 · TILE_BYTES(BN).
 // Macros: D (a multiple of 16, with WGMMA 64 or 128), WARPS, BN, HEADS_TOGETHER; CAUSAL, MASKED, HALF, WGMMA or not.
 
+#include "attentionTiles.cuh"
+
 #define BQ (WARPS * 16)
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)

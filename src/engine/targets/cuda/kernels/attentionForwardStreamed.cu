@@ -5,6 +5,8 @@
 // Shared bytes and macros: those of attentionForward, and PRODUCER; IN_TURNS makes the two computing warpgroups issue
 // their products in turns.
 
+#include "attentionTiles.cuh"
+
 #define BQ (WARPS * 16)
 
 extern "C" __global__ void __launch_bounds__(THREADS + 128, 1)

@@ -8,6 +8,8 @@
 // Shared bytes: 1024 + 2 · TILE_BYTES(BK) + 3 · (2 · TILE_BYTES(BM) + 8 · BM).
 // Macros: D (a multiple of 16, with WGMMA 64 or 128), WARPS, BM (at most 64), HEADS_TOGETHER; CAUSAL, MASKED, HALF, WGMMA or not.
 
+#include "attentionTiles.cuh"
+
 #define BK (WARPS * 16)
 #define STAGES 3
 

@@ -3,6 +3,8 @@
 // Launch: ⌈S / BK⌉ · B · H / group blocks of 32 · WARPS + 128 threads. WARPS is 8.
 // Shared bytes and macros: those of attentionGradientKeys, and PRODUCER; IN_TURNS or not; STAGES other than 3.
 
+#include "attentionTiles.cuh"
+
 #define BK (WARPS * 16)
 #ifndef STAGES
 #define STAGES 3

@@ -7,6 +7,8 @@
 // Shared bytes: 1024 + 2 · TILE_BYTES(BQ) + 6 · TILE_BYTES(BN).
 // Macros: D (a multiple of 16, with WGMMA 64 or 128), WARPS, BN, HEADS_TOGETHER; CAUSAL, MASKED, HALF, WGMMA or not.
 
+#include "attentionTiles.cuh"
+
 #define BQ (WARPS * 16)
 #define STAGES 3
 

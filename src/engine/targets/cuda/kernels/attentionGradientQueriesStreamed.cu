@@ -3,6 +3,8 @@
 // Launch: ⌈T / BQ⌉ · B · H blocks of 32 · WARPS + 128 threads. WARPS is 8 or 12.
 // Shared bytes and macros: those of attentionGradientQueries, and PRODUCER; IN_TURNS or not; STAGES other than 3.
 
+#include "attentionTiles.cuh"
+
 #define BQ (WARPS * 16)
 #ifndef STAGES
 #define STAGES 3

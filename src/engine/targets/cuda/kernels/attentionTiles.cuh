@@ -8,6 +8,8 @@
 // Registers: warp w of the block owns rows 16 w … 16 w + 15 of every product. Of a product of N columns lane l holds
 // acc[4 j + 2 h + e], j < N / 8: row 16 w + l / 4 + 8 h, column 8 j + 2 (l % 4) + e.
 
+#include "tensorCore.cuh"
+
 #define THREADS (WARPS * 32)
 #ifdef PRODUCER
 // A warpgroup behind those that compute does all copies.
@@ -242,6 +244,9 @@ __device__ __forceinline__ unsigned char* shared_tiles() {
 
 // Which tile of which head a block works on: heads in groups whose operands fit in the L2 cache together; within a
 // group all heads of one tile, tiles in order.
+#ifndef HEADS_TOGETHER
+#define HEADS_TOGETHER 8
+#endif
 struct Work {
   int tile, head;
 };
