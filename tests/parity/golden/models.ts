@@ -1,26 +1,14 @@
 /** @file The golden topics in the engine's ops, each a function from a case's inputs to its outputs. */
 import type { Tensor } from "../../../src/engine/graph/node.ts";
+import { crossEntropy } from "../../../src/engine/graph/ops/composite/crossEntropy.ts";
+import { layerNorm } from "../../../src/engine/graph/ops/composite/layerNorm.ts";
+import { lstmCell } from "../../../src/engine/graph/ops/composite/lstmCell.ts";
 import { conv1d, dotInteraction, matmul } from "../../../src/engine/graph/ops/contraction.ts";
-import {
-  add,
-  div,
-  equal,
-  less,
-  log,
-  mul,
-  neg,
-  cast,
-  sigmoid,
-  sqrt,
-  sub,
-  tanh,
-  where,
-  exp,
-} from "../../../src/engine/graph/ops/elementwise.ts";
+import { add, div, less, mul, where } from "../../../src/engine/graph/ops/elementwise.ts";
 import { gather } from "../../../src/engine/graph/ops/indexing.ts";
 import { full, scalarLike } from "../../../src/engine/graph/ops/leaf.ts";
-import { broadcastTo, reshape, slice, sum } from "../../../src/engine/graph/ops/movement.ts";
-import { cumsum, max, softmax } from "../../../src/engine/graph/ops/reduce.ts";
+import { broadcastTo, reshape, sum } from "../../../src/engine/graph/ops/movement.ts";
+import { cumsum, softmax } from "../../../src/engine/graph/ops/reduce.ts";
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
 import { gelu } from "../../../src/nn/functional.ts";
 import type { GoldenCase } from "./fixtures.ts";
@@ -31,10 +19,6 @@ export type Model = (
   options: GoldenCase["options"],
 ) => Record<string, Tensor>;
 
-function mean(x: Tensor): Tensor {
-  return div(sum(x, -1, true), x.shape.at(-1)!);
-}
-
 /** A bool mask [n, n], true where the column is at most the row. */
 function causalMask(n: number, like: Tensor): Tensor {
   const count = cumsum(broadcastTo(scalarLike(like, 1), [n]), 0);
@@ -42,17 +26,13 @@ function causalMask(n: number, like: Tensor): Tensor {
 }
 
 const lstm: Model = ({ x, h, c, wInput, wHidden, bias }, { reverse }) => {
-  const hidden = h!.shape[1]!;
   const { carries, outputs } = scan(
     ([hNow, cNow], [slice_]) => {
       const gates = add(
         add(matmul(slice_!, wInput!, { transposeB: true }), matmul(hNow!, wHidden!, { transposeB: true })),
         bias!,
       );
-      const gate = (i: number) => slice(gates, { 1: [i * hidden, (i + 1) * hidden] });
-      const kept = mul(sigmoid(gate(1)), cNow!);
-      const cNext = add(kept, mul(sigmoid(gate(0)), tanh(gate(2))));
-      const hNext = mul(sigmoid(gate(3)), tanh(cNext));
+      const [hNext, cNext] = lstmCell(gates, cNow!);
       return { carries: [hNext, cNext], outputs: [hNext] };
     },
     { init: [h!, c!], xs: [x!], reverse: reverse === true },
@@ -67,15 +47,6 @@ const attention: Model = ({ q, k, v }, { causal }) => {
   return { y: matmul(softmax(masked), v!) };
 };
 
-const crossEntropy: Model = ({ logits, labels }) => {
-  const [rows, classes] = logits!.shape as [number, number];
-  const shifted = sub(logits!, max(logits!, -1, true));
-  const logSumExp = log(sum(exp(shifted), -1, true));
-  const places = sub(cumsum(full([classes], 1, "int32"), 0), 1);
-  const hit = cast(equal(reshape(labels!, [rows, 1]), places), logits!.dtype);
-  return { loss: neg(div(sum(mul(hit, sub(shifted, logSumExp))), rows)) };
-};
-
 /** Models by topic. */
 export const models: Record<string, Model> = {
   conv1d: ({ x, w }, options) => ({
@@ -87,12 +58,10 @@ export const models: Record<string, Model> = {
     }),
   }),
   lstm,
-  layerNorm: ({ x, gain, bias }, { eps }) => {
-    const centred = sub(x!, mean(x!));
-    const deviation = sqrt(add(mean(mul(centred, centred)), eps as number));
-    return { y: add(mul(div(centred, deviation), gain!), bias!) };
-  },
-  crossEntropy,
+  layerNorm: ({ x, gain, bias }, { eps }) => ({ y: layerNorm(x!, gain!, bias!, eps as number) }),
+  crossEntropy: ({ logits, labels }) => ({
+    loss: div(sum(crossEntropy(logits!, labels!)), labels!.shape[0]!),
+  }),
   attention,
   gelu: ({ x }) => ({ y: gelu(x!) }),
   geluTanh: ({ x }) => ({ y: gelu(x!, { approximate: "tanh" }) }),
