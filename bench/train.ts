@@ -107,7 +107,8 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   const [stepMilliseconds, denseMilliseconds] = [median(times.step), median(times.dense)];
   const samplesPerSecond = (1000 * BATCH) / stepMilliseconds;
-  const torch = torchBefore === null ? null : Math.max(torchBefore, (await torchRate("cpu", BATCH, TORCH_STEPS))!);
+  const torch =
+    torchBefore === null ? null : Math.max(torchBefore, (await torchRate("cpu", BATCH, TORCH_STEPS))!);
   return {
     bench: "train",
     threads,

@@ -2,13 +2,16 @@
  * @file Keeps the documentation in step with the code: writes `docs/cli.md` from the commands' own options, copies
  * example files into the pages that show them, and follows every relative link. With `--check` it writes nothing and
  * fails where a page is stale. It runs neither the examples nor the benchmarks: `--demo FILE` and `--bench FILE` put
- * the table of a saved output of `npm start` or `npm run bench` into every page that shows it.
+ * the table of a saved output of `npm start` or `npm run bench` into every page that shows it; what was measured on a
+ * GPU comes from the newest files in `bench/results`.
  */
 import { access, readFile, readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Command, Option } from "commander";
+import { benchTable } from "../bench/table.ts";
+import type { BenchRow } from "../bench/measure.ts";
 import { allCommands } from "../src/cli/program.ts";
 
 const root = dirname(import.meta.dirname);
@@ -92,6 +95,73 @@ async function withTable(page: string, name: string, output: string | undefined)
   );
 }
 
+/** What a benchmark of the CUDA target left. */
+interface CudaRun {
+  machine: { cpu: string; cores: number; node: string; date: string; commit: string | null };
+  rows: BenchRow[];
+  results: { gpu?: { name: string; driver: string } }[];
+}
+
+/** What a run of the tests on a GPU left. */
+interface CudaParity {
+  gpu: { name: string; driver: string };
+  date: string;
+  commit: string | null;
+  passed: number;
+  failed: number;
+  skipped: number;
+  files: Record<string, { passed: number; failed: number; skipped: number }>;
+}
+
+/** The newest of the result files `PREFIX-DATE.json`, or null. */
+async function newestResult<T>(prefix: string): Promise<{ name: string; content: T } | null> {
+  const directory = join(root, "bench", "results");
+  const dated = new RegExp(`^${prefix}-\\d{4}-\\d\\d-\\d\\d\\.json$`);
+  const name = (await readdir(directory))
+    .filter((file) => dated.test(file))
+    .sort()
+    .at(-1);
+  if (name === undefined) return null;
+  return { name, content: JSON.parse(await readFile(join(directory, name), "utf8")) as T };
+}
+
+const fenced = (lines: readonly string[]) => ["```", ...lines, "```"].join("\n");
+
+async function cudaRates(): Promise<string> {
+  const found = await newestResult<CudaRun>("cuda");
+  if (!found) return "Not measured yet.";
+  const { machine, rows, results } = found.content;
+  const gpu = results.find((result) => result.gpu)?.gpu;
+  const where = `${gpu?.name ?? "a GPU"}, driver for CUDA ${gpu?.driver ?? "?"}, ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}`;
+  const when = `${machine.date.slice(0, 10)}, commit ${machine.commit ?? "unknown"}`;
+  const link = `[${found.name}](../bench/results/${found.name})`;
+  return `${where}; ${when} (${link}).\n\n${fenced(benchTable(rows))}`;
+}
+
+async function cudaParity(): Promise<string> {
+  const found = await newestResult<CudaParity>("cuda-parity");
+  if (!found) return "Not run yet.";
+  const { gpu, date, commit, passed, failed, skipped, files } = found.content;
+  const count = Object.keys(files).length;
+  const link = `[${found.name}](../bench/results/${found.name})`;
+  return `${gpu.name}, ${date.slice(0, 10)}, commit ${commit ?? "unknown"}: ${passed.toLocaleString("en-US")} tests passed in ${count} files, ${failed} failed, ${skipped} skipped (${link}).`;
+}
+
+/** A page with what the newest result files say between `<!-- NAME -->` and `<!-- end of NAME -->`. */
+async function withResults(page: string): Promise<string> {
+  let text = page;
+  for (const [name, make] of [
+    ["cuda results", cudaRates],
+    ["cuda parity", cudaParity],
+  ] as const) {
+    const place = new RegExp(`(<!-- ${name} -->\n)[^]*?(\n<!-- end of ${name} -->)`);
+    if (!place.test(text)) continue;
+    const shown = await make();
+    text = text.replace(place, (_, open: string, close: string) => `${open}\n${shown}\n${close}`);
+  }
+  return text;
+}
+
 async function checkLinks(file: string, page: string): Promise<void> {
   for (const [, target] of page.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
     if (/^[a-z]+:/.test(target!)) continue;
@@ -122,7 +192,8 @@ const pages = [
 ];
 for (const file of pages) {
   const page = await withExamples(await readFile(join(root, file), "utf8"));
-  const wanted = await withTable(await withTable(page, "demo", flags.demo), "bench", flags.bench);
+  const tables = await withTable(await withTable(page, "demo", flags.demo), "bench", flags.bench);
+  const wanted = await withResults(tables);
   await keep(file, wanted);
   await checkLinks(file, wanted);
 }
