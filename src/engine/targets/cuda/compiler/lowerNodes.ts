@@ -1,0 +1,302 @@
+/**
+ * @file Lowers a graph, or the body of a loop, to steps: chooses what is written to memory, forms units, places their
+ * results, orders them, and generates code or calls rules.
+ */
+import { invariant } from "../../../errors.ts";
+import type { Node, Tensor } from "../../../graph/node.ts";
+import type { OpName } from "../../../graph/opAttrs.ts";
+import { reachableNodes } from "../../../graph/rewrite.ts";
+import type { Precision } from "../../../program.ts";
+import { formatShape } from "../../../shape.ts";
+import type { LowerContext, LowerRule } from "../lower/lowering.ts";
+import { matchProducts } from "../lower/matchProducts.ts";
+import { lowerProduct } from "../lower/product.ts";
+import type { BufferView, PlanBuffer, Step } from "../plan.ts";
+import type { Places } from "./evaluator.ts";
+import { KernelBuilder } from "./kernelBuilder.ts";
+import { classify, materialize, type LoweredNode } from "./materialize.ts";
+import { addConcat, addPointwise, bytesOf, isWide } from "./pointwise.ts";
+import {
+  addReduction,
+  partDtype,
+  partsSource,
+  planParts,
+  planReduction,
+  sourceOf,
+  storeParts,
+  storeResults,
+} from "./reduction.ts";
+import { schedule, type Job } from "./schedule.ts";
+import { place, scratch, type Copy, type Ends, type Storage } from "./storage.ts";
+import { formUnits, producersOf, storedAs, type Unit, type Units } from "./units.ts";
+import { dtypeBytes } from "../../../dtype.ts";
+
+/** Rules of the ops that are not compiled to generated code; products have their own. */
+export type RuleTable = { readonly [K in OpName]?: LowerRule<K> };
+
+/** What a graph is lowered for. */
+export interface LowerOptions {
+  readonly multiprocessors: number;
+  readonly maxSharedBytes: number;
+  readonly compute: Precision;
+  readonly rules: RuleTable;
+}
+
+/** Fixed arrays that steps read, each kept once. */
+export class Constants {
+  readonly #tensors = new Map<Tensor, BufferView>();
+  readonly #integers = new Map<string, BufferView>();
+
+  view(t: Tensor): BufferView {
+    let view = this.#tensors.get(t);
+    if (!view) {
+      const { data } = (t.node as unknown as Node<"constant">).attrs;
+      view = { buffer: { kind: "constant", name: "constant", bytes: data.byteLength, data }, offsetBytes: 0 };
+      this.#tensors.set(t, view);
+    }
+    return view;
+  }
+
+  integers(values: readonly number[]): BufferView {
+    const key = values.join();
+    let view = this.#integers.get(key);
+    if (!view) {
+      const data = Int32Array.from(values);
+      view = { buffer: { kind: "constant", name: "indices", bytes: data.byteLength, data }, offsetBytes: 0 };
+      this.#integers.set(key, view);
+    }
+    return view;
+  }
+}
+
+interface UnitJob extends Job {
+  /** Adds generated code to a launch. */
+  readonly generate?: (kernel: KernelBuilder) => void;
+  /** Emits steps. */
+  readonly emit?: () => void;
+  readonly ops: readonly string[];
+  readonly shape: string;
+}
+
+/**
+ * Lowers tensors to steps.
+ * @param ends where leaves lie, and the results wanted with their places. A place may be that of a leaf (a state's next
+ * value): it is then written after the last read of the old one
+ */
+export function lowerNodes(ends: Ends, options: LowerOptions, constants: Constants): Step[] {
+  const roots = ends.targets.map(([t]) => t);
+  const reachable = reachableNodes(roots);
+  const matches = matchProducts(reachable, roots);
+  const absorbed = new Set([...matches.values()].flatMap((match) => match.absorbed));
+  const nodes: LoweredNode[] = [];
+  for (const node of reachable) {
+    if (absorbed.has(node)) continue;
+    const match = matches.get(node);
+    nodes.push({
+      node,
+      class: match ? "anchor" : node.outputs.some((t) => ends.bound.has(t)) ? "leaf" : classify(node),
+      inputs: match ? match.operands : node.inputs,
+    });
+  }
+  const written = materialize(nodes, roots);
+  const units = formUnits(nodes, written, matches);
+  const storage = place(units, ends, (t) => constants.view(t));
+  return new Emitter(units, storage, options, constants).emit();
+}
+
+/** Turns placed units into steps. */
+class Emitter {
+  readonly #units: Units;
+  readonly #storage: Storage;
+  readonly #options: LowerOptions;
+  readonly #constants: Constants;
+  readonly #places: Places;
+  readonly #steps: Step[] = [];
+
+  constructor(units: Units, storage: Storage, options: LowerOptions, constants: Constants) {
+    this.#units = units;
+    this.#storage = storage;
+    this.#options = options;
+    this.#constants = constants;
+    this.#places = {
+      isStored: units.isStored,
+      view: (t) => this.#view(t),
+      integers: (values) => constants.integers(values),
+      isAligned,
+    };
+  }
+
+  emit(): Step[] {
+    for (const launch of schedule(this.#jobs())) {
+      const generated = launch.filter((job) => job.generate);
+      for (const job of launch) job.emit?.();
+      if (generated.length > 0) this.#launch(generated);
+    }
+    this.#steps.push(...this.#storage.lastCopies);
+    return this.#steps;
+  }
+
+  #launch(jobs: readonly UnitJob[]): void {
+    const kernel = new KernelBuilder();
+    for (const job of jobs) job.generate!(kernel);
+    if (kernel.isEmpty) return;
+    const names = [...new Set(jobs.flatMap(({ ops }) => ops))];
+    const name = names.slice(0, 4).join("_") + (names.length > 4 ? "_etc" : "");
+    const label = `${summary(names)} ${[...new Set(jobs.map(({ shape }) => shape))].slice(0, 3).join(" ")}${jobs.length > 1 ? ` in ${jobs.length} pieces` : ""}`;
+    this.#steps.push(kernel.step(`fused_${name}`, label));
+  }
+
+  #view(t: Tensor): BufferView {
+    const { tensor, offsetBytes } = storedAs(t, this.#units.isStored);
+    const view =
+      this.#storage.views.get(tensor) ??
+      (tensor.node.op === "constant" ? this.#constants.view(tensor) : undefined);
+    invariant(view, `a place for ${tensor.node.op} ${formatShape(tensor.shape)}`);
+    return offsetBytes === 0 ? view : { buffer: view.buffer, offsetBytes: view.offsetBytes + offsetBytes };
+  }
+
+  #jobs(): UnitJob[] {
+    const jobsOf = new Map<Unit | Copy, UnitJob[]>();
+    for (const copy of this.#storage.copies) {
+      jobsOf.set(copy, [
+        {
+          order: -1,
+          after: new Set(),
+          isGenerated: false,
+          elements: 0,
+          parameters: 2,
+          heldBytes: 0,
+          emit: () => this.#steps.push(copy.step),
+          ops: ["copy"],
+          shape: "",
+        },
+      ]);
+    }
+    for (const unit of this.#units.units) jobsOf.set(unit, this.#jobsOf(unit));
+    for (const unit of this.#units.units) {
+      const before = [...producersOf(unit, this.#units), ...(this.#storage.before.get(unit) ?? [])];
+      const own = jobsOf.get(unit)!;
+      for (const earlier of before) {
+        for (const job of jobsOf.get(earlier)!) own.forEach((later) => later.after.add(job));
+      }
+      if (own.length === 2) own[1]!.after.add(own[0]!);
+    }
+    return [...jobsOf.values()].flat();
+  }
+
+  #jobsOf(unit: Unit): UnitJob[] {
+    const isKept = (t: Tensor) => !this.#storage.internal.has(t);
+    const reads = [...unit.reads];
+    const wide = isWide([...reads, ...unit.results]);
+    const base = {
+      order: Math.max(...unit.results.map((t) => t.node.id)),
+      isGenerated: true,
+      elements: Math.max(unit.size, ...reads.map((t) => bytesOf(t) / dtypeBytes(t.dtype))),
+      parameters: reads.length + unit.results.length + 1,
+      heldBytes: reads
+        .filter((t) => this.#storage.views.get(t)?.buffer.kind === "scratch")
+        .reduce((sum, t) => sum + bytesOf(t), 0),
+      ops: this.#opsOf(unit),
+      shape: formatShape(unit.node.outputs[0]!.shape),
+    };
+    const made = (rest: Partial<UnitJob>): UnitJob => ({ ...base, after: new Set(), ...rest });
+    switch (unit.kind) {
+      case "anchor":
+        return [made({ isGenerated: false, emit: () => this.#anchor(unit) })];
+      case "pointwise":
+        return [
+          made({ generate: (kernel) => addPointwise(kernel, unit.results, isKept, this.#places, wide) }),
+        ];
+      case "concat": {
+        const node = unit.node as unknown as Node<"concat">;
+        const placed = this.#storage.placed.get(unit.results[0]!)!;
+        return [
+          made({
+            generate: (kernel) => addConcat(kernel, node, (part) => placed.has(part), this.#places, wide),
+          }),
+        ];
+      }
+      case "reduction": {
+        const node = unit.node as unknown as Node<"sum" | "max">;
+        const plan = planReduction(node, this.#options.multiprocessors);
+        const around = { places: this.#places, results: unit.results, wide: wide || isWide(node.inputs) };
+        const finish = storeResults(unit.results, isKept, this.#places);
+        if (plan.parts === 1) {
+          return [made({ generate: (kernel) => addReduction(kernel, sourceOf(node), plan, finish, around) })];
+        }
+        const { dtype } = node.inputs[0]!;
+        const parts = scratch("parts", plan.parts * plan.kept * dtypeBytes(partDtype(dtype)));
+        const second = planParts(plan, this.#options.multiprocessors);
+        return [
+          made({
+            generate: (kernel) =>
+              addReduction(kernel, sourceOf(node), plan, storeParts(dtype, plan, parts), around),
+          }),
+          made({
+            elements: plan.parts * plan.kept,
+            generate: (kernel) =>
+              addReduction(kernel, partsSource(node, plan, parts), second, finish, around),
+          }),
+        ];
+      }
+    }
+  }
+
+  /** Names of the ops that a unit computes, without those that only move. */
+  #opsOf(unit: Unit): string[] {
+    const names = new Set<string>();
+    const seen = new Set<Tensor>();
+    const own = new Set(unit.results);
+    const visit = (t: Tensor): void => {
+      if (seen.has(t) || (this.#units.isStored(t) && !own.has(t))) return;
+      seen.add(t);
+      t.node.inputs.forEach(visit);
+      names.add(t.node.op);
+    };
+    unit.results.forEach(visit);
+    for (const name of ["constant", "broadcastTo", "reshape"]) if (names.size > 1) names.delete(name);
+    return [...names];
+  }
+
+  #anchor(unit: Unit): void {
+    const context = this.#context();
+    if (unit.match) {
+      lowerProduct(unit.match, unit.results[0]!, context);
+      return;
+    }
+    const rule = this.#options.rules[unit.node.op] as LowerRule<OpName> | undefined;
+    invariant(rule, `a rule for ${unit.node.op}`);
+    rule(unit.node as unknown as Node, context);
+  }
+
+  #context(): LowerContext {
+    const { multiprocessors, maxSharedBytes, compute } = this.#options;
+    return {
+      multiprocessors,
+      maxSharedBytes,
+      compute,
+      view: (t) => this.#view(t),
+      scratch: (bytes) => scratch("workspace", bytes),
+      emit: (step) => this.#steps.push(step),
+      lowerBody: (results, bound, targets) =>
+        lowerNodes(
+          { bound, targets: results.map((t, i) => [t, targets[i]!] as const) },
+          this.#options,
+          this.#constants,
+        ),
+    };
+  }
+}
+
+/** A placeholder of a loop's body may stand for any slice of a tensor, one after the other in memory. */
+function isAligned({ buffer, offsetBytes }: BufferView): boolean {
+  return offsetBytes % 16 === 0 && (buffer.bytes % 16 === 0 || !isPlaceholder(buffer));
+}
+
+function isPlaceholder({ kind, name }: PlanBuffer): boolean {
+  return kind === "scratch" && (name === "parameter" || name === "result");
+}
+
+function summary(ops: readonly string[]): string {
+  return ops.length > 6 ? `${ops.slice(0, 6).join("+")}+…` : ops.join("+");
+}

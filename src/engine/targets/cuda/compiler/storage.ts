@@ -1,0 +1,206 @@
+/**
+ * @file Where every stored tensor lies, and what has to be copied. Results wanted at a place that still holds
+ * something to be read (a state's old value) are written there only if all readers come first; else they are written
+ * to scratch memory and copied at the end.
+ */
+import { invariant } from "../../../errors.ts";
+import type { Tensor } from "../../../graph/node.ts";
+import { sizeOf } from "../../../shape.ts";
+import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
+import { partOffsets, sameElements } from "./aliases.ts";
+import { bytesOf } from "./pointwise.ts";
+import { producersOf, readsInPlace, storedAs, type Unit, type Units } from "./units.ts";
+
+/** Where leaves lie and results are wanted. */
+export interface Ends {
+  /** Where leaves lie. */
+  readonly bound: ReadonlyMap<Tensor, BufferView>;
+  /** Results wanted; a place may be that of a leaf. */
+  readonly targets: readonly (readonly [result: Tensor, place: BufferView])[];
+}
+
+/** A copy within the order of units. */
+export interface Copy {
+  readonly from: Tensor;
+  readonly step: CopyStep;
+}
+
+/** Places, copies and the order that they call for. */
+export interface Storage {
+  readonly views: Map<Tensor, BufferView>;
+  /** Results that only their own unit reads: they need no memory. */
+  readonly internal: ReadonlySet<Tensor>;
+  /** Parts of a concat that are computed in their place. */
+  readonly placed: ReadonlyMap<Tensor, ReadonlySet<number>>;
+  /** Of leaves, to be done before what replaces the leaf. */
+  readonly copies: readonly Copy[];
+  /** Done after all else. */
+  readonly lastCopies: readonly CopyStep[];
+  /** Units and copies that come before a unit, besides those it reads from. */
+  readonly before: Map<Unit, Set<Unit | Copy>>;
+}
+
+/** A piece of scratch memory. */
+export function scratch(name: string, bytes: number): BufferView {
+  return { buffer: { kind: "scratch", name, bytes }, offsetBytes: 0 };
+}
+
+/** Places the results of all units. */
+export function place(
+  units: Units,
+  { bound, targets }: Ends,
+  constantView: (t: Tensor) => BufferView,
+): Storage {
+  const views = new Map<Tensor, BufferView>(bound);
+  const copies: Copy[] = [];
+  const lastCopies: CopyStep[] = [];
+  const before = new Map<Unit, Set<Unit | Copy>>();
+  const wanted = new Set<Tensor>();
+
+  const leafOf = new Map<PlanBuffer, Tensor[]>();
+  for (const [leaf, { buffer }] of bound) leafOf.set(buffer, [...(leafOf.get(buffer) ?? []), leaf]);
+  const replaced = new Set(targets.map(([, { buffer }]) => buffer).filter((buffer) => leafOf.has(buffer)));
+  const leafView = (t: Tensor) => views.get(t) ?? constantView(t);
+  const isLeaf = (t: Tensor) => !units.producer.has(t);
+
+  // Copies of leaves first: they are readers of what may be replaced.
+  for (const [result, to] of targets) {
+    const base = sameElements(result);
+    const bytes = bytesOf(result);
+    if (!isLeaf(base) || bytes === 0) continue;
+    const from = leafView(base);
+    if (from.buffer === to.buffer && from.offsetBytes === to.offsetBytes) continue;
+    if (!replaced.has(to.buffer)) {
+      copies.push({ from: base, step: { kind: "copy", from, to, bytes } });
+    } else if (replaced.has(from.buffer)) {
+      const saved = scratch("saved", bytes);
+      copies.push({ from: base, step: { kind: "copy", from, to: saved, bytes } });
+      lastCopies.push({ kind: "copy", from: saved, to, bytes });
+    } else {
+      lastCopies.push({ kind: "copy", from, to, bytes });
+    }
+  }
+
+  for (const [result, to] of targets) {
+    const base = sameElements(result);
+    const bytes = bytesOf(result);
+    if (isLeaf(base)) continue;
+    wanted.add(base);
+    const known = views.get(base);
+    if (known) {
+      lastCopies.push({ kind: "copy", from: known, to, bytes });
+      continue;
+    }
+    const old = leafOf.get(to.buffer);
+    if (!old || mayReplace(units.producer.get(base)!, old, units, copies, before)) {
+      views.set(base, to);
+    } else {
+      const made = scratch("next", bytes);
+      views.set(base, made);
+      lastCopies.push({ kind: "copy", from: made, to, bytes });
+    }
+  }
+
+  const internal = internalResults(units, wanted);
+  const placed = new Map<Tensor, ReadonlySet<number>>();
+  for (const unit of [...units.units].toReversed()) {
+    for (const t of unit.results) {
+      if (!views.has(t) && !internal.has(t)) views.set(t, scratch(unit.node.op, bytesOf(t)));
+    }
+    if (unit.kind !== "concat") continue;
+    // Parts are written early, when what the concat is to replace may still be read.
+    const replaces = leafOf.has(views.get(unit.results[0]!)!.buffer);
+    placed.set(unit.results[0]!, replaces ? new Set() : placeParts(unit, units, views, internal));
+  }
+  return {
+    views,
+    internal,
+    placed,
+    copies: copies.filter(({ step }) => step.bytes > 0),
+    lastCopies: lastCopies.filter(({ bytes }) => bytes > 0),
+    before,
+  };
+}
+
+/** Whether a unit may write over leaves; notes what has to come before it then. */
+function mayReplace(
+  writer: Unit,
+  old: readonly Tensor[],
+  units: Units,
+  copies: readonly Copy[],
+  before: Map<Unit, Set<Unit | Copy>>,
+): boolean {
+  const isOld = (t: Tensor) => old.includes(t);
+  const readers = [...units.units].filter((unit) => old.some((t) => unit.reads.has(t)));
+  if (readers.includes(writer)) {
+    if (writer.kind !== "pointwise" || !readsInPlace(writer, isOld, units.isStored)) return false;
+  }
+  const others = readers.filter((unit) => unit !== writer);
+  if (others.some((reader) => comesAfter(reader, writer, units, before))) return false;
+  const first = before.get(writer) ?? new Set();
+  others.forEach((reader) => first.add(reader));
+  copies.filter(({ from }) => isOld(from)).forEach((copy) => first.add(copy));
+  before.set(writer, first);
+  return true;
+}
+
+/** Whether a unit comes after another in every order. */
+function comesAfter(
+  unit: Unit,
+  earlier: Unit,
+  units: Units,
+  before: ReadonlyMap<Unit, ReadonlySet<Unit | Copy>>,
+): boolean {
+  const seen = new Set<Unit>([unit]);
+  const stack = [unit];
+  for (let now = stack.pop(); now; now = stack.pop()) {
+    if (now === earlier) return true;
+    for (const previous of [...producersOf(now, units), ...(before.get(now) ?? [])]) {
+      if ("step" in previous || seen.has(previous)) continue;
+      seen.add(previous);
+      stack.push(previous);
+    }
+  }
+  return false;
+}
+
+function internalResults({ units }: Units, wanted: ReadonlySet<Tensor>): Set<Tensor> {
+  const read = new Set<Tensor>(wanted);
+  for (const unit of units) unit.reads.forEach((t) => read.add(t));
+  const internal = new Set<Tensor>();
+  for (const unit of units) {
+    if (unit.kind === "anchor") continue;
+    for (const t of unit.results) if (!read.has(t)) internal.add(t);
+  }
+  return internal;
+}
+
+/** Lets parts of a concat be computed where they belong, if nothing has placed them and each lies in one piece. */
+function placeParts(
+  unit: Unit,
+  units: Units,
+  views: Map<Tensor, BufferView>,
+  internal: ReadonlySet<Tensor>,
+): Set<number> {
+  const { node } = unit;
+  invariant(node.op === "concat", "units of parts are concats");
+  const out = node.outputs[0]!;
+  const placed = new Set<number>();
+  const offsets = partOffsets(node.inputs, node.attrs.axis, out.shape);
+  const whole = views.get(out)!;
+  offsets?.forEach((offset, i) => {
+    const { tensor: base } = storedAs(node.inputs[i]!, units.isStored);
+    const isWhole = base === sameElements(node.inputs[i]!);
+    const fits =
+      isWhole &&
+      units.producer.has(base) &&
+      !views.has(base) &&
+      !internal.has(base) &&
+      sizeOf(base.shape) > 0 &&
+      (whole.offsetBytes + offset) % 16 === 0;
+    if (!fits) return;
+    views.set(base, { buffer: whole.buffer, offsetBytes: whole.offsetBytes + offset });
+    placed.add(i);
+  });
+  return placed;
+}
