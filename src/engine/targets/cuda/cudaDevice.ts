@@ -28,6 +28,7 @@ import { KernelCompiler } from "./driver/kernelCompiler.ts";
 import { ProductLibrary, type PreparedProduct } from "./driver/product.ts";
 import { Stream } from "./driver/stream.ts";
 import { rules } from "./lower/rules.ts";
+import { widenHalf } from "./lower/widenHalf.ts";
 import { DeviceAllocator, type DeviceBuffer } from "./memory/deviceAllocator.ts";
 import { HostRegistry } from "./memory/pinned.ts";
 import type { KernelSource, Plan, Step } from "./plan.ts";
@@ -144,7 +145,7 @@ export class CudaDevice implements Device {
 
   /** The steps that a graph becomes here. */
   plan(graph: Graph): Plan {
-    const simple = simplify(graph);
+    const simple = simplify(widenHalf(graph));
     for (const node of reachableNodes(rootsOf(simple))) {
       for (const t of node.outputs) requireSupported("compile", t);
     }
