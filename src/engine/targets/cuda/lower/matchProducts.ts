@@ -2,7 +2,9 @@
  * @file Finds matrix products together with what can be computed before their sums are stored: a bias row, ReLU, and
  * GELU in its tanh form.
  */
+import type { DType } from "../../../dtype.ts";
 import type { AnyNode, Node, Tensor } from "../../../graph/node.ts";
+import { numberOf } from "../../../half.ts";
 import { sameShape, sizeOf } from "../../../shape.ts";
 import type { ProductEpilogue } from "../plan.ts";
 
@@ -18,9 +20,14 @@ export interface ProductMatch {
 
 /** Nodes that a tanh GELU is written with, at most. */
 const GELU_NODES_MAX = 16;
-/** Places where a chain of nodes must agree with the function, and how closely: its constants are float32. */
+/** Places where a chain of nodes must agree with the function. */
 const PROBES = [-6.5, -3.1, -1.7, -0.9, -0.33, -0.01, 0.02, 0.4, 0.75, 1.3, 2.2, 4.9];
-const PROBE_TOLERANCE = 2e-6;
+/** How closely, by the type that the chain's constants are rounded to. */
+const probeTolerances: Readonly<Partial<Record<DType, number>>> = {
+  float32: 2e-6,
+  float16: 2e-4,
+  bfloat16: 2e-3,
+};
 
 /**
  * Matches products.
@@ -101,7 +108,7 @@ function geluChain(
   users: ReadonlyMap<Tensor, AnyNode[]>,
   kept: ReadonlySet<Tensor>,
 ): AnyNode[] | undefined {
-  if (x.dtype !== "float32" || kept.has(x) || (users.get(x)?.length ?? 0) < 2) return undefined;
+  if (kept.has(x) || (users.get(x)?.length ?? 0) < 2) return undefined;
   const chain = new Set<AnyNode>();
   const pending = [...users.get(x)!];
   for (let node = pending.pop(); node; node = pending.pop()) {
@@ -129,11 +136,12 @@ function geluChain(
 /** Whether a chain of elementwise nodes over `x` is the tanh form of GELU, judged by its values. */
 function isGelu(x: Tensor, last: AnyNode): boolean {
   const result = last.outputs[0]!;
-  if (!sameShape(result.shape, x.shape) || sizeOf(x.shape) === 0) return false;
+  const tolerance = probeTolerances[x.dtype];
+  if (tolerance === undefined || !sameShape(result.shape, x.shape) || sizeOf(x.shape) === 0) return false;
   return PROBES.every((value) => {
     const inner = Math.sqrt(2 / Math.PI) * (value + 0.044715 * value ** 3);
     const want = 0.5 * value * (1 + Math.tanh(inner));
-    return Math.abs(valueAt(x, last, value) - want) <= PROBE_TOLERANCE * Math.max(1, Math.abs(value));
+    return Math.abs(valueAt(x, last, value) - want) <= tolerance * Math.max(1, Math.abs(value));
   });
 }
 
@@ -144,7 +152,8 @@ function valueAt(x: Tensor, last: AnyNode, value: number): number {
     const known = values.get(t);
     if (known !== undefined) return known;
     const node = t.node as unknown as AnyNode;
-    const computed = node.op === "constant" ? node.attrs.data[0]! : scalar(node.op, node.inputs.map(at));
+    const computed =
+      node.op === "constant" ? numberOf(node.attrs.data[0]!, t.dtype) : scalar(node.op, node.inputs.map(at));
     values.set(t, computed);
     return computed;
   };

@@ -1,5 +1,6 @@
 /** @file Which nodes a matrix product takes with it, and which it must leave. */
 import { expect, test } from "vitest";
+import type { DType } from "../../../../../src/engine/dtype.ts";
 import { rootsOf, trace, type Traced } from "../../../../../src/engine/graph/graph.ts";
 import type { Tensor } from "../../../../../src/engine/graph/node.ts";
 import { matmul } from "../../../../../src/engine/graph/ops/contraction.ts";
@@ -7,15 +8,16 @@ import { add, mul, relu, tanh } from "../../../../../src/engine/graph/ops/elemen
 import { reshape } from "../../../../../src/engine/graph/ops/movement.ts";
 import { reachableNodes } from "../../../../../src/engine/graph/rewrite.ts";
 import { simplify } from "../../../../../src/engine/passes/simplify.ts";
+import { gelu } from "../../../../../src/nn/functional.ts";
 import { matchProducts } from "../../../../../src/engine/targets/cuda/lower/matchProducts.ts";
 
-const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
-
 /** The epilogue, root op and number of absorbed nodes of every product of a model over x [4, 3], w [3, 5], b [5]. */
-function matches(model: (t: { x: Tensor; w: Tensor; b: Tensor; full: Tensor }) => Traced) {
-  const graph = simplify(
-    trace({ x: float32(4, 3), w: float32(3, 5), b: float32(5), full: float32(4, 5) }, model),
-  );
+function matches(
+  model: (t: { x: Tensor; w: Tensor; b: Tensor; full: Tensor }) => Traced,
+  dtype: DType = "float32",
+) {
+  const spec = (...shape: number[]) => ({ shape, dtype });
+  const graph = simplify(trace({ x: spec(4, 3), w: spec(3, 5), b: spec(5), full: spec(4, 5) }, model));
   const roots = rootsOf(graph);
   return [...matchProducts(reachableNodes(roots), roots)].map(([root, { epilogue, absorbed, operands }]) => ({
     root: root.op,
@@ -25,11 +27,7 @@ function matches(model: (t: { x: Tensor; w: Tensor; b: Tensor; full: Tensor }) =
   }));
 }
 
-const tanhGelu = (x: Tensor) => {
-  const cube = mul(mul(x, x), x);
-  const inner = mul(add(x, mul(cube, 0.044715)), Math.sqrt(2 / Math.PI));
-  return mul(mul(x, 0.5), add(tanh(inner), 1));
-};
+const tanhGelu = (x: Tensor) => gelu(x, { approximate: "tanh" });
 
 test("a bias row and ReLU go with their product, in either order of the sum", () => {
   expect(matches(({ x, w, b }) => ({ outputs: { y: relu(add(matmul(x, w), b)) } }))).toEqual([
@@ -73,4 +71,15 @@ test("the tanh form of GELU is known by its values, and only when nothing inside
     return { outputs: { y: mul(mul(z, 0.5), add(tanh(z), 1)) } };
   });
   expect(almost).toMatchObject([{ root: "matmul", epilogue: "none" }]);
+});
+
+test.each(["float16", "bfloat16"] as const)("products of %s take their epilogues too", (dtype) => {
+  const biased = matches(({ x, w, b }) => ({ outputs: { y: relu(add(matmul(x, w), b)) } }), dtype);
+  expect(biased).toMatchObject([{ epilogue: "biasRelu", operands: 3 }]);
+  const smooth = matches(({ x, w, b }) => ({ outputs: { y: tanhGelu(add(matmul(x, w), b)) } }), dtype);
+  expect(smooth).toMatchObject([{ epilogue: "biasGelu", operands: 3 }]);
+  // x·σ(1.702 x), another approximation of GELU.
+  const sigmoidForm = (z: Tensor) => mul(mul(z, 0.5), add(tanh(mul(z, 0.851)), 1));
+  const other = matches(({ x, w }) => ({ outputs: { y: sigmoidForm(matmul(x, w)) } }), dtype);
+  expect(other).toMatchObject([{ root: "matmul", epilogue: "none" }]);
 });
