@@ -33,6 +33,9 @@ function convGradient(i: 0 | 1, options: ConvOptions) {
   return (x: Tensor, w: Tensor, g: Tensor) => backpropagate([conv1d(x, w, options)], [g], [x, w])[i]!;
 }
 
+/** The gradient of dotInteraction, as a function of the operand and dL/dy. */
+const interactionGradient = (x: Tensor, g: Tensor) => backpropagate([dotInteraction(x)], [g], [x])[0]!;
+
 /** Cases by op. */
 export const contractionCases = {
   matmul: [
@@ -67,30 +70,29 @@ export const contractionCases = {
     opCase("plain", [float([2, 4, 3])], (x) => dotInteraction(x)),
     opCase("odd lengths", [float([3, 17, 5])], (x) => dotInteraction(x)),
     opCase("two features", [float([5, 2, 1])], (x) => dotInteraction(x)),
+    opCase("DLRM's shape", [float([9, 27, 16])], (x) => dotInteraction(x)),
+    opCase("more features than a warp has lanes", [float([3, 40, 6])], (x) => dotInteraction(x)),
+    opCase("long vectors", [float([2, 5, 70])], (x) => dotInteraction(x)),
+    opCase("a sample larger than shared memory", [float([2, 341, 1])], (x) => dotInteraction(x), {
+      noFiniteDifference: "too many elements",
+    }),
     opCase("one feature", [float([2, 1, 3])], (x) => dotInteraction(x)),
     opCase("no width", [float([2, 3, 0])], (x) => dotInteraction(x)),
     opCase("empty batch", [float([0, 4, 3])], (x) => dotInteraction(x)),
   ],
   dotInteractionGradient: [
+    opCase("plain", [float([2, 4, 3]), float([2, 6])], interactionGradient),
+    opCase("odd", [float([3, 5, 7]), float([3, 10])], interactionGradient),
+    opCase("DLRM's shape", [float([9, 27, 16]), float([9, 351])], interactionGradient),
+    opCase("more features than a warp has lanes", [float([3, 40, 6]), float([3, 780])], interactionGradient),
+    opCase("long vectors", [float([2, 5, 70]), float([2, 10])], interactionGradient),
     opCase(
-      "plain",
-      [float([2, 4, 3]), float([2, 6])],
-      (x, g) => backpropagate([dotInteraction(x)], [g], [x])[0]!,
+      "a sample larger than shared memory",
+      [float([2, 341, 1]), float([2, 57_970])],
+      interactionGradient,
+      { noFiniteDifference: "too many elements" },
     ),
-    opCase(
-      "odd",
-      [float([3, 5, 7]), float([3, 10])],
-      (x, g) => backpropagate([dotInteraction(x)], [g], [x])[0]!,
-    ),
-    opCase(
-      "one feature",
-      [float([2, 1, 3]), float([2, 0])],
-      (x, g) => backpropagate([dotInteraction(x)], [g], [x])[0]!,
-    ),
-    opCase(
-      "empty batch",
-      [float([0, 4, 3]), float([0, 6])],
-      (x, g) => backpropagate([dotInteraction(x)], [g], [x])[0]!,
-    ),
+    opCase("one feature", [float([2, 1, 3]), float([2, 0])], interactionGradient),
+    opCase("empty batch", [float([0, 4, 3]), float([0, 6])], interactionGradient),
   ],
 } satisfies Record<string, readonly OpCase[]>;

@@ -22,6 +22,14 @@ export const indexingCases = {
     opCase("rows with duplicates", [float([5, 3]), places], (u, i) => scatterAdd(u, i, 4)),
     opCase("a grid of rows", [float([2, 3, 2]), grid], (u, i) => scatterAdd(u, i, 5)),
     opCase("scalars", [float([65]), int([65], 0, 17)], (u, i) => scatterAdd(u, i, 17)),
+    opCase(
+      "many rows with many duplicates",
+      [float([3000, 4]), int([3000], 0, 2000)],
+      (u, i) => scatterAdd(u, i, 2000),
+      {
+        noFiniteDifference: "too many elements",
+      },
+    ),
     opCase("one row by a scalar", [float([3]), given("int32", [], [2])], (u, i) => scatterAdd(u, i, 4)),
     opCase("nothing", [float([0, 3]), int([0], 0, 1)], (u, i) => scatterAdd(u, i, 4)),
     opCase("int32", [int([5, 3]), places], (u, i) => scatterAdd(u, i, 4)),

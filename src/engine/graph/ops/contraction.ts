@@ -4,8 +4,9 @@ import { ParetoError } from "../../errors.ts";
 import { broadcastShapes, formatShape } from "../../shape.ts";
 import { apply, commonDtype, requireDtype, requireRank, type OpDefinition, type Tensor } from "../node.ts";
 import type { Conv1dAttrs } from "../opAttrs.ts";
-import { add, cast, sub } from "./elementwise.ts";
-import { sumTo } from "./movement.ts";
+import { add, cast } from "./elementwise.ts";
+import { take } from "./indexing.ts";
+import { reshape, sumTo, transpose } from "./movement.ts";
 
 const matmulOp: OpDefinition<"matmul"> = {
   name: "matmul",
@@ -184,10 +185,15 @@ const dotInteractionGradientOp: OpDefinition<"dotInteractionGradient"> = {
   ],
 };
 
-/** Σ over d of x_i·u_j + x_j·u_i for i > j, by polarisation of the symmetric form. */
+/** Σ over d of x_i·u_j + x_j·u_i for i > j. */
 function crossInteraction(x: Tensor, u: Tensor): Tensor {
-  const both = dotInteraction(add(x, u));
-  return sub(sub(both, dotInteraction(x)), dotInteraction(u));
+  const [batch, features] = x.shape as [number, number, number];
+  const products = matmul(x, u, { transposeB: true });
+  const pairs = reshape(add(products, transpose(products)), [batch, features * features]);
+  const triangle = Array.from({ length: features }, (_, i) =>
+    Array.from({ length: i }, (_, j) => i * features + j),
+  );
+  return take(pairs, 1, triangle.flat());
 }
 
 /**
