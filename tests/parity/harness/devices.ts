@@ -1,10 +1,10 @@
 /** @file The targets that are tested against `reference`, and how a missing one shows. */
-import { ParetoError } from "../../../src/engine/errors.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import type { Device } from "../../../src/engine/program.ts";
+import { isCudaAbsent } from "../../../src/engine/targets/cuda/driver/errors.ts";
 
 /** Targets to test. */
-export const devices = ["cpu"] as const;
+export const devices = ["cpu", "cuda"] as const;
 
 /** Whether a target computes with 16-bit floats. */
 export function hasHalf(name: string): boolean {
@@ -16,7 +16,7 @@ export async function tryOpenDevice(name: string): Promise<Device | { missing: s
   try {
     return await openDevice(name, { threads: 2 });
   } catch (error) {
-    if (error instanceof ParetoError && error.code.startsWith("TARGET_")) return { missing: error.message };
+    if (isCudaAbsent(error)) return { missing: (error as Error).message };
     throw error;
   }
 }

@@ -87,8 +87,8 @@ export class CudaProgram implements Program {
   }
 
   async run(feeds: BoundTensors, into: BoundTensors = {}): Promise<HostTensors> {
-    if (this.#disposed) throw disposedProgram("Program.run");
     this.#device.assertAlive("Program.run");
+    if (this.#disposed) throw disposedProgram("Program.run");
     const { graph } = this.#parts;
     checkFeeds(graph, feeds, "cuda");
     checkReceivers(graph, into, "cuda");
