@@ -8,7 +8,7 @@
 //
 // Launch: THREADS a block; countDigits and scatterDigits have a block a tile (tiles = ceil(n / TILE), n > 0),
 // scanDigits a block a digit. Defined in front: BITS (1 to 8, BINS = 2^BITS) and one of COUNT, SCAN, SCATTER; with IOTA
-the values are the places of the keys, and `values` is not read.
+// the values are the places of the keys, and `values` is not read.
 
 #define BINS (1 << BITS)
 #define THREADS 256
