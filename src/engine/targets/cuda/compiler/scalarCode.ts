@@ -1,4 +1,9 @@
-/** @file The elementwise ops on one element, as CUDA C++. Meanings are those of the reference target's kernels. */
+/**
+ * @file The elementwise ops on one element, as CUDA C++. Meanings are those of the reference target's kernels, except
+ * that 16-bit floats keep the precision of float32 between the ops of a kernel: they are rounded where they are stored,
+ * compared or made by a cast.
+ */
+import { isHalf, type DType } from "../../../dtype.ts";
 import type { AnyNode, Node } from "../../../graph/node.ts";
 import type { OpName } from "../../../graph/opAttrs.ts";
 import { elementType } from "./elementTypes.ts";
@@ -31,6 +36,22 @@ const arithmetic =
   ([a, b], node) =>
     isInt(node) ? wrapping(a!, operator, b!) : `${a} ${operator} ${b}`;
 
+/** A value rounded to a 16-bit type, which a register holds more precisely; the value itself for other types. */
+function inType(value: string, dtype: DType): string | ScalarCode {
+  if (!isHalf(dtype)) return value;
+  const { load, store, helpers } = elementType(dtype);
+  return { code: load(store(value)), ...(helpers?.[0] && { helper: helpers[0] }) };
+}
+
+/** Values of 16-bit types are compared as they are stored: an element equals the maximum that it became. */
+const compare =
+  (operator: string): Rule =>
+  (operands, node) => {
+    const [a, b] = operands.map((value) => inType(value, node.inputs[0]!.dtype));
+    if (typeof a === "string") return `${a} ${operator} ${b as string}`;
+    return { ...a!, code: `${a!.code} ${operator} ${(b as ScalarCode).code}` };
+  };
+
 /** Code by op. */
 const rules = {
   neg: ([a], node) => (isInt(node) ? wrapping("0", "-", a!) : `-${a}`),
@@ -51,8 +72,9 @@ const rules = {
   cast: ([a], node) => {
     const from = elementType(node.inputs[0]!.dtype).value;
     const to = elementType(node.outputs[0]!.dtype).value;
-    if (from === to) return a!;
-    return to === "bool" ? `${a} != ${from === "int" ? "0" : "0.0f"}` : `(${to})${a}`;
+    if (to === "bool") return from === to ? a! : `${a} != ${from === "int" ? "0" : "0.0f"}`;
+    const value = from === to ? a! : `(${to})${a}`;
+    return from === "bool" ? value : inType(value, node.outputs[0]!.dtype);
   },
   add: arithmetic("+"),
   sub: arithmetic("-"),
@@ -61,9 +83,9 @@ const rules = {
   pow: ([a, b]) => `powf(${a}, ${b})`,
   maximum: helper("maximum"),
   minimum: helper("minimum"),
-  equal: infix("=="),
-  less: infix("<"),
-  lessEqual: infix("<="),
+  equal: compare("=="),
+  less: compare("<"),
+  lessEqual: compare("<="),
   logicalAnd: infix("&&"),
   logicalOr: infix("||"),
   where: ([c, a, b]) => `${c} ? ${a} : ${b}`,
