@@ -2,7 +2,7 @@
  * @file A GPU that is open: the driver's functions, the device's primary context, current on this thread, and what
  * the device can do.
  *
- * All calls of one process must come from the thread that opened the context. Libraries such as cuBLASLt use the
+ * All calls of one process must come from the thread that opened the context, and go to one GPU. Libraries such as cuBLASLt use the
  * same primary context.
  */
 import { ParetoError } from "../../../errors.ts";

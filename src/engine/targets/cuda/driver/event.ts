@@ -15,6 +15,9 @@ const disableTiming = 2;
 /** For how long completion is asked for on this thread before another one waits for it. */
 const pollMs = 1;
 
+/** Whether other threads may wait: they have no current context, which a driver may insist on. */
+let othersMayWait = true;
+
 /** A mark in a stream. */
 export class CudaEvent {
   readonly handle: number;
@@ -59,19 +62,17 @@ export class CudaEvent {
   async done(): Promise<void> {
     const start = performance.now();
     while (!this.query()) {
-      if (performance.now() - start > pollMs) {
-        if (await this.#waitElsewhere()) return;
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      } else await new Promise<void>((resolve) => setImmediate(resolve));
+      if (performance.now() - start < pollMs) await new Promise<void>((resolve) => setImmediate(resolve));
+      else if (othersMayWait) await this.#waitElsewhere();
+      else await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 
-  /** Waits on another thread. False when the driver wants a current context there: then this thread goes on asking. */
-  async #waitElsewhere(): Promise<boolean> {
+  /** Waits on another thread, or finds that it may not. */
+  async #waitElsewhere(): Promise<void> {
     const status = await callAsync(this.#context.driver.cuEventSynchronize, this.handle);
-    if (status === driverResult.invalidContext) return false;
-    checkDriver(status, "cuEventSynchronize", "CudaEvent.done");
-    return true;
+    if (status === driverResult.invalidContext) othersMayWait = false;
+    else checkDriver(status, "cuEventSynchronize", "CudaEvent.done");
   }
 
   /** Frees the event. Nobody may be waiting for it. */

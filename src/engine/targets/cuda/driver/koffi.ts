@@ -11,9 +11,6 @@ import { ParetoError } from "../../../errors.ts";
 /** What can be given to a C function: a number or address, host memory, text, or nothing. */
 export type NativeValue = number | bigint | string | readonly string[] | ArrayBufferView | null;
 
-/** A C function, called on this thread. */
-export type NativeFunction<R = number> = (...args: NativeValue[]) => R;
-
 /** Functions of a library by name, with the C prototype of each. */
 export type Prototypes<L> = { readonly [K in keyof L]: string };
 

@@ -2,18 +2,20 @@
  * @file Matrix products by cuBLASLt: descriptors are made once, the algorithm is chosen once by timing those that
  * cuBLASLt proposes, and a run is one call.
  *
- * The choice of a product is kept for the life of the library, so equal products give equal bits in a process. Another
- * process may choose another algorithm, whose sums differ in their last bits.
+ * The choice is kept, in the process and on disk, so equal products on one GPU model give equal bits. Where the folder
+ * cannot be written, another process may choose another algorithm, whose sums differ in their last bits.
  */
 import { ParetoError } from "../../../errors.ts";
 import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
 import type { ProductSpec } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
+import { defaultCacheDirectory } from "./cubinCache.ts";
 import { cublasLtLibrary, type CublasLtLibrary } from "./cublasLtLibrary.ts";
 import { checkCublas } from "./errors.ts";
 import { addressOf, OutWord } from "./koffi.ts";
 import { closed, opened } from "./liveObjects.ts";
 import { LtOperation, type Algorithm } from "./ltOperation.ts";
+import { ProductChoices } from "./productChoices.ts";
 import { chooseFastest } from "./productTuning.ts";
 import type { Stream } from "./stream.ts";
 
@@ -38,6 +40,8 @@ export interface PreparedProduct {
 export interface ProductLibraryOptions {
   /** Times the algorithms that cuBLASLt proposes; otherwise its first is taken. Defaults to true. */
   autotune?: boolean;
+  /** Where choices are kept. Defaults to the user's cache folder. */
+  cacheDirectory?: string;
 }
 
 /** Makes products for one GPU. */
@@ -45,20 +49,22 @@ export class ProductLibrary {
   readonly #context: CudaContext;
   readonly #allocator: DeviceAllocator;
   readonly #autotune: boolean;
+  readonly #cacheDirectory: string;
   readonly #workspaces = new Map<number, DeviceBuffer>();
   /** Chosen algorithms, by product and alignment. */
   readonly #choices = new Map<string, Algorithm>();
   readonly #prepared = new Set<LtProduct>();
-  #lt: { library: CublasLtLibrary; handle: number } | undefined;
+  #lt: OpenLt | undefined;
 
   constructor(
     context: CudaContext,
     allocator: DeviceAllocator,
-    { autotune = true }: ProductLibraryOptions = {},
+    { autotune = true, cacheDirectory = defaultCacheDirectory() }: ProductLibraryOptions = {},
   ) {
     this.#context = context;
     this.#allocator = allocator;
     this.#autotune = autotune;
+    this.#cacheDirectory = cacheDirectory;
   }
 
   /**
@@ -91,17 +97,13 @@ export class ProductLibrary {
     alignment: number,
     tune: boolean,
   ): { operation: LtOperation; algorithm: Algorithm } {
-    const { library, handle } = this.#open();
-    const operation = new LtOperation(library, handle, spec, alignment);
+    const lt = this.#open();
+    const operation = new LtOperation(lt.library, lt.handle, spec, alignment);
     try {
       const key = `${alignment} ${JSON.stringify(spec)}`;
       let algorithm = this.#choices.get(key);
       if (!algorithm) {
-        const proposed = operation.algorithms(workspaceBytes);
-        algorithm =
-          tune && this.#autotune && proposed.length > 1
-            ? chooseFastest(this.#context, this.#allocator, operation, spec, proposed, workspaceBytes)
-            : proposed[0]!;
+        algorithm = this.#choose(lt, operation, spec, key, tune && this.#autotune);
         this.#choices.set(key, algorithm);
       }
       return { operation, algorithm };
@@ -120,15 +122,45 @@ export class ProductLibrary {
     return made;
   }
 
-  #open(): { library: CublasLtLibrary; handle: number } {
+  #choose(
+    { choices }: OpenLt,
+    operation: LtOperation,
+    spec: ProductSpec,
+    key: string,
+    tune: boolean,
+  ): Algorithm {
+    const proposed = operation.algorithms(workspaceBytes);
+    if (!tune || proposed.length === 1) return proposed[0]!;
+    const known = choices.find(key, proposed);
+    if (known) return known;
+    const chosen = chooseFastest(this.#context, this.#allocator, operation, spec, proposed, workspaceBytes);
+    choices.keep(key, chosen);
+    return chosen;
+  }
+
+  #open(): OpenLt {
     if (this.#lt) return this.#lt;
     const library = cublasLtLibrary(this.#context);
     const word = new OutWord();
     checkCublas(library.cublasLtCreate(word.place), "cublasLtCreate", "ProductLibrary");
     opened("cublasLt");
-    this.#lt = { library, handle: word.value };
+    const { name, multiprocessors } = this.#context.info;
+    const version = `cuBLASLt ${library.cublasLtGetVersion()}`;
+    const choices = new ProductChoices(
+      this.#cacheDirectory,
+      name,
+      `${multiprocessors} multiprocessors`,
+      version,
+    );
+    this.#lt = { library, handle: word.value, choices };
     return this.#lt;
   }
+}
+
+interface OpenLt {
+  readonly library: CublasLtLibrary;
+  readonly handle: number;
+  readonly choices: ProductChoices;
 }
 
 interface Variant {

@@ -17,7 +17,7 @@ export const elementBytes: Readonly<Record<ProductDType, number>> = { float32: 4
 export const computeTypes: Readonly<Record<Precision, number>> = { float32: 68, tf32: 77 };
 
 /** `cublasOperation_t`. */
-export const operations = { asStored: 0, transposed: 1 } as const;
+const operations = { asStored: 0, transposed: 1 } as const;
 
 /** A column-major matrix in memory. */
 export interface StoredMatrix {
