@@ -67,6 +67,8 @@ export interface Device {
   states(): ReadonlyMap<string, TensorSpec>;
   /** Compiles a graph. @throws ParetoError `TARGET_UNSUPPORTED` for an element type that the target lacks */
   compile(graph: Graph): Promise<Program>;
+  /** Page-locks host memory that is fed or read into often, on targets that copy it; a hint, never needed. */
+  pin?(array: TypedArray): void;
   /** Frees states and programs and ends threads; using the device afterwards throws `DEVICE_DISPOSED`. */
   dispose(): Promise<void>;
 }

@@ -5,7 +5,8 @@
 export { EmbeddingTables } from "./embedding/embeddingTables.ts";
 export type { EmbeddingTablesOptions } from "./embedding/embeddingTables.ts";
 export { HotBag } from "./embedding/hotBag.ts";
-export type { HotBagOptions, SyncReport } from "./embedding/hotBag.ts";
+export type { HotBagOptions } from "./embedding/hotBag.ts";
+export type { HotRows, SyncReport } from "./embedding/hotRows.ts";
 export type { RowStore, SparseOptimizer } from "./embedding/rowStore.ts";
 export { exportClickModel } from "./export.ts";
 export type { ClickInputs, ClickModel } from "./models/clickModel.ts";

@@ -5,6 +5,7 @@
 import type { KernelTask } from "../../engine/targets/cpu/kernels/threadPool.ts";
 import { ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
 import { RowMemory, type RowMemoryOptions, type TablePart } from "./rowMemory.ts";
+import type { TableStore } from "./rowStore.ts";
 import { readParts, type TableRows, writeParts } from "./rowTransfer.ts";
 
 /** How to create {@link EmbeddingTables}. */
@@ -24,7 +25,7 @@ export interface EmbeddingTablesOptions extends RowMemoryOptions {
 const FILL_ROWS = 65_536;
 
 /** Embedding tables with their optimizer state. */
-export class EmbeddingTables extends RowMemory {
+export class EmbeddingTables extends RowMemory implements TableStore {
   private constructor(pool: ThreadPool, options: EmbeddingTablesOptions) {
     const { cardinalities } = options;
     const storedBy = [...cardinalities.keys()];
@@ -53,19 +54,11 @@ export class EmbeddingTables extends RowMemory {
     return this.pool;
   }
 
-  /**
-   * Copies rows and their optimizer state out.
-   * @throws ParetoError ROWS_RANGE, STORE_DISPOSED
-   */
   readRows(table: number, firstRow: number, count: number): TableRows {
     this.assertUsable();
     return readParts(this.parts[table] ?? [], this.format, firstRow, count);
   }
 
-  /**
-   * Replaces rows and their optimizer state; a state left out stays as it is. Staged slots are not refreshed.
-   * @throws ParetoError ROWS_RANGE, ROWS_LENGTH, STORE_DISPOSED
-   */
   writeRows(table: number, firstRow: number, rows: TableRows): void {
     this.assertUsable();
     writeParts(this.parts[table] ?? [], this.format, firstRow, rows, this.mark);

@@ -12,6 +12,7 @@ import type { KernelTask } from "../../engine/targets/cpu/kernels/threadPool.ts"
 import type { Lookups } from "../../data/batch.ts";
 import type { EmbeddingTables } from "./embeddingTables.ts";
 import { type HotLists, hotLists } from "./hotLists.ts";
+import type { HotRows, SyncReport } from "./hotRows.ts";
 import { RowMemory, type TablePart } from "./rowMemory.ts";
 
 /** How to create a {@link HotBag}. */
@@ -27,19 +28,11 @@ export interface HotBagOptions {
   poison?: boolean;
 }
 
-/** What a sync moved. */
-export interface SyncReport {
-  rows: number;
-  /** Of weights and optimizer state, without padding. */
-  bytes: number;
-  seconds: number;
-}
-
 /** Rows that one copying task looks at. */
 const SYNC_ROWS = 32_768;
 
 /** The compact copy of hot rows; ids of its lookups are slots. */
-export class HotBag extends RowMemory {
+export class HotBag extends RowMemory implements HotRows {
   readonly #tables: EmbeddingTables;
   readonly #lists: HotLists;
   readonly #part: TablePart;
@@ -48,6 +41,8 @@ export class HotBag extends RowMemory {
   readonly #slotList: number;
   readonly #rowList: number;
   readonly #counts: number;
+  /** Byte map of slots that the last `syncIn` wrote. */
+  readonly #arrived: number;
   /** Poison: K zeros, a list of "row 0", and a row of NaN. */
   readonly #zeros: number;
   readonly #nan: number;
@@ -60,7 +55,14 @@ export class HotBag extends RowMemory {
     const count = lists.slots.length;
     const parts = lists.groups.map((g) => tasksOf(g.count) * tables.partsOf(g.table).length);
     const countCells = tables.format.columns.length * parts.reduce((sum, n) => sum + n, 0);
-    const arrays = [4 * count, 4 * count, 2 * count, 4 * countCells, 4 * tables.format.columns[0]!.stride];
+    const arrays = [
+      4 * count,
+      4 * count,
+      2 * count,
+      4 * countCells,
+      4 * tables.format.columns[0]!.stride,
+      count,
+    ];
     const extraBytes = [...arrays, poison ? 4 * count : 0].reduce((sum, n) => sum + n + 64, 0);
     const stored = {
       cardinalities: [count],
@@ -86,9 +88,9 @@ export class HotBag extends RowMemory {
         fix: "use a smaller hot budget",
       });
     }
-    [this.#slotList, this.#rowList, this.owners, this.#counts, this.#nan] = arrays.map((bytes) =>
-      this.near.allocate(bytes),
-    ) as [number, number, number, number, number];
+    [this.#slotList, this.#rowList, this.owners, this.#counts, this.#nan, this.#arrived] = arrays.map(
+      (bytes) => this.near.allocate(bytes),
+    ) as [number, number, number, number, number, number];
     this.near.int32At(this.#slotList, count).set(lists.slots);
     this.near.int32At(this.#rowList, count).set(lists.rows);
     new Uint16Array(this.near.memory.buffer, this.owners, count).set(lists.owners);
@@ -107,33 +109,58 @@ export class HotBag extends RowMemory {
     return bag;
   }
 
-  /** Which copy of the hot rows counts. */
   get authority(): "tables" | "bag" {
     return this.#authority;
   }
 
-  /** Hot rows (K). */
   get size(): number {
     return this.#lists.slots.length;
   }
 
+  /**
+   * Where the bag's rows lie, for a copy of it in device memory.
+   * @returns the columns of the format `[K, stride]`; a byte a slot that the last `syncIn` wrote (not 0); and the byte
+   * map in which `changeMark` says which slots the next `syncOut` is to take
+   */
+  mirror(): { columns: Float32Array[]; arrived: Uint8Array; changed: Uint8Array } {
+    this.assertUsable();
+    const bytes = (pointer: number) => this.near.bytes.subarray(pointer, pointer + this.size);
+    return {
+      columns: this.format.columns.map(({ stride }, i) =>
+        this.near.float32At(this.#part.columns[i]!, this.size * stride),
+      ),
+      arrived: bytes(this.#arrived),
+      changed: bytes(this.#part.changed),
+    };
+  }
+
+  /** @throws ParetoError HOT_BAG_STALE when the tables have authority */
+  assertFresh(): void {
+    this.#assertAuthority("bag", "HOT_BAG_STALE", "await syncIn() at the start of a hot phase, then stage");
+  }
+
+  /** @throws ParetoError HOT_BAG_ORDER when there is nothing to sync out */
+  assertSyncOut(): void {
+    this.#assertAuthority("bag", "HOT_BAG_ORDER", "await syncIn() before syncOut()");
+  }
+
+  /** Table of each slot, `[K]`. */
+  get ownerOf(): Uint16Array {
+    return this.#lists.owners;
+  }
+
   /** @throws ParetoError HOT_BAG_STALE before `syncIn`, and what {@link RowMemory.stage} throws */
   override async stage(slot: number, lookups: Lookups): Promise<void> {
-    this.#assertAuthority("bag", "HOT_BAG_STALE", "await syncIn() at the start of a hot phase, then stage");
+    this.assertFresh();
     await super.stage(slot, lookups);
   }
 
   /** @throws ParetoError HOT_BAG_STALE after `syncOut`, when the change would be lost */
   override async update(slot: number, learningRate: number, step: number): Promise<void> {
-    this.#assertAuthority("bag", "HOT_BAG_STALE", "await syncIn() before updates of hot rows");
+    this.assertFresh();
     await super.update(slot, learningRate, step);
   }
 
-  /**
-   * Starts a hot phase: copies rows and state from the tables into the bag.
-   * @param copy `changed`: only rows that the tables changed since the last sync; the first sync copies all
-   * @throws ParetoError HOT_BAG_ORDER when the bag already has authority
-   */
   async syncIn(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
     this.#assertAuthority("tables", "HOT_BAG_ORDER", "await syncOut() before another syncIn()");
     const report = await this.#sync(
@@ -146,13 +173,8 @@ export class HotBag extends RowMemory {
     return report;
   }
 
-  /**
-   * Ends a hot phase, or precedes an evaluation or checkpoint in it: copies rows and state back to the tables.
-   * @param copy `changed`: only rows that the bag changed since the last sync
-   * @throws ParetoError HOT_BAG_ORDER when the tables already have authority
-   */
   async syncOut(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
-    this.#assertAuthority("bag", "HOT_BAG_ORDER", "await syncIn() before syncOut()");
+    this.assertSyncOut();
     const report = await this.#sync("out", copy === "changed" ? this.changeMark : 0);
     if (this.#poison) await this.#poisonBag();
     this.#authority = "tables";
@@ -184,9 +206,11 @@ export class HotBag extends RowMemory {
       words,
       onlyMarked: mark === 0 ? 0 : direction === "in" ? part.changed : this.#part.changed,
       mark,
-      leaveMark: 0,
+      leaveMark: direction === "in" && mark > 0 ? this.#arrived : 0,
       copied: this.#counts + 4 * index,
     }));
+    if (direction === "in")
+      this.near.bytes.fill(mark === 0 ? 1 : 0, this.#arrived, this.#arrived + this.size);
     await this.pool.run(tasks);
     let copied = 0;
     for (const count of this.near.int32At(this.#counts, tasks.length)) copied += count;

@@ -1,20 +1,33 @@
-/** @file Turns an optimizer and its step into the kernel that applies it and the kernel's arguments. */
+/** @file Turns an optimizer and its step into the numbers that its kernels are told, and into the CPU's kernel call. */
 import { ParetoError } from "../../engine/errors.ts";
 import type { KernelName } from "../../engine/targets/cpu/kernels/kernelModule.ts";
 import type { SparseOptimizer } from "./rowStore.ts";
 
-/** An update kernel and what follows the table view in its arguments. */
-export interface OptimizerTask {
-  kernel: KernelName;
-  rates: number[];
+/** What the kernels of one step are told; numbers that an optimizer does not use are left out. */
+export interface OptimizerRates {
+  /** lr; for Adam lr / (1 - β₁ᵗ). */
+  rate: number;
+  epsilon?: number;
+  /** Adam: 1 / √(1 - β₂ᵗ). */
+  scale?: number;
+  beta1?: number;
+  /** 1 - β₁. */
+  rest1?: number;
+  beta2?: number;
+  /** 1 - β₂. */
+  rest2?: number;
 }
 
 /**
- * The kernel call of one step.
+ * The numbers of one step.
  * @param step 1-based; Adam's bias corrections 1 - βᵗ are computed here in float64
  * @throws ParetoError OPTIMIZER_STEP, LEARNING_RATE
  */
-export function optimizerTask(optimizer: SparseOptimizer, learningRate: number, step: number): OptimizerTask {
+export function optimizerRates(
+  optimizer: SparseOptimizer,
+  learningRate: number,
+  step: number,
+): OptimizerRates {
   if (!Number.isFinite(learningRate)) {
     throw new ParetoError({
       code: "LEARNING_RATE",
@@ -23,26 +36,48 @@ export function optimizerTask(optimizer: SparseOptimizer, learningRate: number, 
       fix: "check the schedule that computes it",
     });
   }
-  switch (optimizer.kind) {
-    case "sgd":
-      return { kernel: "updateSgd", rates: [learningRate] };
-    case "adagrad":
-      return { kernel: "updateAdagrad", rates: [learningRate, optimizer.epsilon] };
-    case "rwsadagrad":
-      return { kernel: "updateRowwiseAdagrad", rates: [learningRate, optimizer.epsilon] };
-    case "adam": {
-      if (!Number.isInteger(step) || step < 1) {
-        throw new ParetoError({
-          code: "OPTIMIZER_STEP",
-          where: "RowStore.update",
-          message: `Adam counts steps from 1, got ${step}`,
-          fix: "pass the 1-based number of this optimizer step",
-        });
-      }
-      const { beta1, beta2, epsilon } = optimizer;
-      const rate = learningRate / (1 - beta1 ** step);
-      const scale = 1 / Math.sqrt(1 - beta2 ** step);
-      return { kernel: "updateAdam", rates: [rate, scale, epsilon, beta1, 1 - beta1, beta2, 1 - beta2] };
-    }
+  if (optimizer.kind === "sgd") return { rate: learningRate };
+  const { epsilon } = optimizer;
+  if (optimizer.kind !== "adam") return { rate: learningRate, epsilon };
+  if (!Number.isInteger(step) || step < 1) {
+    throw new ParetoError({
+      code: "OPTIMIZER_STEP",
+      where: "RowStore.update",
+      message: `Adam counts steps from 1, got ${step}`,
+      fix: "pass the 1-based number of this optimizer step",
+    });
   }
+  const { beta1, beta2 } = optimizer;
+  return {
+    rate: learningRate / (1 - beta1 ** step),
+    epsilon,
+    scale: 1 / Math.sqrt(1 - beta2 ** step),
+    beta1,
+    rest1: 1 - beta1,
+    beta2,
+    rest2: 1 - beta2,
+  };
+}
+
+/** An update kernel and what follows the table view in its arguments. */
+interface OptimizerTask {
+  kernel: KernelName;
+  rates: number[];
+}
+
+const kernels = {
+  sgd: "updateSgd",
+  adagrad: "updateAdagrad",
+  rwsadagrad: "updateRowwiseAdagrad",
+  adam: "updateAdam",
+} as const satisfies Record<SparseOptimizer["kind"], KernelName>;
+
+/**
+ * The kernel call of one step on the CPU.
+ * @throws ParetoError as {@link optimizerRates}
+ */
+export function optimizerTask(optimizer: SparseOptimizer, learningRate: number, step: number): OptimizerTask {
+  const { rate, epsilon, scale, beta1, rest1, beta2, rest2 } = optimizerRates(optimizer, learningRate, step);
+  const rates = [rate, scale, epsilon, beta1, rest1, beta2, rest2];
+  return { kernel: kernels[optimizer.kind], rates: rates.filter((value) => value !== undefined) };
 }

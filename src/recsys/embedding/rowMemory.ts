@@ -17,6 +17,7 @@ import {
   type ThreadPool,
 } from "../../engine/targets/cpu/kernels/threadPool.ts";
 import { FarRows } from "./farRows.ts";
+import { badBag, badLookup } from "./lookupErrors.ts";
 import { optimizerTask } from "./optimizerTask.ts";
 import { planPlacement } from "./placement.ts";
 import { type RowFormat, rowFormat } from "./rowFormat.ts";
@@ -65,6 +66,7 @@ const BAD_BAG = 0x40000000;
 
 /** Tables of rows with staging slots; see {@link RowStore}. */
 export class RowMemory implements RowStore {
+  readonly memory = "host";
   readonly dim: number;
   readonly tables: number;
   readonly slots: number;
@@ -182,6 +184,16 @@ export class RowMemory implements RowStore {
   gradients(slot: number): Float32Array<SharedArrayBuffer> {
     const staged = this.#stagedSlot(slot);
     return staged.pooled(staged.gradients);
+  }
+
+  guard(): null {
+    return null;
+  }
+
+  /** The arrays that rows and gradients of slots are views of: what a device copies from and to. */
+  slotArrays(): Float32Array[] {
+    this.assertUsable();
+    return this.#slots.flatMap((slot) => slot.arrays());
   }
 
   async update(slot: number, learningRate: number, step: number): Promise<void> {
@@ -340,29 +352,14 @@ export class RowMemory implements RowStore {
   #lookupError(error: unknown, lookups: Lookups): unknown {
     if (!(error instanceof KernelFailure) || error.task >= this.tables || error.code < 0) return error;
     const table = this.#order[error.task]!;
-    if (error.code >= BAD_BAG) {
-      return new ParetoError({
-        code: "LOOKUPS_OFFSETS",
-        where: `table ${table}, input ${error.code - BAD_BAG}`,
-        message: "a bag's end lies before its start",
-        fix: "make offsets the running sum of bag lengths",
-        cause: error,
-      });
-    }
-    const first = lookups.offsets === null ? table * lookups.size : lookups.offsets[table * lookups.size]!;
+    if (error.code >= BAD_BAG) return badBag(table, error.code - BAD_BAG, error);
     const rows = this.cardinalities[this.#storedBy[table]!]!;
-    const other = this.owners === 0 ? "" : " of this table";
-    return new ParetoError({
-      code: "LOOKUP_OUT_OF_RANGE",
-      where: `table ${table}, lookup ${error.code - 1}`,
-      message: `ids must name one of ${rows} rows${other}, got ${lookups.ids[first + error.code - 1]}`,
-      fix: "encode inputs with the vocabularies that sized the tables",
-      cause: error,
-    });
+    return badLookup(lookups, { table, lookup: error.code - 1, rows, owned: this.owners !== 0 }, error);
   }
 }
 
-function positive(name: string, value: number): number {
+/** @throws ParetoError ROWS_OPTIONS */
+export function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
   throw new ParetoError({
     code: "ROWS_OPTIONS",

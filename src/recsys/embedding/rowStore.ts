@@ -6,8 +6,15 @@
  * `stage → (refresh)* → rows → update → stage …`; calls on one slot never overlap, calls on different slots may.
  *
  * Rows are gathered sum-pooled: an empty bag gives zeros (DLRM, EmbeddingBag "sum").
+ *
+ * The rows of a store are in the host's memory or in that of the device which runs the dense model. There, calls queue
+ * work in the order in which they and the device's programs are asked for, and resolve before it is done: whatever is
+ * staged after an update was asked for has its rows, and an update may be asked for before its step's loss is known.
  */
 import type { Lookups } from "../../data/batch.ts";
+import type { DeviceTensor } from "../../engine/program.ts";
+import type { RowFormat } from "./rowFormat.ts";
+import type { TableRows } from "./rowTransfer.ts";
 
 /** How a row changes on a step. All coalesce the gradients of a row's duplicates first, in input order. */
 export type SparseOptimizer =
@@ -18,8 +25,16 @@ export type SparseOptimizer =
   /** Moments move only on touched rows; bias correction by the global step (LazyAdam). */
   | { kind: "adam"; beta1: number; beta2: number; epsilon: number };
 
+/**
+ * Rows or gradients of a slot: on the host `[size, T, D]` for the inputs staged; on a device `[B, T, D]` for the most
+ * inputs of a batch, rows beyond those staged being zeros.
+ */
+export type SlotTensor = Float32Array | DeviceTensor;
+
 /** A memory of embedding rows. */
 export interface RowStore {
+  /** Where rows are; see the top of this file. */
+  readonly memory: "host" | "device";
   /** Embedding dimension (D). */
   readonly dim: number;
   /** Tables (T) that a batch looks up. */
@@ -33,10 +48,15 @@ export interface RowStore {
   stage(slot: number, lookups: Lookups): Promise<void>;
   /** Gathers again, in `slot`, what the update of `updated` has changed since `slot` was staged. */
   refresh(slot: number, updated: number): Promise<void>;
-  /** The pooled rows of a staged slot, `[B, T, D]` on a SharedArrayBuffer; valid until the slot is staged again. */
-  rows(slot: number): Float32Array;
-  /** Where the gradients of `rows(slot)` are to be written, `[B, T, D]` on a SharedArrayBuffer. */
-  gradients(slot: number): Float32Array;
+  /** The pooled rows of a staged slot; valid until the slot is staged again. On the host, on a SharedArrayBuffer. */
+  rows(slot: number): SlotTensor;
+  /** Where the gradients of `rows(slot)` are to be written. */
+  gradients(slot: number): SlotTensor;
+  /**
+   * Where the loss of the slot's step is to be written, `[]`, when rows are in device memory: an update does nothing
+   * when it finds there what is not finite. Null for rows on the host, whose caller knows the loss.
+   */
+  guard(slot: number): DeviceTensor | null;
   /**
    * Applies `gradients(slot)` to the rows: one optimizer application a distinct row, bit-identical for any
    * number of threads.
@@ -45,4 +65,22 @@ export interface RowStore {
   update(slot: number, learningRate: number, step: number): Promise<void>;
   /** Ends threads and frees memory. */
   dispose(): Promise<void>;
+}
+
+/** A store of all rows of all tables: the master copy, which checkpoints read and write. */
+export interface TableStore extends RowStore {
+  readonly optimizer: SparseOptimizer;
+  readonly format: RowFormat;
+  /** Rows of each table. */
+  readonly cardinalities: readonly number[];
+  /**
+   * Copies rows and their optimizer state out.
+   * @throws ParetoError ROWS_RANGE, STORE_DISPOSED
+   */
+  readRows(table: number, firstRow: number, count: number): TableRows;
+  /**
+   * Replaces rows and their optimizer state; a state left out stays as it is. Staged slots are not refreshed.
+   * @throws ParetoError ROWS_RANGE, ROWS_LENGTH, STORE_DISPOSED
+   */
+  writeRows(table: number, firstRow: number, rows: TableRows): void;
 }

@@ -21,7 +21,7 @@ export function readParts(
   firstRow: number,
   count: number,
 ): TableRows {
-  checkRange(parts, firstRow, count);
+  checkRange(rowsOf(parts), firstRow, count);
   const state: TableRows["state"] = {};
   let weights = new Float32Array(0);
   for (const [index, column] of format.columns.entries()) {
@@ -56,18 +56,11 @@ export function writeParts(
   mark: number,
 ): void {
   const count = rows.weights.length / format.dim;
-  checkRange(parts, firstRow, count);
+  checkRange(rowsOf(parts), firstRow, count);
   for (const [index, column] of format.columns.entries()) {
     const source = column.name === "weights" ? rows.weights : rows.state[column.name];
     if (source === undefined) continue;
-    if (source.length !== count * column.length) {
-      throw new ParetoError({
-        code: "ROWS_LENGTH",
-        where: column.name,
-        message: `${count} rows need ${count * column.length} values of ${column.name}, got ${source.length}`,
-        fix: "pass whole rows, written under the same dimension and optimizer",
-      });
-    }
+    checkRowsLength(column, source.length, count);
     eachPiece(parts, firstRow, count, (part, partRow, row, length) => {
       const stored = storedRows(part, index, column, partRow, length);
       copyRows(
@@ -93,8 +86,19 @@ function storedRows(
   return part.arena.float32At(part.columns[index]! + row * column.stride * 4, count * column.stride);
 }
 
+/** @throws ParetoError ROWS_LENGTH */
+export function checkRowsLength({ name, length }: RowColumn, got: number, count: number): void {
+  if (got === count * length) return;
+  throw new ParetoError({
+    code: "ROWS_LENGTH",
+    where: name,
+    message: `${count} rows need ${count * length} values of ${name}, got ${got}`,
+    fix: "pass whole rows, written under the same dimension and optimizer",
+  });
+}
+
 /** Copies rows of `length` floats between arrays of different strides. */
-function copyRows(
+export function copyRows(
   target: Float32Array,
   targetStride: number,
   source: Float32Array,
@@ -125,9 +129,16 @@ function eachPiece(
   }
 }
 
-function checkRange(parts: readonly TablePart[], firstRow: number, count: number): void {
+function rowsOf(parts: readonly TablePart[]): number {
   const last = parts.at(-1);
-  const rows = last === undefined ? 0 : last.firstRow + last.rows;
+  return last === undefined ? 0 : last.firstRow + last.rows;
+}
+
+/**
+ * Checks a range of rows of a table of `rows` rows.
+ * @throws ParetoError ROWS_RANGE
+ */
+export function checkRange(rows: number, firstRow: number, count: number): void {
   const isWhole = Number.isInteger(firstRow) && Number.isInteger(count);
   if (isWhole && firstRow >= 0 && count >= 0 && firstRow + count <= rows) return;
   throw new ParetoError({

@@ -100,13 +100,20 @@ export class StagingSlot {
     return this.#arena.float32At(pointer, this.size * this.#shape.tables * this.#shape.dim);
   }
 
+  /** Pooled rows and gradients of a batch of the most inputs. */
+  arrays(): Float32Array[] {
+    const { maxBatch, tables, dim } = this.#shape;
+    const length = maxBatch * tables * dim;
+    return [this.output, this.gradients].map((pointer) => this.#arena.float32At(pointer, length));
+  }
+
   /**
    * Copies a batch's lookups in.
    * @throws ParetoError LOOKUPS_SHAPE, LOOKUPS_TOO_MANY
    */
   take(lookups: Lookups): void {
     const { ids, offsets, size } = lookups;
-    this.#check(lookups);
+    const used = checkLookups(lookups, this.#shape);
     this.isStaged = false;
     this.size = size;
     this.isOneHot = offsets === null;
@@ -115,61 +122,66 @@ export class StagingSlot {
       part.count = offsets === null ? size : offsets[(table + 1) * size]! - part.first;
     }
     const bags = this.tables.length * size;
-    const used = offsets === null ? bags : offsets[bags]!;
     this.#arena.int32At(this.ids, used).set(ids.length === used ? ids : ids.subarray(0, used));
     if (offsets !== null) this.#arena.int32At(this.offsets, bags + 1).set(offsets.subarray(0, bags + 1));
   }
-
-  #check({ ids, offsets, size, tables }: Lookups): void {
-    const { maxBatch, maxLookups } = this.#shape;
-    if (tables !== this.tables.length) {
-      throw shapeError(
-        `a batch must look up ${this.tables.length} tables`,
-        tables,
-        "build it with all tables",
-      );
-    }
-    if (!Number.isInteger(size) || size < 1 || size > maxBatch) {
-      throw shapeError(
-        `a batch must have 1 to ${maxBatch} inputs`,
-        size,
-        "create the store with a larger maxBatch",
-      );
-    }
-    const bags = tables * size;
-    if (offsets !== null && offsets.length < bags + 1) {
-      throw shapeError(
-        `bags need ${bags + 1} offsets`,
-        offsets.length,
-        "give a start to each bag, and the end",
-      );
-    }
-    let used = bags;
-    if (offsets !== null) {
-      let last = 0;
-      for (let table = 0; table <= tables; table++) {
-        const start = offsets[table * size]!;
-        if (start < last)
-          throw shapeError("offsets of bags must not fall or be negative", start, "sum bag lengths");
-        last = start;
-      }
-      used = last;
-    }
-    if (ids.length < used) {
-      throw shapeError(`the bags span ${used} ids`, ids.length, "make the last offset the number of ids");
-    }
-    if (used > maxLookups || (offsets !== null && offsets[bags]! > maxLookups)) {
-      throw new ParetoError({
-        code: "LOOKUPS_TOO_MANY",
-        where: "RowStore.stage",
-        message: `a batch may hold ${maxLookups} lookups, got ${used}`,
-        fix: "create the store with a larger maxLookups, or use smaller batches",
-      });
-    }
-  }
 }
 
-function shapeError(rule: string, received: number, fix: string): ParetoError {
+/**
+ * Checks that a batch fits a slot.
+ * @returns its lookups
+ * @throws ParetoError LOOKUPS_SHAPE, LOOKUPS_TOO_MANY
+ */
+export function checkLookups(
+  { ids, offsets, size, tables }: Lookups,
+  limits: Pick<StagingShape, "tables" | "maxBatch" | "maxLookups">,
+): number {
+  const { maxBatch, maxLookups } = limits;
+  if (tables !== limits.tables) {
+    throw shapeError(`a batch must look up ${limits.tables} tables`, tables, "build it with all tables");
+  }
+  if (!Number.isInteger(size) || size < 1 || size > maxBatch) {
+    throw shapeError(
+      `a batch must have 1 to ${maxBatch} inputs`,
+      size,
+      "create the store with a larger maxBatch",
+    );
+  }
+  const bags = tables * size;
+  if (offsets !== null && offsets.length < bags + 1) {
+    throw shapeError(
+      `bags need ${bags + 1} offsets`,
+      offsets.length,
+      "give a start to each bag, and the end",
+    );
+  }
+  let used = bags;
+  if (offsets !== null) {
+    let last = 0;
+    for (let table = 0; table <= tables; table++) {
+      const start = offsets[table * size]!;
+      if (start < last)
+        throw shapeError("offsets of bags must not fall or be negative", start, "sum bag lengths");
+      last = start;
+    }
+    used = last;
+  }
+  if (ids.length < used) {
+    throw shapeError(`the bags span ${used} ids`, ids.length, "make the last offset the number of ids");
+  }
+  if (used > maxLookups || (offsets !== null && offsets[bags]! > maxLookups)) {
+    throw new ParetoError({
+      code: "LOOKUPS_TOO_MANY",
+      where: "RowStore.stage",
+      message: `a batch may hold ${maxLookups} lookups, got ${used}`,
+      fix: "create the store with a larger maxLookups, or use smaller batches",
+    });
+  }
+  return used;
+}
+
+/** Lookups whose shape does not fit. */
+export function shapeError(rule: string, received: number, fix: string): ParetoError {
   return new ParetoError({
     code: "LOOKUPS_SHAPE",
     where: "RowStore.stage",

@@ -5,9 +5,9 @@
  */
 import { grad } from "../../engine/autodiff.ts";
 import { trace } from "../../engine/graph/graph.ts";
-import { div, mul } from "../../engine/graph/ops/elementwise.ts";
+import { div, mul, neg } from "../../engine/graph/ops/elementwise.ts";
 import { sum } from "../../engine/graph/ops/movement.ts";
-import type { Device, HostTensors, Program } from "../../engine/program.ts";
+import type { BoundTensors, Device, DeviceTensor, HostTensors, Program } from "../../engine/program.ts";
 import { binaryCrossEntropyWithLogits } from "../../nn/functional.ts";
 import { optimizerUpdates, type DenseOptimizer } from "../../nn/optimizers.ts";
 import { Parameters } from "../../nn/parameters.ts";
@@ -47,7 +47,10 @@ export class DenseModel {
   ): Promise<DenseModel> {
     const parameters = new Parameters(seed);
     const slots = new Parameters(seed);
-    const train = await device.compile(traceTraining(model, batchSize, optimizer, parameters, slots));
+    // Rows in device memory are guarded there: their update is asked for before the loss has come back.
+    const guarded = device.target === "cuda";
+    const training = traceTraining(model, batchSize, optimizer, parameters, slots, guarded);
+    const train = await device.compile(training);
     const predict = await device.compile(tracePrediction(model, batchSize, parameters));
     await parameters.create(device);
     await slots.create(device);
@@ -62,21 +65,30 @@ export class DenseModel {
    * @returns the mean loss over the batch's weights, and the logits `[B]`, both before the update
    */
   async train(
-    feeds: HostTensors,
-    rowGradients: Float32Array,
+    feeds: BoundTensors,
+    rowGradients: Float32Array | DeviceTensor,
     learningRate: number,
     step: number,
   ): Promise<{ loss: number; logits: Float32Array }> {
-    const { loss, logits } = await this.#train.run(
+    const { loss, logits } = await this.trainWith(
       { ...feeds, learningRate: Float32Array.of(learningRate), step: Float32Array.of(step) },
       { rowGradients },
     );
     return { loss: loss![0]!, logits: logits as Float32Array };
   }
 
+  /**
+   * {@link train} with everything given: feeds also `learningRate` and `step`, both `[]`.
+   * @param into any of `loss`, `logits`, `rowGradients`, and on a device with memory of its own `guard`: a scalar there
+   * that is finite exactly when the loss is
+   */
+  trainWith(feeds: BoundTensors, into: BoundTensors): Promise<HostTensors> {
+    return this.#train.run(feeds, into);
+  }
+
   /** The logits `[B]` of a batch: `dense` `[B, m]`, `rows` `[B, T, D]`. */
-  async predict(feeds: HostTensors): Promise<Float32Array> {
-    const { logits } = await this.#predict.run(feeds);
+  async predict(feeds: BoundTensors, into: { logits?: Float32Array } = {}): Promise<Float32Array> {
+    const { logits } = await this.#predict.run(feeds, into);
     return logits as Float32Array;
   }
 
@@ -89,13 +101,17 @@ export class DenseModel {
 
 const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
 
-/** The graph of one training step. Its loss is Σ wᵢ·ℓᵢ / Σ wᵢ. */
+/**
+ * The graph of one training step. Its loss is Σ wᵢ·ℓᵢ / Σ wᵢ.
+ * @param guarded adds the output `guard`, which is finite exactly when the loss is
+ */
 export function traceTraining(
   model: ClickModel,
   batch: number,
   optimizer: DenseOptimizer,
   parameters: Parameters,
   slots: Parameters,
+  guarded = false,
 ) {
   const { dense, tables, dim } = model.inputs;
   return trace(
@@ -114,7 +130,8 @@ export function traceTraining(
       const weights = parameters.tensors;
       const [rowGradients, ...gradients] = grad(loss, [t.rows, ...weights]);
       const updates = optimizerUpdates(optimizer, slots, weights, gradients, t.learningRate, t.step);
-      return { outputs: { loss, logits, rowGradients: rowGradients! }, updates };
+      const outputs = { loss, logits, rowGradients: rowGradients! };
+      return { outputs: guarded ? { ...outputs, guard: neg(loss) } : outputs, updates };
     },
   );
 }

@@ -2,13 +2,18 @@
  * @file The inner loop of training and of prediction: batches through a row store and the dense model, with the
  * next batch decoded and its rows gathered while the current one computes.
  *
- * While the dense step of batch i runs, batch i + 1 is read from disk and staged; after the update of batch i, what
- * it changed is gathered again in the stage of batch i + 1. The result is that of a serial loop, bit for bit.
+ * While the dense step of batch i runs, batch i + 1 is read from disk and staged, its inputs copied into page-locked
+ * memory where the device has such. Rows on the host: after the update of batch i, what it changed is gathered again
+ * in the stage of batch i + 1. Rows in device memory: the update of batch i is asked for with its step, before batch
+ * i + 1 is staged and before the loss is known (a guard on the device keeps a loss that is not finite from the rows),
+ * and step i is looked at when step i + 1 is under way, so that the device never waits for this thread. The result is
+ * that of a serial loop, bit for bit.
  */
 import type { ClickBatch } from "../../data/batch.ts";
-import type { HostTensors } from "../../engine/program.ts";
+import type { BoundTensors } from "../../engine/program.ts";
 import type { RowStore } from "../embedding/rowStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
+import { PaddedRows, SlotFeeds } from "./slotFeeds.ts";
 
 /** One finished training step. */
 export interface StepReport {
@@ -32,32 +37,30 @@ export interface TrainStretch {
   /** Steps done before. */
   stepsDone: number;
   learningRate: (step: number) => number;
-  /** Called after each step; false ends the stretch. */
+  /** Called after each step; false ends the stretch, with the step that is under way then. */
   onStep: (report: StepReport) => boolean;
 }
 
-const shared = (length: number) =>
-  new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
+/** A step that was asked for. */
+interface Flight {
+  step: number;
+  slot: number;
+  size: number;
+  /** Resolves when the device is done with it. */
+  done: Promise<unknown>;
+}
 
 /** Feeds batches to a dense model. */
 export class StepPipeline {
   readonly #dense: DenseModel;
-  readonly #ones: Float32Array;
-  readonly #padded: { dense: Float32Array; rows: Float32Array; labels: Float32Array; weights: Float32Array };
-  readonly #paddedGradients: Float32Array;
+  /** Of the slots, which take turns. */
+  readonly #feeds: readonly [SlotFeeds, SlotFeeds];
+  readonly #padded: PaddedRows;
 
   constructor(dense: DenseModel) {
-    const { dense: columns, tables, dim } = dense.model.inputs;
-    const B = dense.batchSize;
     this.#dense = dense;
-    this.#ones = shared(B).fill(1);
-    this.#padded = {
-      dense: shared(B * columns),
-      rows: shared(B * tables * dim),
-      labels: shared(B),
-      weights: shared(B),
-    };
-    this.#paddedGradients = shared(B * tables * dim);
+    this.#feeds = [new SlotFeeds(dense), new SlotFeeds(dense)];
+    this.#padded = new PaddedRows(dense);
   }
 
   /**
@@ -67,26 +70,46 @@ export class StepPipeline {
   async train(stretch: TrainStretch): Promise<number> {
     const { store, count, stepsDone, learningRate, onStep } = stretch;
     const source = stretch.batches[Symbol.asyncIterator]();
+    const isQueued = store.memory === "device";
+    let staged = 0;
     let done = 0;
+    let goesOn = true;
+    const flights: Flight[] = [];
+    const stage = async (slot: number): Promise<ClickBatch | null> => {
+      if (!goesOn || staged >= count) return null;
+      const batch = await this.#stageNext(source, store, slot);
+      if (batch) staged++;
+      return batch;
+    };
     try {
       let slot = 0;
-      let current = count > 0 ? await stageNext(source, store, slot) : null;
-      while (current) {
-        const step = stepsDone + done + 1;
-        const [{ loss, logits }, next] = await Promise.all([
-          this.#trainStep(store, slot, current, learningRate(step), step),
-          done + 1 < count ? stageNext(source, store, 1 - slot) : null,
-        ]);
-        // A loss that is not a number must not reach the rows; the guard behind onStep says what to do.
-        if (Number.isFinite(loss)) await store.update(slot, learningRate(step), step);
-        done++;
-        const { size, labels } = current;
-        if (!onStep({ step, size, loss, logits: logits.subarray(0, size), labels })) break;
-        if (next) await store.refresh(1 - slot, slot);
-        slot = 1 - slot;
-        current = next;
+      let current = await stage(slot);
+      for (let asked = 0; current || flights.length > 0; slot = 1 - slot) {
+        if (current) {
+          const step = stepsDone + ++asked;
+          flights.push(this.#start(store, slot, current.size, learningRate(step), step));
+        }
+        // Queued, a step is looked at when the next one is under way: then its slot is free for the batch after that.
+        const isAhead = isQueued && current !== null && flights.length < 2;
+        const flight = isAhead ? null : flights[0]!;
+        const stages = isQueued ? null : stage(1 - slot);
+        const [next] = await Promise.all([stages, flight?.done]);
+        if (flight) {
+          const { loss } = this.#feeds[flight.slot]!;
+          // A loss that is not a number must not reach the rows; the guard behind onStep says what to do.
+          if (!isQueued && Number.isFinite(loss[0]!)) {
+            await store.update(slot, learningRate(flight.step), flight.step);
+          }
+          flights.shift();
+          done++;
+          if (!onStep(this.#report(flight))) goesOn = false;
+          if (!isQueued && goesOn && next) await store.refresh(1 - slot, slot);
+        }
+        const following: ClickBatch | null = isQueued ? await stage(1 - slot) : next;
+        current = goesOn ? following : null;
       }
     } finally {
+      await Promise.allSettled(flights.map((flight) => flight.done));
       await source.return?.();
     }
     return done;
@@ -100,12 +123,13 @@ export class StepPipeline {
     const source = batches[Symbol.asyncIterator]();
     try {
       let slot = 0;
-      let current = await stageNext(source, store, slot);
+      let current = await this.#stageNext(source, store, slot);
       while (current) {
-        const { dense, rows } = this.#feeds(store, slot, current);
+        const { dense, logits: into } = this.#feeds[slot]!;
+        const rows = this.#padded.rows(store.rows(slot));
         const [logits, next] = await Promise.all([
-          this.#dense.predict({ dense, rows }),
-          stageNext(source, store, 1 - slot),
+          this.#dense.predict({ dense, rows }, { logits: into }),
+          this.#stageNext(source, store, 1 - slot),
         ]);
         yield { batch: current, logits: logits.subarray(0, current.size) };
         slot = 1 - slot;
@@ -116,44 +140,46 @@ export class StepPipeline {
     }
   }
 
-  async #trainStep(
+  /** Asks for a step and, of a queued store, for its update. */
+  #start(store: RowStore, slot: number, size: number, learningRate: number, step: number): Flight {
+    const feeds = this.#feeds[slot]!;
+    const { dense, labels, weights, loss, logits } = feeds;
+    feeds.learningRate[0] = learningRate;
+    feeds.step[0] = step;
+    const gradients = store.gradients(slot);
+    const rowGradients = this.#padded.gradients(gradients);
+    const guard = store.guard(slot);
+    const into: BoundTensors = { loss, logits, rowGradients, ...(guard && { guard }) };
+    const rows = this.#padded.rows(store.rows(slot));
+    const given = { dense, rows, labels, weights, learningRate: feeds.learningRate, step: feeds.step };
+    const ran = this.#dense.trainWith(given, into).then(() => this.#padded.unpad(gradients, rowGradients));
+    const done = guard ? Promise.all([ran, store.update(slot, learningRate, step)]) : ran;
+    // It is awaited later; a failure before then must not count as unhandled.
+    done.catch(() => undefined);
+    return { step, slot, size, done };
+  }
+
+  #report({ step, slot, size }: Flight): StepReport {
+    const { loss, logits, labels } = this.#feeds[slot]!;
+    return {
+      step,
+      size,
+      loss: loss[0]!,
+      logits: logits.subarray(0, size),
+      labels: labels.subarray(0, size),
+    };
+  }
+
+  async #stageNext(
+    source: AsyncIterator<ClickBatch>,
     store: RowStore,
     slot: number,
-    batch: ClickBatch,
-    learningRate: number,
-    step: number,
-  ): ReturnType<DenseModel["train"]> {
-    const feeds = this.#feeds(store, slot, batch);
-    const gradients = store.gradients(slot);
-    if (batch.size === this.#dense.batchSize) return this.#dense.train(feeds, gradients, learningRate, step);
-    const result = await this.#dense.train(feeds, this.#paddedGradients, learningRate, step);
-    gradients.set(this.#paddedGradients.subarray(0, gradients.length));
-    return result;
+  ): Promise<ClickBatch | null> {
+    const { value, done } = await source.next();
+    if (done) return null;
+    const batch = value as ClickBatch;
+    this.#feeds[slot]!.take(batch);
+    await store.stage(slot, batch.lookups);
+    return batch;
   }
-
-  /** A batch as the programs take it: itself when it is full, else padded with inputs of weight 0. */
-  #feeds(store: RowStore, slot: number, batch: ClickBatch) {
-    const rows = store.rows(slot);
-    const { dense, labels, size } = batch;
-    if (size === this.#dense.batchSize)
-      return { dense, rows, labels, weights: this.#ones } satisfies HostTensors;
-    const padded = this.#padded;
-    padded.dense.fill(0).set(dense);
-    padded.rows.fill(0).set(rows);
-    padded.labels.fill(0).set(labels);
-    padded.weights.fill(0).fill(1, 0, size);
-    return padded;
-  }
-}
-
-async function stageNext(
-  source: AsyncIterator<ClickBatch>,
-  store: RowStore,
-  slot: number,
-): Promise<ClickBatch | null> {
-  const { value, done } = await source.next();
-  if (done) return null;
-  const batch = value as ClickBatch;
-  await store.stage(slot, batch.lookups);
-  return batch;
 }

@@ -3,7 +3,8 @@ import type { Lookups } from "../../../src/data/batch.ts";
 import { Rng } from "../../../src/engine/rng.ts";
 import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";
-import { HotBag, type SyncReport } from "../../../src/recsys/embedding/hotBag.ts";
+import { HotBag } from "../../../src/recsys/embedding/hotBag.ts";
+import type { SyncReport } from "../../../src/recsys/embedding/hotRows.ts";
 import type { SparseOptimizer } from "../../../src/recsys/embedding/rowStore.ts";
 import { OPTIMIZERS, randomGradients, randomLookups } from "./referenceTables.ts";
 

@@ -107,12 +107,12 @@ async function serialLoop(
     const gradients = new Float32Array(BATCH * 2 * DIM);
     const feeds = {
       dense: padded(inputs, BATCH * 3),
-      rows: padded(store.rows(0), BATCH * 2 * DIM),
+      rows: padded(store.rows(0) as Float32Array, BATCH * 2 * DIM),
       labels: padded(labels, BATCH),
       weights: padded(new Float32Array(size).fill(1), BATCH),
     };
     losses.push((await dense.train(feeds, gradients, RATE, i + 1)).loss);
-    store.gradients(0).set(gradients.subarray(0, size * 2 * DIM));
+    (store.gradients(0) as Float32Array).set(gradients.subarray(0, size * 2 * DIM));
     await store.update(0, RATE, i + 1);
   }
   return losses;

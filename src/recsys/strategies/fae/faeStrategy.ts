@@ -4,7 +4,8 @@
  */
 import { crc32 } from "node:zlib";
 import type { OnEvent } from "../../../train/events.ts";
-import { HotBag, type SyncReport } from "../../embedding/hotBag.ts";
+import { HotBag } from "../../embedding/hotBag.ts";
+import type { SyncReport } from "../../embedding/hotRows.ts";
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
 import type { HotReport, SyncTotals, TrainingPhase, TrainingStrategy } from "../strategy.ts";
 import type { FaeFile } from "./faeFile.ts";

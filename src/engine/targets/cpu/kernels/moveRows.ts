@@ -27,7 +27,7 @@ export interface RowMove {
   /** Byte map of source rows: only rows whose byte equals `mark` are copied. 0: all are. */
   onlyMarked: number;
   mark: number;
-  /** Byte map of far rows that receives `mark` where a row was copied. 0: none. */
+  /** Byte map of target rows that receives `mark` where a row was copied. 0: none. */
   leaveMark: number;
   /** Where the near memory receives the number of rows copied, i32. 0: nowhere. */
   copied: number;
@@ -64,6 +64,7 @@ export function moveRows(near: MemoryViews, far: MemoryViews, args: Float64Array
   const source = isIn ? far.words : near.words;
   const target = isIn ? near.words : far.words;
   const marks = isIn ? far.bytes : near.bytes;
+  const left = isIn ? near.bytes : far.bytes;
   let moved = 0;
   for (let i = 0; i < count; i++) {
     const listed = lists[farRows + i]!;
@@ -76,7 +77,7 @@ export function moveRows(near: MemoryViews, far: MemoryViews, args: Float64Array
     let from = isIn ? farAt : nearAt;
     let to = isIn ? nearAt : farAt;
     for (const end = to + words; to < end; to++, from++) target[to] = source[from]!;
-    if (leaveMark !== 0) far.bytes[leaveMark + farRow] = mark;
+    if (leaveMark !== 0) left[leaveMark + (isIn ? nearRow : farRow)] = mark;
     moved++;
   }
   if (copied !== 0) near.words[copied / 4] = moved;

@@ -1,0 +1,163 @@
+/**
+ * @file FAE's hot bag in GPU memory. A {@link HotBag} on the host is its mirror: a sync goes through it, so that rows
+ * and their optimizer state cross the bus as whole blocks, and tables and mirror exchange changed rows only.
+ *
+ * While the tables have authority the mirror and the GPU hold the same rows; a sync therefore may copy more rows than
+ * have changed, bit for bit what copying exactly those, or all, would give.
+ */
+import type { Lookups } from "../../../data/batch.ts";
+import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
+import { HotBag, type HotBagOptions } from "../hotBag.ts";
+import type { HotRows, SyncReport } from "../hotRows.ts";
+import {
+  compileRowKernels,
+  DeviceRows,
+  type DeviceRowsLayout,
+  type DeviceRowsOptions,
+} from "./deviceRows.ts";
+
+/** Rows that cross the bus together. */
+const BLOCK_ROWS = 1024;
+
+/** The compact copy of hot rows in GPU memory; ids of its lookups are slots. */
+export class DeviceHotBag extends DeviceRows implements HotRows {
+  readonly size: number;
+  readonly #mirror: HotBag;
+  readonly #poison: boolean;
+
+  private constructor(
+    options: DeviceRowsOptions,
+    layout: DeviceRowsLayout,
+    kernels: Awaited<ReturnType<typeof compileRowKernels>>,
+    mirror: HotBag,
+    poison: boolean,
+  ) {
+    super(options, layout, kernels);
+    this.#mirror = mirror;
+    this.size = layout.rows;
+    this.#poison = poison;
+  }
+
+  /**
+   * Makes a bag for some rows of `tables`. It holds nothing until the first `syncIn`.
+   * @throws ParetoError as `HotBag.create`; CUDA_OUT_OF_MEMORY, CUDA_COMPILE
+   */
+  static async create(device: CudaDevice, options: HotBagOptions): Promise<DeviceHotBag> {
+    const { tables, slots, maxBatch, maxLookups, poison = false } = options;
+    const mirror = await HotBag.create({ ...options, slots: 1, maxBatch: 1, maxLookups: 1 });
+    try {
+      const rowsOptions = {
+        device,
+        dim: tables.dim,
+        optimizer: tables.optimizer,
+        slots,
+        maxBatch,
+        ...(maxLookups !== undefined && { maxLookups }),
+      };
+      const layout = {
+        firstRows: tables.cardinalities.map(() => 0),
+        cardinalities: tables.cardinalities.map(() => mirror.size),
+        rows: mirror.size,
+        owners: mirror.ownerOf,
+        marksChanges: true,
+      };
+      const kernels = await compileRowKernels(rowsOptions, layout);
+      const bag = new DeviceHotBag(rowsOptions, layout, kernels, mirror, poison);
+      for (const column of mirror.mirror().columns) device.pin(column);
+      if (poison) await bag.#fillWithNaN();
+      return bag;
+    } catch (error) {
+      await mirror.dispose();
+      throw error;
+    }
+  }
+
+  get authority(): "tables" | "bag" {
+    return this.#mirror.authority;
+  }
+
+  /** @throws ParetoError HOT_BAG_STALE before `syncIn`, and what {@link DeviceRows.stage} throws */
+  override async stage(slot: number, lookups: Lookups): Promise<void> {
+    this.#mirror.assertFresh();
+    await super.stage(slot, lookups);
+  }
+
+  /** @throws ParetoError HOT_BAG_STALE after `syncOut`, when the change would be lost */
+  override async update(slot: number, learningRate: number, step: number): Promise<void> {
+    this.#mirror.assertFresh();
+    await super.update(slot, learningRate, step);
+  }
+
+  async syncIn(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
+    const start = performance.now();
+    const { rows } = await this.#mirror.syncIn(copy);
+    const { arrived } = this.#mirror.mirror();
+    const bytes = await this.#copyBlocks("in", (from, to) =>
+      arrived.subarray(from, to).some((byte) => byte !== 0),
+    );
+    this.mark = this.#mirror.changeMark;
+    return { rows, bytes, seconds: (performance.now() - start) / 1000 };
+  }
+
+  async syncOut(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
+    const start = performance.now();
+    this.#mirror.assertSyncOut();
+    const { changed } = this.#mirror.mirror();
+    const { stream } = this.device;
+    await this.device.inOrder(() => {
+      stream.copyToHost(changed, this.changed!, changed.byteLength);
+      return this.device.finished();
+    });
+    const isAll = copy === "all" || this.#poison;
+    const bytes = await this.#copyBlocks(
+      "out",
+      (from, to) => isAll || changed.subarray(from, to).includes(this.mark),
+    );
+    const { rows } = await this.#mirror.syncOut(copy);
+    if (this.#poison) await this.#fillWithNaN();
+    return { rows, bytes: bytes + changed.byteLength, seconds: (performance.now() - start) / 1000 };
+  }
+
+  override async dispose(): Promise<void> {
+    await super.dispose();
+    await this.#mirror.dispose();
+  }
+
+  /** Copies the blocks of rows that `wants` them, neighbours together. @returns bytes copied */
+  async #copyBlocks(direction: "in" | "out", wants: (from: number, to: number) => boolean): Promise<number> {
+    const runs: [from: number, to: number][] = [];
+    for (let from = 0; from < this.size; from += BLOCK_ROWS) {
+      const to = Math.min(this.size, from + BLOCK_ROWS);
+      if (!wants(from, to)) continue;
+      const last = runs.at(-1);
+      if (last?.[1] === from) last[1] = to;
+      else runs.push([from, to]);
+    }
+    const { stream } = this.device;
+    const { columns } = this.#mirror.mirror();
+    let bytes = 0;
+    await this.device.inOrder(() => {
+      for (const [i, { stride }] of this.format.columns.entries()) {
+        for (const [from, to] of runs) {
+          const rows = columns[i]!.subarray(from * stride, to * stride);
+          const at = this.columns[i]! + 4 * stride * from;
+          if (direction === "in") stream.copyToDevice(at, rows, rows.byteLength);
+          else stream.copyToHost(rows, at, rows.byteLength);
+          bytes += rows.byteLength;
+        }
+      }
+      return this.device.finished();
+    });
+    return bytes;
+  }
+
+  async #fillWithNaN(): Promise<void> {
+    await this.device.inOrder(() => {
+      for (const [i, { stride }] of this.format.columns.entries()) {
+        const rows = new Float32Array(this.size * stride).fill(NaN);
+        this.device.stream.copyToDevice(this.columns[i]!, rows, rows.byteLength);
+      }
+      return this.device.finished();
+    });
+  }
+}

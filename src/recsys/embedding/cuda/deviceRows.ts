@@ -1,0 +1,443 @@
+/**
+ * @file Embedding rows in the memory of an NVIDIA GPU: the common part of {@link DeviceTables} (all rows) and
+ * {@link DeviceHotBag} (FAE's compact hot rows).
+ *
+ * Rows of all tables lie end to end. What depends on a batch's ids alone (copying them over, checking them, sorting
+ * them by row, cutting them into work items) runs on a stream of its own beside the dense step of the batch before;
+ * gathers and updates run on the device's stream, in the order in which they and the programs are asked for. Sums of a
+ * row's gradients are grouped by the row's own lookups, so two stores that see the same lookups of a row give it the
+ * same bits, on every run.
+ */
+import type { Lookups } from "../../../data/batch.ts";
+import { ParetoError } from "../../../engine/errors.ts";
+import type { DeviceTensor } from "../../../engine/program.ts";
+import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
+import { Stream } from "../../../engine/targets/cuda/driver/stream.ts";
+import type { DeviceBuffer } from "../../../engine/targets/cuda/memory/deviceAllocator.ts";
+import {
+  gatherCall,
+  gatherKernels,
+  keysCall,
+  type GatherKernels,
+} from "../../../engine/targets/cuda/rows/gatherCalls.ts";
+import {
+  segmentCalls,
+  segmentKernels,
+  type SegmentKernels,
+} from "../../../engine/targets/cuda/rows/segmentCalls.ts";
+import {
+  sortCalls,
+  sortKernels,
+  sortScratchBytes,
+  sortTotalsBytes,
+  type SortKernels,
+} from "../../../engine/targets/cuda/rows/sortCalls.ts";
+import {
+  partialBytes,
+  updateCalls,
+  updateKernels,
+  type UpdateKernels,
+} from "../../../engine/targets/cuda/rows/updateCalls.ts";
+import { badBag, badLookup } from "../lookupErrors.ts";
+import { optimizerRates } from "../optimizerTask.ts";
+import { rowFormat, type RowFormat } from "../rowFormat.ts";
+import { positive } from "../rowMemory.ts";
+import type { RowStore, SparseOptimizer } from "../rowStore.ts";
+import { checkLookups, shapeError } from "../staging.ts";
+import { CallQueue } from "./callQueue.ts";
+import { DeviceSlot } from "./deviceSlot.ts";
+
+/** What every store in device memory is told. */
+export interface DeviceRowsOptions {
+  /** The device of the dense model; the store does not dispose of it. */
+  device: CudaDevice;
+  dim: number;
+  optimizer: SparseOptimizer;
+  /** Staging slots. */
+  slots: number;
+  /** Inputs of the dense model's batches (B): the most that a batch may have. */
+  maxBatch: number;
+  /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
+  maxLookups?: number;
+}
+
+/** The rows behind a store. */
+export interface DeviceRowsLayout {
+  /** Of each table of a batch: the first row, and the rows that its ids name. */
+  firstRows: readonly number[];
+  cardinalities: readonly number[];
+  /** All rows. */
+  rows: number;
+  /** The one table that may look each row up; null when ids say it. */
+  owners: Uint16Array | null;
+  /** Whether updates leave a mark on rows that they change. */
+  marksChanges: boolean;
+}
+
+/** Most rows, as keys have 32 bits, and most lookups of a batch, as work items have 30. */
+const ROWS_MAX = 2 ** 32;
+const LOOKUPS_MAX = 2 ** 30;
+/** The null pointer. */
+const NONE = 0;
+
+/** Kernels of a store. */
+interface RowKernels {
+  queue: CallQueue;
+  gather: GatherKernels;
+  sort: SortKernels;
+  segment: SegmentKernels;
+  update: UpdateKernels;
+}
+
+/** Compiles a store's kernels. */
+export async function compileRowKernels(
+  { device, dim, optimizer }: DeviceRowsOptions,
+  { cardinalities, rows, owners }: DeviceRowsLayout,
+): Promise<RowKernels> {
+  const gather = gatherKernels(dim, cardinalities.length, owners !== null);
+  const sort = sortKernels(rows);
+  const segment = segmentKernels();
+  const update = updateKernels(dim, optimizer.kind);
+  const { count, scan, scatter } = sort;
+  const queue = await CallQueue.compile(device, [
+    ...Object.values(gather.keys),
+    ...Object.values(gather.gather),
+    ...[count, scan, scatter, segment.count, segment.write, update.items, update.longRows],
+  ]);
+  return { queue, gather, sort, segment, update };
+}
+
+/** Rows in device memory with staging slots; see {@link RowStore}. */
+export class DeviceRows implements RowStore {
+  readonly memory = "device";
+  readonly dim: number;
+  readonly tables: number;
+  readonly slots: number;
+  readonly bytes: number;
+  readonly optimizer: SparseOptimizer;
+  readonly format: RowFormat;
+  protected readonly device: CudaDevice;
+  /** Address of each column of the {@link RowFormat}. */
+  protected readonly columns: readonly number[];
+  /** Address of the byte map of changed rows, or null, and the byte that updates leave there. */
+  protected readonly changed: number | null;
+  protected mark = 1;
+  readonly #layout: DeviceRowsLayout;
+  readonly #kernels: RowKernels;
+  readonly #limits: { tables: number; maxBatch: number; maxLookups: number };
+  readonly #slots: DeviceSlot[] = [];
+  readonly #side: Stream;
+  readonly #memory: DeviceBuffer[] = [];
+  readonly #places: Record<
+    | "firstRows"
+    | "cardinalities"
+    | "owners"
+    | "bags"
+    | "keys0"
+    | "keys1"
+    | "otherBags"
+    | "scratch"
+    | "totals"
+    | "partials",
+    number
+  >;
+  #isDisposed = false;
+
+  /** @throws ParetoError ROWS_OPTIONS, CUDA_OUT_OF_MEMORY */
+  protected constructor(options: DeviceRowsOptions, layout: DeviceRowsLayout, kernels: RowKernels) {
+    const { device } = options;
+    this.device = device;
+    this.dim = positive("dim", options.dim);
+    this.slots = positive("slots", options.slots);
+    this.tables = layout.cardinalities.length;
+    this.optimizer = options.optimizer;
+    this.format = rowFormat(this.dim, options.optimizer);
+    const maxBatch = positive("maxBatch", options.maxBatch);
+    const maxLookups = positive("maxLookups", options.maxLookups ?? maxBatch * Math.max(1, this.tables));
+    this.#limits = { tables: this.tables, maxBatch, maxLookups };
+    this.#layout = layout;
+    this.#kernels = kernels;
+    refuseAbove("rows", layout.rows, ROWS_MAX);
+    refuseAbove("maxLookups", maxLookups, LOOKUPS_MAX);
+    this.bytes = layout.rows * this.format.storedBytes;
+    this.#side = new Stream(device.context);
+    try {
+      this.columns = this.format.columns.map(({ name, stride }) =>
+        this.#allocate(4 * stride * layout.rows, `embedding ${name}`),
+      );
+      this.changed = layout.marksChanges ? this.#allocate(layout.rows, "embedding marks") : null;
+      const words = 4 * maxLookups;
+      const own = (bytes: number) => this.#allocate(bytes, "embedding staging");
+      this.#places = {
+        firstRows: own(4 * this.tables),
+        cardinalities: own(4 * this.tables),
+        owners: layout.owners === null ? NONE : own(2 * layout.rows),
+        bags: own(words),
+        keys0: own(words),
+        keys1: own(words),
+        otherBags: own(words),
+        scratch: own(sortScratchBytes(kernels.sort, maxLookups)),
+        totals: own(sortTotalsBytes(kernels.sort)),
+        partials: own(partialBytes(this.dim, maxLookups)),
+      };
+      for (let i = 0; i < this.slots; i++) {
+        this.#slots.push(new DeviceSlot(device, { ...this.#limits, dim: this.dim }, "embedding staging"));
+      }
+      const { stream } = device;
+      if (this.tables > 0) {
+        stream.copyToDevice(
+          this.#places.firstRows,
+          Uint32Array.from(layout.firstRows) as unknown as Int32Array,
+          4 * this.tables,
+        );
+        stream.copyToDevice(
+          this.#places.cardinalities,
+          Uint32Array.from(layout.cardinalities) as unknown as Int32Array,
+          4 * this.tables,
+        );
+      }
+      if (layout.owners !== null) {
+        stream.copyToDevice(this.#places.owners, layout.owners, layout.owners.byteLength);
+      }
+      if (this.changed !== null) stream.clear(this.changed, layout.rows);
+      stream.synchronize();
+    } catch (error) {
+      this.#free();
+      throw error;
+    }
+  }
+
+  async stage(slot: number, lookups: Lookups): Promise<void> {
+    const staged = this.#slot(slot);
+    const count = checkLookups(lookups, this.#limits);
+    const { ids, offsets, size } = lookups;
+    if (offsets !== null && offsets[0] !== 0) {
+      throw shapeError("the first bag must begin at the first id", offsets[0]!, "number ids from 0");
+    }
+    staged.isStaged = false;
+    staged.batch = { size, lookups: count, isOneHot: offsets === null };
+    const bags = this.tables * size;
+    staged.hostIds.set(ids.length === count ? ids : ids.subarray(0, count));
+    if (offsets !== null) staged.hostOffsets.set(offsets.subarray(0, bags + 1));
+    const side = this.#side;
+    side.wait(staged.used);
+    if (count > 0) side.copyToDevice(staged.ids, staged.hostIds, 4 * count);
+    if (offsets !== null) side.copyToDevice(staged.offsets, staged.hostOffsets, 4 * (bags + 1));
+    side.clear(staged.bad, 8);
+    this.#kernels.queue.launch(side, this.#keysCalls(staged));
+    side.copyToHost(staged.hostBad, staged.bad, 8);
+    staged.checked.record(side);
+    const gathered = this.#gather(staged);
+    this.#sort(staged);
+    staged.sorted.record(side);
+    await Promise.all([gathered, staged.checked.done()]);
+    this.#refuseBad(staged, lookups);
+    staged.isStaged = true;
+  }
+
+  /** Not needed where staging follows the update. */
+  async refresh(slot: number, updated: number): Promise<void> {
+    this.#stagedSlot(updated);
+    await this.#gather(this.#stagedSlot(slot));
+  }
+
+  rows(slot: number): DeviceTensor {
+    return this.#stagedSlot(slot).rows;
+  }
+
+  gradients(slot: number): DeviceTensor {
+    return this.#stagedSlot(slot).gradients;
+  }
+
+  guard(slot: number): DeviceTensor {
+    return this.#slot(slot).guard;
+  }
+
+  async update(slot: number, learningRate: number, step: number): Promise<void> {
+    const staged = this.#stagedSlot(slot);
+    const rates = optimizerRates(this.optimizer, learningRate, step);
+    const { size, lookups } = staged.batch;
+    const [weights, state0 = null, state1 = null] = this.columns;
+    const { queue, update } = this.#kernels;
+    const calls =
+      lookups === 0
+        ? []
+        : updateCalls<number>(
+            update,
+            { n: lookups, rows: this.#layout.rows, bags: size * this.tables, mark: this.mark },
+            {
+              ...staged.segments,
+              weights: weights!,
+              state0,
+              state1,
+              gradients: staged.gradients.pointer,
+              bags: staged.sortedBags,
+              partials: this.#places.partials,
+              changed: this.changed,
+              guard: staged.guard.pointer,
+            },
+            rates,
+            NONE,
+          );
+    const { stream } = this.device;
+    await this.device.inOrder(() => {
+      stream.wait(staged.sorted);
+      queue.launch(stream, calls);
+      staged.used.record(stream);
+    });
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    await this.device.inOrder(() => {
+      this.#side.synchronize();
+      this.device.stream.synchronize();
+      this.#free();
+    });
+  }
+
+  /** @throws ParetoError STORE_DISPOSED */
+  protected assertUsable(): void {
+    if (!this.#isDisposed) return;
+    throw new ParetoError({
+      code: "STORE_DISPOSED",
+      where: this.constructor.name,
+      message: "the rows are gone: the store was disposed, got a call after dispose()",
+      fix: "dispose of a store after its last use, or create it again",
+    });
+  }
+
+  #keysCalls(staged: DeviceSlot) {
+    if (this.tables === 0) return [];
+    const { firstRows, cardinalities, owners, bags } = this.#places;
+    const { ids, offsets, keys, bad } = staged;
+    const places = {
+      ids,
+      offsets,
+      firstRows,
+      rows: cardinalities,
+      owners: this.#layout.owners === null ? null : owners,
+      keys,
+      bags,
+      bad,
+    };
+    return [keysCall<number>(this.#kernels.gather, staged.batch, places, NONE)];
+  }
+
+  async #gather(staged: DeviceSlot): Promise<void> {
+    const { queue, gather } = this.#kernels;
+    const { maxBatch } = this.#limits;
+    const { keys, offsets, rows: out } = staged;
+    const places = { weights: this.columns[0]!, keys, offsets, out: out.pointer };
+    const call = gatherCall<number>(
+      gather,
+      staged.batch,
+      { padded: maxBatch, rows: this.#layout.rows },
+      places,
+      NONE,
+    );
+    const { stream } = this.device;
+    await this.device.inOrder(() => {
+      stream.wait(staged.checked);
+      if (this.tables > 0) queue.launch(stream, [call]);
+      staged.used.record(stream);
+    });
+  }
+
+  /** Sorts a slot's lookups and finds its work items. */
+  #sort(staged: DeviceSlot): void {
+    const { lookups, size, isOneHot } = staged.batch;
+    if (lookups === 0) return;
+    const { queue, sort, segment } = this.#kernels;
+    const { bags, keys0, keys1, otherBags, scratch, totals } = this.#places;
+    const launch = () => {
+      // The last pass writes to the first of a pair or to the second, by the parity of the passes.
+      const valuesOut =
+        sort.passes % 2 === 1
+          ? ([staged.sortedBags, otherBags] as const)
+          : ([otherBags, staged.sortedBags] as const);
+      const sorted = sortCalls<number>(sort, lookups, {
+        keys: staged.keys,
+        values: bags,
+        keysOut: [keys0, keys1],
+        valuesOut,
+        scratch,
+        totals,
+      });
+      queue.launch(this.#side, [
+        ...sorted.calls,
+        ...segmentCalls(segment, lookups, sorted.keys, staged.segments),
+      ]);
+    };
+    if (!isOneHot || size < this.#limits.maxBatch) launch();
+    else (staged.recorded ??= this.#side.capture(launch)).launch(this.#side);
+  }
+
+  #refuseBad({ hostBad, batch }: DeviceSlot, lookups: Lookups): void {
+    const [lookup, bag] = hostBad as unknown as [number, number];
+    if (bag !== 0) {
+      const at = ~bag >>> 0;
+      throw badBag(Math.floor(at / batch.size), at % batch.size);
+    }
+    if (lookup === 0) return;
+    const at = ~lookup >>> 0;
+    const { offsets, size } = lookups;
+    let table = 0;
+    const end = (t: number) => (offsets === null ? (t + 1) * size : offsets[(t + 1) * size]!);
+    while (at >= end(table)) table++;
+    const first = table === 0 ? 0 : end(table - 1);
+    const { cardinalities, owners } = this.#layout;
+    throw badLookup(lookups, {
+      table,
+      lookup: at - first,
+      rows: cardinalities[table]!,
+      owned: owners !== null,
+    });
+  }
+
+  #slot(slot: number): DeviceSlot {
+    this.assertUsable();
+    const found = this.#slots[slot];
+    if (found !== undefined) return found;
+    throw new ParetoError({
+      code: "SLOT_INVALID",
+      where: this.constructor.name,
+      message: `slots are numbered 0 to ${this.slots - 1}, got ${slot}`,
+      fix: "create the store with more slots, or use one of these",
+    });
+  }
+
+  #stagedSlot(slot: number): DeviceSlot {
+    const found = this.#slot(slot);
+    if (found.isStaged) return found;
+    throw new ParetoError({
+      code: "SLOT_NOT_STAGED",
+      where: this.constructor.name,
+      message: `no batch is staged there, got slot ${slot}`,
+      fix: "await stage() of this slot first",
+    });
+  }
+
+  #allocate(bytes: number, holder: string): number {
+    const buffer = this.device.allocator.allocate(bytes, holder);
+    this.#memory.push(buffer);
+    return buffer.pointer;
+  }
+
+  #free(): void {
+    for (const slot of this.#slots.splice(0)) slot.dispose();
+    for (const buffer of this.#memory.splice(0)) buffer.free();
+    this.#side.dispose();
+  }
+}
+
+function refuseAbove(name: string, value: number, most: number): void {
+  if (value < most) return;
+  throw new ParetoError({
+    code: "ROWS_OPTIONS",
+    where: "DeviceRows",
+    message: `${name} in GPU memory must be below ${most}, got ${value}`,
+    fix: "keep the rows on the host (placement hybrid), or use smaller batches",
+  });
+}

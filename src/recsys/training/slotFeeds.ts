@@ -1,0 +1,82 @@
+/**
+ * @file The host arrays between a batch and the dense model's programs, padded to the programs' batch size with inputs
+ * of weight 0, and page-locked where the device has use for that.
+ */
+import type { ClickBatch } from "../../data/batch.ts";
+import type { DeviceTensor } from "../../engine/program.ts";
+import type { SlotTensor } from "../embedding/rowStore.ts";
+import type { DenseModel } from "../models/denseModel.ts";
+
+const shared = (length: number) =>
+  new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
+
+/** What a slot feeds, and what its step gives back. */
+export class SlotFeeds {
+  /** `[B, m]`, `[B]`, `[B]`, `[]`, `[]`. */
+  readonly dense: Float32Array;
+  readonly labels: Float32Array;
+  readonly weights: Float32Array;
+  readonly learningRate = shared(1);
+  readonly step = shared(1);
+  /** `[]` and `[B]`. */
+  readonly loss = shared(1);
+  readonly logits: Float32Array;
+  readonly #columns: number;
+  #size = 0;
+
+  constructor({ device, model, batchSize }: DenseModel) {
+    this.#columns = model.inputs.dense;
+    this.dense = shared(batchSize * this.#columns);
+    this.labels = shared(batchSize);
+    this.weights = shared(batchSize);
+    this.logits = shared(batchSize);
+    const { dense, labels, weights, learningRate, step, loss, logits } = this;
+    for (const array of [dense, labels, weights, learningRate, step, loss, logits]) device.pin?.(array);
+  }
+
+  /** Copies a batch's inputs and labels in. */
+  take({ size, dense, labels }: ClickBatch): void {
+    this.dense.set(dense);
+    this.labels.set(labels);
+    if (size === this.#size) return;
+    this.#size = size;
+    this.dense.fill(0, size * this.#columns);
+    this.labels.fill(0, size);
+    this.weights.fill(1, 0, size).fill(0, size);
+  }
+}
+
+/** Rows of short batches of a store on the host, padded, and their gradients. */
+export class PaddedRows {
+  readonly #length: number;
+  #rows: Float32Array | undefined;
+  #gradients: Float32Array | undefined;
+
+  constructor({ model, batchSize }: DenseModel) {
+    this.#length = batchSize * model.inputs.tables * model.inputs.dim;
+  }
+
+  /** Rows as a program takes them: in place when the batch is full. */
+  rows(rows: SlotTensor): SlotTensor {
+    if (!isShort(rows, this.#length)) return rows;
+    this.#rows ??= shared(this.#length);
+    this.#rows.set(rows);
+    return this.#rows.fill(0, rows.length);
+  }
+
+  /** Where a program writes the gradients of rows. */
+  gradients(gradients: SlotTensor): SlotTensor {
+    return isShort(gradients, this.#length) ? (this.#gradients ??= shared(this.#length)) : gradients;
+  }
+
+  /** Moves gradients to where the store looks for them. */
+  unpad(gradients: SlotTensor, written: SlotTensor): void {
+    if (gradients === written) return;
+    const to = gradients as Float32Array;
+    to.set((written as Float32Array).subarray(0, to.length));
+  }
+}
+
+function isShort(rows: SlotTensor, length: number): rows is Float32Array {
+  return rows instanceof Float32Array && rows.length < length;
+}
