@@ -97,10 +97,18 @@ interface CompositeAttrs {
   crossEntropyGradient: None;
   lstmCell: None;
   lstmCellGradient: None;
+  attention: AttentionAttrs;
+  attentionGradient: AttentionAttrs;
 }
 
 /** Attributes by op name. */
 export interface OpAttrs extends PrimitiveAttrs, CompositeAttrs {}
+
+/** Attributes of attention and its gradient: query i sees keys up to i + S − T; the factor of the scores. */
+export interface AttentionAttrs {
+  causal: boolean;
+  scale: number;
+}
 
 /** Attributes shared by a convolution and its gradients. */
 export interface Conv1dAttrs {

@@ -1,6 +1,7 @@
 /** @file All cases: an op without one is a compile error. */
 import type { OpName } from "../../../src/engine/graph/opAttrs.ts";
 import type { OpCase } from "../harness/opCase.ts";
+import { attentionCases } from "./attention.ts";
 import { compositeCases } from "./composite.ts";
 import { contractionCases } from "./contraction.ts";
 import { elementwiseCases } from "./elementwise.ts";
@@ -20,6 +21,7 @@ export const opCases: Readonly<Record<OpName, readonly OpCase[]>> = {
   ...indexingCases,
   ...scanCases,
   ...compositeCases,
+  ...attentionCases,
 };
 
 /** The table as a list. */

@@ -118,6 +118,8 @@ const classOf: Record<OpName, OpClass> = {
   crossEntropyGradient: "accumulation",
   lstmCell: "accumulation",
   lstmCellGradient: "accumulation",
+  attention: "chain",
+  attentionGradient: "chain",
 };
 
 /** The tolerance of a class for an element type. */

@@ -149,8 +149,8 @@ export class CudaDevice implements Device {
     for (const node of reachableNodes(rootsOf(simple))) {
       for (const t of node.outputs) requireSupported("compile", t);
     }
-    const { multiprocessors, maxSharedBytes } = this.context.info;
-    return lowerGraph(simple, { multiprocessors, maxSharedBytes, compute: this.precision, rules });
+    const { multiprocessors, maxSharedBytes, arch } = this.context.info;
+    return lowerGraph(simple, { multiprocessors, maxSharedBytes, arch, compute: this.precision, rules });
   }
 
   async dispose(): Promise<void> {

@@ -39,6 +39,8 @@ export interface LowerOptions {
   readonly multiprocessors: number;
   readonly maxSharedBytes: number;
   readonly compute: Precision;
+  /** `sm_80` unless given. */
+  readonly arch?: string;
   readonly rules: RuleTable;
 }
 
@@ -270,11 +272,12 @@ class Emitter {
   }
 
   #context(): LowerContext {
-    const { multiprocessors, maxSharedBytes, compute } = this.#options;
+    const { multiprocessors, maxSharedBytes, compute, arch = "sm_80" } = this.#options;
     return {
       multiprocessors,
       maxSharedBytes,
       compute,
+      arch,
       view: (t) => this.#view(t),
       scratch: (bytes) => scratch("workspace", bytes),
       emit: (step) => this.#steps.push(step),

@@ -13,6 +13,8 @@ export interface LowerContext {
   readonly multiprocessors: number;
   readonly maxSharedBytes: number;
   readonly compute: Precision;
+  /** What kernels are compiled for, e.g. `sm_90a`, which has products by warpgroups. */
+  readonly arch: string;
   /** Where a tensor's elements lie: an operand's, or where an output's are to be written. */
   view(t: Tensor): BufferView;
   /** Memory for this rule's own use, free again after its last step. */

@@ -1,6 +1,7 @@
 /** @file Every op that has kernels of its own; the compiler generates code for all others. */
 import type { OpName } from "../../../graph/opAttrs.ts";
 import { lowerArgmax } from "./argmax.ts";
+import { lowerAttention, lowerAttentionGradient } from "./attention.ts";
 import { lowerConv1d, lowerConv1dInputGradient, lowerConv1dKernelGradient } from "./conv1d.ts";
 import { lowerCrossEntropy, lowerCrossEntropyGradient } from "./crossEntropy.ts";
 import { lowerCumsum } from "./cumsum.ts";
@@ -15,6 +16,8 @@ import { lowerSoftmax, lowerSoftmaxGradient } from "./softmax.ts";
 /** Rules by op. An op that has neither a rule nor generated code is a compile error here. */
 export const rules: { readonly [K in Exclude<OpName, GeneratedOp>]: LowerRule<K> } = {
   argmax: lowerArgmax,
+  attention: lowerAttention,
+  attentionGradient: lowerAttentionGradient,
   conv1d: lowerConv1d,
   conv1dInputGradient: lowerConv1dInputGradient,
   conv1dKernelGradient: lowerConv1dKernelGradient,

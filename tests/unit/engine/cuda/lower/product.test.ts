@@ -17,6 +17,7 @@ function steps(a: readonly number[], b: readonly number[], flags: Parameters<typ
     multiprocessors: 1,
     maxSharedBytes: 0,
     compute: "float32",
+    arch: "sm_90a",
     view: (t: Tensor) => ({
       buffer: {
         kind: "scratch",
