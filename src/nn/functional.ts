@@ -14,11 +14,14 @@ import {
   tanh,
   where,
 } from "../engine/graph/ops/elementwise.ts";
+import { attention } from "../engine/graph/ops/composite/attention.ts";
 import { constant, random, scalarLike } from "../engine/graph/ops/leaf.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
 import { normalizeAxes, reshape, sum } from "../engine/graph/ops/movement.ts";
 import { softmax } from "../engine/graph/ops/reduce.ts";
+import { sameShape } from "../engine/shape.ts";
 
+export { attention } from "../engine/graph/ops/composite/attention.ts";
 export { crossEntropy, logSoftmax } from "../engine/graph/ops/composite/crossEntropy.ts";
 export { layerNorm } from "../engine/graph/ops/composite/layerNorm.ts";
 
@@ -63,7 +66,7 @@ export function dropout(x: Tensor, probability: number, key: Tensor): Tensor {
 }
 
 /**
- * softmax(q·kᵀ / √D + mask)·v.
+ * softmax(q·kᵀ / √D + mask)·v. Of heads `[B, H, T, D]` it is the op `attention`, which has kernels of its own.
  * @param q `[…, T, D]`
  * @param k `[…, S, D]`
  * @param v `[…, S, E]`
@@ -71,6 +74,11 @@ export function dropout(x: Tensor, probability: number, key: Tensor): Tensor {
  * @returns `[…, T, E]`
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, allowed?: Tensor): Tensor {
+  const [b, h, , width] = q.shape;
+  const ofHeads = q.shape.length === 4 && sameShape(k.shape, [b!, h!, k.shape.at(-2)!, width!]);
+  if (ofHeads && sameShape(k.shape, v.shape) && k.shape[2]! > 0) {
+    return attention(q, k, v, allowed && { mask: allowed });
+  }
   const scores = mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(q.shape.at(-1)!));
   const masked = allowed ? where(allowed, scores, scalarLike(scores, -1e30)) : scores;
   return matmul(softmax(masked), v);

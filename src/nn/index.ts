@@ -1,5 +1,6 @@
 /** @file `pareto/nn`: layers, losses, optimizers, schedules and initial values over the engine's graphs. */
 export {
+  attention,
   binaryCrossEntropyWithLogits,
   crossEntropy,
   dropout,

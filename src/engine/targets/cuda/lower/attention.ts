@@ -5,7 +5,7 @@
  */
 import { isHalf, type DType } from "../../../dtype.ts";
 import type { Node, Tensor } from "../../../graph/node.ts";
-import { sizeOf, stridesOf } from "../../../shape.ts";
+import { stridesOf } from "../../../shape.ts";
 import type { KernelArgument } from "../plan.ts";
 import { bytesOf, float32, int32, int64, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
