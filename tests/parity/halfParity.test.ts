@@ -113,13 +113,14 @@ describe.each(devices.filter(hasHalf))("%s agrees with reference", (name) => {
       }
     }
 
-    // The other cases run in float32 beside those of the other targets.
+    // The other cases run in float32 beside those of the other targets. While one test waits for its kernels to be
+    // compiled, others go on.
     const own = (list: typeof all) =>
       float === "float32" ? list.filter((c) => halfCases.includes(c)) : list;
-    test.each(own(all))("$op: $testCase.name", async ({ op, testCase }) => {
+    test.concurrent.each(own(all))("$op: $testCase.name", async ({ op, testCase }) => {
       await compare(testCase, valueGraph(testCase, float), (dtype) => valueTolerance(op, dtype));
     });
-    test.each(own(differentiable))("gradient of $op: $testCase.name", async ({ testCase }) => {
+    test.concurrent.each(own(differentiable))("gradient of $op: $testCase.name", async ({ testCase }) => {
       await compare(testCase, gradientGraph(testCase, float)!, (dtype) => tolerance("chain", dtype));
     });
   });

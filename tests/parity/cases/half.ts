@@ -69,7 +69,7 @@ export const halfCases: readonly { op: OpName; testCase: OpCase }[] = [
   },
   {
     op: "matmul",
-    testCase: opCase("long sums", [float([8, 520]), float([520, 16])], (a, b) => matmul(a, b)),
+    testCase: opCase("long sums", [float([8, 520], -1, 1), float([520, 16], -1, 1)], (a, b) => matmul(a, b)),
   },
   {
     op: "matmul",
