@@ -3,7 +3,8 @@
  * that exist. Nothing is opened here.
  *
  * Order: folders in `PARETO_CUDA_LIBRARIES`; what the system's loader finds by name; `CUDA_HOME` and `CUDA_PATH`;
- * toolkits under /usr/local and the system's folders; folders of pip's `nvidia-*` packages.
+ * toolkits under /usr/local and the system's folders; folders of pip's `nvidia-*` packages. Beyond the first, a newer
+ * CUDA version anywhere comes before an older one.
  */
 import { readdirSync } from "node:fs";
 import { homedir } from "node:os";
@@ -56,26 +57,24 @@ function fileNames(kind: LibraryKind, platform: NodeJS.Platform): readonly Candi
  */
 export function candidates(kind: LibraryKind, place: SearchPlace = thisMachine()): readonly Candidate[] {
   const names = fileNames(kind, place.platform);
-  const found: Candidate[] = [];
   const seen = new Set<string>();
-  const searchIn = (places: readonly string[]): void => {
-    for (const folder of places) {
-      if (folder === "" || seen.has(folder)) continue;
+  const searchIn = (places: readonly string[]): Candidate[] =>
+    places.flatMap((folder) => {
+      if (folder === "" || seen.has(folder)) return [];
       seen.add(folder);
       const files = place.list(folder);
-      for (const { path, major } of names) {
-        if (files.includes(path)) found.push({ path: join(folder, path), major });
-      }
-    }
-  };
-  searchIn((place.env["PARETO_CUDA_LIBRARIES"] ?? "").split(delimiter));
-  found.push(...names);
-  searchIn([...toolkitFolders(place), ...systemFolders(place.platform), ...pipFolders(place)]);
-  return found;
+      return names
+        .filter(({ path }) => files.includes(path))
+        .map(({ path, major }) => ({ path: join(folder, path), major }));
+    });
+  const named = searchIn((place.env["PARETO_CUDA_LIBRARIES"] ?? "").split(delimiter));
+  const folders = [...toolkitFolders(place), ...systemFolders(place.platform), ...pipFolders(place)];
+  const others = [...names, ...searchIn(folders)];
+  return [...named, ...others.sort((a, b) => b.major - a.major)];
 }
 
 function toolkitFolders({ platform, env, list }: SearchPlace): readonly string[] {
-  const roots = folders(env["CUDA_HOME"], env["CUDA_PATH"]);
+  const roots = given(env["CUDA_HOME"], env["CUDA_PATH"]);
   if (platform === "win32") return roots.flatMap((root) => [join(root, "bin"), join(root, "bin", "x64")]);
   const toolkits = list("/usr/local").filter((name) => name.startsWith("cuda"));
   // "cuda" is the machine's chosen version; then newest first.
@@ -104,7 +103,7 @@ function systemFolders(platform: NodeJS.Platform): readonly string[] {
 /** Folders of pip's packages: `nvidia/<package>/lib` for CUDA 12, `nvidia/cu13/lib` for CUDA 13. */
 function pipFolders(place: SearchPlace): readonly string[] {
   const { env, home, list, platform } = place;
-  const roots = folders(env["VIRTUAL_ENV"], env["CONDA_PREFIX"]);
+  const roots = given(env["VIRTUAL_ENV"], env["CONDA_PREFIX"]);
   const windows = platform === "win32";
   const sitePackages: string[] = [];
   if (windows) sitePackages.push(...roots.map((root) => join(root, "Lib", "site-packages")));
@@ -124,11 +123,11 @@ function pipFolders(place: SearchPlace): readonly string[] {
   const packages = sitePackages.flatMap((folder) =>
     list(join(folder, "nvidia")).map((name) => join(folder, "nvidia", name, lib)),
   );
-  return [...folders(env["CONDA_PREFIX"]).map((root) => join(root, lib)), ...packages];
+  return [...given(env["CONDA_PREFIX"]).map((root) => join(root, lib)), ...packages];
 }
 
 /** Those that are set. */
-function folders(...values: readonly (string | undefined)[]): string[] {
+function given(...values: readonly (string | undefined)[]): string[] {
   return values.filter((value): value is string => value !== undefined && value !== "");
 }
 

@@ -48,7 +48,7 @@ describe("the search for a library", () => {
     const home = put("home-toolkit", "lib64", "libcublas.so.13");
     const path = put("path-toolkit", "lib", "libcublas.so.12");
     const env = { CUDA_HOME: join(root, "home-toolkit"), CUDA_PATH: join(root, "path-toolkit") };
-    expect(paths("cublas", place(env))).toEqual(["libcublas.so.13", "libcublas.so.12", home, path]);
+    expect(paths("cublas", place(env))).toEqual(["libcublas.so.13", home, "libcublas.so.12", path]);
   });
 
   test("finds pip's packages of CUDA 13 and 12 in a virtual environment and in the user's folder", () => {
@@ -73,7 +73,11 @@ describe("the search for a library", () => {
       "lib",
       "libcublasLt.so.12",
     );
-    expect(candidates("cublasLt", place({ VIRTUAL_ENV: join(root, "venv") })).slice(2)).toEqual([
+    expect(
+      candidates("cublasLt", place({ VIRTUAL_ENV: join(root, "venv") })).filter(({ path }) =>
+        path.startsWith(root),
+      ),
+    ).toEqual([
       { path: venv, major: 13 },
       { path: user, major: 12 },
     ]);
