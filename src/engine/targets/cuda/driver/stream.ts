@@ -3,7 +3,8 @@
  *
  * Calls return when the work is queued. Work in one stream runs in order; two streams are ordered by events.
  * Host memory that is page-locked is copied while this thread goes on, so it must stay as it is until an event says
- * so; other memory is staged by the driver before the call returns.
+ * so. Other memory is staged: a copy to the device returns when the array has been read, a copy to the host blocks
+ * this thread until the array has been written.
  */
 import type { Extent } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
