@@ -4,44 +4,36 @@ import { sizeOf } from "../../../shape.ts";
 import { bytesOf, elementwise, int32, int64, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 
-/** Samples a block, a warp each. */
+/** Warps a block. */
 const WARPS_MAX = 4;
-/** Columns that a lane keeps in registers at a time. */
+/** Columns of a row that a lane works on at a time. */
 const CHUNK_MAX = 32;
 
-/** Macros of `kernels/dotInteraction.cu`; undefined when a sample does not fit the shared memory. */
-function layout(
-  features: number,
-  dim: number,
-  maxSharedBytes: number,
-):
-  | {
-      FEATURES: number;
-      DIM: number;
-      PAIRS: number;
-      CHUNK: number;
-      STRIDE: number;
-      SAMPLE: number;
-      WARPS: number;
-    }
-  | undefined {
+/** Macros of `kernels/dotInteraction.cu`; undefined when a warp's samples do not fit the shared memory. */
+function layout(features: number, dim: number, maxSharedBytes: number): Record<Macro, number> | undefined {
   const pairs = (features * (features - 1)) / 2;
+  const lanes = features <= 32 ? 16 : 32;
+  const samples = 32 / lanes;
   const chunk = Math.min(CHUNK_MAX, 4 * Math.ceil(dim / 4));
   const quads = (Math.ceil(dim / chunk) * chunk) / 4;
   const stride = 4 * (quads % 2 === 1 ? quads : quads + 1);
-  const sample = 4 * Math.ceil((features * stride + pairs) / 4);
-  const warps = Math.min(WARPS_MAX, Math.floor(maxSharedBytes / (sample * 4)));
+  const floats = 4 * Math.ceil((samples * (features * stride + pairs)) / 4);
+  const warps = Math.min(WARPS_MAX, Math.floor(maxSharedBytes / (floats * 4)));
   if (warps === 0) return undefined;
   return {
     FEATURES: features,
     DIM: dim,
     PAIRS: pairs,
+    LANES: lanes,
+    SAMPLES: samples,
     CHUNK: chunk,
     STRIDE: stride,
-    SAMPLE: sample,
+    FLOATS: floats,
     WARPS: warps,
   };
 }
+
+type Macro = "FEATURES" | "DIM" | "PAIRS" | "LANES" | "SAMPLES" | "CHUNK" | "STRIDE" | "FLOATS" | "WARPS";
 
 function emit(
   context: LowerContext,
@@ -78,9 +70,9 @@ function emit(
       name: `dotInteraction${suffix}`,
       defines: { ...macros, VECTOR: vectorWidth(dim, ...rows.map((t) => context.view(t))) },
       about: x,
-      grid: [Math.ceil(batch / macros.WARPS), 1, 1],
+      grid: [Math.ceil(batch / (macros.WARPS * macros.SAMPLES)), 1, 1],
       block: [32 * macros.WARPS, 1, 1],
-      sharedBytes: macros.WARPS * macros.SAMPLE * 4,
+      sharedBytes: macros.WARPS * macros.FLOATS * 4,
       arguments: [...operands, int32(batch)],
     }),
   );
