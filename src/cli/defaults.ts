@@ -1,7 +1,7 @@
 /** @file Options whose default reads better in words than as a value. */
 import { availableParallelism } from "node:os";
 import { Option } from "commander";
-import { wholeNumber } from "./values.ts";
+import { oneOf, wholeNumber } from "./values.ts";
 
 /** An option with a default that help shows as `shown`. */
 export function withDefault<T>(
@@ -12,6 +12,24 @@ export function withDefault<T>(
   shown: string,
 ): Option {
   return new Option(flags, description).argParser(parse).default(value, shown);
+}
+
+/** What a command computes with. */
+export interface ComputeFlags {
+  threads: number;
+  device: "cpu" | "cuda";
+}
+
+/** `--device`. */
+export function deviceOption(): Option {
+  const parse = oneOf("--device", ["cpu", "cuda"]);
+  return withDefault(
+    "--device <name>",
+    "where the dense part runs: cpu or cuda (an NVIDIA GPU)",
+    parse,
+    "cpu",
+    "cpu",
+  );
 }
 
 /** `--threads`. */

@@ -2,10 +2,10 @@
 import type { Command } from "commander";
 import type { TrainingSettings } from "../recsys/training/settings.ts";
 import { byteCount, oneOf, positiveNumber, wholeNumber, widthList } from "./values.ts";
-import { threadsOption, withDefault } from "./defaults.ts";
+import { deviceOption, threadsOption, withDefault, type ComputeFlags } from "./defaults.ts";
 
 /** What `modelOptions` adds to a command. */
-export interface ModelFlags {
+export interface ModelFlags extends ComputeFlags {
   model: "dlrm";
   hotBudget: number;
   sampleRate: number;
@@ -17,8 +17,8 @@ export interface ModelFlags {
   optimizer: TrainingSettings["optimizer"];
   batchSize?: number;
   seed: number;
-  threads: number;
-  device: "cpu";
+  placement: "auto" | "device" | "hybrid" | "fae";
+  precision: NonNullable<TrainingSettings["precision"]>;
 }
 
 /** Adds the options. */
@@ -84,5 +84,17 @@ export function modelOptions(command: Command): Command {
     )
     .option("--seed <n>", "of initial weights, order, samples and splits", wholeNumber("--seed", 0), 1)
     .addOption(threadsOption())
-    .option("--device <name>", "where the dense part runs: cpu", oneOf("--device", ["cpu"]), "cpu");
+    .addOption(deviceOption())
+    .option(
+      "--placement <name>",
+      "cuda: rows in GPU memory (device), on the host (hybrid), in GPU memory if they fit (auto); fae means --strategy fae: hot rows in GPU memory, the others on the host",
+      oneOf("--placement", ["auto", "device", "hybrid", "fae"]),
+      "auto",
+    )
+    .option(
+      "--precision <name>",
+      "cuda: how matrices are multiplied: float32, or tf32, which is faster and keeps 10 bits of mantissa",
+      oneOf("--precision", ["float32", "tf32"]),
+      "float32",
+    );
 }

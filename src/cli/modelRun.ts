@@ -7,6 +7,7 @@ import { openSource, type Source } from "../data/source.ts";
 import type { ClickNetwork } from "../recsys/training/clickNetwork.ts";
 import { loadNetwork, openTrainedModel } from "../recsys/training/trainedModel.ts";
 import type { Output } from "./output.ts";
+import type { ComputeFlags } from "./defaults.ts";
 import { sourceOptions, type ReadFlags } from "./sourceOptions.ts";
 
 /** A source encoded for a model, and the model. */
@@ -24,7 +25,7 @@ export async function withModelOn(
   out: Output,
   run: string,
   paths: readonly string[],
-  { threads, labels, ...flags }: ReadFlags & { threads: number; labels: "required" | "ignored" },
+  { threads, device, labels, ...flags }: ReadFlags & ComputeFlags & { labels: "required" | "ignored" },
   work: (opened: ModelOnSource) => Promise<void>,
 ): Promise<void> {
   const model = await openTrainedModel(run);
@@ -45,7 +46,7 @@ export async function withModelOn(
     for (const message of source.notices) {
       out.onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
     }
-    const network = await loadNetwork(model, dataset, threads);
+    const network = await loadNetwork(model, dataset, threads, device);
     try {
       await work({ source, dataset, network });
     } finally {

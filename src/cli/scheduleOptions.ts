@@ -58,13 +58,15 @@ export function scheduleOptions(command: Command): Command {
 /** Flags as settings. */
 export function trainingSettings(flags: ModelFlags & ScheduleFlags): RequestedSettings {
   const { model, strategy, sampleRate, hotPolicy, scheduler, rate, dim, bottom, top, optimizer } = flags;
-  const { decay, epochs, patience, seed, threads, device } = flags;
+  const { decay, epochs, patience, seed, threads, device, precision } = flags;
+  // Naming the placement after the strategy is naming the strategy.
+  const isFae = flags.placement === "fae";
   return {
     model,
     dim,
     bottom,
     top,
-    strategy,
+    strategy: isFae ? "fae" : strategy,
     hotBudgetBytes: flags.hotBudget,
     sampleRate,
     hotPolicy,
@@ -79,5 +81,7 @@ export function trainingSettings(flags: ModelFlags & ScheduleFlags): RequestedSe
     seed,
     threads,
     device,
+    placement: flags.placement === "fae" ? "hybrid" : flags.placement,
+    precision,
   };
 }

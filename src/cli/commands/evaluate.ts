@@ -3,20 +3,19 @@ import type { Command } from "commander";
 import { evaluate } from "../../recsys/training/evaluate.ts";
 import { formatCount, formatFixed } from "../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { threadsOption } from "../defaults.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
 import { withModelOn } from "../modelRun.ts";
 import { readOptions, type ReadFlags } from "../sourceOptions.ts";
 
-interface Flags extends ReadFlags, CommonFlags {
-  threads: number;
-}
+type Flags = ReadFlags & CommonFlags & ComputeFlags;
 
 /** The command. */
 export function evaluateCommand(): Command {
   const command = newCommand("evaluate", "AUC, log loss and accuracy of a trained model on labelled data.")
     .argument("<run>", "the run's folder")
     .argument("<source...>", "files, folders or globs, with the columns that the model was trained on")
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .addOption(deviceOption());
   return readOptions(command).action((run: string, paths: string[], flags: Flags) =>
     withOutput(flags, (out) =>
       withModelOn(out, run, paths, { ...flags, labels: "required" }, async ({ dataset, network }) => {

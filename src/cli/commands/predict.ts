@@ -4,13 +4,12 @@ import { writePredictions } from "../../data/predictions.ts";
 import { predictProbabilities } from "../../recsys/training/evaluate.ts";
 import { formatCount } from "../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { threadsOption } from "../defaults.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
 import { withModelOn } from "../modelRun.ts";
 import { readOptions, type ReadFlags } from "../sourceOptions.ts";
 
-interface Flags extends ReadFlags, CommonFlags {
+interface Flags extends ReadFlags, CommonFlags, ComputeFlags {
   out: string;
-  threads: number;
 }
 
 /** The command. */
@@ -22,7 +21,8 @@ export function predictCommand(): Command {
     .argument("<run>", "the run's folder")
     .argument("<source...>", "files, folders or globs, with the columns that the model was trained on")
     .requiredOption("--out <file>", "the file to write: .parquet, .csv, .tsv or .ndjson, also with .gz")
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .addOption(deviceOption());
   return readOptions(command).action((run: string, paths: string[], flags: Flags) =>
     withOutput(flags, (out) =>
       withModelOn(out, run, paths, { ...flags, labels: "ignored" }, async ({ source, dataset, network }) => {

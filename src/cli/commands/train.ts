@@ -53,6 +53,7 @@ export function trainCommand(): Command {
   cacheOption(scheduleOptions(modelOptions(columnOptions(readOptions(command)))));
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
+      checkFlags(command, flags);
       const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));
       const common = { cacheDirectory: flags.cache, onPrepared, profile: true };
       const run =
@@ -66,6 +67,25 @@ export function trainCommand(): Command {
       await finish(out, run);
     }),
   );
+}
+
+/** @throws ParetoError `CLI_OPTION` when `--placement fae` and what else was said contradict each other */
+function checkFlags(command: Command, { placement, strategy, device, resume }: Flags): void {
+  if (placement !== "fae") return;
+  const said = (name: string) => command.getOptionValueSource(name) === "cli";
+  const conflict =
+    said("strategy") && strategy !== "fae"
+      ? `--strategy ${strategy}`
+      : device !== "cuda" && (resume === undefined || said("device"))
+        ? `--device ${device}`
+        : null;
+  if (conflict === null) return;
+  throw new ParetoError({
+    code: "CLI_OPTION",
+    where: "--placement",
+    message: `--placement fae means --strategy fae with its hot rows on a GPU, got it with ${conflict}`,
+    fix: "Say --device cuda --placement fae; or --strategy fae alone, which works on every device.",
+  });
 }
 
 function newRun(paths: string[], flags: Flags): { directory: string; config: RequestedConfig } {
@@ -99,7 +119,11 @@ function saidAnew(command: Command, paths: string[], flags: Flags): ConfigChange
   return {
     source: { ...pick(sourceOptions(paths, flags)), ...(paths.length > 0 && { paths }) },
     prepare: said("fractions") ? pick(prepare, { split: "fractions" }) : pick(prepare),
-    settings: pick(trainingSettings(flags), { hotBudgetBytes: "hotBudget", learningRate: "lr" }),
+    settings: pick(trainingSettings(flags), {
+      hotBudgetBytes: "hotBudget",
+      learningRate: "lr",
+      ...(flags.placement === "fae" && { strategy: "placement" }),
+    }),
   };
 }
 

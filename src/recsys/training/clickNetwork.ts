@@ -1,19 +1,26 @@
 /**
- * @file A click model with everything it learns: dense parameters on a device, embedding rows in host tables. Built
- * from settings and a schema, saved to and loaded from a checkpoint whatever memory the rows are in.
+ * @file A click model with everything it learns: dense parameters on a device, embedding rows in tables on the host or
+ * in the device's memory. Built from settings and a schema, saved to and loaded from a checkpoint that is the same
+ * whatever memory the rows are in.
  */
 import type { ClickSchema } from "../../data/batch.ts";
 import type { DType, TypedArray } from "../../engine/dtype.ts";
+import { ParetoError } from "../../engine/errors.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { Parameters } from "../../nn/parameters.ts";
 import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../train/checkpoint.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
+import { HotBag, type HotBagOptions } from "../embedding/hotBag.ts";
+import type { HotRows } from "../embedding/hotRows.ts";
+import { createTables, type TablesRequest } from "../embedding/createTables.ts";
+import type { TableStore } from "../embedding/rowStore.ts";
 import type { ClickModel } from "../models/clickModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
 import { dlrm } from "../models/dlrm.ts";
-import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "./settings.ts";
+import { checkPlacement, denseOptimizer, sparseOptimizer, type TrainingSettings } from "./settings.ts";
 
 /** The kind of checkpoint that holds a click model. */
 export const CLICK_CHECKPOINT = "click-model";
@@ -30,9 +37,9 @@ export function clickModel(settings: TrainingSettings, schema: ClickSchema): Cli
 export class ClickNetwork {
   readonly device: Device;
   readonly dense: DenseModel;
-  readonly tables: EmbeddingTables;
+  readonly tables: TableStore;
 
-  private constructor(device: Device, dense: DenseModel, tables: EmbeddingTables) {
+  private constructor(device: Device, dense: DenseModel, tables: TableStore) {
     this.device = device;
     this.dense = dense;
     this.tables = tables;
@@ -41,32 +48,60 @@ export class ClickNetwork {
   /**
    * Builds a network with initial values.
    * @param maxLookups most lookups of a batch over all tables
+   * @throws ParetoError `TRAIN_PLACEMENT`, `CUDA_OUT_OF_MEMORY`, and what opening the device throws
    */
   static async create(
     settings: TrainingSettings,
     schema: ClickSchema,
     { maxLookups, initial = "uniform" }: { maxLookups: number; initial?: "uniform" | "zeros" },
   ): Promise<ClickNetwork> {
-    const { batchSize, seed, threads, dim } = settings;
-    const tables = await EmbeddingTables.create({
-      cardinalities: schema.categorical.map((field) => field.cardinality),
-      dim,
-      optimizer: sparseOptimizer(settings.optimizer),
-      seed,
-      threads,
-      slots: 2,
-      maxBatch: batchSize,
-      maxLookups,
-      initial,
+    checkPlacement(settings);
+    const { batchSize, seed, threads, dim, strategy, placement = "auto", precision = "float32" } = settings;
+    // A device that is not there is told before memory is filled.
+    const device = await openDevice(settings.device, { threads, precision });
+    let tables: TableStore | undefined;
+    try {
+      const request: TablesRequest = {
+        cardinalities: schema.categorical.map((field) => field.cardinality),
+        dim,
+        optimizer: sparseOptimizer(settings.optimizer),
+        seed,
+        threads,
+        slots: 2,
+        maxBatch: batchSize,
+        maxLookups,
+        initial,
+      };
+      // FAE's cold rows are the host's.
+      tables = await createTables(device, request, strategy === "fae" ? "hybrid" : placement);
+      const optimizer = denseOptimizer(settings.optimizer);
+      const model = clickModel(settings, schema);
+      const dense = await DenseModel.create(device, model, { batchSize, optimizer, seed });
+      return new ClickNetwork(device, dense, tables);
+    } catch (error) {
+      await tables?.dispose();
+      await device.dispose();
+      throw error;
+    }
+  }
+
+  /** The tables, when their rows are on the host. @throws ParetoError `TRAIN_PLACEMENT` */
+  get hostTables(): EmbeddingTables {
+    if (this.tables instanceof EmbeddingTables) return this.tables;
+    throw new ParetoError({
+      code: "TRAIN_PLACEMENT",
+      where: "ClickNetwork",
+      message: "FAE needs a network whose rows are on the host, got one whose rows are in device memory",
+      fix: "Create the network with strategy fae, or with placement hybrid.",
     });
-    const device = await openDevice(settings.device, { threads });
-    const optimizer = denseOptimizer(settings.optimizer);
-    const dense = await DenseModel.create(device, clickModel(settings, schema), {
-      batchSize,
-      optimizer,
-      seed,
-    });
-    return new ClickNetwork(device, dense, tables);
+  }
+
+  /** Makes FAE's hot rows in the fast memory: that of the GPU, or a compact one of the host. */
+  async createHotRows(options: Omit<HotBagOptions, "tables">): Promise<HotRows> {
+    const tables = this.hostTables;
+    if (this.device.target !== "cuda") return HotBag.create({ ...options, tables });
+    const { DeviceHotBag } = await import("../embedding/cuda/deviceHotBag.ts");
+    return DeviceHotBag.create(this.device as CudaDevice, { ...options, tables });
   }
 
   /** Writes a checkpoint; rows come from the master tables, which must hold their newest values. */
@@ -121,8 +156,8 @@ export class ClickNetwork {
 
   async dispose(): Promise<void> {
     await this.dense.dispose();
-    await this.device.dispose();
     await this.tables.dispose();
+    await this.device.dispose();
   }
 
   #states(): [Parameters, string][] {

@@ -59,7 +59,8 @@ export async function createStrategy(
     beginAnew("other hot rows", "their new choice");
   }
   return FaeStrategy.create({
-    tables: network.tables,
+    tables: network.hostTables,
+    createHotRows: (options) => network.createHotRows(options),
     file,
     batchSize,
     maxLookups: maxLookupsOf(train, batchSize),

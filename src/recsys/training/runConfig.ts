@@ -28,6 +28,8 @@ export interface ConfigChanges {
 const MAY_CHANGE: ReadonlySet<string> = new Set<keyof TrainingSettings>([
   "threads",
   "device",
+  "placement",
+  "precision",
   "strategy",
   "hotBudgetBytes",
   "sampleRate",
@@ -49,7 +51,7 @@ export function resumedConfig(stored: RunConfig, changes: ConfigChanges): RunCon
         code: "RESUME_CONFIG",
         where: name,
         message: `a resumed run keeps its configuration: ${name} was ${JSON.stringify(before)}, got ${JSON.stringify(value)}`,
-        fix: "Leave the option out, or start a new run with --out. Threads, strategy and the FAE options may change.",
+        fix: "Leave the option out, or start a new run with --out. Threads, device, placement, precision, strategy and the FAE options may change.",
       });
     }
   }

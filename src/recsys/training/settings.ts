@@ -1,10 +1,18 @@
 /** @file Everything that decides a training run, as plain data, with its defaults. */
+import { ParetoError } from "../../engine/errors.ts";
+import type { Precision } from "../../engine/program.ts";
 import type { DenseOptimizer } from "../../nn/optimizers.ts";
 import type { SparseOptimizer } from "../embedding/rowStore.ts";
 import type { StrategyName } from "../strategies/strategy.ts";
 
 /** Optimizers by name, for rows and dense parameters together. */
 export type OptimizerName = "sgd" | "adagrad" | "rwsadagrad" | "adam";
+
+/**
+ * Which memory holds the rows when a GPU computes: `device`, all in its memory; `hybrid`, all in the host's, from where
+ * they are gathered for each batch; `auto`, device if they fit. Under FAE hot rows are on the GPU and the others hybrid.
+ */
+export type PlacementName = "auto" | "device" | "hybrid";
 
 /** A training run's settings. */
 export interface TrainingSettings {
@@ -38,7 +46,44 @@ export interface TrainingSettings {
   /** Threads of the dense step, and as many kernel threads. */
   threads: number;
   /** Target that the dense part runs on. */
-  device: "cpu";
+  device: "cpu" | "cuda";
+  /** `auto` unless told. */
+  placement?: PlacementName;
+  /** How a GPU multiplies float32 matrices; `float32` unless told. */
+  precision?: Precision;
+}
+
+/**
+ * Checks that device, placement, precision and strategy go together.
+ * @throws ParetoError `TRAIN_PLACEMENT`
+ */
+export function checkPlacement({
+  device,
+  placement = "auto",
+  precision = "float32",
+  strategy,
+}: Pick<TrainingSettings, "device" | "placement" | "precision" | "strategy">): void {
+  const refuse = (message: string, fix: string): never => {
+    throw new ParetoError({ code: "TRAIN_PLACEMENT", where: "--placement", message, fix });
+  };
+  if (device !== "cuda" && placement !== "auto") {
+    refuse(
+      `rows are placed between the host and a GPU, got --placement ${placement} with --device ${device}`,
+      "Add --device cuda, or leave --placement out.",
+    );
+  }
+  if (device !== "cuda" && precision !== "float32") {
+    refuse(
+      `only a GPU multiplies in another precision than float32, got --precision ${precision} with --device ${device}`,
+      "Add --device cuda, or leave --precision out.",
+    );
+  }
+  if (strategy === "fae" && placement === "device") {
+    refuse(
+      "FAE keeps hot rows on the GPU and the others on the host, got --strategy fae with --placement device",
+      "Say --placement hybrid or none; or train the baseline, as FAE gains nothing when all rows are on the GPU.",
+    );
+  }
 }
 
 /** A good rate for each optimizer when none is given. */

@@ -20,7 +20,7 @@ import { evaluate } from "./evaluate.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
 import { prepareClicks } from "./prepareClicks.ts";
 import { resumedConfig, type ConfigChanges, type RequestedConfig, type RunConfig } from "./runConfig.ts";
-import { resolveSettings } from "./settings.ts";
+import { checkPlacement, resolveSettings } from "./settings.ts";
 import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
 
 /** A training job. */
@@ -64,7 +64,7 @@ export interface TrainClicksResult {
 
 /**
  * Trains a click model and tests it.
- * @throws ParetoError `RUN_EXISTS`, `RESUME_CONFIG`, `RESUME_DATA`, `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, and what
+ * @throws ParetoError `RUN_EXISTS`, `RESUME_CONFIG`, `RESUME_DATA`, `TRAIN_PLACEMENT`, `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, and what
  * reading and encoding throw
  */
 export async function trainClicks(options: TrainClicksOptions): Promise<TrainClicksResult> {
@@ -75,6 +75,7 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
   const requested: RequestedConfig = isResumed
     ? resumedConfig((earlier!.record.config as unknown as StoredConfig).run, options.resume)
     : options.config;
+  checkPlacement(requested.settings);
   // Nothing is left behind when the sources cannot be read.
   if (!isResumed) await refuseTakenFolder(options.directory);
   const early: RunEvent[] = [];

@@ -7,6 +7,7 @@ import { openRunFolder } from "../../train/runFolder.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
 import type { RunConfig } from "./runConfig.ts";
+import type { TrainingSettings } from "./settings.ts";
 import { BEST, LAST } from "./trainer.ts";
 
 /** A finished run's model. */
@@ -38,14 +39,18 @@ export async function openTrainedModel(run: string): Promise<TrainedModel> {
 
 /**
  * Loads a model's weights, sized for a data set.
+ * @param device that the dense part runs on, and whose memory holds the rows if they fit
  * @throws ParetoError `CHECKPOINT_MISSING`, `CHECKPOINT_DAMAGED`, `CHECKPOINT_VERSION`
  */
 export async function loadNetwork(
   { config, encoder, checkpoint }: TrainedModel,
   dataset: EncodedDataset,
   threads: number,
+  device: TrainingSettings["device"] = "cpu",
 ): Promise<ClickNetwork> {
-  const settings = { ...config.settings, threads };
+  // Where a model was trained says nothing about where it is used; without a strategy all rows may be on the device.
+  const place = { strategy: "baseline", placement: "auto", precision: "float32" } as const;
+  const settings: TrainingSettings = { ...config.settings, ...place, threads, device };
   const maxLookups = maxLookupsOf(dataset, settings.batchSize);
   const network = await ClickNetwork.create(settings, encoder.schema, { maxLookups, initial: "zeros" });
   try {

@@ -129,7 +129,8 @@ async function strategyFor(
   const maxLookups = maxLookupsOf(data.train, batchSize);
   const state = position === undefined ? {} : { state: position as FaeState };
   return FaeStrategy.create({
-    tables: network.tables,
+    tables: network.hostTables,
+    createHotRows: (options) => network.createHotRows(options),
     file,
     batchSize,
     maxLookups,

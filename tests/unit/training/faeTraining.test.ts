@@ -191,7 +191,7 @@ test("an evaluation that did not wait for the hot rows would see other losses", 
   const file = await faeFileFor(data, settings);
   const wrong = await runWithLosses(settings, async (network, onEvent) => {
     const strategy = await FaeStrategy.create({
-      tables: network.tables,
+      tables: network.hostTables,
       file,
       batchSize: settings.batchSize,
       maxLookups: maxLookupsOf(data.train, settings.batchSize),

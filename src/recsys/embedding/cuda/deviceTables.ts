@@ -6,7 +6,7 @@ import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
 import { fillCall, fillKernel } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
 import { rowFormat, type RowColumn } from "../rowFormat.ts";
 import { positive } from "../rowMemory.ts";
-import type { SparseOptimizer, TableStore } from "../rowStore.ts";
+import type { TableStore } from "../rowStore.ts";
 import { checkRange, checkRowsLength, copyRows, type TableRows } from "../rowTransfer.ts";
 import { CallQueue } from "./callQueue.ts";
 import {
@@ -28,6 +28,8 @@ export interface DeviceTablesOptions extends DeviceRowsOptions {
 
 /** GPU memory left for what is not counted: programs, kernels, the driver's own. */
 const HEADROOM_BYTES = 512 * 2 ** 20;
+/** Share of the free memory that rows may take. */
+const HEADROOM_SHARE = 0.9;
 
 /** Embedding tables with their optimizer state, in GPU memory. */
 export class DeviceTables extends DeviceRows implements TableStore {
@@ -133,34 +135,18 @@ export class DeviceTables extends DeviceRows implements TableStore {
   }
 }
 
-/** Bytes of GPU memory that {@link DeviceTables} take. */
-export function deviceTableBytes({
-  cardinalities,
-  dim,
-  optimizer,
-  slots,
-  maxBatch,
-  maxLookups,
-}: {
-  cardinalities: readonly number[];
-  dim: number;
-  optimizer: SparseOptimizer;
-  slots: number;
-  maxBatch: number;
+/** What decides the size of {@link DeviceTables}. */
+type SizedTables = Pick<DeviceTablesOptions, "cardinalities" | "dim" | "optimizer" | "slots" | "maxBatch"> & {
   maxLookups: number;
-}): number {
-  const rows = cardinalities.reduce((sum, count) => sum + count, 0);
-  const pooled = 2 * 4 * cardinalities.length * maxBatch * dim;
-  // Ids, keys, bags, items and their rows of a slot; keys, bags and partial sums of all.
-  return (
-    rows * rowFormat(dim, optimizer).storedBytes +
-    slots * (pooled + 24 * maxLookups) +
-    20 * maxLookups +
-    4 * dim * Math.ceil(maxLookups / 32)
-  );
-}
+};
 
-/** Whether tables of so many bytes fit the device's free memory, with room for the dense model. */
-export function fitsDevice(device: CudaDevice, bytes: number): boolean {
-  return bytes + HEADROOM_BYTES <= 0.9 * device.context.memory().freeBytes;
+/** Whether tables fit the device's free memory, with room for the dense model. */
+export function fitsDevice(device: CudaDevice, request: SizedTables): boolean {
+  const { cardinalities, dim, optimizer, slots, maxBatch, maxLookups } = request;
+  const rows = cardinalities.reduce((sum, count) => sum + count, 0);
+  const pooledBytes = 4 * cardinalities.length * maxBatch * dim;
+  // Beside rows and gradients, a slot has ids, keys, bags, items and their rows; all share keys, bags, partial sums.
+  const stagingBytes = slots * (2 * pooledBytes + 24 * maxLookups) + (20 + dim / 8) * maxLookups;
+  const bytes = rows * rowFormat(dim, optimizer).storedBytes + stagingBytes;
+  return bytes + HEADROOM_BYTES <= HEADROOM_SHARE * device.context.memory().freeBytes;
 }

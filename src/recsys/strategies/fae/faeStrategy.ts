@@ -4,8 +4,8 @@
  */
 import { crc32 } from "node:zlib";
 import type { OnEvent } from "../../../train/events.ts";
-import { HotBag } from "../../embedding/hotBag.ts";
-import type { SyncReport } from "../../embedding/hotRows.ts";
+import { HotBag, type HotBagOptions } from "../../embedding/hotBag.ts";
+import type { HotRows, SyncReport } from "../../embedding/hotRows.ts";
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
 import type { HotReport, SyncTotals, TrainingPhase, TrainingStrategy } from "../strategy.ts";
 import type { FaeFile } from "./faeFile.ts";
@@ -13,7 +13,10 @@ import { ShuffleScheduler, type SchedulerState } from "./scheduler.ts";
 
 /** What a FAE run needs. */
 export interface FaeStrategyOptions {
+  /** All rows. */
   tables: EmbeddingTables;
+  /** Makes the compact copy of the hot rows of `tables`; unless told, in a memory of the host. */
+  createHotRows?: (options: Omit<HotBagOptions, "tables">) => Promise<HotRows>;
   file: FaeFile;
   batchSize: number;
   /** Most lookups of a batch. */
@@ -48,10 +51,10 @@ export class FaeStrategy implements TrainingStrategy {
   readonly sync: SyncTotals = { count: 0, bytes: 0, seconds: 0 };
   readonly hot: HotReport;
   readonly #options: FaeStrategyOptions;
-  readonly #bag: HotBag | null;
+  readonly #bag: HotRows | null;
   readonly #scheduler: ShuffleScheduler;
 
-  private constructor(options: FaeStrategyOptions, bag: HotBag | null) {
+  private constructor(options: FaeStrategyOptions, bag: HotRows | null) {
     const { file, batchSize, onEvent, state } = options;
     // With one class only there is nothing to interleave: the epoch is one phase and needs no evaluation.
     const isMixed = file.cold.rows > 0 && file.hot.rows > 0;
@@ -87,10 +90,9 @@ export class FaeStrategy implements TrainingStrategy {
   /** Makes the hot bag; it holds nothing until the first hot phase. */
   static async create(options: FaeStrategyOptions): Promise<FaeStrategy> {
     const { tables, file, batchSize, maxLookups } = options;
-    const bag =
-      file.hotSet.size === 0
-        ? null
-        : await HotBag.create({ tables, rows: file.hotSet.rows, slots: 2, maxBatch: batchSize, maxLookups });
+    const { createHotRows = (bag) => HotBag.create({ ...bag, tables }) } = options;
+    const { rows, size } = file.hotSet;
+    const bag = size === 0 ? null : await createHotRows({ rows, slots: 2, maxBatch: batchSize, maxLookups });
     return new FaeStrategy(options, bag);
   }
 
