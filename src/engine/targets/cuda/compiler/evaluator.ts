@@ -26,6 +26,9 @@ import {
 } from "./linear.ts";
 import { isElementwise, scalarCode } from "./scalarCode.ts";
 
+/** Elements that a multiprocessor keeps near. */
+const CACHED_ELEMENTS = 8192;
+
 /** An element of a tensor: its index, and the condition under which it exists; "" for always. */
 interface Place {
   readonly index: readonly Linear[];
@@ -51,6 +54,8 @@ export class Evaluator {
   readonly #places: Places;
   readonly #onLoad: OnLoad | undefined;
   #scope: Scope;
+  /** How many accesses read or write four neighbours at once, and how many four elements apart. */
+  readonly accesses = { together: 0, apart: 0 };
 
   constructor(places: Places, scope: Scope, onLoad?: OnLoad) {
     this.#places = places;
@@ -104,11 +109,13 @@ export class Evaluator {
     type.helpers?.forEach((name) => this.#scope.kernel.helpers.add(name));
     const pointer = this.#scope.kernel.pointer(view, t.dtype, bytesOf(t), "write");
     if (this.#areNeighbours(view, positions)) {
+      this.accesses.together++;
       const at = this.#scope.index(positions[0]!);
       const packed = `make_${type.vector}(${values.map(type.store).join(", ")})`;
       this.#line(`*(${type.vector}*)(${pointer} + ${at}) = ${packed};`);
       return;
     }
+    if (positions.length > 1) this.accesses.apart++;
     positions.forEach((at, lane) => {
       this.#line(`${pointer}[${this.#scope.index(at)}] = ${type.store(values[lane]!)};`);
     });
@@ -187,6 +194,8 @@ export class Evaluator {
         return this.#gather(node, places);
       case "random":
         return this.#random(node, flat);
+      case "matmul":
+        return this.#outerProduct(node, places);
       default:
         throw new Error(`Pareto invariant broken: ${node.op} has no generated code`);
     }
@@ -247,6 +256,7 @@ export class Evaluator {
     type.helpers?.forEach((name) => this.#scope.kernel.helpers.add(name));
     const pointer = this.#scope.kernel.pointer(view, t.dtype, bytesOf(t), "read");
     if (this.#areNeighbours(view, flat) && guards.every((guard) => guard === guards[0])) {
+      this.accesses.together++;
       const name = this.#scope.kernel.fresh("q");
       const from = `*(const ${type.vector}*)(${pointer} + ${this.#scope.index(flat[0]!)})`;
       if (guards[0] === "") this.#line(`const ${type.vector} ${name} = ${from};`);
@@ -257,6 +267,8 @@ export class Evaluator {
       const lanes = [..."xyzw"].map((lane) => type.load(`${name}.${lane}`));
       return type.load("") === "" ? lanes : this.#assign(type.value, lanes);
     }
+    // Of a small tensor, elements lie in a cache however they are read.
+    if (flat.length > 1 && sizeOf(t.shape) > CACHED_ELEMENTS) this.accesses.apart++;
     return this.#assign(
       type.value,
       flat.map((at, lane) => {
@@ -428,6 +440,25 @@ export class Evaluator {
         ),
     );
     return chosen.every((options) => options.length === 1) ? results : this.#assign(type, results);
+  }
+
+  /** A matrix product over an inner length of 1. */
+  #outerProduct(node: Node<"matmul">, places: readonly Place[]): string[] {
+    const { transposeA, transposeB } = node.attrs;
+    const operand = (x: Tensor, isRow: boolean, transpose: boolean) =>
+      this.#evaluate(
+        x,
+        places.map(({ index, guard }) => {
+          const own = index.at(isRow ? -2 : -1)!;
+          const pair = isRow !== transpose ? [own, fixed(0)] : [fixed(0), own];
+          return broadcast({ index: [...index.slice(0, -2), ...pair], guard }, x.shape);
+        }),
+      );
+    const [a, b] = [operand(node.inputs[0]!, true, transposeA), operand(node.inputs[1]!, false, transposeB)];
+    return this.#assign(
+      "float",
+      places.map((_, lane) => `${a[lane]} * ${b[lane]}`),
+    );
   }
 
   #random(node: Node<"random">, flat: readonly Linear[]): string[] {

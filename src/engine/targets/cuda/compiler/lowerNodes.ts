@@ -14,7 +14,7 @@ import { lowerProduct } from "../lower/product.ts";
 import type { BufferView, PlanBuffer, Step } from "../plan.ts";
 import type { Places } from "./evaluator.ts";
 import { KernelBuilder } from "./kernelBuilder.ts";
-import { classify, materialize, type LoweredNode } from "./materialize.ts";
+import { classify, isOuterProduct, materialize, type LoweredNode } from "./materialize.ts";
 import { addConcat, addPointwise, bytesOf, isWide } from "./pointwise.ts";
 import {
   addReduction,
@@ -88,7 +88,9 @@ interface UnitJob extends Job {
 export function lowerNodes(ends: Ends, options: LowerOptions, constants: Constants): Step[] {
   const roots = ends.targets.map(([t]) => t);
   const reachable = reachableNodes(roots);
-  const matches = matchProducts(reachable, roots);
+  const matches = new Map(matchProducts(reachable, roots));
+  for (const [node, match] of matches)
+    if (isOuterProduct(node) && match.absorbed.length === 0) matches.delete(node);
   const absorbed = new Set([...matches.values()].flatMap((match) => match.absorbed));
   const nodes: LoweredNode[] = [];
   for (const node of reachable) {
@@ -191,7 +193,7 @@ class Emitter {
     const reads = [...unit.reads];
     const wide = isWide([...reads, ...unit.results]);
     const base = {
-      order: Math.max(...unit.results.map((t) => t.node.id)),
+      order: Math.min(...unit.results.map((t) => t.node.id)),
       isGenerated: true,
       elements: Math.max(unit.size, ...reads.map((t) => bytesOf(t) / dtypeBytes(t.dtype))),
       parameters: reads.length + unit.results.length + 1,

@@ -13,6 +13,11 @@ import { isElementwise, isHeavy } from "./scalarCode.ts";
 /** What compiles a node. */
 export type NodeClass = "leaf" | "fused" | "reduction" | "anchor";
 
+/** Whether a product has nothing to add up: each element is one product of two, as in elementwise work. */
+export function isOuterProduct(node: AnyNode): boolean {
+  return node.op === "matmul" && node.inputs[0]!.shape.at(node.attrs.transposeA ? -2 : -1) === 1;
+}
+
 /** The class of a node that is not part of a matched product. */
 export function classify(node: AnyNode): NodeClass {
   if (isElementwise(node)) return "fused";
@@ -31,6 +36,7 @@ export function classify(node: AnyNode): NodeClass {
     case "take":
     case "gather":
     case "random":
+    case "matmul":
       return "fused";
     case "sum":
     case "max":

@@ -6,7 +6,7 @@ import { dtypeBytes } from "../../../dtype.ts";
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
 import { Evaluator, lanesFrom, type Places } from "./evaluator.ts";
-import { BLOCK_THREADS, Scope, type KernelBuilder } from "./kernelBuilder.ts";
+import { BLOCK_THREADS, KernelBuilder, Scope } from "./kernelBuilder.ts";
 import { fixed, flatten, plus, unflatten, variable, type Linear } from "./linear.ts";
 
 /** Below so many elements a thread computes one: spreading out is worth more than wide loads. */
@@ -23,6 +23,13 @@ export function isWide(tensors: Iterable<Pick<Tensor, "shape">>): boolean {
 /** What a thread does for its elements: their numbers as positions. */
 type Compute = (evaluator: Evaluator, positions: readonly Linear[]) => void;
 
+/** Whether four neighbours are mostly read and written at once. */
+function gainsFromVectors(size: number, places: Places, compute: Compute): boolean {
+  const trial = new Evaluator(places, new Scope(new KernelBuilder(), true));
+  compute(trial, lanesFrom(variable("i", 0, Math.floor(size / 4) - 1), 4));
+  return trial.accesses.together > trial.accesses.apart;
+}
+
 /** Adds a piece that calls `compute` for `size` elements. */
 function addElements(
   kernel: KernelBuilder,
@@ -31,7 +38,7 @@ function addElements(
   compute: Compute,
 ): void {
   if (size === 0) return;
-  const lanes = size >= VECTOR_ELEMENTS_MIN ? 4 : 1;
+  const lanes = size >= VECTOR_ELEMENTS_MIN && gainsFromVectors(size, places, compute) ? 4 : 1;
   const whole = Math.floor(size / lanes);
   const rest = size - whole * lanes;
   const outer = new Scope(kernel, wide || size >= WIDE_ELEMENTS_MIN);

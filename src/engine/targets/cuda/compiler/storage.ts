@@ -9,7 +9,7 @@ import { sizeOf } from "../../../shape.ts";
 import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
 import { partOffsets, sameElements } from "./aliases.ts";
 import { bytesOf } from "./pointwise.ts";
-import { producersOf, readsInPlace, storedAs, type Unit, type Units } from "./units.ts";
+import { producersOf, readsInPlace, readsOf, storedAs, type Unit, type Units } from "./units.ts";
 
 /** Where leaves lie and results are wanted. */
 export interface Ends {
@@ -133,7 +133,7 @@ function mayReplace(
   const isOld = (t: Tensor) => old.includes(t);
   const readers = [...units.units].filter((unit) => old.some((t) => unit.reads.has(t)));
   if (readers.includes(writer)) {
-    if (writer.kind !== "pointwise" || !readsInPlace(writer, isOld, units.isStored)) return false;
+    if (!replacesInPlace(writer, isOld, units)) return false;
   }
   const others = readers.filter((unit) => unit !== writer);
   if (others.some((reader) => comesAfter(reader, writer, units, before))) return false;
@@ -142,6 +142,17 @@ function mayReplace(
   copies.filter(({ from }) => isOld(from)).forEach((copy) => first.add(copy));
   before.set(writer, first);
   return true;
+}
+
+/** Whether a unit reads each element of what it replaces in the thread that then writes it. */
+function replacesInPlace(writer: Unit, isOld: (t: Tensor) => boolean, units: Units): boolean {
+  if (writer.kind === "reduction") {
+    // Elements that are reduced are read by many threads; only what follows on the results may read the old values.
+    if ([...readsOf(writer.node.inputs, units.isStored)].some(isOld)) return false;
+  } else if (writer.kind !== "pointwise") {
+    return false;
+  }
+  return readsInPlace(writer, isOld, units.isStored);
 }
 
 /** Whether a unit comes after another in every order. */

@@ -93,7 +93,7 @@ export function formUnits(
 }
 
 /** Stored tensors that the computation of some tensors ends at. */
-function readsOf(tensors: readonly Tensor[], isStored: (t: Tensor) => boolean): Set<Tensor> {
+export function readsOf(tensors: readonly Tensor[], isStored: (t: Tensor) => boolean): Set<Tensor> {
   const reads = new Set<Tensor>();
   const seen = new Set<Tensor>();
   const stack = [...tensors];
