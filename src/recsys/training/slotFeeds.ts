@@ -3,7 +3,6 @@
  * of weight 0, and page-locked where the device has use for that.
  */
 import type { ClickBatch } from "../../data/batch.ts";
-import type { DeviceTensor } from "../../engine/program.ts";
 import type { SlotTensor } from "../embedding/rowStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
 

@@ -55,7 +55,10 @@ export class CudaDevice implements Device {
   readonly #compiler: KernelCompiler;
   readonly #products: ProductLibrary;
   readonly #registry: HostRegistry;
-  readonly #event: CudaEvent;
+  /** Events that nobody waits for, and all that were made. */
+  readonly #idleEvents: CudaEvent[] = [];
+  readonly #events: CudaEvent[] = [];
+  readonly #waits = new Set<Promise<void>>();
   readonly #states = new Map<string, State>();
   readonly #programs = new Set<CudaProgram>();
   #queue: Promise<unknown> = Promise.resolve();
@@ -69,7 +72,6 @@ export class CudaDevice implements Device {
     this.#compiler = new KernelCompiler(context);
     this.#products = new ProductLibrary(context, this.allocator);
     this.#registry = new HostRegistry(context);
-    this.#event = new CudaEvent(context);
   }
 
   /**
@@ -157,13 +159,14 @@ export class CudaDevice implements Device {
     if (this.#disposed) return;
     this.#disposed = true;
     await this.#queue.catch(() => undefined);
+    await Promise.allSettled(this.#waits);
     for (const program of this.#programs) program.release();
     for (const { buffer } of this.#states.values()) buffer.free();
     this.#states.clear();
     this.#registry.unregisterAll();
     this.#products.dispose();
     this.#compiler.dispose();
-    this.#event.dispose();
+    for (const event of this.#events) event.dispose();
     this.allocator.dispose();
     this.stream.dispose();
     this.context.dispose();
@@ -200,8 +203,18 @@ export class CudaDevice implements Device {
 
   /** Resolves when all work queued so far is done. */
   finished(): Promise<void> {
-    this.#event.record(this.stream);
-    return this.#event.done();
+    let event = this.#idleEvents.pop();
+    if (!event) {
+      event = new CudaEvent(this.context);
+      this.#events.push(event);
+    }
+    event.record(this.stream);
+    const wait = event.done().finally(() => {
+      this.#idleEvents.push(event);
+      this.#waits.delete(wait);
+    });
+    this.#waits.add(wait);
+    return wait;
   }
 
   /** Forgets a program that was freed. */

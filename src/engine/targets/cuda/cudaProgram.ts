@@ -46,6 +46,12 @@ export interface ProgramParts {
   products: ReadonlyMap<Step, PreparedProduct>;
 }
 
+/** A run that is queued: `finish` gives its outputs once `finished` has resolved. */
+interface Started {
+  finish: () => HostTensors;
+  finished: Promise<void>;
+}
+
 /** A compiled graph of the `cuda` target. */
 export class CudaProgram implements Program {
   readonly #device: CudaDevice;
@@ -93,7 +99,9 @@ export class CudaProgram implements Program {
     checkFeeds(graph, feeds, "cuda");
     checkReceivers(graph, into, "cuda");
     for (const t of graph.states) this.#device.statePointer(stateName(t), t);
-    return this.#device.inOrder(() => this.#run(feeds, into));
+    const { finish, finished } = await this.#device.inOrder(() => this.#start(feeds, into));
+    await finished;
+    return finish();
   }
 
   /** Starts the run's work on the device's stream without copies; for measuring. Inputs keep their last elements. */
@@ -104,7 +112,10 @@ export class CudaProgram implements Program {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    await this.#device.inOrder(() => this.release());
+    await this.#device.inOrder(async () => {
+      await this.#device.finished();
+      this.release();
+    });
   }
 
   /** Frees what the program holds, at once. */
@@ -118,16 +129,27 @@ export class CudaProgram implements Program {
     this.#device.forget(this);
   }
 
-  async #run(feeds: BoundTensors, into: BoundTensors): Promise<HostTensors> {
+  /**
+   * Queues a run. The next one may be queued while it goes on, unless the page-locked block is in use: then the result
+   * comes when the run is done.
+   */
+  #start(feeds: BoundTensors, into: BoundTensors): Started | Promise<Started> {
     const { stream } = this.#device;
-    this.#copyIn(feeds);
+    const stagesIn = this.#copyIn(feeds);
     this.#graphFor(feeds, into).launch(stream);
-    const finish = this.#copyOut(feeds, into);
-    await this.#device.finished();
-    return finish();
+    const { finish, stagesOut } = this.#copyOut(feeds, into);
+    const finished = this.#device.finished();
+    // It is awaited later; a failure before then must not count as unhandled.
+    finished.catch(() => undefined);
+    if (!stagesIn && !stagesOut) return { finish, finished };
+    return finished.then(() => {
+      const results = finish();
+      return { finish: () => results, finished };
+    });
   }
 
-  #copyIn(feeds: BoundTensors): void {
+  /** @returns whether anything passes through the page-locked block */
+  #copyIn(feeds: BoundTensors): boolean {
     const { stream } = this.#device;
     let [from, to] = [Number.POSITIVE_INFINITY, 0];
     const direct: [TypedArray, Piece][] = [];
@@ -148,10 +170,11 @@ export class CudaProgram implements Program {
     }
     for (const [value, { offset, bytes }] of direct)
       stream.copyToDevice(this.#inputBlock + offset, value, bytes);
+    return from < to;
   }
 
-  /** Starts the copies of outputs; what it returns is called when they are done. */
-  #copyOut(feeds: BoundTensors, into: BoundTensors): () => HostTensors {
+  /** Starts the copies of outputs; `finish` is called when they are done. */
+  #copyOut(feeds: BoundTensors, into: BoundTensors): { finish: Started["finish"]; stagesOut: boolean } {
     const { stream } = this.#device;
     const { plan } = this.#parts;
     const results: HostTensors = {};
@@ -175,12 +198,13 @@ export class CudaProgram implements Program {
       stream.copyToHost(this.#stage().bytes.subarray(at, at + bytes), pointer, bytes);
       staged.push([array, { offset: at, bytes }]);
     }
-    return () => {
+    const finish = () => {
       for (const [array, { offset, bytes }] of staged) {
         bytesOf(array).set(this.#staging!.bytes.subarray(offset, offset + bytes));
       }
       return results;
     };
+    return { finish, stagesOut: staged.length > 0 };
   }
 
   #graphFor(feeds: BoundTensors, into: BoundTensors): CapturedGraph {

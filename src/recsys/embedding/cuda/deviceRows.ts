@@ -102,7 +102,13 @@ export async function compileRowKernels(
   const queue = await CallQueue.compile(device, [
     ...Object.values(gather.keys),
     ...Object.values(gather.gather),
-    ...[count, scan, scatter, segment.count, segment.write, update.items, update.longRows],
+    count,
+    scan,
+    scatter,
+    segment.count,
+    segment.write,
+    update.items,
+    update.longRows,
   ]);
   return { queue, gather, sort, segment, update };
 }
