@@ -101,8 +101,7 @@ template <typename T, int Width, int Threads, int N, bool Held> struct Row {
     if constexpr (Held) {
 #pragma unroll
       for (int i = 0; i < Items; i++) {
-        int column = (i * Threads + threadIdx.x % Threads) * N;
-        if (column < Width) load(held[i], from + column);
+        if (columnOf(i) < Width) load(held[i], from + columnOf(i));
       }
     }
   }
@@ -119,17 +118,27 @@ template <typename T, int Width, int Threads, int N, bool Held> struct Row {
 
   // Calls visit(values, column, i) for each of this thread's vectors; what it does to the values lasts if they are held.
   template <typename Visit> __device__ __forceinline__ void each(Visit visit) {
-#pragma unroll(Held ? Items : 1)
-    for (int i = 0; i < Items; i++) {
-      int column = (i * Threads + threadIdx.x % Threads) * N;
-      if (column >= Width) break;
-      if constexpr (Held) {
-        visit(held[i], column, i);
-      } else {
-        float values[N];
-        load(values, from + column);
-        visit(values, column, i);
+    constexpr int Step = Held ? Items : Items < 4 ? Items : 4;  // vectors on their way at a time
+#pragma unroll 1
+    for (int first = 0; first < Items; first += Step) {
+      float read[Held ? 1 : Step][N];
+      if constexpr (!Held) {
+#pragma unroll
+        for (int u = 0; u < Step; u++) {
+          int column = columnOf(first + u);
+          if (column < Width) load(read[u], from + column);
+        }
+      }
+#pragma unroll
+      for (int u = 0; u < Step; u++) {
+        int column = columnOf(first + u);
+        if (column >= Width) break;
+        if constexpr (Held) visit(held[u], column, u);
+        else visit(read[u], column, first + u);
       }
     }
   }
+
+ private:
+  static __device__ __forceinline__ int columnOf(int i) { return (i * Threads + threadIdx.x % Threads) * N; }
 };

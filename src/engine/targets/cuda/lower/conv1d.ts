@@ -49,7 +49,7 @@ type ColumnOrder = "bySample" | "byGroup";
 
 const columnBytes = (s: Sizes) => s.batch * s.attrs.groups * s.channels * s.kernel * s.steps * 4;
 
-function conv1dMacros(s: Sizes, order: ColumnOrder): Record<string, number> {
+function conv1dMacros(s: Sizes, order: ColumnOrder): Record<string, number | string> {
   const { stride, dilation, padding, groups } = s.attrs;
   const rows = s.channels * s.kernel;
   const strides =
@@ -65,9 +65,19 @@ function conv1dMacros(s: Sizes, order: ColumnOrder): Record<string, number> {
     STEP: stride,
     DILATION: dilation,
     PADDING: padding[0],
-    ...Object.fromEntries(Object.entries(strides).map(([name, value]) => [name, `${value}LL`])),
-  } as Record<string, number>;
+    ...strides,
+    INDEX: indexType(largest(s)),
+  };
 }
+
+/** Elements of the largest tensor that takes part. */
+const largest = (s: Sizes) => Math.max(columnBytes(s) / 4, s.batch * s.attrs.groups * s.channels * s.length);
+
+/** The C type that counts so many elements: divisions by shorter ones are faster. */
+const indexType = (elements: number) => (elements < 2 ** 31 ? "unsigned" : "unsigned long long");
+
+/** An argument of that type. */
+const indexArgument = (value: number, elements: number) => (elements < 2 ** 31 ? int32(value) : int64(value));
 
 /** Emits the columns of an input. */
 function unfold(context: LowerContext, x: Tensor, s: Sizes, order: ColumnOrder): BufferView {
@@ -80,7 +90,11 @@ function unfold(context: LowerContext, x: Tensor, s: Sizes, order: ColumnOrder):
       defines: conv1dMacros(s, order),
       about: x,
       ...elementwise(bytes / 4),
-      arguments: [reads(context, x), scratchArgument(columns, "write", bytes), int64(bytes / 4)],
+      arguments: [
+        reads(context, x),
+        scratchArgument(columns, "write", bytes),
+        indexArgument(bytes / 4, largest(s)),
+      ],
     }),
   );
   return columns;
@@ -98,9 +112,10 @@ function swapAxes(
     kernelStep({
       file: "conv1d",
       name: "swapAxes",
+      defines: { INDEX: indexType(size) },
       about,
       ...elementwise(size),
-      arguments: [from, to, int32(first), int32(second), int32(inner), int64(size)],
+      arguments: [from, to, int32(first), int32(second), int32(inner), indexArgument(size, size)],
     }),
   );
 }
@@ -210,7 +225,11 @@ export const lowerConv1dInputGradient: LowerRule<"conv1dInputGradient"> = (
       defines: conv1dMacros(s, order),
       about: dx,
       ...elementwise(size),
-      arguments: [scratchArgument(columns, "read", columnBytes(s)), writes(context, dx), int64(size)],
+      arguments: [
+        scratchArgument(columns, "read", columnBytes(s)),
+        writes(context, dx),
+        indexArgument(size, largest(s)),
+      ],
     }),
   );
 };

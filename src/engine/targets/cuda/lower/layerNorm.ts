@@ -21,8 +21,8 @@ import { rowShape } from "./rowShape.ts";
 
 /** Elements of a row that a thread of the gradient holds: four arrays of them stay in registers. */
 const GRADIENT_HELD_MAX = 8;
-/** Threads that a multiprocessor can run. */
-const RESIDENT_THREADS = 2048;
+/** Threads that a multiprocessor can run when each takes 64 registers. */
+const RESIDENT_THREADS = 1024;
 /** Threads a row too wide for registers. */
 const WIDE_THREADS = 1024;
 

@@ -4,7 +4,7 @@
 const BLOCK = 256;
 
 /** The smallest power of two that is not below n. */
-export function powerOfTwo(n: number): number {
+function powerOfTwo(n: number): number {
   let power = 1;
   while (power < n) power *= 2;
   return power;
