@@ -49,6 +49,7 @@ export { broadcastTo, concat, flip, pad, reshape, slice, sum, transpose } from "
 export { argmax, cumsum, max, min, softmax } from "./graph/ops/reduce.ts";
 export { scan } from "./graph/ops/scan.ts";
 export type { ScanOptions } from "./graph/ops/scan.ts";
+export { decodeHalf, encodeHalf } from "./half.ts";
 export { exportOnnx } from "./onnx/exportModel.ts";
 export { openDevice } from "./openDevice.ts";
 export type { DeviceOptions } from "./openDevice.ts";

@@ -14,7 +14,7 @@ interface Biases {
   products: ReadonlySet<AnyNode>;
 }
 
-/** Finds sums of a two-axis product, used nowhere else, and a tensor that broadcasts to it. */
+/** Finds sums of a two-axis product of its operands' type, used nowhere else, and a tensor that broadcasts to it. */
 export function findBiases(nodes: readonly AnyNode[], roots: readonly Tensor[]): Biases {
   const uses = new Map<Tensor, number>();
   const count = (t: Tensor) => uses.set(t, (uses.get(t) ?? 0) + 1);
@@ -31,7 +31,7 @@ export function findBiases(nodes: readonly AnyNode[], roots: readonly Tensor[]):
     ] as const) {
       const made = product.node as unknown as AnyNode;
       if (made.op !== "matmul" || uses.get(product) !== 1 || bias.shape.length > 1) continue;
-      if (made.inputs.some((t) => t.shape.length !== 2)) continue;
+      if (made.inputs.some((t) => t.shape.length !== 2 || t.dtype !== product.dtype)) continue;
       if (product.shape[0] !== node.outputs[0]!.shape[0] || product.shape[1] !== node.outputs[0]!.shape[1])
         continue;
       sums.set(node, { product: made, bias });
