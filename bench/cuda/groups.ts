@@ -9,6 +9,7 @@ export type RowGroup = (sizes: CudaSizes) => AsyncGenerator<BenchRow, void, unde
 const groups = {
   products: async () => (await import("./products.ts")).productRows,
   memory: async () => (await import("./memory.ts")).memoryRows,
+  rows: async () => (await import("./rows.ts")).rowRows,
 } satisfies Record<string, () => Promise<RowGroup>>;
 
 /** Name of a group. */

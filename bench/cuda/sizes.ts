@@ -9,7 +9,7 @@ export interface CudaSizes {
   /** Elements (float32) of the tensors of elementwise work and row reductions, and how many a row has. */
   readonly elements: number;
   readonly rowWidth: number;
-  /** Bytes of the embedding table that rows are gathered from and updated in, and lookups of a batch. */
+  /** Bytes of the embedding table that rows are gathered from and updated in, and lookups at once. */
   readonly tableBytes: number;
   readonly lookups: number;
   readonly attention: {
@@ -42,7 +42,7 @@ export const fullSizes: CudaSizes = {
   elements: 256 * MIB,
   rowWidth: 4096,
   tableBytes: 4096 * MIB,
-  lookups: 16_384 * 26,
+  lookups: 4 * MIB,
   attention: { batch: 2, heads: 16, tokens: 4096, headDim: 128 },
   rowsScale: 1,
   batches: [2048, 16_384],
