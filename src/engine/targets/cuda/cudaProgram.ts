@@ -18,6 +18,7 @@ import {
 } from "../../program.ts";
 import { sizeOf } from "../../shape.ts";
 import type { CudaDevice } from "./cudaDevice.ts";
+import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";
 import type { PreparedProduct } from "./driver/product.ts";
 import { packArguments } from "./driver/module.ts";
@@ -107,6 +108,33 @@ export class CudaProgram implements Program {
   /** Starts the run's work on the device's stream without copies; for measuring. Inputs keep their last elements. */
   replay(): void {
     this.#graphFor({}, {}).launch(this.#device.stream);
+  }
+
+  /**
+   * The time of each step alone, in milliseconds, over `repeats` launches in a row: what an operand that fits the
+   * cache gains from that is in it. States change as in as many runs.
+   */
+  profile(repeats = 10): { label: string; milliseconds: number }[] {
+    const { context, stream } = this.#device;
+    const [start, end] = [new CudaEvent(context, { timing: true }), new CudaEvent(context, { timing: true })];
+    try {
+      return this.#parts.plan.steps.map((step) => {
+        const graph = stream.capture(() => {
+          for (let i = 0; i < repeats; i++) this.#perform(step, {}, {});
+        });
+        graph.launch(stream);
+        start.record(stream);
+        graph.launch(stream);
+        end.record(stream);
+        stream.synchronize();
+        graph.dispose();
+        const label = step.kind === "kernel" || step.kind === "product" ? step.label : step.kind;
+        return { label, milliseconds: end.elapsedMs(start) / repeats };
+      });
+    } finally {
+      start.dispose();
+      end.dispose();
+    }
   }
 
   async dispose(): Promise<void> {
