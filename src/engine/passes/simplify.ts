@@ -6,6 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { applyKernel } from "../targets/reference/interpreter.ts";
 import { algebra } from "./algebra.ts";
+import { batchedSums } from "./batchedSums.ts";
 import { cse } from "./cse.ts";
 import { foldConstants } from "./foldConstants.ts";
 import { foldEmpty } from "./foldEmpty.ts";
@@ -20,6 +21,7 @@ const passes: readonly ((graph: Graph) => Graph)[] = [
   foldEmpty,
   (graph) => foldConstants(graph, (node, inputs) => applyKernel(node as unknown as Node, inputs, noLeaf)),
   algebra,
+  batchedSums,
   cse,
   pruneScans,
 ];

@@ -19,6 +19,7 @@ import {
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import { algebra } from "../../../src/engine/passes/algebra.ts";
+import { batchedSums } from "../../../src/engine/passes/batchedSums.ts";
 import { cse } from "../../../src/engine/passes/cse.ts";
 import { foldConstants } from "../../../src/engine/passes/foldConstants.ts";
 import { foldEmpty } from "../../../src/engine/passes/foldEmpty.ts";
@@ -288,6 +289,34 @@ describe("algebra", () => {
     });
     expect(opCounts(graph)).toMatchObject({ mul: 1, add: 2 });
     expect(await after(algebra, graph)).toEqual({ scan: 1, input: 3, constant: 1, add: 1 });
+  });
+});
+
+describe("batchedSums", () => {
+  test("makes the gradient of a shared weight one product", async () => {
+    const graph = graphOf({ x: f64(2, 3, 5, 4), w: f64(4, 6) }, ({ x, w }) =>
+      grad(sum(tanh(matmul(x, w))), [w]),
+    );
+    const after = batchedSums(graph);
+    expect(opCounts(graph)).toMatchObject({ matmul: 2, sum: 1 });
+    expect(opCounts(after)["sum"]).toBeUndefined();
+    await expectSameValues(graph, after);
+  });
+
+  test("leaves products that are read otherwise, sums over some axes, and broadcast operands", () => {
+    const inputs = { a: f64(2, 3, 5, 4), b: f64(2, 3, 5, 6), c: f64(5, 6) };
+    const graph = graphOf(inputs, ({ a, b, c }) => {
+      const product = matmul(a, b, { transposeA: true });
+      const other = matmul(mul(a, 2), b, { transposeA: true });
+      return [
+        product,
+        sum(product, [0, 1]),
+        sum(other, 0),
+        sum(matmul(neg(a), c, { transposeA: true }), [0, 1]),
+        sum(matmul(exp(a), b, { transposeA: true })),
+      ];
+    });
+    expect(batchedSums(graph)).toBe(graph);
   });
 });
 

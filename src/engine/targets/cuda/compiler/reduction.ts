@@ -23,6 +23,11 @@ const WARP = 32;
 const BLOCKS_PER_MULTIPROCESSOR = 6;
 /** Elements that a thread adds at least before the rest is split off. */
 const ELEMENTS_PER_THREAD_MIN = 8;
+/** So many rows are not split into parts: a block adds them up in a few steps. */
+const NARROW_ROWS_MAX = 1024;
+/** Steps of a loop written out one after the other. */
+const UNROLL_MAX = 8;
+const UNROLLED_LINES_MAX = 24;
 /** Steps of a warp beyond which a whole block takes a row. */
 const WARP_STEPS_MAX = 16;
 
@@ -75,8 +80,11 @@ function layOut(
     return finish({ kept, reduced, layout, lanes, width }, steps, parts, blocks);
   }
   const lanes = kept % 4 === 0 ? 4 : 1;
-  const width = Math.min(WARP, powerOfTwoFrom(kept / lanes));
-  const blocks = Math.ceil(kept / lanes / width);
+  const columns = kept / lanes;
+  // Few columns, or few rows: narrow blocks are more, and each has more threads along r.
+  const isNarrow = Math.ceil(columns / WARP) < multiprocessors && (!mayBeSplit || reduced <= NARROW_ROWS_MAX);
+  const width = Math.min(isNarrow ? WARP / 4 : WARP, powerOfTwoFrom(columns));
+  const blocks = Math.ceil(columns / width);
   const most = Math.floor(reduced / ((BLOCK_THREADS / width) * ELEMENTS_PER_THREAD_MIN));
   const parts =
     mayBeSplit && 2 * blocks <= wanted ? Math.max(1, Math.min(Math.ceil(wanted / blocks), most)) : 1;
@@ -267,7 +275,11 @@ function addLoop(
     plan.parts === 1
       ? String(all)
       : `min((${scope.indexType})(${scope.index(plus(times(part, plan.steps), one, plan.steps))}), (${scope.indexType})${all})`;
+  // Several loads are under way at a time, unless a step is much work by itself.
+  const turns = Math.ceil(plan.steps / stride);
+  const unrolled = body.lines.length <= UNROLLED_LINES_MAX ? Math.min(turns, UNROLL_MAX) : 1;
   const loop = [
+    ...(unrolled > 1 ? [`#pragma unroll ${unrolled}`] : []),
     `for (${scope.indexType} ${step} = ${start}, end = ${end}; ${step} < end; ${step} += ${stride}) {`,
     ...body.lines.map((line) => `  ${line}`),
     "}",

@@ -117,6 +117,7 @@ describe("generated source", () => {
         const int lane0 = threadIdx.x % 32;
         const int row1 = (int)(block) * 8 + threadIdx.x / 32;
         float a2x = 0.0f, a2y = 0.0f, a2z = 0.0f, a2w = 0.0f;
+        #pragma unroll 4
         for (int s3 = lane0, end = 128; s3 < end; s3 += 32) {
           const float4 q4 = *(const float4*)(p0 + 512 * row1 + 4 * s3);
           const float v5x = q4.x * q4.x, v5y = q4.y * q4.y, v5z = q4.z * q4.z, v5w = q4.w * q4.w;
@@ -157,6 +158,7 @@ describe("generated source", () => {
         const int y1 = threadIdx.x / 32;
         const int column2 = (int)(block % 2) * 32 + threadIdx.x % 32;
         float a3x = 0.0f, a3y = 0.0f, a3z = 0.0f, a3w = 0.0f;
+        #pragma unroll 8
         for (int s4 = 64 * part0 + y1, end = min((int)(64 * part0 + 64), (int)8192); s4 < end; s4 += 8) {
           const float4 q5 = *(const float4*)(p0 + 4 * column2 + 256 * s4);
           a3x = a3x + q5.x;
@@ -181,16 +183,17 @@ describe("generated source", () => {
         }
       }
 
-      // 2 blocks
+      // 8 blocks
       extern "C" __global__ void __launch_bounds__(256) fused_sum(
           const float* __restrict__ p0,
           float* __restrict__ p1) {
         __shared__ __align__(16) unsigned char shared[4096];
         const int block = blockIdx.x;
-        const int y0 = threadIdx.x / 32;
-        const int column1 = (int)(block) * 32 + threadIdx.x % 32;
+        const int y0 = threadIdx.x / 8;
+        const int column1 = (int)(block) * 8 + threadIdx.x % 8;
         float a2x = 0.0f, a2y = 0.0f, a2z = 0.0f, a2w = 0.0f;
-        for (int s3 = y0, end = 128; s3 < end; s3 += 8) {
+        #pragma unroll 4
+        for (int s3 = y0, end = 128; s3 < end; s3 += 32) {
           const float4 q4 = *(const float4*)(p0 + 4 * column1 + 256 * s3);
           a2x = a2x + q4.x;
           a2y = a2y + q4.y;
@@ -200,12 +203,12 @@ describe("generated source", () => {
         float* const tile5 = (float*)shared + threadIdx.x;
         tile5[0] = a2x; tile5[256] = a2y; tile5[512] = a2z; tile5[768] = a2w;
         __syncthreads();
-        for (int h6 = 4; h6 > 0; h6 /= 2) {
+        for (int h6 = 16; h6 > 0; h6 /= 2) {
           if (y0 < h6) {
-            tile5[0] = a2x = a2x + tile5[32 * h6];
-            tile5[256] = a2y = a2y + tile5[256 + 32 * h6];
-            tile5[512] = a2z = a2z + tile5[512 + 32 * h6];
-            tile5[768] = a2w = a2w + tile5[768 + 32 * h6];
+            tile5[0] = a2x = a2x + tile5[8 * h6];
+            tile5[256] = a2y = a2y + tile5[256 + 8 * h6];
+            tile5[512] = a2z = a2z + tile5[512 + 8 * h6];
+            tile5[768] = a2w = a2w + tile5[768 + 8 * h6];
           }
           __syncthreads();
         }
