@@ -10,6 +10,9 @@ const groups = {
   products: async () => (await import("./products.ts")).productRows,
   memory: async () => (await import("./memory.ts")).memoryRows,
   rows: async () => (await import("./rows.ts")).rowRows,
+  attention: async () => (await import("./attention.ts")).attentionRows,
+  device: async () => (await import("./training.ts")).deviceRows,
+  hybrid: async () => (await import("./training.ts")).hybridRows,
 } satisfies Record<string, () => Promise<RowGroup>>;
 
 /** Name of a group. */
