@@ -1,7 +1,7 @@
 // loss = log Σ eˣ − x[target] along rows, 0 where the target is no class, and its gradient,
 // dx = (softmax(x) − target's place) · g, 0 where the target is no class.
 //
-//   x, dx [rows, WIDTH], loss, g [rows] float32, targets [rows] int32.  Launch and macros as softmax.cu.
+//   x, dx [rows, WIDTH], loss, g [rows] of ELEMENT, targets [rows] int32.  Launch and macros as softmax.cu.
 // Deterministic.
 
 // Largest element of a row and Σ e^(x − largest); held elements become e^(x − largest).
@@ -19,27 +19,28 @@ template <typename R> __device__ __forceinline__ float2 topAndTotal(R& values) {
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS)
-crossEntropy(const float* x, const int* targets, float* loss, int rows) {
+crossEntropy(const ELEMENT* x, const int* targets, ELEMENT* loss, int rows) {
   int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
   bool live = row < rows;
   long long start = (long long)(live ? row : rows - 1) * WIDTH;
-  Row<float, WIDTH, THREADS, VECTOR, HELD> values(x + start);
+  Row<ELEMENT, WIDTH, THREADS, VECTOR, HELD> values(x + start);
   float2 found = topAndTotal(values);
   if (!live || threadIdx.x % THREADS > 0) return;
   int target = targets[row];
-  loss[row] = target < 0 || target >= WIDTH ? 0.f : logf(found.y) - (x[start + target] - found.x);
+  bool isClass = target >= 0 && target < WIDTH;
+  loss[row] = fromFloat<ELEMENT>(isClass ? logf(found.y) - (toFloat(x[start + target]) - found.x) : 0.f);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS)
-crossEntropyGradient(const float* x, const int* targets, const float* g, float* dx, int rows) {
+crossEntropyGradient(const ELEMENT* x, const int* targets, const ELEMENT* g, ELEMENT* dx, int rows) {
   int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
   bool live = row < rows;
   if (!live) row = rows - 1;
   long long start = (long long)row * WIDTH;
-  Row<float, WIDTH, THREADS, VECTOR, HELD> values(x + start);
+  Row<ELEMENT, WIDTH, THREADS, VECTOR, HELD> values(x + start);
   float2 found = topAndTotal(values);
   int target = targets[row];
-  float weight = target < 0 || target >= WIDTH ? 0.f : g[row];
+  float weight = target < 0 || target >= WIDTH ? 0.f : toFloat(g[row]);
   values.each([&](float (&v)[VECTOR], int column, int) {
     for (int k = 0; k < VECTOR; k++) {
       float share = (HELD ? v[k] : expf(v[k] - found.x)) / found.y;

@@ -1,14 +1,14 @@
 // y = (x − mean) / √(variance + epsilon) · weight + bias along rows.
 //
-//   x, y [rows, WIDTH], weight, bias [WIDTH], float32.  Launch and macros as softmax.cu.
+//   x, y [rows, WIDTH], weight, bias [WIDTH] of ELEMENT.  Launch and macros as softmax.cu.
 // Deterministic. The variance is summed from centred elements, in a second pass: nothing cancels.
 
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS)
-layerNorm(const float* x, const float* weight, const float* bias, float* y, int rows, float epsilon) {
+layerNorm(const ELEMENT* x, const ELEMENT* weight, const ELEMENT* bias, ELEMENT* y, int rows, float epsilon) {
   int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
   bool live = row < rows;
   long long start = (long long)(live ? row : rows - 1) * WIDTH;
-  Row<float, WIDTH, THREADS, VECTOR, HELD> values(x + start);
+  Row<ELEMENT, WIDTH, THREADS, VECTOR, HELD> values(x + start);
 
   float mean = 0.f;
   values.each([&](float (&v)[VECTOR], int, int) {

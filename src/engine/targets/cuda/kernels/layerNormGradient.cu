@@ -1,15 +1,15 @@
 // The gradients of layer norm by its input, weight and bias. With n = (x − mean) / deviation and s = g · weight:
 // dx = (s − mean(s) − n · mean(s·n)) / deviation, dweight = Σ over rows of g·n, dbias = Σ over rows of g.
 //
-//   x, g, dx [rows, WIDTH], weight [WIDTH], parts [blocks, 2, WIDTH], float32.
+//   x, g, dx [rows, WIDTH], weight [WIDTH] of ELEMENT, parts [blocks, 2, WIDTH] float32.
 //   Block b sums g·n and g of the rows its groups visit into parts[b]; columnSums.cu adds the parts.
 //   Launch: any number of blocks of THREADS · ROWS threads; the groups of all blocks take rows in turn.
 //   Macros as softmax.cu; HELD is not needed, rows are always held.
 // Deterministic for one number of blocks.
 
 extern "C" __global__ void __launch_bounds__(THREADS * ROWS)
-layerNormGradient(const float* x, const float* weight, const float* g, float* dx, float* parts, int rows, float epsilon) {
-  typedef Row<float, WIDTH, THREADS, VECTOR, true> HeldRow;
+layerNormGradient(const ELEMENT* x, const ELEMENT* weight, const ELEMENT* g, ELEMENT* dx, float* parts, int rows, float epsilon) {
+  typedef Row<ELEMENT, WIDTH, THREADS, VECTOR, true> HeldRow;
   int group = threadIdx.x / THREADS;
   float dweight[HeldRow::Items][VECTOR] = {}, dbias[HeldRow::Items][VECTOR] = {};
 

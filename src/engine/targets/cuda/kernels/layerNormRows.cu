@@ -1,14 +1,14 @@
 // The gradient of layer norm by its input for rows too wide for registers, and what its weight's gradient needs of
 // each row: stats[row] = (mean, 1 / deviation). layerNormColumns.cu sums the gradients of weight and bias.
 //
-//   x, g, dx [rows, WIDTH], weight [WIDTH], stats [rows, 2], float32.  Launch: `rows` blocks of THREADS threads.
-//   Macros: WIDTH, THREADS (at least 64), VECTOR.
+//   x, g, dx [rows, WIDTH], weight [WIDTH] of ELEMENT, stats [rows, 2] float32.  Launch: `rows` blocks of THREADS threads.
+//   Macros: ELEMENT, WIDTH, THREADS (at least 64), VECTOR.
 // Deterministic.
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-layerNormRows(const float* x, const float* weight, const float* g, float* dx, float2* stats, float epsilon) {
+layerNormRows(const ELEMENT* x, const ELEMENT* weight, const ELEMENT* g, ELEMENT* dx, float2* stats, float epsilon) {
   long long start = (long long)blockIdx.x * WIDTH;
-  Row<float, WIDTH, THREADS, VECTOR, false> values(x + start);
+  Row<ELEMENT, WIDTH, THREADS, VECTOR, false> values(x + start);
 
   float mean = 0.f;
   values.each([&](float (&v)[VECTOR], int, int) {

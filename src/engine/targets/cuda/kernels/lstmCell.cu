@@ -1,15 +1,15 @@
 // One step of a long short-term memory after its matrix products, and its gradient.
 // Gates stand in the order i, f, g, o:  c′ = σ(f)·c + σ(i)·tanh(g),  h′ = σ(o)·tanh(c′).
 //
-//   gates, dgates [batch, 4 HIDDEN], the rest [batch, HIDDEN], float32.
+//   gates, dgates [batch, 4 HIDDEN], the rest [batch, HIDDEN], of ELEMENT; arithmetic is float32.
 //   Launch: a thread for VECTOR units of a sample, 256 a block; `size` such threads in all.
-//   Macros: HIDDEN; VECTOR (1, 2 or 4) divides it.
+//   Macros: ELEMENT (float, float16 or bfloat16); HIDDEN; VECTOR, a power of two up to 16 bytes of elements, divides it.
 // Deterministic.
 
 __device__ __forceinline__ float sigmoid(float x) { return 1.f / (1.f + expf(-x)); }
 
 // Reads the four gates of VECTOR units and activates them.
-__device__ __forceinline__ void activate(float (&gate)[4][VECTOR], const float* gates) {
+__device__ __forceinline__ void activate(float (&gate)[4][VECTOR], const ELEMENT* gates) {
 #pragma unroll
   for (int k = 0; k < 4; k++) {
     load(gate[k], gates + k * HIDDEN);
@@ -18,7 +18,7 @@ __device__ __forceinline__ void activate(float (&gate)[4][VECTOR], const float* 
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-lstmCell(const float* gates, const float* c, float* hNext, float* cNext, long long size) {
+lstmCell(const ELEMENT* gates, const ELEMENT* c, ELEMENT* hNext, ELEMENT* cNext, long long size) {
   long long index = blockIdx.x * 256LL + threadIdx.x;
   if (index >= size) return;
   long long at = index * VECTOR;
@@ -35,7 +35,7 @@ lstmCell(const float* gates, const float* c, float* hNext, float* cNext, long lo
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-lstmCellGradient(const float* gates, const float* c, const float* dhNext, const float* dcNext, float* dgates, float* dc, long long size) {
+lstmCellGradient(const ELEMENT* gates, const ELEMENT* c, const ELEMENT* dhNext, const ELEMENT* dcNext, ELEMENT* dgates, ELEMENT* dc, long long size) {
   long long index = blockIdx.x * 256LL + threadIdx.x;
   if (index >= size) return;
   long long at = index * VECTOR;

@@ -1,15 +1,15 @@
 // y = softmax(x) along rows: e^(x − max) / Σ e^(x − max).
 //
-//   x, y [rows, WIDTH] float32.  Launch: ⌈rows / ROWS⌉ blocks of THREADS · ROWS threads, THREADS a row.
-//   Macros: WIDTH; THREADS (a power of two, at most 1024); ROWS (1 where THREADS > 32); VECTOR (1, 2 or 4, divides
-//   WIDTH; x and y are aligned to it); HELD (true where a row fits the registers).
+//   x, y [rows, WIDTH] of ELEMENT; arithmetic is float32.  Launch: ⌈rows / ROWS⌉ blocks of THREADS · ROWS threads, THREADS a row.
+//   Macros: ELEMENT (float, float16 or bfloat16); WIDTH; THREADS (a power of two, at most 1024); ROWS (1 where THREADS > 32); VECTOR (a power of
+//   two up to 16 bytes of elements, divides WIDTH; x and y are aligned to it); HELD (true where a row fits the registers).
 // Deterministic: the order of every sum is fixed by the macros.
 
-extern "C" __global__ void __launch_bounds__(THREADS * ROWS) softmax(const float* x, float* y, int rows) {
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS) softmax(const ELEMENT* x, ELEMENT* y, int rows) {
   int row = blockIdx.x * ROWS + threadIdx.x / THREADS;
   bool live = row < rows;  // the others go along, as all take part in reductions
   long long start = (long long)(live ? row : rows - 1) * WIDTH;
-  Row<float, WIDTH, THREADS, VECTOR, HELD> values(x + start);
+  Row<ELEMENT, WIDTH, THREADS, VECTOR, HELD> values(x + start);
 
   float top = -INFINITY_F;
   values.each([&](float (&v)[VECTOR], int, int) {

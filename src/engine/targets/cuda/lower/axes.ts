@@ -1,4 +1,5 @@
 /** @file A tensor seen along one axis, as kernels see it that work along any: `[outer, length, inner]`. */
+import { invariant } from "../../../errors.ts";
 import type { Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
 
@@ -11,7 +12,8 @@ export function alongAxis({ shape }: Tensor, axis: number): { outer: number; len
   };
 }
 
-/** The C type of a tensor's elements, for kernels over float32 and int32. */
-export function elementType({ dtype }: Tensor): "float" | "int" {
-  return dtype === "int32" ? "int" : "float";
+/** The C type of a tensor's elements, as `kernels/prelude.cuh` names them. */
+export function elementType({ dtype }: Tensor): "float" | "float16" | "bfloat16" | "int" {
+  invariant(dtype !== "float64" && dtype !== "bool", `a kernel over ${dtype}`);
+  return dtype === "float32" ? "float" : dtype === "int32" ? "int" : dtype;
 }

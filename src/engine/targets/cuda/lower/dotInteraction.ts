@@ -68,7 +68,7 @@ function emit(
     kernelStep({
       file: "dotInteraction",
       name: `dotInteraction${suffix}`,
-      defines: { ...macros, VECTOR: vectorWidth(dim, ...rows.map((t) => context.view(t))) },
+      defines: { ...macros, VECTOR: vectorWidth(dim, x.dtype, ...rows.map((t) => context.view(t))) },
       about: x,
       grid: [Math.ceil(batch / (macros.WARPS * macros.SAMPLES)), 1, 1],
       block: [32 * macros.WARPS, 1, 1],

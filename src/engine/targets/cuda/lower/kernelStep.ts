@@ -1,5 +1,5 @@
 /** @file How rules write down kernel launches: arguments, and the widest access that operands allow. */
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes, type DType } from "../../../dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
 import { formatShape, sizeOf } from "../../../shape.ts";
 import { cuSource } from "../kernels/source.ts";
@@ -69,9 +69,14 @@ export function elementwise(size: number): { grid: Extent; block: Extent } {
   return { grid: [Math.ceil(size / THREADS), 1, 1], block: [THREADS, 1, 1] };
 }
 
-/** How many float32 elements move in one access: 4, 2 or 1, as rows of this width at these places allow. */
-export function vectorWidth(width: number, ...views: BufferView[]): 1 | 2 | 4 {
-  const fits = (n: number) =>
-    width % n === 0 && views.every(({ offsetBytes }) => offsetBytes % (4 * n) === 0);
-  return fits(4) ? 4 : fits(2) ? 2 : 1;
+/** Most bytes that a thread moves in one access. */
+const ACCESS_BYTES = 16;
+
+/** How many elements move in one access: as many, up to 16 bytes, as rows of this width at these places allow. */
+export function vectorWidth(width: number, dtype: DType, ...views: BufferView[]): number {
+  const bytes = dtypeBytes(dtype);
+  const fits = (n: number) => width % n === 0 && views.every((view) => view.offsetBytes % (bytes * n) === 0);
+  let n = ACCESS_BYTES / bytes;
+  while (n > 1 && !fits(n)) n /= 2;
+  return n;
 }

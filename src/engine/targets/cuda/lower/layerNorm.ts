@@ -5,6 +5,7 @@
 import type { Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
 import type { BufferView } from "../plan.ts";
+import { elementType } from "./axes.ts";
 import {
   bytesOf,
   float32,
@@ -52,7 +53,7 @@ export const lowerLayerNormGradient: LowerRule<"layerNormGradient"> = (
     }
     return;
   }
-  const vector = vectorWidth(width, ...[x, weight, g, dx].map((t) => context.view(t)));
+  const vector = vectorWidth(width, x.dtype, ...[x, weight, g, dx].map((t) => context.view(t)));
   const shape = rowShape(width, vector, GRADIENT_HELD_MAX);
   const parts =
     shape.HELD === "true"
@@ -61,6 +62,7 @@ export const lowerLayerNormGradient: LowerRule<"layerNormGradient"> = (
   context.emit(
     kernelStep({
       file: "columnSums",
+      defines: { ELEMENT: elementType(dweight) },
       about: dweight,
       grid: [Math.ceil((2 * width) / 32), 1, 1],
       block: [32, 16, 1],
@@ -104,7 +106,13 @@ function emitHeld(context: LowerContext, gradient: Gradient & { shape: ReturnTyp
   context.emit(
     kernelStep({
       file: "layerNormGradient",
-      defines: { WIDTH: width, VECTOR: vector, THREADS: shape.THREADS, ROWS: shape.ROWS },
+      defines: {
+        ELEMENT: elementType(x),
+        WIDTH: width,
+        VECTOR: vector,
+        THREADS: shape.THREADS,
+        ROWS: shape.ROWS,
+      },
       about: x,
       grid: [count, 1, 1],
       block: [threads, 1, 1],
@@ -129,7 +137,7 @@ function emitWide(context: LowerContext, gradient: Gradient): Parts {
   context.emit(
     kernelStep({
       file: "layerNormRows",
-      defines: { WIDTH: width, VECTOR: vector, THREADS: WIDE_THREADS },
+      defines: { ELEMENT: elementType(x), WIDTH: width, VECTOR: vector, THREADS: WIDE_THREADS },
       about: x,
       grid: [rows, 1, 1],
       block: [WIDE_THREADS, 1, 1],
@@ -144,6 +152,7 @@ function emitWide(context: LowerContext, gradient: Gradient): Parts {
   context.emit(
     kernelStep({
       file: "layerNormColumns",
+      defines: { ELEMENT: elementType(x) },
       about: x,
       grid: [across, count, 1],
       block: [256, 1, 1],

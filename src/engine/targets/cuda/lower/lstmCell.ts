@@ -1,6 +1,7 @@
 /** @file Rules of the LSTM cell and of its gradient. */
 import type { Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
+import { elementType } from "./axes.ts";
 import { elementwise, int64, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 
@@ -13,13 +14,13 @@ function emitCell(
   const c = inputs[1]!;
   const hidden = c.shape[1]!;
   if (sizeOf(c.shape) === 0) return;
-  const vector = vectorWidth(hidden, ...[...inputs, ...outputs].map((t) => context.view(t)));
+  const vector = vectorWidth(hidden, c.dtype, ...[...inputs, ...outputs].map((t) => context.view(t)));
   const size = sizeOf(c.shape) / vector;
   context.emit(
     kernelStep({
       file: "lstmCell",
       name,
-      defines: { HIDDEN: hidden, VECTOR: vector },
+      defines: { ELEMENT: elementType(c), HIDDEN: hidden, VECTOR: vector },
       about: c,
       ...elementwise(size),
       arguments: [

@@ -2,6 +2,7 @@
 import type { Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
 import type { KernelArgument } from "../plan.ts";
+import { elementType } from "./axes.ts";
 import { int32, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext } from "./lowering.ts";
 import { rowShape } from "./rowShape.ts";
@@ -29,13 +30,13 @@ export function emitRowKernel(context: LowerContext, kernel: RowKernel): void {
   const rows = sizeOf(x.shape.slice(0, -1));
   if (rows * width === 0) return;
   const wide = [...inputs, output].filter((t) => t.dtype === x.dtype && t.shape.at(-1) === width);
-  const vector = vectorWidth(width, ...wide.map((t) => context.view(t)));
+  const vector = vectorWidth(width, x.dtype, ...wide.map((t) => context.view(t)));
   const shape = rowShape(width, vector, HELD_MAX / heldRows);
   context.emit(
     kernelStep({
       file,
       name,
-      defines: { WIDTH: width, VECTOR: vector, ...shape },
+      defines: { ELEMENT: elementType(x), WIDTH: width, VECTOR: vector, ...shape },
       about: x,
       grid: [Math.ceil(rows / shape.ROWS), 1, 1],
       block: [shape.THREADS * shape.ROWS, 1, 1],

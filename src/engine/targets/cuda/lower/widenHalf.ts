@@ -1,6 +1,7 @@
 /**
  * @file Lets kernels over float32 serve 16-bit floats: their operands are converted, and so are their results, which
- * are thereby rounded once. Generated code, matrix products and attention take 16-bit floats as they are.
+ * are thereby rounded once. Generated code, matrix products, attention and the
+ * kernels over rows take 16-bit floats as they are.
  */
 import { isHalf } from "../../../dtype.ts";
 import type { Graph } from "../../../graph/graph.ts";
@@ -13,20 +14,12 @@ import { rewriteGraph } from "../../../passes/rewriteGraph.ts";
 const overFloat32: ReadonlySet<OpName> = new Set<OpName>([
   "argmax",
   "cumsum",
-  "softmax",
   "conv1d",
   "conv1dInputGradient",
   "conv1dKernelGradient",
   "dotInteraction",
   "dotInteractionGradient",
   "scatterAdd",
-  "softmaxGradient",
-  "layerNorm",
-  "layerNormGradient",
-  "crossEntropy",
-  "crossEntropyGradient",
-  "lstmCell",
-  "lstmCellGradient",
 ]);
 
 function widened(node: AnyNode): readonly Tensor[] | undefined {

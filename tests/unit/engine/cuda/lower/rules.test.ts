@@ -97,15 +97,17 @@ describe("row kernels", () => {
     );
   });
 
-  test("elements move by fours where width and places allow", () => {
+  test("elements move 16 bytes at a time where width and places allow", () => {
     const at = (offsetBytes: number): BufferView => ({
       buffer: { kind: "scratch", name: "", bytes: 1024 },
       offsetBytes,
     });
-    expect(vectorWidth(8, at(0), at(64))).toBe(4);
-    expect(vectorWidth(8, at(0), at(8))).toBe(2);
-    expect(vectorWidth(8, at(4))).toBe(1);
-    expect(vectorWidth(6, at(0))).toBe(2);
-    expect(vectorWidth(7, at(0))).toBe(1);
+    expect(vectorWidth(8, "float32", at(0), at(64))).toBe(4);
+    expect(vectorWidth(8, "float32", at(0), at(8))).toBe(2);
+    expect(vectorWidth(8, "float32", at(4))).toBe(1);
+    expect(vectorWidth(6, "float32", at(0))).toBe(2);
+    expect(vectorWidth(7, "float32", at(0))).toBe(1);
+    expect(vectorWidth(16, "bfloat16", at(0))).toBe(8);
+    expect(vectorWidth(16, "float16", at(8))).toBe(4);
   });
 });
