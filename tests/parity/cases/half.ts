@@ -1,8 +1,10 @@
 /** @file Cases that only 16-bit floats have: conversions that round, and products that give their float32 sums. */
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { matmul } from "../../../src/engine/graph/ops/contraction.ts";
-import { add, cast, mul } from "../../../src/engine/graph/ops/elementwise.ts";
+import { add, cast, exp, mul, relu } from "../../../src/engine/graph/ops/elementwise.ts";
 import { sum } from "../../../src/engine/graph/ops/movement.ts";
+import { max } from "../../../src/engine/graph/ops/reduce.ts";
+import { gelu } from "../../../src/nn/functional.ts";
 import type { OpName } from "../../../src/engine/graph/opAttrs.ts";
 import { bool, float, given, int, opCase, type OpCase } from "../harness/opCase.ts";
 
@@ -21,8 +23,16 @@ const given_ = given("float", [numbers.length], numbers);
 const wide = ({ dtype }: Tensor) => (dtype === "float64" ? dtype : "float32");
 const noStep = { noFiniteDifference: "the type cannot resolve the step" };
 
+/** A case and the op it is about. */
+export interface HalfCase {
+  readonly op: OpName;
+  readonly testCase: OpCase;
+  /** Whether results are rounded several times, or once by targets that fuse. */
+  readonly isChain?: boolean;
+}
+
 /** Cases whose float operands are of a 16-bit type or of float32. */
-export const halfCases: readonly { op: OpName; testCase: OpCase }[] = [
+export const halfCases: readonly HalfCase[] = [
   ...(["float16", "bfloat16", "float32", "bool"] as const).map((dtype) => ({
     op: "cast" as const,
     testCase: opCase(`special numbers to ${dtype}`, [given_], (x) => cast(x, dtype), noStep),
@@ -76,6 +86,28 @@ export const halfCases: readonly { op: OpName; testCase: OpCase }[] = [
     testCase: opCase("a bias behind it", [float([8, 24]), float([24, 16]), float([16])], (a, b, bias) =>
       add(matmul(a, b, { outDtype: wide(a) }), cast(bias, wide(bias))),
     ),
+  },
+  ...(["none", "relu", "gelu"] as const).map((activation) => ({
+    op: "matmul" as const,
+    isChain: true,
+    testCase: opCase(
+      `a bias${activation === "none" ? "" : ` and ${activation}`} behind it, in the operands' type`,
+      [float([8, 24], -1, 1), float([24, 16], -0.5, 0.5), float([16])],
+      (a, b, bias) => {
+        const sums = add(matmul(a, b), bias);
+        if (activation === "none") return sums;
+        return activation === "relu" ? relu(sums) : gelu(sums, { approximate: "tanh" });
+      },
+      // Beside ReLU's kink the rounding of its operand decides.
+      activation === "relu" ? noStep : {},
+    ),
+  })),
+  {
+    op: "max",
+    testCase: opCase("of what is computed in the same kernel", [float([7, 33])], (x) =>
+      max(exp(mul(x, 0.5)), -1),
+    ),
+    isChain: true,
   },
   {
     op: "sum",
