@@ -162,11 +162,18 @@ function summary({
   rows,
   hot,
   sync,
+  tableBytes,
+  tableMemory,
+  peakGpuBytes,
 }: FinishedRun["result"]): string {
   const lines = [
     `test    AUC ${formatFixed(auc)}, log loss ${formatFixed(logLoss)}, accuracy ${formatFixed(accuracy)} on ${formatCount(rows.test)} rows`,
     `speed   ${formatRate(samplesPerSecond, "samples")}, ${formatSeconds(trainSeconds)} of training`,
   ];
+  if (peakGpuBytes !== null) {
+    const place = tableMemory === "device" ? "in GPU memory" : "on the host";
+    lines.push(`memory  ${formatBytes(tableBytes)} of rows ${place}; GPU ${formatBytes(peakGpuBytes)}`);
+  }
   if (hot) {
     lines.push(
       `hot     ${formatCount(hot.rows)} rows, ${formatBytes(hot.bytes)}; ${formatShare(hot.inputShare)} of inputs, ${formatShare(hot.accessShare)} of accesses; ${sync.count} syncs, ${formatBytes(sync.bytes)}`,

@@ -20,6 +20,7 @@ import type { TableStore } from "../embedding/rowStore.ts";
 import type { ClickModel } from "../models/clickModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
 import { dlrm } from "../models/dlrm.ts";
+import { StepPipeline } from "./stepPipeline.ts";
 import { checkPlacement, denseOptimizer, sparseOptimizer, type TrainingSettings } from "./settings.ts";
 
 /** The kind of checkpoint that holds a click model. */
@@ -38,11 +39,14 @@ export class ClickNetwork {
   readonly device: Device;
   readonly dense: DenseModel;
   readonly tables: TableStore;
+  /** Feeds the dense model, in training and prediction; its host arrays are page-locked once. */
+  readonly pipeline: StepPipeline;
 
   private constructor(device: Device, dense: DenseModel, tables: TableStore) {
     this.device = device;
     this.dense = dense;
     this.tables = tables;
+    this.pipeline = new StepPipeline(dense);
   }
 
   /**
@@ -147,6 +151,12 @@ export class ClickNetwork {
         this.tables.writeRows(table, first, { weights: weights!, state });
       }
     }
+  }
+
+  /** Most bytes of GPU memory that were held at once; null on the CPU. */
+  get peakGpuBytes(): number | null {
+    if (this.device.target !== "cuda") return null;
+    return (this.device as CudaDevice).allocator.stats().peakBytes;
   }
 
   /** Bytes of dense parameters and their slots. */

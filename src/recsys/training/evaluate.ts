@@ -2,7 +2,6 @@
 import type { EncodedDataset } from "../../data/encodedDataset.ts";
 import { binaryMetrics, type BinaryMetrics } from "../../train/metrics/binary.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
-import { StepPipeline } from "./stepPipeline.ts";
 
 /** What to evaluate. */
 export interface EvaluateOptions {
@@ -23,10 +22,7 @@ export async function predictLogits(
   const labels = new Float32Array(rows);
   let done = 0;
   const batches = dataset.batches({ batchSize: network.dense.batchSize, recycle: 4 });
-  for await (const { batch, logits: values } of new StepPipeline(network.dense).predict(
-    network.tables,
-    batches,
-  )) {
+  for await (const { batch, logits: values } of network.pipeline.predict(network.tables, batches)) {
     const count = Math.min(batch.size, rows - done);
     logits.set(values.subarray(0, count), done);
     labels.set(batch.labels.subarray(0, count), done);
@@ -55,7 +51,7 @@ export async function* predictProbabilities(
 ): AsyncGenerator<Float32Array> {
   let done = 0;
   const batches = dataset.batches({ batchSize: network.dense.batchSize, recycle: 4 });
-  for await (const { logits } of new StepPipeline(network.dense).predict(network.tables, batches)) {
+  for await (const { logits } of network.pipeline.predict(network.tables, batches)) {
     done += logits.length;
     onProgress?.(done);
     yield logits.map((z) => 1 / (1 + Math.exp(-z)));

@@ -58,6 +58,10 @@ export interface TrainClicksResult {
   peakRssBytes: number;
   /** Bytes of embedding rows with optimizer state. */
   tableBytes: number;
+  /** Which memory holds them. */
+  tableMemory: "host" | "device";
+  /** Most GPU memory held at once for rows, parameters and programs; null on the CPU. */
+  peakGpuBytes: number | null;
   /** The configuration that ran. */
   config: RunConfig;
 }
@@ -219,6 +223,8 @@ async function trainPrepared(
       sync: strategy.sync,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
       tableBytes: network.tables.bytes,
+      tableMemory: network.tables.memory,
+      peakGpuBytes: network.peakGpuBytes,
       config,
     };
   } finally {

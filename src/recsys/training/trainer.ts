@@ -14,7 +14,7 @@ import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
 import { RateMeter } from "./rateMeter.ts";
 import type { TrainingSettings } from "./settings.ts";
-import { StepPipeline, type StepReport } from "./stepPipeline.ts";
+import type { StepReport } from "./stepPipeline.ts";
 import { TrainingCurve } from "./trainingCurve.ts";
 
 /** Where a run stands; kept in its checkpoint. */
@@ -69,7 +69,6 @@ export const BEST = "best";
 /** Runs a strategy. */
 export class Trainer {
   readonly #options: TrainerOptions;
-  readonly #pipeline: StepPipeline;
   readonly #state: TrainerState;
   readonly #guard = new LossGuard();
   readonly #meter = new RateMeter();
@@ -79,7 +78,6 @@ export class Trainer {
 
   constructor(options: TrainerOptions) {
     this.#options = options;
-    this.#pipeline = new StepPipeline(options.network.dense);
     this.#epochSteps = options.train.batchCount(options.settings.batchSize);
     this.#state = options.state ?? {
       epoch: 0,
@@ -146,11 +144,11 @@ export class Trainer {
   }
 
   async #trainPhase({ name, store, dataset, firstBatch, count }: TrainingPhase): Promise<void> {
-    const { settings, strategy, clock, onEvent, signal } = this.#options;
+    const { network, settings, strategy, clock, onEvent, signal } = this.#options;
     const { batchSize, seed } = settings;
     const start = clock();
     const shuffle = { seed, epoch: this.#state.epoch };
-    const batches = await this.#pipeline.train({
+    const batches = await network.pipeline.train({
       store,
       batches: dataset.batches({ batchSize, shuffle, start: firstBatch, recycle: 4 }),
       count,
