@@ -13,6 +13,7 @@ const groups = {
   attention: async () => (await import("./attention.ts")).attentionRows,
   device: async () => (await import("./training.ts")).deviceRows,
   hybrid: async () => (await import("./training.ts")).hybridRows,
+  fae: async () => (await import("./fae.ts")).faeRows,
 } satisfies Record<string, () => Promise<RowGroup>>;
 
 /** Name of a group. */

@@ -86,12 +86,9 @@ async function train(
   { measuresIdle = false, between }: { measuresIdle?: boolean; between?: () => Promise<void> } = {},
 ): Promise<Reached> {
   const { batchSize } = choice;
+  const steps = choice.placement === "hybrid" ? Math.ceil(sizes.steps / 3) : sizes.steps;
   const rows = cardinalities.map((n) => Math.max(2, Math.round(n * sizes.rowsScale)));
-  const rng = new Rng(11);
-  const inputs = sizes.small ? 4 * batchSize : BATCH_INPUTS;
-  const batches = Array.from({ length: Math.max(2, inputs / batchSize) }, () =>
-    kaggleBatch(rng, { size: batchSize, rows }),
-  );
+  const batches = batchesOf(sizes, batchSize, rows);
   const { network, device } = await createNetwork(rows, choice);
   try {
     const pipeline = new StepPipeline(network.dense);
@@ -117,21 +114,34 @@ async function train(
       stepsDone += trained;
       return (performance.now() - started) / steps;
     };
-    await stretch(sizes.steps >> 2);
-    const times: number[] = [await stretch(sizes.steps)];
+    await stretch(steps >> 2);
+    const times: number[] = [await stretch(steps)];
     await between?.();
-    for (let i = 1; i < STRETCHES; i++) times.push(await stretch(sizes.steps));
+    for (let i = 1; i < STRETCHES; i++) times.push(await stretch(steps));
     let busyMilliseconds: number | null = null;
     if (measuresIdle) {
       using meter = new BusyMeter(device);
-      await stretch(sizes.steps);
-      busyMilliseconds = (await meter.milliseconds()) / (WARM_UP + sizes.steps);
+      await stretch(steps);
+      busyMilliseconds = (await meter.milliseconds()) / (WARM_UP + steps);
     }
     const stepMilliseconds = median(times);
     return { stepMilliseconds, samplesPerSecond: (1000 * batchSize) / stepMilliseconds, busyMilliseconds };
   } finally {
     await network.dispose();
   }
+}
+
+const made = new Map<number, ClickBatch[]>();
+
+/** Batches of a size, made once. */
+function batchesOf({ small }: CudaSizes, size: number, rows: readonly number[]): ClickBatch[] {
+  const known = made.get(size);
+  if (known) return known;
+  const rng = new Rng(11);
+  const length = Math.max(2, (small ? 4 * size : BATCH_INPUTS) / size);
+  const batches = Array.from({ length }, () => kaggleBatch(rng, { size, rows }));
+  made.set(size, batches);
+  return batches;
 }
 
 async function* repeat(batches: readonly ClickBatch[], start: number): AsyncGenerator<ClickBatch> {
