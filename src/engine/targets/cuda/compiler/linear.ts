@@ -60,13 +60,15 @@ export function variable(name: string, min: number, max: number): Linear {
   return min === max ? fixed(min) : make([[{ kind: "variable", key: name, min, max }, 1]], 0);
 }
 
-/** Joins k · digit(e, d, m) + k · m · digit(e, d · m, m′) to k · digit(e, d, m · m′) wherever it can. */
+/** Joins j · digit(e, d, m) + j · m · digit(e, d · m, m′) to j · digit(e, d, m · m′) wherever it can. */
 function joinDigits(terms: Map<string, [Atom, number]>): Linear | undefined {
   for (const [high, k] of terms.values()) {
     if (high.kind !== "digit") continue;
     for (const [low, j] of terms.values()) {
-      if (low.kind !== "digit" || low.of.key !== high.of.key) continue;
-      if (low.divisor * low.modulus !== high.divisor || j * low.modulus !== k) continue;
+      if (low.kind !== "digit" || low === high || j * low.modulus !== k) continue;
+      // The higher digit may have been simplified: it is compared with what it would have become.
+      const [term, ...others] = digit(low.of, low.divisor * low.modulus, high.modulus).terms;
+      if (others.length > 0 || term?.[0].key !== high.key || term[1] !== 1) continue;
       const rest = [...terms.values()].filter(([atom]) => atom !== high && atom !== low);
       return plus(make(rest, 0), digit(low.of, low.divisor, low.modulus * high.modulus), j);
     }

@@ -127,7 +127,11 @@ export function materialize(nodes: readonly LoweredNode[], wanted: readonly Tens
     const found = uses.get(t);
     if (!found && !written.has(t)) continue;
     let kernels = found ? repeats(found) : new Map<Tensor, number>();
-    if (written.has(t) || !mayInline(node, kernels, works.get(t)!, domains, ops)) {
+    const base = sameElements(t);
+    if (base !== t) {
+      // Another shape of a tensor: that one is written, and this one costs nothing.
+      if (isFused(base) && !mayInline(node, kernels, works.get(t)!, domains, ops)) written.add(base);
+    } else if (written.has(t) || !mayInline(node, kernels, works.get(t)!, domains, ops)) {
       written.add(t);
       kernels = new Map([[t, 1]]);
       domains.set(t, sizeOf(t.shape));
