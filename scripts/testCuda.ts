@@ -14,9 +14,10 @@ import { describeGpu } from "../bench/cuda/gpu.ts";
 import { commit } from "../bench/machine.ts";
 import { ParetoError } from "../src/engine/errors.ts";
 
-/** Parts of paths: files that hold tests of this target. Of the first, only tests that name it count. */
-const PARITY = "tests/parity";
-const OWN = ["cuda", "placement"];
+/** Folders of tests that run; of the first, those of this target count, which name it. */
+const FOLDERS = ["tests/parity", "tests/unit/engine/cuda", "tests/e2e/doctorCuda"];
+/** Paths of files all of whose tests count. */
+const OWN = /engine\/cuda\/|parity\/placement\/|Cuda/;
 
 /** Results as vitest's JSON reporter writes them. */
 interface Report {
@@ -25,7 +26,7 @@ interface Report {
     name: string;
     status: string;
     message: string;
-    assertionResults: { fullName: string; status: string }[];
+    assertionResults: { fullName: string; status: string; failureMessages?: string[] }[];
   }[];
 }
 
@@ -45,8 +46,12 @@ async function runTests(): Promise<Report> {
     const file = join(directory, "report.json");
     const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${file}`];
     const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-    const command = [vitest, "run", "--testTimeout=240000", ...reporters, PARITY, ...OWN];
-    const { error } = spawnSync(process.execPath, command, { cwd: root, stdio: "inherit" });
+    const command = [vitest, "run", "--testTimeout=240000", ...reporters, ...FOLDERS];
+    const { error } = spawnSync(process.execPath, command, {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, NO_COLOR: "1" },
+    });
     if (error) throw error;
     return JSON.parse(await readFile(file, "utf8")) as Report;
   } finally {
@@ -60,7 +65,7 @@ function summarise({ testResults }: Report) {
   const failures: string[] = [];
   for (const { name, status, message, assertionResults } of testResults) {
     const file = relative(root, name);
-    const isOwn = OWN.some((part) => file.includes(part));
+    const isOwn = OWN.test(file);
     const tests = assertionResults.filter(({ fullName }) => isOwn || fullName.includes("cuda"));
     // A file that does not even load has no tests to fail.
     if (status === "failed" && assertionResults.length === 0) {
@@ -75,7 +80,11 @@ function summarise({ testResults }: Report) {
       failed: count((s) => s === "failed"),
       skipped: count((s) => s !== "passed" && s !== "failed"),
     };
-    failures.push(...tests.filter((t) => t.status === "failed").map((t) => `${file}: ${t.fullName}`));
+    for (const { status: state, fullName, failureMessages } of tests) {
+      if (state !== "failed") continue;
+      const [reason = ""] = (failureMessages?.[0] ?? "").split("\n");
+      failures.push(`${file}: ${fullName}: ${reason.slice(0, 200)}`);
+    }
   }
   const total = (kind: keyof Counts) => Object.values(files).reduce((sum, counts) => sum + counts[kind], 0);
   return { passed: total("passed"), failed: total("failed"), skipped: total("skipped"), files, failures };
