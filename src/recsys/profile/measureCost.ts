@@ -2,14 +2,17 @@
  * @file What a step costs on this machine: gather, dense step and update timed on random lookups, in large tables and
  * in a compact bag. It is what the predicted speed-up of FAE rests on.
  */
-import type { Lookups } from "../../data/batch.ts";
+import type { ClickBatch, Lookups } from "../../data/batch.ts";
 import { openDevice } from "../../engine/openDevice.ts";
+import type { Device } from "../../engine/program.ts";
 import { Rng } from "../../engine/rng.ts";
+import { createTables } from "../embedding/createTables.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
 import type { ClickModel } from "../models/clickModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
 import type { MeasuredCost, StepTimes } from "../strategies/fae/costModel.ts";
 import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
+import { StepPipeline } from "../training/stepPipeline.ts";
 
 /** Rows of a table beyond this many are as far from the cache as more would be. */
 const MAX_ROWS = 1 << 20;
@@ -90,6 +93,91 @@ async function denseTime(model: ClickModel, settings: TrainingSettings): Promise
   }
 }
 
+/** Steps of a timed stretch. */
+const STRETCH = 16;
+
+async function* repeated(batches: readonly ClickBatch[]): AsyncGenerator<ClickBatch> {
+  for (let i = 0; ; i++) yield batches[i % batches.length]!;
+}
+
+/** Seconds of a step through the pipeline of training, where gathering and computing overlap. */
+async function pipelineTime(
+  dense: DenseModel,
+  settings: TrainingSettings,
+  rows: readonly number[],
+  placement: "device" | "hybrid",
+): Promise<number> {
+  const { batchSize, dim, seed, threads } = settings;
+  const store = await createTables(
+    dense.device,
+    {
+      cardinalities: rows,
+      dim,
+      optimizer: sparseOptimizer(settings.optimizer),
+      seed,
+      threads,
+      slots: 2,
+      maxBatch: batchSize,
+      maxLookups: batchSize * rows.length,
+      initial: "uniform",
+    },
+    placement,
+  );
+  try {
+    const batches = Array.from({ length: 4 }, (_, i): ClickBatch => {
+      const size = batchSize;
+      const lookups = randomLookups(rows, size, seed + i);
+      const inputs = new Float32Array(size * dense.model.inputs.dense).fill(0.1);
+      return { size, dense: inputs, lookups, labels: new Float32Array(size), rows: new Float64Array(size) };
+    });
+    const pipeline = new StepPipeline(dense);
+    const stretch = () =>
+      pipeline.train({
+        store,
+        batches: repeated(batches),
+        count: STRETCH,
+        stepsDone: 0,
+        learningRate: () => 1e-6,
+        onStep: () => true,
+      });
+    return (await timed(stretch)) / STRETCH;
+  } finally {
+    await store.dispose();
+  }
+}
+
+/** Bytes a second that cross the bus. */
+async function busRate(device: Device): Promise<number> {
+  const values = new Float32Array(new SharedArrayBuffer(SYNC_BYTES));
+  device.pin?.(values);
+  await device.createState("bus", { shape: [values.length], dtype: "float32" });
+  return SYNC_BYTES / (await timed(() => device.writeState("bus", values)));
+}
+
+async function measureGpuCost(
+  model: ClickModel,
+  settings: TrainingSettings,
+  cold: readonly number[],
+  hot: readonly number[],
+  copyRate: number,
+): Promise<MeasuredCost> {
+  const { batchSize, seed, threads, precision = "float32" } = settings;
+  const device = await openDevice(settings.device, { threads, precision });
+  try {
+    const optimizer = denseOptimizer(settings.optimizer);
+    const dense = await DenseModel.create(device, model, { batchSize, seed, optimizer });
+    const whole = (seconds: number) => ({ gather: 0, copyIn: 0, dense: seconds, copyOut: 0, scatter: 0 });
+    return {
+      cold: whole(await pipelineTime(dense, settings, cold, "hybrid")),
+      hot: whole(await pipelineTime(dense, settings, hot, "device")),
+      // Rows pass through a copy on the host.
+      syncBytesPerSecond: 1 / (1 / copyRate + 1 / (await busRate(device))),
+    };
+  } finally {
+    await device.dispose();
+  }
+}
+
 /**
  * Measures the costs that a prediction needs; takes a second or two.
  * @param hotRows rows of the hot bag
@@ -103,15 +191,16 @@ export async function measureCost(
   const cold = cardinalities.map((rows) => Math.min(rows, MAX_ROWS));
   const perTable = Math.max(1, Math.floor(hotRows / cardinalities.length));
   const hot = cold.map((rows) => Math.min(rows, perTable));
+  const from = new Uint8Array(new SharedArrayBuffer(SYNC_BYTES));
+  const to = new Uint8Array(new SharedArrayBuffer(SYNC_BYTES));
+  const copyRate = SYNC_BYTES / (await timed(() => Promise.resolve(to.set(from))));
+  if (settings.device === "cuda") return measureGpuCost(model, settings, cold, hot, copyRate);
   const dense = await denseTime(model, settings);
   const coldTimes = await rowTimes(cold, settings);
   const hotTimes = await rowTimes(hot, settings);
-  const from = new Uint8Array(new SharedArrayBuffer(SYNC_BYTES));
-  const to = new Uint8Array(new SharedArrayBuffer(SYNC_BYTES));
-  const copy = await timed(() => Promise.resolve(to.set(from)));
   return {
     cold: { ...coldTimes, dense },
     hot: { ...hotTimes, dense },
-    syncBytesPerSecond: SYNC_BYTES / copy,
+    syncBytesPerSecond: copyRate,
   };
 }

@@ -2,7 +2,7 @@
  * @file The planner of memory: bytes that training will hold, before any of it is allocated.
  *
  * Counted are the arrays that grow with the data or the model. The runtime itself, the dense step's intermediate
- * tensors and files that the system caches are not.
+ * tensors and files that the system caches are not. Rows in GPU memory are not held on the host too, save hot ones.
  */
 import type { SparseOptimizer } from "../embedding/rowStore.ts";
 import { bytesPerRow, stateBytesPerRow } from "../strategies/fae/rowBytes.ts";
@@ -25,6 +25,8 @@ export interface MemoryRequest {
   denseInputs: number;
   /** Weights and biases of the dense layers. */
   denseParameters: number;
+  /** Where rows are when a GPU computes: all in its memory, all on the host, or the hot ones in its memory. */
+  gpu?: "device" | "hybrid" | "fae";
 }
 
 /** Bytes by purpose. */
@@ -44,6 +46,8 @@ export interface MemoryPlan {
   calibrationBytes: number;
   /** The most held at once. */
   peakBytes: number;
+  /** Of what training holds, the part in GPU memory; with a GPU only. */
+  gpuBytes?: number;
 }
 
 /** Plans the memory of a training run. */
@@ -58,6 +62,13 @@ export function memoryPlan(request: MemoryRequest): MemoryPlan {
   const stagingBytes = Math.ceil(stagingSlots * batchSize * inputBytes);
   const denseParameterBytes = 4 * denseParameters;
   const denseStateBytes = denseParameterBytes * (1 + denseStatesPerParameter(optimizer));
+  const gpuRowBytes = {
+    device: tableBytes + optimizerStateBytes,
+    hybrid: 0,
+    fae: hotBagBytes,
+  };
+  const gpuBytes =
+    request.gpu && gpuRowBytes[request.gpu] + stagingBytes + denseParameterBytes + denseStateBytes;
   const trainingBytes =
     tableBytes + optimizerStateBytes + hotBagBytes + stagingBytes + denseParameterBytes + denseStateBytes;
   // A count and a slot a row, and the ranking of the rows that qualify.
@@ -72,6 +83,7 @@ export function memoryPlan(request: MemoryRequest): MemoryPlan {
     trainingBytes,
     calibrationBytes,
     peakBytes: Math.max(trainingBytes, calibrationBytes),
+    ...(gpuBytes !== undefined && { gpuBytes }),
   };
 }
 

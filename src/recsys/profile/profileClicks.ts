@@ -18,6 +18,12 @@ export interface ProfileClicksOptions {
   onEvent?: OnEvent;
 }
 
+/** What is planned for where the settings leave it open: FAE, which a profile is about. */
+function gpuPlacement({ placement, strategy }: TrainingSettings): "device" | "hybrid" | "fae" {
+  if (placement === "device") return "device";
+  return strategy === "fae" ? "fae" : "hybrid";
+}
+
 /**
  * Profiles the training part of prepared data.
  * @throws ParetoError as `profileDataset`
@@ -50,6 +56,7 @@ export async function profileClicks(
       stagingSlots: 2,
       denseInputs: schema.dense.length,
       denseParameters: parameters.size,
+      ...(settings.device === "cuda" && { gpu: gpuPlacement(settings) }),
     },
     rate: settings.rate,
     ...(cost && { cost }),

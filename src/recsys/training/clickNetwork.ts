@@ -34,6 +34,15 @@ export function clickModel(settings: TrainingSettings, schema: ClickSchema): Cli
   return dlrm({ dense: schema.dense.length, tables: schema.categorical.length, dim, bottom, top });
 }
 
+/** How to create a {@link ClickNetwork}. */
+interface ClickNetworkOptions {
+  /** Most lookups of a batch over all tables. */
+  maxLookups: number;
+  initial?: "uniform" | "zeros";
+  /** Opened as the settings say; the network disposes of it. Unless given, it opens one. */
+  device?: Device;
+}
+
 /** Dense parameters, their slots, and embedding rows. */
 export class ClickNetwork {
   readonly device: Device;
@@ -51,18 +60,17 @@ export class ClickNetwork {
 
   /**
    * Builds a network with initial values.
-   * @param maxLookups most lookups of a batch over all tables
    * @throws ParetoError `TRAIN_PLACEMENT`, `CUDA_OUT_OF_MEMORY`, and what opening the device throws
    */
   static async create(
     settings: TrainingSettings,
     schema: ClickSchema,
-    { maxLookups, initial = "uniform" }: { maxLookups: number; initial?: "uniform" | "zeros" },
+    { maxLookups, initial = "uniform", ...given }: ClickNetworkOptions,
   ): Promise<ClickNetwork> {
     checkPlacement(settings);
     const { batchSize, seed, threads, dim, strategy, placement = "auto", precision = "float32" } = settings;
     // A device that is not there is told before memory is filled.
-    const device = await openDevice(settings.device, { threads, precision });
+    const device = given.device ?? (await openDevice(settings.device, { threads, precision }));
     let tables: TableStore | undefined;
     try {
       const request: TablesRequest = {

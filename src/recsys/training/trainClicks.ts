@@ -10,6 +10,8 @@ import { join } from "node:path";
 import type { EncodedDataset } from "../../data/encodedDataset.ts";
 import type { PreparedDataset } from "../../data/prepareDataset.ts";
 import { ParetoError } from "../../engine/errors.ts";
+import { openDevice } from "../../engine/openDevice.ts";
+import type { Device } from "../../engine/program.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
 import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
@@ -80,6 +82,23 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
     ? resumedConfig((earlier!.record.config as unknown as StoredConfig).run, options.resume)
     : options.config;
   checkPlacement(requested.settings);
+  const { device: target, threads, precision = "float32" } = requested.settings;
+  // A device that is not there is told before data is read and a folder made.
+  const device = await openDevice(target, { threads, precision });
+  try {
+    return await trainOn(device, requested, earlier, { ...options, clock, isResumed });
+  } finally {
+    await device.dispose();
+  }
+}
+
+async function trainOn(
+  device: Device,
+  requested: RequestedConfig,
+  earlier: RunFolder | null,
+  options: Omit<TrainClicksOptions, "config" | "resume"> & { clock: () => number; isResumed: boolean },
+): Promise<TrainClicksResult> {
+  const { clock, isResumed } = options;
   // Nothing is left behind when the sources cannot be read.
   if (!isResumed) await refuseTakenFolder(options.directory);
   const early: RunEvent[] = [];
@@ -107,7 +126,11 @@ export async function trainClicks(options: TrainClicksOptions): Promise<TrainCli
   try {
     await folder.setStatus("running");
     await options.onPrepared?.(prepared);
-    const result = await trainPrepared(config, prepared, folder, { ...options, onEvent, clock, isResumed });
+    const result = await trainPrepared(config, prepared, folder, {
+      ...options,
+      device,
+      onEvent,
+    });
     await writeJson(folder.file("result.json"), result);
     await folder.setStatus(result.finished ? "done" : "interrupted");
     return result;
@@ -163,6 +186,7 @@ async function checkData(folder: RunFolder, prepared: PreparedDataset): Promise<
 }
 
 interface TrainContext {
+  device: Device;
   onEvent: OnEvent;
   clock: () => number;
   signal?: AbortSignal;
@@ -173,7 +197,7 @@ async function trainPrepared(
   config: RunConfig,
   prepared: PreparedDataset,
   folder: RunFolder,
-  { onEvent, clock, signal, isResumed }: TrainContext,
+  { device, onEvent, clock, signal, isResumed }: TrainContext,
 ): Promise<TrainClicksResult> {
   const { settings } = config;
   const { train, validation, test, schema } = prepared;
@@ -184,6 +208,7 @@ async function trainPrepared(
     ...[train, validation, test].map((part) => maxLookupsOf(part, settings.batchSize)),
   );
   const network = await ClickNetwork.create(settings, schema, {
+    device,
     maxLookups,
     initial: hasCheckpoint ? "zeros" : "uniform",
   });

@@ -28,7 +28,7 @@ export class DeviceHotBag extends DeviceRows implements HotRows {
   private constructor(
     options: DeviceRowsOptions,
     layout: DeviceRowsLayout,
-    kernels: Awaited<ReturnType<typeof compileRowKernels>>,
+    kernels: RowKernels,
     mirror: HotBag,
     poison: boolean,
   ) {

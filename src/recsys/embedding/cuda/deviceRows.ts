@@ -14,104 +14,24 @@ import type { DeviceTensor } from "../../../engine/program.ts";
 import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
 import { Stream } from "../../../engine/targets/cuda/driver/stream.ts";
 import type { DeviceBuffer } from "../../../engine/targets/cuda/memory/deviceAllocator.ts";
-import {
-  gatherCall,
-  gatherKernels,
-  keysCall,
-  type GatherKernels,
-} from "../../../engine/targets/cuda/rows/gatherCalls.ts";
-import {
-  segmentCalls,
-  segmentKernels,
-  type SegmentKernels,
-} from "../../../engine/targets/cuda/rows/segmentCalls.ts";
-import {
-  sortCalls,
-  sortKernels,
-  sortScratchBytes,
-  sortTotalsBytes,
-  type SortKernels,
-} from "../../../engine/targets/cuda/rows/sortCalls.ts";
-import {
-  partialBytes,
-  updateCalls,
-  updateKernels,
-  type UpdateKernels,
-} from "../../../engine/targets/cuda/rows/updateCalls.ts";
+import { gatherCall, keysCall } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
+import { segmentCalls } from "../../../engine/targets/cuda/rows/segmentCalls.ts";
+import { sortCalls, sortScratchBytes, sortTotalsBytes } from "../../../engine/targets/cuda/rows/sortCalls.ts";
+import { partialBytes, updateCalls } from "../../../engine/targets/cuda/rows/updateCalls.ts";
 import { badBag, badLookup } from "../lookupErrors.ts";
 import { optimizerRates } from "../optimizerTask.ts";
 import { rowFormat, type RowFormat } from "../rowFormat.ts";
 import { positive } from "../rowMemory.ts";
 import type { RowStore, SparseOptimizer } from "../rowStore.ts";
 import { checkLookups, shapeError } from "../staging.ts";
-import { CallQueue } from "./callQueue.ts";
 import { DeviceSlot } from "./deviceSlot.ts";
-
-/** What every store in device memory is told. */
-export interface DeviceRowsOptions {
-  /** The device of the dense model; the store does not dispose of it. */
-  device: CudaDevice;
-  dim: number;
-  optimizer: SparseOptimizer;
-  /** Staging slots. */
-  slots: number;
-  /** Inputs of the dense model's batches (B): the most that a batch may have. */
-  maxBatch: number;
-  /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
-  maxLookups?: number;
-}
-
-/** The rows behind a store. */
-export interface DeviceRowsLayout {
-  /** Of each table of a batch: the first row, and the rows that its ids name. */
-  firstRows: readonly number[];
-  cardinalities: readonly number[];
-  /** All rows. */
-  rows: number;
-  /** The one table that may look each row up; null when ids say it. */
-  owners: Uint16Array | null;
-  /** Whether updates leave a mark on rows that they change. */
-  marksChanges: boolean;
-}
+import type { DeviceRowsLayout, DeviceRowsOptions, RowKernels } from "./rowKernels.ts";
 
 /** Most rows, as keys have 32 bits, and most lookups of a batch, as work items have 30. */
 const ROWS_MAX = 2 ** 32;
 const LOOKUPS_MAX = 2 ** 30;
 /** The null pointer. */
 const NONE = 0;
-
-/** Kernels of a store. */
-interface RowKernels {
-  queue: CallQueue;
-  gather: GatherKernels;
-  sort: SortKernels;
-  segment: SegmentKernels;
-  update: UpdateKernels;
-}
-
-/** Compiles a store's kernels. */
-export async function compileRowKernels(
-  { device, dim, optimizer }: DeviceRowsOptions,
-  { cardinalities, rows, owners }: DeviceRowsLayout,
-): Promise<RowKernels> {
-  const gather = gatherKernels(dim, cardinalities.length, owners !== null);
-  const sort = sortKernels(rows);
-  const segment = segmentKernels();
-  const update = updateKernels(dim, optimizer.kind);
-  const { count, scan, scatter } = sort;
-  const queue = await CallQueue.compile(device, [
-    ...Object.values(gather.keys),
-    ...Object.values(gather.gather),
-    count,
-    scan,
-    scatter,
-    segment.count,
-    segment.write,
-    update.items,
-    update.longRows,
-  ]);
-  return { queue, gather, sort, segment, update };
-}
 
 /** Rows in device memory with staging slots; see {@link RowStore}. */
 export class DeviceRows implements RowStore {
@@ -237,7 +157,7 @@ export class DeviceRows implements RowStore {
     this.#sort(staged);
     staged.sorted.record(side);
     await Promise.all([gathered, staged.checked.done()]);
-    this.#refuseBad(staged, lookups);
+    refuseBad(staged, lookups, this.#layout);
     staged.isStaged = true;
   }
 
@@ -380,28 +300,6 @@ export class DeviceRows implements RowStore {
     else (staged.recorded ??= this.#side.capture(launch)).launch(this.#side);
   }
 
-  #refuseBad({ hostBad, batch }: DeviceSlot, lookups: Lookups): void {
-    const [lookup, bag] = hostBad as unknown as [number, number];
-    if (bag !== 0) {
-      const at = ~bag >>> 0;
-      throw badBag(Math.floor(at / batch.size), at % batch.size);
-    }
-    if (lookup === 0) return;
-    const at = ~lookup >>> 0;
-    const { offsets, size } = lookups;
-    let table = 0;
-    const end = (t: number) => (offsets === null ? (t + 1) * size : offsets[(t + 1) * size]!);
-    while (at >= end(table)) table++;
-    const first = table === 0 ? 0 : end(table - 1);
-    const { cardinalities, owners } = this.#layout;
-    throw badLookup(lookups, {
-      table,
-      lookup: at - first,
-      rows: cardinalities[table]!,
-      owned: owners !== null,
-    });
-  }
-
   #slot(slot: number): DeviceSlot {
     this.assertUsable();
     const found = this.#slots[slot];
@@ -446,4 +344,25 @@ function refuseAbove(name: string, value: number, most: number): void {
     message: `${name} in GPU memory must be below ${most}, got ${value}`,
     fix: "keep the rows on the host (placement hybrid), or use smaller batches",
   });
+}
+
+/** Says which id or bag the kernel that makes keys has found wrong. @throws ParetoError LOOKUP_OUT_OF_RANGE, LOOKUPS_OFFSETS */
+function refuseBad(
+  { hostBad, batch }: DeviceSlot,
+  lookups: Lookups,
+  { cardinalities, owners }: DeviceRowsLayout,
+): void {
+  const [lookup, bag] = hostBad as unknown as [number, number];
+  if (bag !== 0) {
+    const at = ~bag >>> 0;
+    throw badBag(Math.floor(at / batch.size), at % batch.size);
+  }
+  if (lookup === 0) return;
+  const at = ~lookup >>> 0;
+  const { offsets, size } = lookups;
+  const start = (t: number) => (offsets === null ? t * size : offsets[t * size]!);
+  let table = 0;
+  while (at >= start(table + 1)) table++;
+  const rows = cardinalities[table]!;
+  throw badLookup(lookups, { table, lookup: at - start(table), rows, owned: owners !== null });
 }

@@ -36,11 +36,7 @@ export class DeviceTables extends DeviceRows implements TableStore {
   readonly cardinalities: readonly number[];
   readonly #firstRows: readonly number[];
 
-  private constructor(
-    options: DeviceTablesOptions,
-    layout: DeviceRowsLayout,
-    kernels: Awaited<ReturnType<typeof compileRowKernels>>,
-  ) {
+  private constructor(options: DeviceTablesOptions, layout: DeviceRowsLayout, kernels: RowKernels) {
     super(options, layout, kernels);
     this.cardinalities = layout.cardinalities;
     this.#firstRows = layout.firstRows;

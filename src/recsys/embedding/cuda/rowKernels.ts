@@ -1,0 +1,68 @@
+/** @file What a store in device memory is told, the layout of its rows, and its compiled kernels. */
+import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
+import { gatherKernels, type GatherKernels } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
+import { segmentKernels, type SegmentKernels } from "../../../engine/targets/cuda/rows/segmentCalls.ts";
+import { sortKernels, type SortKernels } from "../../../engine/targets/cuda/rows/sortCalls.ts";
+import { updateKernels, type UpdateKernels } from "../../../engine/targets/cuda/rows/updateCalls.ts";
+import type { SparseOptimizer } from "../rowStore.ts";
+import { CallQueue } from "./callQueue.ts";
+
+/** What every store in device memory is told. */
+export interface DeviceRowsOptions {
+  /** The device of the dense model; the store does not dispose of it. */
+  device: CudaDevice;
+  dim: number;
+  optimizer: SparseOptimizer;
+  /** Staging slots. */
+  slots: number;
+  /** Inputs of the dense model's batches (B): the most that a batch may have. */
+  maxBatch: number;
+  /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
+  maxLookups?: number;
+}
+
+/** The rows behind a store. */
+export interface DeviceRowsLayout {
+  /** Of each table of a batch: the first row, and the rows that its ids name. */
+  firstRows: readonly number[];
+  cardinalities: readonly number[];
+  /** All rows. */
+  rows: number;
+  /** The one table that may look each row up; null when ids say it. */
+  owners: Uint16Array | null;
+  /** Whether updates leave a mark on rows that they change. */
+  marksChanges: boolean;
+}
+
+/** Kernels of a store. */
+export interface RowKernels {
+  queue: CallQueue;
+  gather: GatherKernels;
+  sort: SortKernels;
+  segment: SegmentKernels;
+  update: UpdateKernels;
+}
+
+/** Compiles a store's kernels. */
+export async function compileRowKernels(
+  { device, dim, optimizer }: DeviceRowsOptions,
+  { cardinalities, rows, owners }: DeviceRowsLayout,
+): Promise<RowKernels> {
+  const gather = gatherKernels(dim, cardinalities.length, owners !== null);
+  const sort = sortKernels(rows);
+  const segment = segmentKernels();
+  const update = updateKernels(dim, optimizer.kind);
+  const { count, scan, scatter } = sort;
+  const queue = await CallQueue.compile(device, [
+    ...Object.values(gather.keys),
+    ...Object.values(gather.gather),
+    count,
+    scan,
+    scatter,
+    segment.count,
+    segment.write,
+    update.items,
+    update.longRows,
+  ]);
+  return { queue, gather, sort, segment, update };
+}
