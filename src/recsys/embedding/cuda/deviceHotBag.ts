@@ -9,12 +9,13 @@ import type { Lookups } from "../../../data/batch.ts";
 import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
 import { HotBag, type HotBagOptions } from "../hotBag.ts";
 import type { HotRows, SyncReport } from "../hotRows.ts";
+import { DeviceRows } from "./deviceRows.ts";
 import {
   compileRowKernels,
-  DeviceRows,
   type DeviceRowsLayout,
   type DeviceRowsOptions,
-} from "./deviceRows.ts";
+  type RowKernels,
+} from "./rowKernels.ts";
 
 /** Rows that cross the bus together. */
 const BLOCK_ROWS = 1024;

@@ -9,12 +9,13 @@ import { positive } from "../rowMemory.ts";
 import type { TableStore } from "../rowStore.ts";
 import { checkRange, checkRowsLength, copyRows, type TableRows } from "../rowTransfer.ts";
 import { CallQueue } from "./callQueue.ts";
+import { DeviceRows } from "./deviceRows.ts";
 import {
   compileRowKernels,
-  DeviceRows,
   type DeviceRowsLayout,
   type DeviceRowsOptions,
-} from "./deviceRows.ts";
+  type RowKernels,
+} from "./rowKernels.ts";
 
 /** How to create {@link DeviceTables}. */
 export interface DeviceTablesOptions extends DeviceRowsOptions {
