@@ -2,13 +2,15 @@
  * @file Where the time of a DLRM training step goes on a GPU: each step of the dense program (forward, backward, SGD; no
  * tables) by itself, slowest first, beside the rates that its bytes and operations come to.
  *
- * Run: `node bench/profileCuda.ts [--batch 16384] [--precision tf32]`.
+ * Run: `node bench/profileCuda.ts [--batch 16384] [--precision tf32] [--plan] [--source]`. `--plan` prints the steps in
+ * order first, `--source` also the code of their kernels.
  */
 import { parseArgs } from "node:util";
 import { GpuTimer } from "../src/engine/doctor/gpuTimer.ts";
 import type { Precision } from "../src/engine/program.ts";
 import { Rng } from "../src/engine/rng.ts";
 import { CudaDevice } from "../src/engine/targets/cuda/cudaDevice.ts";
+import { printPlan } from "../src/engine/targets/cuda/compiler/printPlan.ts";
 import type { Step } from "../src/engine/targets/cuda/plan.ts";
 import { Parameters } from "../src/nn/parameters.ts";
 import { traceTraining } from "../src/recsys/models/denseModel.ts";
@@ -34,6 +36,8 @@ const { values } = parseArgs({
   options: {
     batch: { type: "string", default: "16384" },
     precision: { type: "string", default: "float32" },
+    plan: { type: "boolean", default: false },
+    source: { type: "boolean", default: false },
   },
 });
 const size = Number(values.batch);
@@ -54,6 +58,7 @@ await program.run({
   learningRate: Float32Array.of(1e-3),
   step: Float32Array.of(1),
 });
+if (values.plan || values.source) console.log(printPlan(program.plan, { withCode: values.source }));
 const timer = new GpuTimer(device);
 const [whole] = await timer.interleave({ rounds: 15, sampleMs: 5 }, [() => program.replay()]);
 timer[Symbol.dispose]();
