@@ -38,7 +38,19 @@ const large: readonly Problem[] = [
   { name: "tiles, causal", q: [1, 2, 150, 64], k: [1, 1, 150, 64], causal: true },
   { name: "tiles of unequal lengths", q: [1, 2, 70, 128], k: [1, 2, 200, 128], causal: true },
   { name: "tiles with a mask", q: [2, 2, 40, 32], k: [2, 2, 130, 32], mask: [2, 1, 40, 130] },
+  { name: "many tiles, causal, grouped", q: [1, 2, 330, 64], k: [1, 1, 330, 64], causal: true },
+  {
+    name: "tiles, causal, with a mask",
+    q: [1, 2, 140, 128],
+    k: [1, 1, 150, 128],
+    mask: [140, 150],
+    causal: true,
+  },
+  { name: "tiles with queries that see no key", q: [1, 1, 140, 64], k: [1, 1, 70, 64], causal: true },
+  { name: "tiles of more heads than go together", q: [3, 3, 20, 64], k: [3, 3, 40, 64] },
+  { name: "a narrow width", q: [1, 2, 70, 16], k: [1, 2, 90, 16], causal: true },
   { name: "a width between", q: [1, 1, 33, 80], k: [1, 1, 65, 80] },
+  { name: "a wide width", q: [1, 1, 20, 192], k: [1, 1, 35, 192], causal: true },
 ];
 
 const operandsOf = ({ q, k, mask }: Problem) => [

@@ -1,23 +1,21 @@
 // What the gradient of attention needs of each query row: rows[i] = (lse · log₂e, Σ_d out · dout), float32 pairs.
 //
-//   out, dout [rows, D]; lse [rows].  Launch: ⌈rows / WARPS⌉ blocks of 32 · WARPS threads, a warp a row.
-// Macros: D, WARPS; HALF or not.
+//   out, dout [count, D]; lse [count].  Launch: ⌈count / 16⌉ blocks of 256 threads: 16 lanes a row, 8 elements a lane.
+// Macros: D (a multiple of 16 up to 128); HALF or not.
 
-#include "attentionTiles.cuh"
+#include "tensorCore.cuh"
 
 extern "C" __global__ void attentionDelta(const element* out, const element* dout, const float* lse, float2* rows, long long count) {
-  long long row = (long long)blockIdx.x * WARPS + threadIdx.x / 32;
-  int lane = threadIdx.x % 32;
-  if (row >= count) return;
-  const word* a = (const word*)(out + row * D);
-  const word* b = (const word*)(dout + row * D);
+  long long row = (long long)blockIdx.x * 16 + threadIdx.x / 16;
+  int lane = threadIdx.x % 16;
   float sum = 0.f;
+  if (row < count && lane < D / 8) {
+    uint4 a = ((const uint4*)(out + row * D))[lane], b = ((const uint4*)(dout + row * D))[lane];
+    word x[4] = {a.x, a.y, a.z, a.w}, y[4] = {b.x, b.y, b.z, b.w};
 #pragma unroll
-  for (int i = lane; i < D / 2; i += 32) {
-    word x = a[i], y = b[i];
-    sum += unpack_low(x) * unpack_low(y) + unpack_high(x) * unpack_high(y);
+    for (int i = 0; i < 4; ++i) sum += unpack_low(x[i]) * unpack_low(y[i]) + unpack_high(x[i]) * unpack_high(y[i]);
   }
 #pragma unroll
-  for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffff, sum, step);
-  if (lane == 0) rows[row] = make_float2(lse[row] * LOG2E, sum);
+  for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffff, sum, step);
+  if (lane == 0 && row < count) rows[row] = make_float2(lse[row] * 1.4426950408889634f, sum);
 }

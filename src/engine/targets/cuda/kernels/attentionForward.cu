@@ -1,132 +1,55 @@
-// Attention: out = softmax(scale · q kᵀ, not allowed = −1e30) v and lse = ln Σ exp of the scores, by online softmax
-// (Dao, FlashAttention-2, Algorithm 1): scores never leave the chip.
+// Attention: out = softmax(scale · q kᵀ, not allowed = −1e30) v and lse = ln Σ exp of the scores, by online softmax:
+// scores never leave the chip. For sm_80 and later; attentionForwardStreamed is the same for sm_90a.
 //
-//   q, out [B, H, T, D]; k, v [B, H / group, S, D]; lse [B, H, T] float32; mask: bytes, see MaskStrides.
+//   q, out [B, H, T, D]; k, v [B, H / group, S, D]; lse [B, H, T] float32; mask: see MaskStrides, read with MASKED only.
 //   S ≥ 1. With CAUSAL query i sees keys ≤ i + S − T. A query that sees no key weighs all S keys alike.
 //
 // One block: BQ = 16 · WARPS queries of one head; it walks over tiles of BN keys from the last to the first.
 // Launch: ⌈T / BQ⌉ · B · H blocks of 32 · WARPS threads, the longest rows first.
 // Shared bytes: 1024 + TILE_BYTES(BQ) + 4 · TILE_BYTES(BN).
-// Macros: D (a multiple of 16, with WGMMA 64 or 128), WARPS, BN, HEADS_TOGETHER; CAUSAL, MASKED, HALF, WGMMA or not.
+// Macros: D (a multiple of 16), WARPS, BN; CAUSAL, MASKED, HALF or not.
 
-#include "attentionTiles.cuh"
+#include "attentionWarps.cuh"
 
 #define BQ (WARPS * 16)
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-attentionForward(const element* q, const element* k, const element* v,
-#ifdef MASKED
-                 const unsigned char* mask, MaskStrides strides,
-#endif
-                 element* out, float* lse, int batchHeads, int heads, int group, int queries, int keys, float scale) {
+attentionForward(const element* q, const element* k, const element* v, const unsigned char* mask, MaskStrides strides,
+                 element* out, float* lse, int heads, int group, int queries, int keys, float scale) {
   unsigned char* memory = shared_tiles();
   word qTile = shared_address(memory), kTiles = qTile + TILE_BYTES(BQ), vTiles = kTiles + 2 * TILE_BYTES(BN);
   int tiles = (queries + BQ - 1) / BQ;
-  Work work = work_of_block(tiles, batchHeads);
+  Work work = work_of_block(tiles);
   int first = (tiles - 1 - work.tile) * BQ;
-  int kvHead = work.head / heads * (heads / group) + work.head % heads / group;
-  q += (long long)work.head * queries * D;
-  k += (long long)kvHead * keys * D;
-  v += (long long)kvHead * keys * D;
-#ifdef MASKED
-  mask += (long long)(work.head / heads) * strides.batch + (long long)(work.head % heads) * strides.head;
-#else
-  const unsigned char* mask = 0;
-  MaskStrides strides = {0, 0, 0, 0};
-#endif
+  Sight sight = sight_of_head(mask, strides, work.head, heads, queries, keys);
+  long long queryRows = (long long)work.head * queries, keyRows = (long long)key_head(work.head, heads, group) * keys;
 
-  // Tiles past the diagonal are skipped where every query sees a key.
-  int last = (keys - 1) / BN;
-#if defined(CAUSAL) && !defined(MASKED)
-  if (keys >= queries) last = min(last, (first + BQ - 1 + keys - queries) / BN);
-#endif
-
-  int lane = threadIdx.x % 32;
-  int row = first + threadIdx.x / 32 * 16 + lane / 4;
-  float scaleLog2 = scale * LOG2E;
-  float s[BN / 2], o[D / 2];
+  int row = first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
+  float s[BN / 2], o[D / 2], top[2] = {-INFINITY_F, -INFINITY_F}, total[2] = {0.f, 0.f}, shrink[2];
   word p[BN / 4];
-  float top[2] = {NEGATIVE_INFINITY, NEGATIVE_INFINITY}, total[2] = {0.f, 0.f};
 #pragma unroll
   for (int i = 0; i < D / 2; ++i) o[i] = 0.f;
 
-  load_tile<BQ>(qTile, q, first, queries);
-  load_tile<BN>(kTiles + last % 2 * TILE_BYTES(BN), k, last * BN, keys);
-  cp_async_commit();
-
-  for (int n = last; n >= 0; --n) {
-    tiles_arrived<0>();  // keys n, values n + 1; and every warp is done with keys n + 1 and values n + 2
-    if (n > 0) load_tile<BN>(kTiles + (n - 1) % 2 * TILE_BYTES(BN), k, (n - 1) * BN, keys);
-    load_tile<BN>(vTiles + n % 2 * TILE_BYTES(BN), v, n * BN, keys);
+  auto load = [&](int n) {
+    load_tile<BN>(kTiles + n % 2 * TILE_BYTES(BN), k + keyRows * D, n * BN, keys);
+    load_tile<BN>(vTiles + n % 2 * TILE_BYTES(BN), v + keyRows * D, n * BN, keys);
     cp_async_commit();
-
-    // s = q kₙᵀ, and behind it o += pₙ₊₁ vₙ₊₁, which goes on during the softmax.
-    PRODUCT_BEGIN;
+  };
+  int last = (sight.keys_end(first + BQ - 1) - 1) / BN;
+  load_tile<BQ>(qTile, q + queryRows * D, first, queries);
+  load(last);
+  for (int n = last; n >= 0; --n) {
+    tiles_arrived();  // tile n; and every warp is done with tile n + 1
+    if (n > 0) load(n - 1);
     product_rows<BQ, BN>(s, qTile, kTiles + n % 2 * TILE_BYTES(BN));
-    PRODUCT_COMMIT;
-    if (n < last) product_columns<BN>(o, p, vTiles + (n + 1) % 2 * TILE_BYTES(BN));
-    PRODUCT_COMMIT;
-    PRODUCT_WAIT(1);
-    product_pin(s);
-
-    bool edge = (n + 1) * BN > keys;
-#if defined(MASKED)
-    edge = true;
-#elif defined(CAUSAL)
-    edge = edge || (n + 1) * BN - 1 > first + keys - queries;
-#endif
-    // scaled scores in units of log 2, where `s` keeps q kᵀ unless some are replaced
-    float unit = scaleLog2;
-    if (edge) {
-#pragma unroll
-      for (int i = 0; i < BN / 2; ++i) {
-        int key = n * BN + i / 4 * 8 + lane % 4 * 2 + i % 2, query = row + i % 4 / 2 * 8;
-        s[i] = key >= keys ? NEGATIVE_INFINITY : allowed(query, key, queries, keys, mask, strides) ? s[i] * scaleLog2 : MASKED_SCORE;
-      }
-      unit = 1.f;
-    }
-    float shrink[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      float most = s[2 * h];
-#pragma unroll
-      for (int i = 0; i < BN / 8; ++i) most = fmaxf(most, fmaxf(s[4 * i + 2 * h], s[4 * i + 2 * h + 1]));
-      most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 2));
-      most = fmaxf(top[h], most * unit);
-      shrink[h] = exp2_approx(top[h] - most);
-      top[h] = most;
-      float sum = 0.f;
-#pragma unroll
-      for (int i = 0; i < BN / 8; ++i) {
-        s[4 * i + 2 * h] = exp2_approx(s[4 * i + 2 * h] * unit - most);
-        s[4 * i + 2 * h + 1] = exp2_approx(s[4 * i + 2 * h + 1] * unit - most);
-        sum += s[4 * i + 2 * h] + s[4 * i + 2 * h + 1];
-      }
-      total[h] = total[h] * shrink[h] + sum;
-    }
-    PRODUCT_WAIT(0);
-    product_pin(o);
-    product_pin(p);
+    bool edge = (n + 1) * BN > keys || sight.partial(first, (n + 1) * BN - 1);
+    soften<BN>(s, scale * LOG2E, edge, row, n * BN, sight, top, total, shrink);
 #pragma unroll
     for (int i = 0; i < D / 2; ++i) o[i] *= shrink[i % 4 / 2];
     pack_operand<BN>(p, s);
+    product_columns<BN>(o, p, vTiles + n % 2 * TILE_BYTES(BN));
   }
-
-  tiles_arrived<0>();
-  PRODUCT_BEGIN;
-  product_columns<BN>(o, p, vTiles);
-  PRODUCT_COMMIT;
-  PRODUCT_WAIT(0);
-  product_pin(o);
-
-#pragma unroll
-  for (int h = 0; h < 2; ++h) {
-    total[h] += __shfl_xor_sync(0xffffffff, total[h], 1);
-    total[h] += __shfl_xor_sync(0xffffffff, total[h], 2);
-    if (lane % 4 == 0 && row + 8 * h < queries) {
-      lse[(long long)work.head * queries + row + 8 * h] = top[h] * LN2 + __logf(total[h]);
-    }
-  }
-  store_tile<BQ>(o, 1.f / total[0], 1.f / total[1], memory, out + (long long)work.head * queries * D, first, queries);
+  finish_rows(top, total, row, queries, lse + queryRows);
+  __syncthreads();  // every warp is done with the queries
+  store_tile<BQ>(o, 1.f / total[0], 1.f / total[1], memory, out + queryRows * D, first, queries);
 }

@@ -1,44 +1,28 @@
-// attentionGradientQueries for sm_90a: one warpgroup copies, the others compute, as in attentionForwardStreamed.
+// What attentionGradientQueries defines, for sm_90a and D of 64 or 128: one warpgroup copies, two compute, as in
+// attentionForwardStreamed.
 //
-// Launch: ⌈T / BQ⌉ · B · H blocks of 32 · WARPS + 128 threads. WARPS is 8 or 12.
-// Shared bytes and macros: those of attentionGradientQueries, and PRODUCER; IN_TURNS or not; STAGES other than 3.
+// One block: BQ = 16 · WARPS queries of one head; it walks over tiles of BN keys.
+// Launch: ⌈T / BQ⌉ · B · H blocks of 32 · WARPS + 128 threads, the longest rows first.
+// Shared bytes: 1024 + 2 · TILE_BYTES(BQ) + 2 · STAGES · TILE_BYTES(BN).
+// Macros: D, WARPS (8), BN (64), STAGES; CAUSAL, MASKED, HALF or not.
 
-#include "attentionTiles.cuh"
+#include "attentionWarpgroups.cuh"
 
 #define BQ (WARPS * 16)
-#ifndef STAGES
-#define STAGES 3
-#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS + 128, 1)
-attentionGradientQueriesStreamed(const element* q, const element* k, const element* v,
-#ifdef MASKED
-                         const unsigned char* mask, MaskStrides strides,
-#endif
-                         const element* dout, const float2* rows, element* dq, int batchHeads, int heads, int group, int queries, int keys, float scale) {
-  __shared__ unsigned long long barriers[8];
+attentionGradientQueriesStreamed(const element* q, const element* k, const element* v, const unsigned char* mask, MaskStrides strides,
+                                 const element* dout, const float2* rows, element* dq, int heads, int group, int queries, int keys, float scale) {
+  __shared__ unsigned long long barriers[2 * STAGES];
   unsigned char* memory = shared_tiles();
-  word qTile = shared_address(memory), doutTile = qTile + TILE_BYTES(BQ), kTiles = doutTile + TILE_BYTES(BQ), vTiles = kTiles + STAGES * TILE_BYTES(BN);
+  word qTile = shared_address(memory), doutTile = qTile + TILE_BYTES(BQ);
+  word kTiles = doutTile + TILE_BYTES(BQ), vTiles = kTiles + STAGES * TILE_BYTES(BN);
   int tiles = (queries + BQ - 1) / BQ;
-  Work work = work_of_block(tiles, batchHeads);
+  Work work = work_of_block(tiles);
   int first = (tiles - 1 - work.tile) * BQ;
-  int kvHead = work.head / heads * (heads / group) + work.head % heads / group;
-  q += (long long)work.head * queries * D;
-  dout += (long long)work.head * queries * D;
-  rows += (long long)work.head * queries;
-  k += (long long)kvHead * keys * D;
-  v += (long long)kvHead * keys * D;
-#ifdef MASKED
-  mask += (long long)(work.head / heads) * strides.batch + (long long)(work.head % heads) * strides.head;
-#else
-  const unsigned char* mask = 0;
-  MaskStrides strides = {0, 0, 0, 0};
-#endif
-
-  int count = (keys + BN - 1) / BN;
-#if defined(CAUSAL) && !defined(MASKED)
-  if (keys >= queries) count = min(count, (first + BQ - 1 + keys - queries) / BN + 1);
-#endif
+  Sight sight = sight_of_head(mask, strides, work.head, heads, queries, keys);
+  long long queryRows = (long long)work.head * queries, keyRows = (long long)key_head(work.head, heads, group) * keys;
+  int count = (sight.keys_end(first + BQ - 1) + BN - 1) / BN;
 
   Ring<STAGES> ring;
   ring.init(shared_address(barriers));
@@ -46,76 +30,60 @@ attentionGradientQueriesStreamed(const element* q, const element* k, const eleme
   __syncthreads();
 
   if (threadIdx.x >= THREADS) {
-    registers_lower<WARPS == 8 ? 40 : 32>();
+    registers_lower<40>();
     Loader loader;
-    load_tile<BQ>(qTile, q, first, queries);
-    load_tile<BQ>(doutTile, dout, first, queries);
+    load_tile<BQ>(qTile, q + queryRows * D, first, queries);
+    load_tile<BQ>(doutTile, dout + queryRows * D, first, queries);
     for (int n = 0; n < count; ++n) {
       loader.acquire(ring, n);
-      load_tile<BN>(kTiles + n % STAGES * TILE_BYTES(BN), k, n * BN, keys);
-      load_tile<BN>(vTiles + n % STAGES * TILE_BYTES(BN), v, n * BN, keys);
+      load_tile<BN>(kTiles + n % STAGES * TILE_BYTES(BN), k + keyRows * D, n * BN, keys);
+      load_tile<BN>(vTiles + n % STAGES * TILE_BYTES(BN), v + keyRows * D, n * BN, keys);
       loader.commit(ring, n);
     }
     loader.finish();
     return;
   }
-  registers_raise<WARPS == 8 ? 232 : 160>();
-  int lane = threadIdx.x % 32;
-  int row = first + threadIdx.x / 32 * 16 + lane / 4;
+
+  registers_raise<232>();
+  int row = first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4;
   float scaleLog2 = scale * LOG2E;
   float2 pair[2];
 #pragma unroll
-  for (int h = 0; h < 2; ++h) pair[h] = row + 8 * h < queries ? rows[row + 8 * h] : make_float2(0.f, 0.f);
+  for (int h = 0; h < 2; ++h) pair[h] = row + 8 * h < queries ? rows[queryRows + row + 8 * h] : make_float2(0.f, 0.f);
   float acc[D / 2], s[BN / 2], dp[BN / 2];
   word ds[BN / 4];
 #pragma unroll
   for (int i = 0; i < D / 2; ++i) acc[i] = 0.f;
 
-  TURNS_BEGIN();
   for (int n = 0; n < count; ++n) {
+    word kTile = kTiles + n % STAGES * TILE_BYTES(BN), vTile = vTiles + n % STAGES * TILE_BYTES(BN);
     ring.wait(n);
-    TURN_BEGIN();
-    // s = q kₙᵀ and dp = dout vₙᵀ; behind them dq += ds k of the tile before, which goes on while ds is made anew.
-    PRODUCT_BEGIN;
-    product_rows<BQ, BN>(s, qTile, kTiles + n % STAGES * TILE_BYTES(BN));
-    PRODUCT_COMMIT;
-    product_rows<BQ, BN>(dp, doutTile, vTiles + n % STAGES * TILE_BYTES(BN));
-    PRODUCT_COMMIT;
+    // s = q kₙᵀ and dp = dout vₙᵀ; behind them dq += ds k of the tile before, which goes on while ds is made anew
+    wgmma_fence();
+    product_rows<BQ, BN>(s, qTile, kTile);
+    wgmma_commit();
+    product_rows<BQ, BN>(dp, doutTile, vTile);
+    wgmma_commit();
     if (n > 0) product_columns<BN>(acc, ds, kTiles + (n - 1) % STAGES * TILE_BYTES(BN));
-    PRODUCT_COMMIT;
-    TURN_END();
-    PRODUCT_WAIT(2);
-    product_pin(s);
-#pragma unroll
-    for (int i = 0; i < BN / 2; ++i) s[i] = exp2_approx(s[i] * scaleLog2 - pair[i % 4 / 2].x);
-    bool edge = (n + 1) * BN > keys;
-#if defined(MASKED)
-    edge = true;
-#elif defined(CAUSAL)
-    edge = edge || (n + 1) * BN - 1 > first + keys - queries;
-#endif
-    if (edge) {
-#pragma unroll
-      for (int i = 0; i < BN / 2; ++i) {
-        int key = n * BN + i / 4 * 8 + lane % 4 * 2 + i % 2, query = row + i % 4 / 2 * 8;
-        if (key >= keys || !allowed(query, key, queries, keys, mask, strides)) s[i] = 0.f;
-      }
-    }
-    PRODUCT_WAIT(1);
-    product_pin(dp);
-#pragma unroll
-    for (int i = 0; i < BN / 2; ++i) dp[i] = s[i] * (dp[i] - pair[i % 4 / 2].y);
-    PRODUCT_WAIT(0);
-    product_pin(acc);
-    product_pin(ds);
+    wgmma_commit();
+    wgmma_wait<2>();
+    pin(s);
+    bool edge = (n + 1) * BN > keys || sight.partial(first, (n + 1) * BN - 1);
+    query_weights<BN>(s, scaleLog2, edge, row, n * BN, sight, pair);
+    wgmma_wait<1>();
+    pin(dp);
+    query_score_gradients<BN>(dp, s, pair);
+    wgmma_wait<0>();
+    pin(acc);
+    pin(ds);
     if (n > 0) ring.release(n - 1);
     pack_operand<BN>(ds, dp);
   }
-  PRODUCT_BEGIN;
+  wgmma_fence();
   product_columns<BN>(acc, ds, kTiles + (count - 1) % STAGES * TILE_BYTES(BN));
-  PRODUCT_COMMIT;
-  PRODUCT_WAIT(0);
-  product_pin(acc);
-  COMPUTERS_SYNC();
-  store_tile<BQ>(acc, scale, scale, memory, dq + (long long)work.head * queries * D, first, queries);
+  wgmma_commit();
+  wgmma_wait<0>();
+  pin(acc);
+  COMPUTERS_SYNC();  // every warpgroup is done with the queries
+  store_tile<BQ>(acc, scale, scale, memory, dq + queryRows * D, first, queries);
 }
