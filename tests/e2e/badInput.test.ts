@@ -96,6 +96,26 @@ const CASES: [string, string[], Record<string, string | RegExp>][] = [
   ["an unknown command", ["frob"], { code: "CLI_USAGE", message: /frob/ }],
   ["a word for a number", labelled("good.csv", "--dim", "x"), { code: "CLI_OPTION", message: /"x"/ }],
   ["an unknown device", labelled("good.csv", "--device", "tpu"), { code: "CLI_OPTION", message: /"tpu"/ }],
+  [
+    "a placement without a GPU",
+    labelled("good.csv", "--placement", "device"),
+    { code: "TRAIN_PLACEMENT", message: /--device cpu/ },
+  ],
+  [
+    "a precision without a GPU",
+    labelled("good.csv", "--precision", "tf32"),
+    { code: "TRAIN_PLACEMENT", message: /tf32/ },
+  ],
+  [
+    "FAE with all rows on the GPU",
+    labelled("good.csv", "--device", "cuda", "--strategy", "fae", "--placement", "device"),
+    { code: "TRAIN_PLACEMENT", fix: /hybrid/ },
+  ],
+  [
+    "the placement of FAE on the CPU",
+    labelled("good.csv", "--placement", "fae"),
+    { code: "CLI_OPTION", message: /--device cpu/ },
+  ],
   ["a run folder that exists", labelled("good.csv", "--out", "kept"), { code: "RUN_EXISTS", where: "kept" }],
   ["a file as run folder", labelled("good.csv", "--out", "good.csv"), { code: "RUN_EXISTS" }],
   [

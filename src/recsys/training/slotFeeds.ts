@@ -9,28 +9,40 @@ import type { DenseModel } from "../models/denseModel.ts";
 const shared = (length: number) =>
   new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
 
+/** Floats of a cache line. */
+const ALIGNED = 16;
+
 /** What a slot feeds, and what its step gives back. */
 export class SlotFeeds {
   /** `[B, m]`, `[B]`, `[B]`, `[]`, `[]`. */
   readonly dense: Float32Array;
   readonly labels: Float32Array;
   readonly weights: Float32Array;
-  readonly learningRate = shared(1);
-  readonly step = shared(1);
+  readonly learningRate: Float32Array;
+  readonly step: Float32Array;
   /** `[]` and `[B]`. */
-  readonly loss = shared(1);
+  readonly loss: Float32Array;
   readonly logits: Float32Array;
   readonly #columns: number;
   #size = 0;
 
   constructor({ device, model, batchSize }: DenseModel) {
     this.#columns = model.inputs.dense;
-    this.dense = shared(batchSize * this.#columns);
-    this.labels = shared(batchSize);
-    this.weights = shared(batchSize);
-    this.logits = shared(batchSize);
-    const { dense, labels, weights, learningRate, step, loss, logits } = this;
-    for (const array of [dense, labels, weights, learningRate, step, loss, logits]) device.pin?.(array);
+    const lengths = [batchSize * this.#columns, batchSize, batchSize, 1, 1, 1, batchSize];
+    const strides = lengths.map((length) => Math.ceil(length / ALIGNED) * ALIGNED);
+    // One block, so that it is page-locked as one.
+    const block = shared(strides.reduce((sum, stride) => sum + stride, 0));
+    device.pin?.(block);
+    let at = 0;
+    const arrays = lengths.map((length, i) => {
+      const array = block.subarray(at, at + length);
+      at += strides[i]!;
+      return array;
+    });
+    [this.dense, this.labels, this.weights, this.learningRate, this.step, this.loss, this.logits] =
+      arrays as [
+        ...[Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array],
+      ];
   }
 
   /** Copies a batch's inputs and labels in. */

@@ -96,7 +96,10 @@ export class DeviceHotBag extends DeviceRows implements HotRows {
     const bytes = await this.#copyBlocks("in", (from, to) =>
       arrived.subarray(from, to).some((byte) => byte !== 0),
     );
-    this.mark = this.#mirror.changeMark;
+    const { changeMark } = this.#mirror;
+    // The bytes of old periods would come round again.
+    if (changeMark < this.mark) this.device.stream.clear(this.changed!, this.size);
+    this.mark = changeMark;
     return { rows, bytes, seconds: (performance.now() - start) / 1000 };
   }
 
