@@ -132,7 +132,7 @@ async function cudaRates(): Promise<string> {
   if (!found) return "Not measured yet.";
   const { machine, rows, results } = found.content;
   const gpu = results.find((result) => result.gpu)?.gpu;
-  const where = `${gpu?.name ?? "a GPU"}, driver for CUDA ${gpu?.driver ?? "?"}, ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}`;
+  const where = `${gpu?.name ?? "a GPU"}, driver ${gpu?.driver ?? "unknown"}, ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}`;
   const when = `${machine.date.slice(0, 10)}, commit ${machine.commit ?? "unknown"}`;
   const link = `[${found.name}](../bench/results/${found.name})`;
   return `${where}; ${when} (${link}).\n\n${fenced(benchTable(rows))}`;
@@ -144,7 +144,7 @@ async function cudaParity(): Promise<string> {
   const { gpu, date, commit, passed, failed, skipped, files } = found.content;
   const count = Object.keys(files).length;
   const link = `[${found.name}](../bench/results/${found.name})`;
-  return `${gpu.name}, ${date.slice(0, 10)}, commit ${commit ?? "unknown"}: ${passed.toLocaleString("en-US")} tests passed in ${count} files, ${failed} failed, ${skipped} skipped (${link}).`;
+  return `${gpu.name}, driver ${gpu.driver}, ${date.slice(0, 10)}, commit ${commit ?? "unknown"}: ${passed.toLocaleString("en-US")} tests passed in ${count} files, ${failed} failed, ${skipped} skipped (${link}).`;
 }
 
 /** A page with what the newest result files say between `<!-- NAME -->` and `<!-- end of NAME -->`. */

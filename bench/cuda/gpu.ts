@@ -1,4 +1,5 @@
 /** @file The GPU that is measured, as results name it. */
+import { driverRelease } from "../../src/engine/doctor/cudaLibraries.ts";
 import { CudaContext, formatVersion } from "../../src/engine/targets/cuda/driver/context.ts";
 
 /** The first GPU. */
@@ -7,7 +8,7 @@ export interface Gpu {
   computeCapability: string;
   multiprocessors: number;
   memoryBytes: number;
-  /** CUDA version of the driver, e.g. `13.0`. */
+  /** The driver's release, where the system tells, and its CUDA version: `580.65.06, CUDA 13.0`. */
   driver: string;
 }
 
@@ -21,6 +22,8 @@ export async function describeGpu(): Promise<Gpu> {
     computeCapability: computeCapability.join("."),
     multiprocessors,
     memoryBytes,
-    driver: formatVersion(driverVersion),
+    driver: [driverRelease(), `CUDA ${formatVersion(driverVersion)}`]
+      .filter((part) => part !== null)
+      .join(", "),
   };
 }

@@ -33,7 +33,7 @@ export async function libraryChecks(): Promise<Check[]> {
   try {
     await make("driver library", () => ({
       ok: true,
-      value: driverRelease(),
+      value: driverRelease() ?? "found",
       unit: "",
       detail: `${openLibrary("cuda").path}.`,
     }));
@@ -75,14 +75,12 @@ export async function libraryChecks(): Promise<Check[]> {
   return checks;
 }
 
-/** The driver's release, e.g. `580.65.06`, where the system tells. */
-function driverRelease(): string {
+/** The driver's release, e.g. `580.65.06`, where the system tells; else null. */
+export function driverRelease(): string | null {
   try {
-    return (
-      /\b\d{3,}\.\d+(?:\.\d+)?\b/.exec(readFileSync("/proc/driver/nvidia/version", "utf8"))?.[0] ?? "found"
-    );
+    return /\b\d{3,}\.\d+(?:\.\d+)?\b/.exec(readFileSync("/proc/driver/nvidia/version", "utf8"))?.[0] ?? null;
   } catch {
-    return "found";
+    return null;
   }
 }
 
