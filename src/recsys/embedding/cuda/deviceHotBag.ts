@@ -64,7 +64,8 @@ export class DeviceHotBag extends DeviceRows implements HotRows {
       };
       const kernels = await compileRowKernels(rowsOptions, layout);
       const bag = new DeviceHotBag(rowsOptions, layout, kernels, mirror, poison);
-      for (const column of mirror.mirror().columns) device.pin(column);
+      const { columns, changed } = mirror.mirror();
+      for (const array of [...columns, changed]) device.pin(array);
       if (poison) await bag.#fillWithNaN();
       return bag;
     } catch (error) {

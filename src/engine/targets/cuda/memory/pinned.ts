@@ -5,7 +5,7 @@ import type { CudaContext } from "../driver/context.ts";
 import { checkDriver, checkFreed } from "../driver/errors.ts";
 import { addressOf, OutWord, viewMemory } from "../driver/koffi.ts";
 import { closed, opened } from "../driver/liveObjects.ts";
-import { addRange, holdsRange, type Range } from "./ranges.ts";
+import { addRange, holdsRange, touchesRange, type Range } from "./ranges.ts";
 
 /** `CU_MEMHOSTALLOC_PORTABLE` and `CU_MEMHOSTREGISTER_PORTABLE`. */
 const portable = 1;
@@ -94,9 +94,15 @@ export class HostRegistry {
     return true;
   }
 
-  /** Whether an array lies in memory that is locked. */
+  /**
+   * Whether an array lies in memory that is locked. One that lies there in part, as a neighbour of what was registered
+   * may, is locked as a whole: the driver refuses to copy it as it is.
+   */
   isPinned(array: ArrayBufferView): boolean {
-    return array.byteLength > 0 && this.#ranges.length > 0 && holdsRange(this.#ranges, pagesOf(array));
+    if (array.byteLength === 0 || this.#ranges.length === 0) return false;
+    const wanted = pagesOf(array);
+    if (holdsRange(this.#ranges, wanted)) return true;
+    return touchesRange(this.#ranges, wanted) && this.register(array);
   }
 
   /** Unlocks all; no copy may be under way. */

@@ -24,6 +24,12 @@ export function holdsRange(ranges: readonly Range[], wanted: Range): boolean {
   return range !== undefined && range.end >= wanted.end;
 }
 
+/** Whether a range of the list holds some of `wanted`. */
+export function touchesRange(ranges: readonly Range[], wanted: Range): boolean {
+  const before = ranges[lastFrom(ranges, wanted.end - 1)];
+  return before !== undefined && before.end > wanted.start;
+}
+
 /** Adds a range: those that it overlaps become one with it. */
 export function addRange(
   ranges: readonly Range[],

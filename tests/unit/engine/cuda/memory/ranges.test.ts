@@ -1,7 +1,7 @@
 /** @file Ranges of locked addresses. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { addRange, holdsRange, type Range } from "../../../../../src/engine/targets/cuda/memory/ranges.ts";
+import { addRange, holdsRange, touchesRange, type Range } from "../../../../../src/engine/targets/cuda/memory/ranges.ts";
 
 test("the ranges hold exactly what was added, in order and apart, each addition within one of them", () => {
   const range = fc
@@ -30,4 +30,22 @@ test("the ranges hold exactly what was added, in order and apart, each addition 
       for (const added of additions) expect(holdsRange(ranges, added)).toBe(true);
     }),
   );
+});
+
+test("a range is touched when it shares an address, not when it only adjoins", () => {
+  const ranges = [
+    { start: 10, end: 20 },
+    { start: 40, end: 50 },
+  ];
+  for (const [start, end, want] of [
+    [0, 10, false],
+    [0, 11, true],
+    [12, 15, true],
+    [19, 30, true],
+    [20, 40, false],
+    [5, 60, true],
+    [50, 60, false],
+  ] as const) {
+    expect(touchesRange(ranges, { start, end }), `${start} to ${end}`).toBe(want);
+  }
 });
