@@ -6,28 +6,29 @@
 //   Macros: FEATURES, DIM, WARPS; PAIRS = FEATURES (FEATURES − 1) / 2; LANES (16 or 32) a sample, SAMPLES = 32 / LANES;
 //   CHUNK, the columns that a lane works on at a time, a multiple of 4; STRIDE, the floats from a row to the next in
 //   shared memory, four times an odd number and at least DIM rounded up to CHUNK; FLOATS = SAMPLES (FEATURES · STRIDE +
-//   PAIRS) rounded up to 4; VECTOR (1, 2 or 4) divides DIM.
+//   PAIRS) rounded up to 4; VECTOR (1, 2 or 4) divides DIM, and PAIR_VECTOR SAMPLES · PAIRS: x and dx, y and g are
+//   aligned to them.
 // A lane keeps two rows in registers, one from each end of the triangle, and meets rows j one after the other, which
 // all lanes of a sample read at once; half of the pairs need only the row from the far end. Rows lie STRIDE apart so
 // that lanes reading their own rows meet different banks; so do the triangular numbers of the results.
 // Deterministic.
 
-#define IN_FLIGHT 8
+// Copies N floats from global to shared memory in the background; both places are aligned to them.
+template <int N> __device__ __forceinline__ void copyAsync(float* to, const float* from) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
+               "l"(__cvta_generic_to_global(from)), "n"(4 * N) : "memory");
+}
 
-// Moves rows between global memory, where they touch, and shared memory, where they lie STRIDE apart. Several vectors
-// a lane are on their way at a time.
+// Waits for this lane's copies, then for the warp.
+__device__ __forceinline__ void finishCopies() {
+  asm volatile("cp.async.wait_all;" ::: "memory");
+  __syncwarp();
+}
+
+// Moves rows between global memory, where they touch, and shared memory, where they lie STRIDE apart.
 __device__ __forceinline__ void gatherRows(float* rows, const float* from, int floats, int lane) {
-  for (int first = lane * VECTOR; first < floats; first += IN_FLIGHT * 32 * VECTOR) {
-    float v[IN_FLIGHT][VECTOR];
-#pragma unroll
-    for (int k = 0; k < IN_FLIGHT; k++) {
-      if (first + k * 32 * VECTOR < floats) load(v[k], from + first + k * 32 * VECTOR);
-    }
-#pragma unroll
-    for (int k = 0; k < IN_FLIGHT; k++) {
-      int at = first + k * 32 * VECTOR;
-      if (at < floats) store(rows + at / DIM * STRIDE + at % DIM, v[k]);
-    }
+  for (int at = lane * VECTOR; at < floats; at += 32 * VECTOR) {
+    copyAsync<VECTOR>(rows + at / DIM * STRIDE + at % DIM, from + at);
   }
 #if STRIDE > DIM
   for (int at = lane; at < SAMPLES * FEATURES * (STRIDE - DIM); at += 32) {
@@ -82,7 +83,7 @@ dotInteraction(const float* __restrict__ x, float* __restrict__ y, int batch) {
   if (sample >= batch) return;
   int samples = batch - sample < SAMPLES ? batch - sample : SAMPLES;
   gatherRows(rows, x + (long long)sample * FEATURES * DIM, samples * FEATURES * DIM, lane);
-  __syncwarp();
+  finishCopies();
 
   const float* mine = rows + lane / LANES * FEATURES * STRIDE;
   float* pairsOfMine = pairs + lane / LANES * PAIRS;
@@ -126,8 +127,15 @@ dotInteraction(const float* __restrict__ x, float* __restrict__ y, int batch) {
     }
   }
   __syncwarp();
+  float* to = y + (long long)sample * PAIRS;
+  int whole = samples * PAIRS / PAIR_VECTOR * PAIR_VECTOR;
 #pragma unroll 4
-  for (int at = lane; at < samples * PAIRS; at += 32) y[(long long)sample * PAIRS + at] = pairs[at];
+  for (int at = lane * PAIR_VECTOR; at < whole; at += 32 * PAIR_VECTOR) {
+    float v[PAIR_VECTOR];
+    load(v, pairs + at);
+    store(to + at, v);
+  }
+  for (int at = whole + lane; at < samples * PAIRS; at += 32) to[at] = pairs[at];
 }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS)
@@ -139,10 +147,14 @@ dotInteractionGradient(const float* __restrict__ x, const float* __restrict__ g,
   int sample = (blockIdx.x * WARPS + threadIdx.x / 32) * SAMPLES;
   if (sample >= batch) return;
   int samples = batch - sample < SAMPLES ? batch - sample : SAMPLES;
-#pragma unroll IN_FLIGHT
-  for (int at = lane; at < samples * PAIRS; at += 32) pairs[at] = g[(long long)sample * PAIRS + at];
+  const float* from = g + (long long)sample * PAIRS;
+  int whole = samples * PAIRS / PAIR_VECTOR * PAIR_VECTOR;
+  for (int at = lane * PAIR_VECTOR; at < whole; at += 32 * PAIR_VECTOR) {
+    copyAsync<PAIR_VECTOR>(pairs + at, from + at);
+  }
+  for (int at = whole + lane; at < samples * PAIRS; at += 32) pairs[at] = from[at];
   gatherRows(rows, x + (long long)sample * FEATURES * DIM, samples * FEATURES * DIM, lane);
-  __syncwarp();
+  finishCopies();
 
   float* to = dx + (long long)sample * FEATURES * DIM;
   float* mine = rows + lane / LANES * FEATURES * STRIDE;

@@ -32,20 +32,34 @@ template <> __device__ __forceinline__ bfloat16 fromFloat<bfloat16>(float x) {
   return bfloat16{(unsigned short)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
 
-// N neighbouring elements that move in one access; the address is a multiple of their size.
-template <typename T, int N> struct alignas(sizeof(T) * N) Vector { T at[N]; };
+// What moves so many bytes in one access; the address is a multiple of them.
+template <int Bytes> struct Access;
+template <> struct Access<2> { typedef unsigned short type; };
+template <> struct Access<4> { typedef unsigned type; };
+template <> struct Access<8> { typedef uint2 type; };
+template <> struct Access<16> { typedef uint4 type; };
 
+// Reads and writes N neighbouring elements, at most 16 bytes in one access.
 template <typename T, int N> __device__ __forceinline__ void load(float (&to)[N], const T* from) {
-  Vector<T, N> elements = *(const Vector<T, N>*)from;
+  constexpr int Step = sizeof(T) * N > 16 ? 16 / sizeof(T) : N;
 #pragma unroll
-  for (int k = 0; k < N; k++) to[k] = toFloat(elements.at[k]);
+  for (int first = 0; first < N; first += Step) {
+    union { typename Access<sizeof(T) * Step>::type whole; T at[Step]; } elements;
+    elements.whole = *(const typename Access<sizeof(T) * Step>::type*)(from + first);
+#pragma unroll
+    for (int k = 0; k < Step; k++) to[first + k] = toFloat(elements.at[k]);
+  }
 }
 
 template <typename T, int N> __device__ __forceinline__ void store(T* to, const float (&from)[N]) {
-  Vector<T, N> elements;
+  constexpr int Step = sizeof(T) * N > 16 ? 16 / sizeof(T) : N;
 #pragma unroll
-  for (int k = 0; k < N; k++) elements.at[k] = fromFloat<T>(from[k]);
-  *(Vector<T, N>*)to = elements;
+  for (int first = 0; first < N; first += Step) {
+    union { typename Access<sizeof(T) * Step>::type whole; T at[Step]; } elements;
+#pragma unroll
+    for (int k = 0; k < Step; k++) elements.at[k] = fromFloat<T>(from[first + k]);
+    *(typename Access<sizeof(T) * Step>::type*)(to + first) = elements.whole;
+  }
 }
 
 struct Sum {

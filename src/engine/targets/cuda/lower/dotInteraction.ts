@@ -64,11 +64,16 @@ function emit(
     return;
   }
   const rows = suffix ? [x, output] : [x];
+  const pairs = suffix ? inputs[1]! : output;
   context.emit(
     kernelStep({
       file: "dotInteraction",
       name: `dotInteraction${suffix}`,
-      defines: { ...macros, VECTOR: vectorWidth(dim, x.dtype, ...rows.map((t) => context.view(t))) },
+      defines: {
+        ...macros,
+        VECTOR: vectorWidth(dim, x.dtype, ...rows.map((t) => context.view(t))),
+        PAIR_VECTOR: vectorWidth(macros.SAMPLES * macros.PAIRS, x.dtype, context.view(pairs)),
+      },
       about: x,
       grid: [Math.ceil(batch / (macros.WARPS * macros.SAMPLES)), 1, 1],
       block: [32 * macros.WARPS, 1, 1],
