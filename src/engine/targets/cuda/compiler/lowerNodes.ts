@@ -15,7 +15,7 @@ import type { BufferView, PlanBuffer, Step } from "../plan.ts";
 import type { Places } from "./evaluator.ts";
 import { KernelBuilder } from "./kernelBuilder.ts";
 import { classify, isOuterProduct, materialize, type LoweredNode } from "./materialize.ts";
-import { addConcat, addPointwise, bytesOf, isWide } from "./pointwise.ts";
+import { addConcat, addPointwise, bytesOf, isWide, writeResults } from "./pointwise.ts";
 import {
   addReduction,
   partDtype,
@@ -28,7 +28,7 @@ import {
 } from "./reduction.ts";
 import { schedule, type Job } from "./schedule.ts";
 import { place, scratch, type Copy, type Ends, type Storage } from "./storage.ts";
-import { formUnits, producersOf, storedAs, type Unit, type Units } from "./units.ts";
+import { formUnits, outputsOf, producersOf, storedAs, type Unit, type Units } from "./units.ts";
 import { dtypeBytes } from "../../../dtype.ts";
 
 /** Rules of the ops that are not compiled to generated code; products have their own. */
@@ -103,7 +103,7 @@ export function lowerNodes(ends: Ends, options: LowerOptions, constants: Constan
     });
   }
   const written = materialize(nodes, roots);
-  const units = formUnits(nodes, written, matches);
+  const units = formUnits(nodes, written, matches, roots);
   const storage = place(units, ends, (t) => constants.view(t));
   return new Emitter(units, storage, options, constants).emit();
 }
@@ -178,11 +178,16 @@ class Emitter {
     }
     for (const unit of this.#units.units) jobsOf.set(unit, this.#jobsOf(unit));
     for (const unit of this.#units.units) {
-      const before = [...producersOf(unit, this.#units), ...(this.#storage.before.get(unit) ?? [])];
       const own = jobsOf.get(unit)!;
-      for (const earlier of before) {
-        for (const job of jobsOf.get(earlier)!) own.forEach((later) => later.after.add(job));
+      const follow = (jobs: readonly UnitJob[]) => {
+        for (const job of jobs) own.forEach((later) => later.after.add(job));
+      };
+      for (const earlier of producersOf(unit, this.#units)) {
+        // What is written while it is reduced is there before the parts are added up.
+        const needsResults = earlier.results.some((t) => unit.reads.has(t));
+        follow(needsResults ? jobsOf.get(earlier)! : [jobsOf.get(earlier)![0]!]);
       }
+      for (const earlier of this.#storage.before.get(unit) ?? []) follow(jobsOf.get(earlier)!);
       if (own.length === 2) own[1]!.after.add(own[0]!);
     }
     return [...jobsOf.values()].flat();
@@ -191,12 +196,12 @@ class Emitter {
   #jobsOf(unit: Unit): UnitJob[] {
     const isKept = (t: Tensor) => !this.#storage.internal.has(t);
     const reads = [...unit.reads];
-    const wide = isWide([...reads, ...unit.results]);
+    const wide = isWide([...reads, ...outputsOf(unit)]);
     const base = {
-      order: Math.min(...unit.results.map((t) => t.node.id)),
+      order: Math.min(...outputsOf(unit).map((t) => t.node.id)),
       isGenerated: true,
       elements: Math.max(unit.size, ...reads.map((t) => bytesOf(t) / dtypeBytes(t.dtype))),
-      parameters: reads.length + unit.results.length + 1,
+      parameters: reads.length + outputsOf(unit).length + 1,
       heldBytes: reads
         .filter((t) => this.#storage.views.get(t)?.buffer.kind === "scratch")
         .reduce((sum, t) => sum + bytesOf(t), 0),
@@ -223,21 +228,24 @@ class Emitter {
       case "reduction": {
         const node = unit.node as unknown as Node<"sum" | "max">;
         const plan = planReduction(node, this.#options.multiprocessors);
-        const around = { places: this.#places, results: unit.results, wide: wide || isWide(node.inputs) };
+        const around = { places: this.#places, results: outputsOf(unit), wide: wide || isWide(node.inputs) };
+        const source = sourceOf(node, (evaluator, positions) =>
+          writeResults(evaluator, unit.side, isKept, this.#places, positions),
+        );
         const finish = storeResults(unit.results, isKept, this.#places);
         if (plan.parts === 1) {
-          return [made({ generate: (kernel) => addReduction(kernel, sourceOf(node), plan, finish, around) })];
+          return [made({ generate: (kernel) => addReduction(kernel, source, plan, finish, around) })];
         }
         const { dtype } = node.inputs[0]!;
         const parts = scratch("parts", plan.parts * plan.kept * dtypeBytes(partDtype(dtype)));
         const second = planParts(plan, this.#options.multiprocessors);
         return [
           made({
-            generate: (kernel) =>
-              addReduction(kernel, sourceOf(node), plan, storeParts(dtype, plan, parts), around),
+            generate: (kernel) => addReduction(kernel, source, plan, storeParts(dtype, plan, parts), around),
           }),
           made({
             elements: plan.parts * plan.kept,
+            heldBytes: parts.buffer.bytes,
             generate: (kernel) =>
               addReduction(kernel, partsSource(node, plan, parts), second, finish, around),
           }),
@@ -250,14 +258,14 @@ class Emitter {
   #opsOf(unit: Unit): string[] {
     const names = new Set<string>();
     const seen = new Set<Tensor>();
-    const own = new Set(unit.results);
+    const own = new Set(outputsOf(unit));
     const visit = (t: Tensor): void => {
       if (seen.has(t) || (this.#units.isStored(t) && !own.has(t))) return;
       seen.add(t);
       t.node.inputs.forEach(visit);
       names.add(t.node.op);
     };
-    unit.results.forEach(visit);
+    outputsOf(unit).forEach(visit);
     for (const name of ["constant", "broadcastTo", "reshape"]) if (names.size > 1) names.delete(name);
     return [...names];
   }

@@ -13,7 +13,7 @@ import type { BufferView } from "../plan.ts";
 import { elementType } from "./elementTypes.ts";
 import { Evaluator, lanesFrom, type Places } from "./evaluator.ts";
 import { BLOCK_THREADS, Scope, type KernelBuilder } from "./kernelBuilder.ts";
-import { fixed, plus, times, unflatten, variable, type Linear } from "./linear.ts";
+import { fixed, flatten, plus, times, unflatten, variable, type Linear } from "./linear.ts";
 import { apart, writeResults } from "./pointwise.ts";
 
 const zero = fixed(0);
@@ -23,6 +23,8 @@ const WARP = 32;
 const BLOCKS_PER_MULTIPROCESSOR = 6;
 /** Elements that a thread adds at least before the rest is split off. */
 const ELEMENTS_PER_THREAD_MIN = 8;
+/** The same in rows, down columns. */
+const ROWS_PER_THREAD_MIN = 4;
 /** So many rows are not split into parts: a block adds them up in a few steps. */
 const NARROW_ROWS_MAX = 1024;
 /** Steps of a loop written out one after the other. */
@@ -85,7 +87,7 @@ function layOut(
   const isNarrow = Math.ceil(columns / WARP) < multiprocessors && (!mayBeSplit || reduced <= NARROW_ROWS_MAX);
   const width = Math.min(isNarrow ? WARP / 4 : WARP, powerOfTwoFrom(columns));
   const blocks = Math.ceil(columns / width);
-  const most = Math.floor(reduced / ((BLOCK_THREADS / width) * ELEMENTS_PER_THREAD_MIN));
+  const most = Math.floor(reduced / ((BLOCK_THREADS / width) * ROWS_PER_THREAD_MIN));
   const parts =
     mayBeSplit && 2 * blocks <= wanted ? Math.max(1, Math.min(Math.ceil(wanted / blocks), most)) : 1;
   return finish({ kept, reduced, layout, lanes, width }, reduced, parts, blocks);
@@ -126,23 +128,32 @@ export function planParts({ kept, parts }: ReductionPlan, multiprocessors: numbe
   return layOut(kept, parts, "columns", multiprocessors, false);
 }
 
-/** The op as a source of elements. */
-export function sourceOf(node: Node<"sum" | "max">): Source {
+/**
+ * The op as a source of elements.
+ * @param beforeEach writes what is computed along the way, at flat positions of the operand
+ */
+export function sourceOf(
+  node: Node<"sum" | "max">,
+  beforeEach: (evaluator: Evaluator, positions: readonly Linear[]) => void,
+): Source {
   const x = node.inputs[0]!;
   const { kept, reduced } = axesOf(node);
   const lengths = (axes: readonly number[]) => axes.map((axis) => x.shape[axis]!);
   return {
     dtype: x.dtype,
     operation: node.op,
-    read: (evaluator, k, r) =>
-      evaluator.atIndex(
-        x,
-        k.map((_, lane) => {
-          const outer = unflatten(k[lane]!, lengths(kept));
-          const inner = unflatten(r[lane]!, lengths(reduced));
-          return x.shape.map((_, axis) => outer[kept.indexOf(axis)] ?? inner[reduced.indexOf(axis)] ?? zero);
-        }),
-      ),
+    read: (evaluator, k, r) => {
+      const indices = k.map((_, lane) => {
+        const outer = unflatten(k[lane]!, lengths(kept));
+        const inner = unflatten(r[lane]!, lengths(reduced));
+        return x.shape.map((_, axis) => outer[kept.indexOf(axis)] ?? inner[reduced.indexOf(axis)] ?? zero);
+      });
+      beforeEach(
+        evaluator,
+        indices.map((index) => flatten(index, x.shape)),
+      );
+      return evaluator.atIndex(x, indices);
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import { sizeOf } from "../../../shape.ts";
 import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
 import { partOffsets, sameElements } from "./aliases.ts";
 import { bytesOf } from "./pointwise.ts";
-import { producersOf, readsInPlace, readsOf, storedAs, type Unit, type Units } from "./units.ts";
+import { outputsOf, producersOf, readsInPlace, readsOf, storedAs, type Unit, type Units } from "./units.ts";
 
 /** Where leaves lie and results are wanted. */
 export interface Ends {
@@ -104,7 +104,7 @@ export function place(
   const internal = internalResults(units, wanted);
   const placed = new Map<Tensor, ReadonlySet<number>>();
   for (const unit of [...units.units].toReversed()) {
-    for (const t of unit.results) {
+    for (const t of outputsOf(unit)) {
       if (!views.has(t) && !internal.has(t)) views.set(t, scratch(unit.node.op, bytesOf(t)));
     }
     if (unit.kind !== "concat") continue;
@@ -148,7 +148,8 @@ function mayReplace(
 function replacesInPlace(writer: Unit, isOld: (t: Tensor) => boolean, units: Units): boolean {
   if (writer.kind === "reduction") {
     // Elements that are reduced are read by many threads; only what follows on the results may read the old values.
-    if ([...readsOf(writer.node.inputs, units.isStored)].some(isOld)) return false;
+    const reduced = [...writer.node.inputs, ...writer.side.flatMap((t) => t.node.inputs)];
+    if ([...readsOf(reduced, units.isStored)].some(isOld)) return false;
   } else if (writer.kind !== "pointwise") {
     return false;
   }
@@ -181,7 +182,7 @@ function internalResults({ units }: Units, wanted: ReadonlySet<Tensor>): Set<Ten
   const internal = new Set<Tensor>();
   for (const unit of units) {
     if (unit.kind === "anchor") continue;
-    for (const t of unit.results) if (!read.has(t)) internal.add(t);
+    for (const t of outputsOf(unit)) if (!read.has(t)) internal.add(t);
   }
   return internal;
 }

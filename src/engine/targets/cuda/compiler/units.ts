@@ -24,6 +24,8 @@ export interface Unit {
   readonly size: number;
   /** Tensors that it computes and others may read, in order; a reduction's own result first. */
   readonly results: Tensor[];
+  /** Of a reduction: tensors of its operand's size, computed and written while they are reduced. */
+  readonly side: Tensor[];
   /** Stored tensors that it reads; not its own results. */
   readonly reads: Set<Tensor>;
 }
@@ -54,6 +56,7 @@ export function formUnits(
   nodes: readonly LoweredNode[],
   written: ReadonlySet<Tensor>,
   matches: ReadonlyMap<AnyNode, ProductMatch>,
+  wanted: readonly Tensor[],
 ): Units {
   const stored = new Set(written);
   for (const { node, class: kind } of nodes) {
@@ -78,6 +81,7 @@ export function formUnits(
       match: matches.get(node),
       size: sizeOf(t.shape),
       results: [...node.outputs],
+      side: [],
       reads:
         kind === "anchor"
           ? new Set(inputs.map((x) => storedAs(x, isStored).tensor))
@@ -89,6 +93,7 @@ export function formUnits(
   const made: Units = { units, producer, isStored };
   mergeIntoProducers(made);
   mergeSiblings(made);
+  mergeIntoReductions(made, new Set(wanted.map(sameElements)));
   return made;
 }
 
@@ -106,6 +111,11 @@ export function readsOf(tensors: readonly Tensor[], isStored: (t: Tensor) => boo
   return reads;
 }
 
+/** All tensors that a unit computes. */
+export function outputsOf(unit: Unit): Tensor[] {
+  return [...unit.results, ...unit.side];
+}
+
 /** Units whose results a unit reads. */
 export function producersOf(unit: Unit, { producer }: Units): Set<Unit> {
   const found = new Set<Unit>();
@@ -118,13 +128,13 @@ export function producersOf(unit: Unit, { producer }: Units): Set<Unit> {
 
 /** Whether `unit` needs `earlier`, at any distance. */
 function dependsOn(unit: Unit, earlier: Unit, units: Units): boolean {
-  const oldest = Math.min(...earlier.results.map((t) => t.node.id));
+  const oldest = Math.min(...outputsOf(earlier).map((t) => t.node.id));
   const seen = new Set<Unit>([unit]);
   const stack = [unit];
   for (let now = stack.pop(); now; now = stack.pop()) {
     if (now === earlier) return true;
     for (const before of producersOf(now, units)) {
-      if (seen.has(before) || Math.max(...before.results.map((t) => t.node.id)) < oldest) continue;
+      if (seen.has(before) || Math.max(...outputsOf(before).map((t) => t.node.id)) < oldest) continue;
       seen.add(before);
       stack.push(before);
     }
@@ -132,11 +142,19 @@ function dependsOn(unit: Unit, earlier: Unit, units: Units): boolean {
   return false;
 }
 
-/** Every element that computing a unit's own results reads, at thread `i`. */
-export function loadsOf(unit: Unit, isStored: (t: Tensor) => boolean): { t: Tensor; at: Linear }[] {
-  const loads: { t: Tensor; at: Linear }[] = [];
-  if (unit.size === 0) return loads;
-  const own = new Set(unit.results);
+/** An element that a thread reads. */
+interface Load {
+  readonly t: Tensor;
+  readonly at: Linear;
+}
+
+/** What code for one element reads from memory; `own` tensors are computed, not read. */
+function trialLoads(
+  own: ReadonlySet<Tensor>,
+  isStored: (t: Tensor) => boolean,
+  compute: (evaluator: Evaluator) => void,
+): Load[] {
+  const loads: Load[] = [];
   const nowhere = { buffer: { kind: "scratch", name: "", bytes: 0 }, offsetBytes: 0 } as const;
   const places = {
     isStored: (t: Tensor) => isStored(t) && !own.has(t),
@@ -145,12 +163,19 @@ export function loadsOf(unit: Unit, isStored: (t: Tensor) => boolean): { t: Tens
     isAligned: () => true,
   };
   const scope = new Scope(new KernelBuilder(), false);
-  const evaluator = new Evaluator(places, scope, (t, at) => loads.push({ t, at }));
-  const i = variable("i", 0, unit.size - 1);
-  const computed = unit.kind === "reduction" ? unit.results.slice(1) : unit.results;
-  if (unit.kind === "reduction") evaluator.define(unit.results[0]!, i, "total");
-  for (const t of computed) evaluator.at(t, [i]);
+  compute(new Evaluator(places, scope, (t, at) => loads.push({ t, at })));
   return loads;
+}
+
+/** Every element that computing a unit's results reads at thread `i`; of a reduction, what follows on its result. */
+function loadsOf(unit: Unit, isStored: (t: Tensor) => boolean): Load[] {
+  if (unit.size === 0) return [];
+  const i = variable("i", 0, unit.size - 1);
+  return trialLoads(new Set(unit.results), isStored, (evaluator) => {
+    const isReduction = unit.kind === "reduction";
+    if (isReduction) evaluator.define(unit.results[0]!, i, "total");
+    for (const t of unit.results.slice(isReduction ? 1 : 0)) evaluator.at(t, [i]);
+  });
 }
 
 /** Whether a thread reads no element of some tensors but the one of its own number. */
@@ -212,6 +237,40 @@ function mergeSiblings(units: Units): void {
       list[i] = first;
     }
   }
+}
+
+/** Lets a reduction compute and write what it reads, if it reads it element by element. */
+function mergeIntoReductions(units: Units, wanted: ReadonlySet<Tensor>): void {
+  for (const unit of units.units) {
+    if (unit.kind !== "reduction") continue;
+    const x = unit.node.inputs[0]!;
+    for (const before of producersOf(unit, units)) {
+      const fits =
+        before.kind === "pointwise" &&
+        before.size > 0 &&
+        before.size === sizeOf(x.shape) &&
+        unit.side.length + before.results.length <= ROOTS_MAX &&
+        !before.results.some((t) => wanted.has(t));
+      if (!fits || !readsForReduction(unit, new Set(before.results), units)) continue;
+      const others = [...producersOf(unit, units)].filter((other) => other !== before);
+      if (others.some((other) => dependsOn(other, before, units))) continue;
+      unit.side.push(...before.results);
+      unit.side.splice(0, unit.side.length, ...byId(unit.side));
+      for (const t of before.results) units.producer.set(t, unit);
+      for (const t of before.reads) unit.reads.add(t);
+      for (const t of outputsOf(unit)) unit.reads.delete(t);
+      units.units.delete(before);
+    }
+  }
+}
+
+/** Whether a reduction reads tensors only as what it reduces, each element where it is reduced. */
+function readsForReduction(unit: Unit, of: ReadonlySet<Tensor>, { isStored }: Units): boolean {
+  if (loadsOf(unit, isStored).some(({ t }) => of.has(t))) return false;
+  const x = unit.node.inputs[0]!;
+  const i = variable("i", 0, sizeOf(x.shape) - 1);
+  const loads = trialLoads(new Set(), isStored, (evaluator) => evaluator.at(x, [i]));
+  return loads.every(({ t, at }) => !of.has(t) || at.key === i.key);
 }
 
 /** Adds a unit's results to another one. */

@@ -148,7 +148,7 @@ describe("generated source", () => {
         .map(({ source, grid }) => `// ${grid[0]} blocks\n${source.code}`)
         .join("\n"),
     ).toMatchInlineSnapshot(`
-      "// 256 blocks
+      "// 512 blocks
       extern "C" __global__ void __launch_bounds__(256) fused_sum(
           const float* __restrict__ p0,
           float* __restrict__ p1) {
@@ -158,8 +158,8 @@ describe("generated source", () => {
         const int y1 = threadIdx.x / 32;
         const int column2 = (int)(block % 2) * 32 + threadIdx.x % 32;
         float a3x = 0.0f, a3y = 0.0f, a3z = 0.0f, a3w = 0.0f;
-        #pragma unroll 8
-        for (int s4 = 64 * part0 + y1, end = min((int)(64 * part0 + 64), (int)8192); s4 < end; s4 += 8) {
+        #pragma unroll 4
+        for (int s4 = 32 * part0 + y1, end = min((int)(32 * part0 + 32), (int)8192); s4 < end; s4 += 8) {
           const float4 q5 = *(const float4*)(p0 + 4 * column2 + 256 * s4);
           a3x = a3x + q5.x;
           a3y = a3y + q5.y;
@@ -192,8 +192,8 @@ describe("generated source", () => {
         const int y0 = threadIdx.x / 8;
         const int column1 = (int)(block) * 8 + threadIdx.x % 8;
         float a2x = 0.0f, a2y = 0.0f, a2z = 0.0f, a2w = 0.0f;
-        #pragma unroll 4
-        for (int s3 = y0, end = 128; s3 < end; s3 += 32) {
+        #pragma unroll 8
+        for (int s3 = y0, end = 256; s3 < end; s3 += 32) {
           const float4 q4 = *(const float4*)(p0 + 4 * column1 + 256 * s3);
           a2x = a2x + q4.x;
           a2y = a2y + q4.y;
