@@ -18,11 +18,21 @@
 // mark. guard (or null): a scalar; when it is not finite, nothing is written.
 //
 // Launch: THREADS a block, LANES threads an item (updateItems: a group for each possible item) or a long row
-// (updateLongRows: any number of blocks). Defined in front: DIM, LANES (a power of two, at most 32), THREADS, the
+// (updateLongRows: any number of blocks); but for ROWWISE_ADAGRAD with blocks along y for each LANES vectors of a row.
+// Defined in front: DIM, LANES (a power of two, at most 32), THREADS, the
 // optimizer, and one of ITEMS, LONG_ROWS.
 
 #define VECTORS ((DIM + 3) / 4)
 #define CHUNKS ((VECTORS + LANES - 1) / LANES)
+// Vectors of a row that a thread holds, and which chunk of the row they are: the mean over a row needs all of it at
+// once, other rules take each chunk in blocks of its own.
+#if defined(ROWWISE_ADAGRAD) || CHUNKS == 1
+#define HELD CHUNKS
+#define CHUNK(c) (c)
+#else
+#define HELD 1
+#define CHUNK(c) (blockIdx.y)
+#endif
 #define FIRST 0x80000000u
 #define LAST 0x40000000u
 #define PLACE 0x3fffffffu
@@ -69,14 +79,14 @@ struct Table {
 
 // This thread's vectors of a row and of its state, read before its gradients so that all are under way at once.
 struct StoredRow {
-  float4 weights[CHUNKS], state0[CHUNKS], state1[CHUNKS];
+  float4 weights[HELD], state0[HELD], state1[HELD];
   float moment;
 
   __device__ __forceinline__ void load(const Table& table, unsigned row, int lane) {
 #ifndef SUM
     #pragma unroll
-    for (int c = 0; c < CHUNKS; c++) {
-      const int vector = c * LANES + lane;
+    for (int c = 0; c < HELD; c++) {
+      const int vector = CHUNK(c) * LANES + lane;
       if (vector >= VECTORS) continue;
       const size_t at = (size_t)row * VECTORS + vector;
       weights[c] = reinterpret_cast<float4*>(table.weights)[at];
@@ -93,13 +103,13 @@ struct StoredRow {
 #endif
   }
 
-  __device__ __forceinline__ void update(const Table& table, unsigned row, int lane, const float4 g[CHUNKS]) {
+  __device__ __forceinline__ void update(const Table& table, unsigned row, int lane, const float4 g[HELD]) {
 #ifdef ROWWISE_ADAGRAD
     // The squares of element e, e + 4, e + 8 ... are added in order, then the four sums, as SIMD lanes do.
     const unsigned group = LANES == 32 ? 0xffffffffu : ((1u << LANES % 32) - 1) << (threadIdx.x % 32 / LANES * LANES);
     float4 squares = splat(0.f);
     #pragma unroll
-    for (int c = 0; c < CHUNKS; c++) {
+    for (int c = 0; c < HELD; c++) {
       const float4 mine = mul(g[c], g[c]);
       #pragma unroll
       for (int l = 0; l < LANES; l++) {
@@ -117,8 +127,8 @@ struct StoredRow {
     if (lane == 0) table.state0[row] = sum;
 #endif
     #pragma unroll
-    for (int c = 0; c < CHUNKS; c++) {
-      const int vector = c * LANES + lane;
+    for (int c = 0; c < HELD; c++) {
+      const int vector = CHUNK(c) * LANES + lane;
       if (vector >= VECTORS) continue;
 #ifdef SUM
       float* out = table.weights + (size_t)row * DIM + vector * 4;
@@ -171,7 +181,10 @@ updateItems(float* weights, float* state0, float* state1, const float* __restric
             unsigned char* changed, const float* guard, int mark, float rate, float epsilon, float scale, float beta1,
             float rest1, float beta2, float rest2) {
   const unsigned item = blockIdx.x * (THREADS / LANES) + threadIdx.x / LANES;
-  if (item >= *count || (guard != 0 && !isFinite(*guard))) return;
+  // Both are asked for before either is looked at.
+  const unsigned many = *count;
+  const float loss = guard == 0 ? 0.f : *guard;
+  if (item >= many || !isFinite(loss)) return;
   const Table table = {weights, state0, state1, changed, mark, rate, epsilon, scale, beta1, rest1, beta2, rest2};
   const int lane = threadIdx.x % LANES;
   const unsigned word = items[item];
@@ -182,10 +195,10 @@ updateItems(float* weights, float* state0, float* state1, const float* __restric
 
   StoredRow old;
   if (isWhole) old.load(table, row, lane);
-  float4 sum[CHUNKS];
+  float4 sum[HELD];
   #pragma unroll
-  for (int c = 0; c < CHUNKS; c++) {
-    const int vector = c * LANES + lane;
+  for (int c = 0; c < HELD; c++) {
+    const int vector = CHUNK(c) * LANES + lane;
     sum[c] = splat(0.f);
     if (vector >= VECTORS) continue;
     sum[c] = loadVector(gradients + (size_t)bags[start] * DIM, vector);
@@ -205,8 +218,8 @@ updateItems(float* weights, float* state0, float* state1, const float* __restric
   }
   float4* partial = partialOf(partials, start, word & FIRST);
   #pragma unroll
-  for (int c = 0; c < CHUNKS; c++) {
-    if (c * LANES + lane < VECTORS) partial[c * LANES + lane] = sum[c];
+  for (int c = 0; c < HELD; c++) {
+    if (CHUNK(c) * LANES + lane < VECTORS) partial[CHUNK(c) * LANES + lane] = sum[c];
   }
 }
 #endif
@@ -233,10 +246,10 @@ updateLongRows(float* weights, float* state0, float* state1, const unsigned* __r
     const float4* first = partialOf(partials, start, true);
     // Later items are 64 lookups apart, so their sums lie at equal distances.
     const float4* later = partialOf(partials, start + 64, false);
-    float4 sum[CHUNKS];
+    float4 sum[HELD];
     #pragma unroll
-    for (int c = 0; c < CHUNKS; c++) {
-      const int vector = c * LANES + lane;
+    for (int c = 0; c < HELD; c++) {
+      const int vector = CHUNK(c) * LANES + lane;
       sum[c] = splat(0.f);
       if (vector >= VECTORS) continue;
       sum[c] = first[vector];
