@@ -19,6 +19,8 @@ export interface SequenceSet {
   families: string[];
   /** `[count]`: the ids of the records. */
   names: string[];
+  /** `[count]`: species codes or names; the empty text where a header names none. */
+  species: string[];
 }
 
 /** Builds a {@link SequenceSet} one sequence at a time. */
@@ -28,9 +30,10 @@ export class SequenceSetBuilder {
   readonly #ends: number[] = [];
   readonly #labels: number[] = [];
   readonly #names: string[] = [];
+  readonly #species: string[] = [];
 
   /** @param residues cleaned letters @param label an index into the families given to {@link build} */
-  add(residues: string, label: number, name: string): void {
+  add(residues: string, label: number, name: string, species = ""): void {
     const end = this.#used + residues.length;
     if (end > this.#ids.length) {
       const grown = new Uint8Array(Math.max(end, 2 * this.#ids.length));
@@ -42,6 +45,7 @@ export class SequenceSetBuilder {
     this.#ends.push(end);
     this.#labels.push(label);
     this.#names.push(name);
+    this.#species.push(species);
   }
 
   /** The set of all that was added. */
@@ -55,6 +59,7 @@ export class SequenceSetBuilder {
       count: this.#labels.length,
       families: [...families],
       names: this.#names,
+      species: this.#species,
     };
   }
 }

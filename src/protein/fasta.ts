@@ -38,7 +38,10 @@ export async function* readFasta(
   source: string | Readable,
   options: FastaOptions = {},
 ): AsyncGenerator<FastaRecord | BadRecord> {
-  for await (const group of readFastaGroups(source, options)) yield* group;
+  for await (const group of readFastaGroups(source, options)) {
+    // Not `yield*`, which would await every record twice.
+    for (const record of group) yield record;
+  }
 }
 
 export type { BadRecord, BadRecordCode, FastaOptions, FastaRecord, FastaWarning } from "./fastaRecord.ts";

@@ -173,14 +173,23 @@ export class FastaParser {
     let count = this.#residueCount;
     let stopped = this.#stopped;
     for (let at = start; at < chunk.length; at++) {
+      if (!stopped) {
+        // Nearly every byte passes through this loop, which therefore asks as little as it can.
+        const end = Math.min(chunk.length, at + limit - count);
+        while (at < end) {
+          const residue = RESIDUE_OF_BYTE[chunk[at]!]!;
+          if (residue <= REFUSED) break;
+          residues[count++] = residue;
+          at++;
+        }
+        if (at === chunk.length) break;
+      }
       const byte = chunk[at]!;
       const residue = RESIDUE_OF_BYTE[byte]!;
       if (residue > REFUSED) {
         if (stopped)
           this.#fail("FASTA_INNER_STOP", `A stop "*" stands before the end, after residue ${count}`);
-        else if (count === limit)
-          this.#fail("FASTA_TOO_LONG", `The sequence has more residues than ${limit}`);
-        else residues[count++] = residue;
+        else this.#fail("FASTA_TOO_LONG", `The sequence has more residues than ${limit}`);
       } else if (byte === LF || byte === CR) {
         this.#residueCount = count;
         return this.#endLine(byte, at);

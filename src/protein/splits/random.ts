@@ -1,0 +1,22 @@
+/** @file The random split: of each family the same shares, so that every family stands in every part. */
+import { Rng } from "../../engine/rng.ts";
+import type { SequenceSet } from "../encodedSequences.ts";
+import { rowsByFamily } from "./rowsByFamily.ts";
+import { TEST, TRAIN, VALIDATION } from "./parts.ts";
+import type { Parts } from "./parts.ts";
+
+const RANDOM_STREAM = 0x73706c74;
+
+/** Shuffles each family by the seed and cuts it at 80 % and 90 %. */
+export function splitAtRandom(set: SequenceSet, seed: number): Parts {
+  const parts = new Uint8Array(set.count).fill(TRAIN);
+  const rng = new Rng(seed, RANDOM_STREAM);
+  for (const rows of rowsByFamily(set)) {
+    rng.shuffle(rows);
+    const first = Math.round(rows.length * 0.8);
+    const second = Math.round(rows.length * 0.9);
+    for (const row of rows.subarray(first, second)) parts[row] = VALIDATION;
+    for (const row of rows.subarray(second)) parts[row] = TEST;
+  }
+  return parts;
+}
