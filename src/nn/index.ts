@@ -15,10 +15,11 @@ export { constantFill, normal, orthogonal, uniform, xavierNormal, xavierUniform 
 export type { Initializer } from "./initializers.ts";
 export { convolution1d, embedding, linear, mlp } from "./layers.ts";
 export type { LayerOptions, MlpInitializers, MlpOptions } from "./layers.ts";
-export { optimizerUpdates } from "./optimizers.ts";
+export { clipGradientNorm, optimizerUpdates } from "./optimizers.ts";
 export type { DenseOptimizer } from "./optimizers.ts";
 export { Parameters } from "./parameters.ts";
 export { bidirectionalLstm, lstm } from "./recurrent.ts";
 export type { LstmOptions } from "./recurrent.ts";
+export { additiveAttention, maskSteps, maxPool, realSteps, sequenceConvolution } from "./sequences.ts";
 export { learningRateAt } from "./schedules.ts";
 export type { LearningRateSchedule } from "./schedules.ts";

@@ -8,8 +8,9 @@
 import type { StateUpdate } from "../engine/graph/graph.ts";
 import { stateName } from "../engine/graph/graph.ts";
 import type { Tensor } from "../engine/graph/node.ts";
-import { add, div, mul, pow, sqrt, sub } from "../engine/graph/ops/elementwise.ts";
+import { add, div, minimum, mul, pow, sqrt, sub } from "../engine/graph/ops/elementwise.ts";
 import { scalarLike } from "../engine/graph/ops/leaf.ts";
+import { sum } from "../engine/graph/ops/movement.ts";
 import { constantFill } from "./initializers.ts";
 import type { Parameters } from "./parameters.ts";
 
@@ -61,4 +62,18 @@ export function optimizerUpdates(
       }
     }
   });
+}
+
+/**
+ * Gradients scaled down together so that their joint Euclidean norm is at most `maxNorm`:
+ * g·min(1, maxNorm / (norm + 1e-6)), as PyTorch's `clip_grad_norm_`.
+ * @returns the gradients, and the norm before
+ */
+export function clipGradientNorm(
+  gradients: readonly Tensor[],
+  maxNorm: number,
+): { gradients: Tensor[]; norm: Tensor } {
+  const norm = sqrt(gradients.map((g) => sum(mul(g, g))).reduce((a, b) => add(a, b)));
+  const scale = minimum(div(scalarLike(norm, maxNorm), add(norm, 1e-6)), scalarLike(norm, 1));
+  return { gradients: gradients.map((g) => mul(g, scale)), norm };
 }
