@@ -19,7 +19,7 @@ import type { Shape } from "../../src/engine/shape.ts";
 import { mean } from "../../src/nn/functional.ts";
 import { optimizerUpdates } from "../../src/nn/optimizers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
-import { devices, tryOpenDevice } from "./harness/devices.ts";
+import { devices, hasHalf, tryOpenDevice } from "./harness/devices.ts";
 import { randomTensor } from "./harness/hostTensor.ts";
 import { runGraph } from "./harness/runGraph.ts";
 import "./harness/toBeAllclose.ts";
@@ -220,6 +220,38 @@ describe.each(devices)("%s agrees with reference", async (name) => {
     const got = await runGraph(device, graph, feeds);
     for (const [output, tensor] of Object.entries(want))
       expect(got[output], output).toBeAllclose(tensor, within);
+  });
+
+  const halves = hasHalf(name) ? (["float16", "bfloat16"] as const) : [];
+  test.each(halves)("on rows and sums of %s", async (dtype) => {
+    const inputs = {
+      x: { shape: [130, 128], dtype },
+      b: { shape: [128], dtype },
+      y: { shape: [130, 128], dtype: "float32" as const },
+    };
+    const graph = trace(inputs, ({ x, b, y }) => {
+      const z = op.relu(op.add(op.mul(x, x), b));
+      return {
+        outputs: {
+          z,
+          wide: op.add(op.cast(z, "float32"), y),
+          rows: sum(x, 1),
+          columns: sum(slice(x, { 0: [0, 40] }), 0),
+        },
+      };
+    });
+    const feeds = Object.fromEntries(
+      Object.entries(inputs).map(([input, { shape, dtype }], i) => [
+        input,
+        randomTensor(new Rng(i + 1), shape, dtype, { low: -1, high: 1 }),
+      ]),
+    );
+    const want = await runGraph(reference, graph, feeds);
+    const got = await runGraph(device, graph, feeds);
+    const tolerance = { rtol: 0.02, atol: 0.02 };
+    for (const [output, tensor] of Object.entries(want)) {
+      expect(got[output], output).toBeAllclose(tensor, tolerance);
+    }
   });
 
   test("on rows gathered twice over and dropout", async () => {

@@ -2,74 +2,30 @@
  * @file Writes the code that computes tensors at given indices: the chain of elementwise and movement ops that leads
  * back to stored tensors, with each value computed once.
  *
- * A tensor is asked for in several lanes at a time, four neighbouring elements as a rule. Lanes whose index is the
- * same share their code, and stored neighbours are read by one 16-byte load.
+ * A tensor is asked for in several lanes at a time, four or eight neighbouring elements as a rule. Lanes whose index
+ * is the same share their code.
  */
-import { invariant } from "../../../errors.ts";
-import type { AnyNode, Node, Tensor, TensorSpec } from "../../../graph/node.ts";
-import { sizeOf, type Shape } from "../../../shape.ts";
-import { dtypeBytes } from "../../../dtype.ts";
-import type { BufferView } from "../plan.ts";
+import type { AnyNode, Node, Tensor } from "../../../graph/node.ts";
+import { both, CodeWriter } from "./codeWriter.ts";
 import { elementType, floatLiteral, literal } from "./elementTypes.ts";
 import type { Scope } from "./kernelBuilder.ts";
-import {
-  digit,
-  fixed,
-  flatten,
-  follows,
-  isMultiple,
-  plus,
-  times,
-  unflatten,
-  variable,
-  type Linear,
-} from "./linear.ts";
+import { digit, fixed, flatten, plus, unflatten, variable, type Linear } from "./linear.ts";
+import { broadcast, type Place, type Places } from "./places.ts";
 import { isElementwise, scalarCode } from "./scalarCode.ts";
 
-/** Elements that a multiprocessor keeps near. */
-const CACHED_ELEMENTS = 8192;
-
-/** An element of a tensor: its index, and the condition under which it exists; "" for always. */
-interface Place {
-  readonly index: readonly Linear[];
-  readonly guard: string;
-}
-
-/** Where tensors lie. */
-export interface Places {
-  /** Whether a tensor is read from memory rather than computed. */
-  isStored(t: Tensor): boolean;
-  view(t: Tensor): BufferView;
-  /** Memory that holds fixed whole numbers. */
-  integers(values: readonly number[]): BufferView;
-  /** Whether a view begins at a multiple of 16 bytes. */
-  isAligned(view: BufferView): boolean;
-}
-
 /** Told of every element read from memory; the position is flat. */
-export type OnLoad = (t: Tensor, at: Linear, guard: string) => void;
+export type OnLoad = (t: Tensor, at: Linear) => void;
 
 /** Computes tensors in a scope. */
 export class Evaluator {
+  readonly code: CodeWriter;
   readonly #places: Places;
   readonly #onLoad: OnLoad | undefined;
-  #scope: Scope;
-  /** How many accesses read or write four neighbours at once, and how many four elements apart. */
-  readonly accesses = { together: 0, apart: 0 };
 
   constructor(places: Places, scope: Scope, onLoad?: OnLoad) {
+    this.code = new CodeWriter(scope, places.isAligned);
     this.#places = places;
-    this.#scope = scope;
     this.#onLoad = onLoad;
-  }
-
-  /** Writes into another scope while `write` runs. */
-  within<T>(scope: Scope, write: () => T): T {
-    const outer = this.#scope;
-    this.#scope = scope;
-    const result = write();
-    this.#scope = outer;
-    return result;
   }
 
   /** Values of a tensor's elements at flat positions, as code. */
@@ -90,46 +46,14 @@ export class Evaluator {
 
   /** Lets a value in a register stand for a tensor's element. */
   define(t: Tensor, position: Linear, value: string): void {
-    this.#scope.remember(keyOf(t, position), value);
-  }
-
-  /** Values in memory that are no tensor of the graph. */
-  read(view: BufferView, spec: TensorSpec, positions: readonly Linear[]): string[] {
-    return this.#read(
-      view,
-      spec,
-      positions.map(() => ""),
-      positions,
-    );
-  }
-
-  /** Stores values at flat positions. */
-  store(view: BufferView, t: TensorSpec, positions: readonly Linear[], values: readonly string[]): void {
-    const type = elementType(t.dtype);
-    type.helpers?.forEach((name) => this.#scope.kernel.helpers.add(name));
-    const pointer = this.#scope.kernel.pointer(view, t.dtype, bytesOf(t), "write");
-    if (this.#areNeighbours(view, positions)) {
-      this.accesses.together++;
-      const at = this.#scope.index(positions[0]!);
-      const packed = `make_${type.vector}(${values.map(type.store).join(", ")})`;
-      this.#line(`*(${type.vector}*)(${pointer} + ${at}) = ${packed};`);
-      return;
-    }
-    if (positions.length > 1) this.accesses.apart++;
-    positions.forEach((at, lane) => {
-      this.#line(`${pointer}[${this.#scope.index(at)}] = ${type.store(values[lane]!)};`);
-    });
-  }
-
-  #line(text: string): void {
-    this.#scope.lines.push(text);
+    this.code.scope.remember(keyOf(t, position), value);
   }
 
   #evaluate(t: Tensor, places: readonly Place[]): string[] {
     const flat = places.map(({ index }) => flatten(index, t.shape));
     const keys = places.map(({ guard }, lane) => keyOf(t, flat[lane]!) + guard);
     const known = (lane: number) =>
-      this.#scope.recall(keyOf(t, flat[lane]!)) ?? this.#scope.recall(keys[lane]!);
+      this.code.scope.recall(keyOf(t, flat[lane]!)) ?? this.code.scope.recall(keys[lane]!);
     const missing = keys.flatMap((key, lane) =>
       keys.indexOf(key) === lane && known(lane) === undefined ? [lane] : [],
     );
@@ -139,7 +63,7 @@ export class Evaluator {
         missing.map((lane) => places[lane]!),
         missing.map((lane) => flat[lane]!),
       );
-      missing.forEach((lane, i) => this.#scope.remember(keys[lane]!, values[i]!));
+      missing.forEach((lane, i) => this.code.scope.remember(keys[lane]!, values[i]!));
     }
     return keys.map((_, lane) => known(lane)!);
   }
@@ -220,93 +144,23 @@ export class Evaluator {
       ),
     );
     const { value } = elementType(node.outputs[0]!.dtype);
-    return this.#assign(
+    return this.code.assign(
       value,
       places.map((_, lane) => {
         const { code, helper } = scalarCode(
           node,
           operands.map((values) => values[lane]!),
         );
-        if (helper) this.#scope.kernel.helpers.add(helper);
+        if (helper) this.code.scope.kernel.helpers.add(helper);
         return code;
       }),
     );
   }
 
-  /** Gives expressions a name each, on one line. */
-  #assign(type: string, expressions: readonly string[], prefix = "v"): string[] {
-    const name = this.#scope.kernel.fresh(prefix);
-    const names = expressions.map((_, lane) => (expressions.length === 1 ? name : `${name}${"xyzw"[lane]}`));
-    this.#line(`const ${type} ${names.map((lane, i) => `${lane} = ${expressions[i]}`).join(", ")};`);
-    return names;
-  }
-
   #load(t: Tensor, places: readonly Place[], flat: readonly Linear[]): string[] {
-    flat.forEach((at, lane) => this.#onLoad?.(t, at, places[lane]!.guard));
-    return this.#read(
-      this.#places.view(t),
-      t,
-      places.map(({ guard }) => guard),
-      flat,
-    );
-  }
-
-  #read(view: BufferView, t: TensorSpec, guards: readonly string[], flat: readonly Linear[]): string[] {
-    const type = elementType(t.dtype);
-    type.helpers?.forEach((name) => this.#scope.kernel.helpers.add(name));
-    const pointer = this.#scope.kernel.pointer(view, t.dtype, bytesOf(t), "read");
-    if (this.#areNeighbours(view, flat) && guards.every((guard) => guard === guards[0])) {
-      this.accesses.together++;
-      const name = this.#scope.kernel.fresh("q");
-      const from = `*(const ${type.vector}*)(${pointer} + ${this.#scope.index(flat[0]!)})`;
-      if (guards[0] === "") this.#line(`const ${type.vector} ${name} = ${from};`);
-      else {
-        this.#line(`${type.vector} ${name} = {};`);
-        this.#line(`if (${guards[0]}) ${name} = ${from};`);
-      }
-      const lanes = [..."xyzw"].map((lane) => type.load(`${name}.${lane}`));
-      return type.load("") === "" ? lanes : this.#assign(type.value, lanes);
-    }
-    // Of a small tensor, elements lie in a cache however they are read.
-    if (flat.length > 1 && sizeOf(t.shape) > CACHED_ELEMENTS) this.accesses.apart++;
-    return this.#assign(
-      type.value,
-      flat.map((at, lane) => {
-        const element = type.load(`${pointer}[${this.#scope.index(at)}]`);
-        return guards[lane] === "" ? element : `${guards[lane]} ? ${element} : ${zeroOf(type.value)}`;
-      }),
-    );
-  }
-
-  #areNeighbours(view: BufferView, flat: readonly Linear[]): boolean {
-    return (
-      flat.length === 4 &&
-      isMultiple(flat[0]!, 4) &&
-      flat.every((at, lane) => follows(flat[0]!, at, lane)) &&
-      this.#places.isAligned(view)
-    );
-  }
-
-  /** A condition as a variable; "" when it always holds, undefined when it never does. */
-  #condition(of: Linear, low: number, end: number): string | undefined {
-    if (of.max < low || of.min >= end) return undefined;
-    const tests = [
-      ...(of.min < low ? [`${this.#scope.index(of)} >= ${low}`] : []),
-      ...(of.max >= end ? [`${this.#scope.index(of)} < ${end}`] : []),
-    ];
-    if (tests.length === 0) return "";
-    const text = tests.join(" && ");
-    const key = `condition ${text}`;
-    const known = this.#scope.recall(key);
-    if (known) return known;
-    const name = this.#scope.kernel.fresh("c");
-    this.#line(`const bool ${name} = ${text};`);
-    this.#scope.remember(key, name);
-    return name;
-  }
-
-  #both(a: string, b: string): string {
-    return a === "" ? b : b === "" || a === b || a.split(" && ").includes(b) ? a : `${a} && ${b}`;
+    flat.forEach((at) => this.#onLoad?.(t, at));
+    const guards = places.map(({ guard }) => guard);
+    return this.code.read(this.#places.view(t), t, flat, guards);
   }
 
   #take(node: Node<"take">, places: readonly Place[]): string[] {
@@ -314,16 +168,10 @@ export class Evaluator {
     const table = { dtype: "int32", shape: [indices.length] } as const;
     const view = this.#places.integers(indices);
     const last = node.inputs[0]!.shape[axis]! - 1;
-    const rows = this.#distinct(
+    const rows = this.code.distinct(
       places.map(({ index }) => index[axis]!),
       `take ${node.id}`,
-      (at) =>
-        this.#read(
-          view,
-          table,
-          at.map(() => ""),
-          at,
-        ),
+      (at) => this.code.read(view, table, at),
     );
     return this.#evaluate(
       node.inputs[0]!,
@@ -334,19 +182,6 @@ export class Evaluator {
     );
   }
 
-  /** Values that depend on an index only, computed once for each. */
-  #distinct(at: readonly Linear[], key: string, compute: (at: readonly Linear[]) => string[]): string[] {
-    const keys = at.map((index) => `${key} ${index.key}`);
-    const missing = keys.flatMap((k, lane) =>
-      keys.indexOf(k) === lane && this.#scope.recall(k) === undefined ? [lane] : [],
-    );
-    if (missing.length > 0) {
-      const values = compute(missing.map((lane) => at[lane]!));
-      missing.forEach((lane, i) => this.#scope.remember(keys[lane]!, values[i]!));
-    }
-    return keys.map((k) => this.#scope.recall(k)!);
-  }
-
   #gather(node: Node<"gather">, places: readonly Place[]): string[] {
     const [table, indices] = node.inputs as [Tensor, Tensor];
     const rank = indices.shape.length;
@@ -355,20 +190,11 @@ export class Evaluator {
       indices,
       places.map(({ index, guard }) => ({ index: index.slice(0, rank), guard })),
     );
-    this.#scope.kernel.helpers.add("clamp");
-    // A row outside the table would end the process's use of the GPU; it is moved to the nearest one instead.
-    const safe = new Map<string, string>();
-    for (const row of rows) {
-      if (safe.has(row)) continue;
-      const key = `row ${row} ${last}`;
-      const name = this.#scope.recall(key) ?? this.#assign("int", [`clamp(${row}, ${last})`], "r")[0]!;
-      this.#scope.remember(key, name);
-      safe.set(row, name);
-    }
+    const safe = this.code.rows(rows, last);
     return this.#evaluate(
       table,
       places.map(({ index, guard }, lane) => ({
-        index: [variable(safe.get(rows[lane]!)!, 0, last), ...index.slice(rank)],
+        index: [variable(safe[lane]!, 0, last), ...index.slice(rank)],
         guard,
       })),
     );
@@ -387,8 +213,8 @@ export class Evaluator {
     const conditions = places.map(({ index }) => {
       let all: string | undefined = "";
       x.shape.forEach((n, axis) => {
-        const one = this.#condition(index[axis]!, before[axis]!, before[axis]! + n);
-        all = all === undefined || one === undefined ? undefined : this.#both(all, one);
+        const one = this.code.condition(index[axis]!, before[axis]!, before[axis]! + n);
+        all = all === undefined || one === undefined ? undefined : both(all, one);
       });
       return all;
     });
@@ -397,7 +223,7 @@ export class Evaluator {
       x,
       inside.map((lane) => ({
         index: places[lane]!.index.map((i, axis) => plus(i, fixed(-before[axis]!))),
-        guard: this.#both(places[lane]!.guard, conditions[lane]!),
+        guard: both(places[lane]!.guard, conditions[lane]!),
       })),
     );
     const results = places.map((_, lane) => {
@@ -405,7 +231,7 @@ export class Evaluator {
       if (at < 0) return filler;
       return conditions[lane] === "" ? values[at]! : `${conditions[lane]} ? ${values[at]} : ${filler}`;
     });
-    return conditions.every((c) => !c) ? results : this.#assign(type, results);
+    return conditions.every((c) => !c) ? results : this.code.assign(type, results);
   }
 
   #concat(node: Node<"concat">, places: readonly Place[]): string[] {
@@ -417,7 +243,7 @@ export class Evaluator {
       const [first, end] = [start, start + part.shape[axis]!];
       start = end;
       if (first === end) continue;
-      const conditions = places.map(({ index }) => this.#condition(index[axis]!, first, end));
+      const conditions = places.map(({ index }) => this.code.condition(index[axis]!, first, end));
       const hit = places.flatMap((_, lane) => (conditions[lane] === undefined ? [] : [lane]));
       const values = this.#evaluate(
         part,
@@ -425,7 +251,7 @@ export class Evaluator {
           const { index, guard } = places[lane]!;
           return {
             index: index.with(axis, plus(index[axis]!, fixed(-first))),
-            guard: this.#both(guard, conditions[lane]!),
+            guard: both(guard, conditions[lane]!),
           };
         }),
       );
@@ -439,7 +265,7 @@ export class Evaluator {
           options.at(-1)!.value,
         ),
     );
-    return chosen.every((options) => options.length === 1) ? results : this.#assign(type, results);
+    return chosen.every((options) => options.length === 1) ? results : this.code.assign(type, results);
   }
 
   /** A matrix product over an inner length of 1. */
@@ -455,7 +281,7 @@ export class Evaluator {
         }),
       );
     const [a, b] = [operand(node.inputs[0]!, true, transposeA), operand(node.inputs[1]!, false, transposeB)];
-    return this.#assign(
+    return this.code.assign(
       "float",
       places.map((_, lane) => `${a[lane]} * ${b[lane]}`),
     );
@@ -463,16 +289,16 @@ export class Evaluator {
 
   #random(node: Node<"random">, flat: readonly Linear[]): string[] {
     const key = this.at(node.inputs[0]!, [0, 1, 2, 3].map(fixed));
-    this.#scope.kernel.helpers.add("philox");
-    const blocks = this.#distinct(
+    this.code.scope.kernel.helpers.add("philox");
+    const blocks = this.code.distinct(
       flat.map((at) => digit(at, 4, Infinity)),
       `philox ${node.id}`,
       (counters) =>
         counters.map(
           (counter) =>
-            this.#assign(
+            this.code.assign(
               "uint4",
-              [`philox((unsigned)(${this.#scope.index(counter)}), ${key.join(", ")})`],
+              [`philox((unsigned)(${this.code.scope.index(counter)}), ${key.join(", ")})`],
               "w",
             )[0]!,
         ),
@@ -481,9 +307,9 @@ export class Evaluator {
       const word = digit(at, 1, 4);
       return word.terms.length === 0
         ? `${blocks[lane]}.${"xyzw"[word.constant]}`
-        : `word_of(${blocks[lane]}, ${this.#scope.index(word)})`;
+        : `word_of(${blocks[lane]}, ${this.code.scope.index(word)})`;
     });
-    return this.#assign(
+    return this.code.assign(
       "float",
       words.map((word) => `uniform(${word})`),
     );
@@ -492,24 +318,4 @@ export class Evaluator {
 
 function keyOf(t: Tensor, at: Linear): string {
   return `${t.node.id}.${t.index} ${at.key} `;
-}
-
-function bytesOf(t: TensorSpec): number {
-  return sizeOf(t.shape) * dtypeBytes(t.dtype);
-}
-
-function zeroOf(value: string): string {
-  return value === "float" ? "0.0f" : value === "bool" ? "false" : "0";
-}
-
-/** The place of an operand that broadcasts to a result. */
-function broadcast({ index, guard }: Place, shape: Shape): Place {
-  const lead = index.length - shape.length;
-  invariant(lead >= 0, "an operand has no more axes than the result it broadcasts to");
-  return { index: shape.map((n, axis) => (n === 1 ? fixed(0) : index[lead + axis]!)), guard };
-}
-
-/** Four neighbouring positions from 4 · v on, or one position. */
-export function lanesFrom(v: Linear, lanes: 1 | 4): Linear[] {
-  return lanes === 1 ? [v] : [0, 1, 2, 3].map((lane) => plus(times(v, 4), fixed(lane)));
 }

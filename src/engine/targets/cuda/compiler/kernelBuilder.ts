@@ -3,7 +3,7 @@
  * independent pieces of work may share a kernel, each on a range of its blocks of 256 threads.
  */
 import { invariant } from "../../../errors.ts";
-import type { DType } from "../../../dtype.ts";
+import { dtypeBytes, type DType } from "../../../dtype.ts";
 import type { Access, BufferView, KernelArgument, KernelStep } from "../plan.ts";
 import { elementType } from "./elementTypes.ts";
 import { helperText, type HelperName } from "./helpers.ts";
@@ -29,6 +29,12 @@ export class KernelBuilder {
   readonly #buffers = new Map<object, number>();
   readonly #pieces: { readonly blocks: number; readonly lines: readonly string[] }[] = [];
   #names = 0;
+
+  /** Bytes of the widest element written so far. */
+  get widestWrite(): number {
+    const written = [...this.#parameters.values()].filter(({ access }) => access !== "read");
+    return Math.max(0, ...written.map(({ dtype }) => dtypeBytes(dtype)));
+  }
 
   /** Whether there is nothing to launch. */
   get isEmpty(): boolean {

@@ -6,7 +6,7 @@ import type { BufferView, Plan, PlanBuffer } from "../plan.ts";
 import { sameElements } from "./aliases.ts";
 import { layOutMemory } from "./layout.ts";
 import { Constants, lowerNodes, type LowerOptions } from "./lowerNodes.ts";
-import { bytesOf } from "./pointwise.ts";
+import { bytesOf } from "./places.ts";
 
 /**
  * Lowers a graph.

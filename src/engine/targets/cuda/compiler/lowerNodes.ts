@@ -12,20 +12,12 @@ import type { LowerContext, LowerRule } from "../lower/lowering.ts";
 import { matchProducts } from "../lower/matchProducts.ts";
 import { lowerProduct } from "../lower/product.ts";
 import type { BufferView, PlanBuffer, Step } from "../plan.ts";
-import type { Places } from "./evaluator.ts";
 import { KernelBuilder } from "./kernelBuilder.ts";
 import { classify, isOuterProduct, materialize, type LoweredNode } from "./materialize.ts";
-import { addConcat, addPointwise, bytesOf, isWide, writeResults } from "./pointwise.ts";
-import {
-  addReduction,
-  partDtype,
-  partsSource,
-  planParts,
-  planReduction,
-  sourceOf,
-  storeParts,
-  storeResults,
-} from "./reduction.ts";
+import { bytesOf, type Places } from "./places.ts";
+import { addConcat, addPointwise, isWide, writeResults } from "./pointwise.ts";
+import { addReduction, partDtype, partsSource, sourceOf, storeParts, storeResults } from "./reduction.ts";
+import { planParts, planReduction } from "./reductionPlan.ts";
 import { schedule, type Job } from "./schedule.ts";
 import { place, scratch, type Copy, type Ends, type Storage } from "./storage.ts";
 import { formUnits, outputsOf, producersOf, storedAs, type Unit, type Units } from "./units.ts";

@@ -1,13 +1,14 @@
 /**
- * @file Code of pointwise work: tensors of one size, computed by one thread for each element or for each four
- * neighbours. Everything is read before anything is written, so that a result may replace what it is computed from.
+ * @file Code of pointwise work: tensors of one size, computed by one thread for each element, or for each four
+ * neighbours, or eight of 16 bits. Everything is read before anything is written, so that a result may replace what it is computed from.
  */
 import { dtypeBytes } from "../../../dtype.ts";
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
-import { Evaluator, lanesFrom, type Places } from "./evaluator.ts";
+import { Evaluator } from "./evaluator.ts";
 import { BLOCK_THREADS, KernelBuilder, Scope } from "./kernelBuilder.ts";
 import { fixed, flatten, plus, unflatten, variable, type Linear } from "./linear.ts";
+import { apart, lanesFrom, type Lanes, type Places } from "./places.ts";
 
 /** Below so many elements a thread computes one: spreading out is worth more than wide loads. */
 const VECTOR_ELEMENTS_MIN = 4096;
@@ -23,11 +24,19 @@ export function isWide(tensors: Iterable<Pick<Tensor, "shape">>): boolean {
 /** What a thread does for its elements: their numbers as positions. */
 type Compute = (evaluator: Evaluator, positions: readonly Linear[]) => void;
 
-/** Whether four neighbours are mostly read and written at once. */
-function gainsFromVectors(size: number, places: Places, compute: Compute): boolean {
-  const trial = new Evaluator(places, new Scope(new KernelBuilder(), true));
+/** How many neighbours a thread takes: as many as are mostly read and written at once. */
+function lanesFor(size: number, places: Places, compute: Compute): Lanes {
+  if (size < VECTOR_ELEMENTS_MIN) return 1;
+  let widest = 0;
+  const onLoad = (t: Tensor) => {
+    if (sizeOf(t.shape) >= size) widest = Math.max(widest, dtypeBytes(t.dtype));
+  };
+  const kernel = new KernelBuilder();
+  const trial = new Evaluator(places, new Scope(kernel, true), onLoad);
   compute(trial, lanesFrom(variable("i", 0, Math.floor(size / 4) - 1), 4));
-  return trial.accesses.together > trial.accesses.apart;
+  const { together, apart } = trial.code.accesses;
+  if (together <= apart) return 1;
+  return widest <= 2 && kernel.widestWrite <= 2 && size >= 2 * VECTOR_ELEMENTS_MIN ? 8 : 4;
 }
 
 /** Adds a piece that calls `compute` for `size` elements. */
@@ -38,7 +47,7 @@ function addElements(
   compute: Compute,
 ): void {
   if (size === 0) return;
-  const lanes = size >= VECTOR_ELEMENTS_MIN && gainsFromVectors(size, places, compute) ? 4 : 1;
+  const lanes = lanesFor(size, places, compute);
   const whole = Math.floor(size / lanes);
   const rest = size - whole * lanes;
   const outer = new Scope(kernel, wide || size >= WIDE_ELEMENTS_MIN);
@@ -89,19 +98,8 @@ export function writeResults(
 ): void {
   const values = results.map((t) => evaluator.at(t, positions));
   results.forEach((t, n) => {
-    if (isKept(t)) evaluator.store(places.view(t), t, positions, values[n]!);
+    if (isKept(t)) evaluator.code.store(places.view(t), t, positions, values[n]!);
   });
-}
-
-/** Places at which a unit's own results are not read: it computes them. */
-export function apart(places: Places, results: readonly Tensor[]): Places {
-  const own = new Set(results);
-  return {
-    isStored: (t) => !own.has(t) && places.isStored(t),
-    view: (t) => places.view(t),
-    integers: (values) => places.integers(values),
-    isAligned: (view) => places.isAligned(view),
-  };
 }
 
 /** Writes the parts of a concat, each into its place; those that lie there already are left out. */
@@ -126,12 +124,7 @@ export function addConcat(
         const index = unflatten(at, part.shape);
         return flatten(index.with(axis, plus(index[axis]!, fixed(first))), out.shape);
       });
-      evaluator.store(places.view(out), out, to, values);
+      evaluator.code.store(places.view(out), out, to, values);
     });
   });
-}
-
-/** Bytes of a tensor. */
-export function bytesOf(t: Pick<Tensor, "dtype" | "shape">): number {
-  return sizeOf(t.shape) * dtypeBytes(t.dtype);
 }

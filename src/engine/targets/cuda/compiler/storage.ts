@@ -8,7 +8,7 @@ import type { Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../shape.ts";
 import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
 import { partOffsets, sameElements } from "./aliases.ts";
-import { bytesOf } from "./pointwise.ts";
+import { bytesOf } from "./places.ts";
 import { outputsOf, producersOf, readsInPlace, readsOf, storedAs, type Unit, type Units } from "./units.ts";
 
 /** Where leaves lie and results are wanted. */
