@@ -13,7 +13,9 @@
 // Defined in front: DIM (D), TABLES (T), LANES (a power of two, at most 32), THREADS, ROUNDS, and BAGS for bags.
 
 #define VECTORS ((DIM + 3) / 4)
-#define STRIDE (VECTORS * 4)
+// Rows of a bag that a thread reads at once. The blocks that a multiprocessor is to hold leave registers for them.
+#define AT_ONCE 4
+#define BLOCKS 5
 
 // Stores floats 4 * vector ... of an unpadded row of D.
 __device__ __forceinline__ void storeVector(float* row, int vector, float4 v) {
@@ -32,7 +34,7 @@ __device__ __forceinline__ float4 addVectors(float4 a, float4 b) {
   return make_float4(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y), __fadd_rn(a.z, b.z), __fadd_rn(a.w, b.w));
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 gatherRows(const float* __restrict__ weights, const unsigned* __restrict__ keys, const int* __restrict__ offsets,
            float* __restrict__ out, int size, int padded) {
   const int groups = THREADS / LANES;
@@ -56,15 +58,16 @@ gatherRows(const float* __restrict__ weights, const unsigned* __restrict__ keys,
     for (int vector = lane; vector < VECTORS; vector += LANES) {
       const float4* column = reinterpret_cast<const float4*>(weights) + vector;
       float4 sum = start < end ? column[(size_t)keys[start] * VECTORS] : zero;
-      int l = start + 1;
-      for (; l + 4 <= end; l += 4) {
-        float4 v[4];
+      #pragma unroll 1
+      for (int l = start + 1; l < end; l += AT_ONCE) {
+        float4 v[AT_ONCE];
         #pragma unroll
-        for (int i = 0; i < 4; i++) v[i] = column[(size_t)keys[l + i] * VECTORS];
+        for (int i = 0; i < AT_ONCE; i++) v[i] = l + i < end ? column[(size_t)keys[l + i] * VECTORS] : zero;
         #pragma unroll
-        for (int i = 0; i < 4; i++) sum = addVectors(sum, v[i]);
+        for (int i = 0; i < AT_ONCE; i++) {
+          if (l + i < end) sum = addVectors(sum, v[i]);
+        }
       }
-      for (; l < end; l++) sum = addVectors(sum, column[(size_t)keys[l] * VECTORS]);
       storeVector(out + (size_t)o * DIM, vector, sum);
     }
   }

@@ -19,8 +19,7 @@
 //
 // Launch: THREADS a block, LANES threads an item (updateItems: a group for each possible item) or a long row
 // (updateLongRows: any number of blocks); but for ROWWISE_ADAGRAD with blocks along y for each LANES vectors of a row.
-// Defined in front: DIM, LANES (a power of two, at most 32), THREADS, the
-// optimizer, and one of ITEMS, LONG_ROWS.
+// Defined in front: DIM, LANES (a power of two, at most 32), THREADS, the optimizer, and one of ITEMS, LONG_ROWS.
 
 #define VECTORS ((DIM + 3) / 4)
 #define CHUNKS ((VECTORS + LANES - 1) / LANES)
@@ -174,7 +173,9 @@ __device__ __forceinline__ float4* partialOf(float* partials, unsigned start, bo
 }
 
 #ifdef ITEMS
-extern "C" __global__ void __launch_bounds__(THREADS)
+// Gradients of a row that a thread reads at once. The blocks that a multiprocessor is to hold leave registers for them.
+#define AT_ONCE 4
+extern "C" __global__ void __launch_bounds__(THREADS, 5)
 updateItems(float* weights, float* state0, float* state1, const float* __restrict__ gradients,
             const unsigned* __restrict__ bags, const unsigned* __restrict__ items,
             const unsigned* __restrict__ itemRows, const unsigned* __restrict__ count, float* __restrict__ partials,
@@ -202,15 +203,18 @@ updateItems(float* weights, float* state0, float* state1, const float* __restric
     sum[c] = splat(0.f);
     if (vector >= VECTORS) continue;
     sum[c] = loadVector(gradients + (size_t)bags[start] * DIM, vector);
-    unsigned l = start + 1;
-    for (; l + 4 <= end; l += 4) {
-      float4 v[4];
+    #pragma unroll 1
+    for (unsigned l = start + 1; l < end; l += AT_ONCE) {
+      float4 v[AT_ONCE];
       #pragma unroll
-      for (int i = 0; i < 4; i++) v[i] = loadVector(gradients + (size_t)bags[l + i] * DIM, vector);
+      for (int i = 0; i < AT_ONCE; i++) {
+        v[i] = l + i < end ? loadVector(gradients + (size_t)bags[l + i] * DIM, vector) : splat(0.f);
+      }
       #pragma unroll
-      for (int i = 0; i < 4; i++) sum[c] = add(sum[c], v[i]);
+      for (int i = 0; i < AT_ONCE; i++) {
+        if (l + i < end) sum[c] = add(sum[c], v[i]);
+      }
     }
-    for (; l < end; l++) sum[c] = add(sum[c], loadVector(gradients + (size_t)bags[l] * DIM, vector));
   }
   if (isWhole) {
     old.update(table, row, lane, sum);
@@ -225,7 +229,9 @@ updateItems(float* weights, float* state0, float* state1, const float* __restric
 #endif
 
 #ifdef LONG_ROWS
-extern "C" __global__ void __launch_bounds__(THREADS)
+// Few rows are long, and what they wait for is latency.
+#define AT_ONCE 8
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 updateLongRows(float* weights, float* state0, float* state1, const unsigned* __restrict__ items,
                const unsigned* __restrict__ itemRows, const unsigned* __restrict__ longRows,
                const unsigned* __restrict__ longCount, float* __restrict__ partials, unsigned char* changed,
@@ -253,15 +259,18 @@ updateLongRows(float* weights, float* state0, float* state1, const unsigned* __r
       sum[c] = splat(0.f);
       if (vector >= VECTORS) continue;
       sum[c] = first[vector];
-      unsigned k = 0;
-      for (; k + 8 <= count - 1; k += 8) {
-        float4 v[8];
+      #pragma unroll 1
+      for (unsigned k = 1; k < count; k += AT_ONCE) {
+        float4 v[AT_ONCE];
         #pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = later[(size_t)(k + j) * 2 * VECTORS + vector];
+        for (int i = 0; i < AT_ONCE; i++) {
+          v[i] = k + i < count ? later[(size_t)(k - 1 + i) * 2 * VECTORS + vector] : splat(0.f);
+        }
         #pragma unroll
-        for (int j = 0; j < 8; j++) sum[c] = add(sum[c], v[j]);
+        for (int i = 0; i < AT_ONCE; i++) {
+          if (k + i < count) sum[c] = add(sum[c], v[i]);
+        }
       }
-      for (; k < count - 1; k++) sum[c] = add(sum[c], later[(size_t)k * 2 * VECTORS + vector]);
     }
     old.update(table, row, lane, sum);
   }
