@@ -52,8 +52,9 @@ static __device__ __forceinline__ unsigned short to_float16(float x) {
 }`,
   bfloat16: `static __device__ __forceinline__ float from_bfloat16(unsigned short x) { return __uint_as_float((unsigned)x << 16); }
 static __device__ __forceinline__ unsigned short to_bfloat16(float x) {
-  const unsigned bits = __float_as_uint(x);
-  return x != x ? (unsigned short)0x7fc0 : (unsigned short)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  unsigned short y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y) : "f"(x));
+  return y;
 }`,
 } as const;
 
