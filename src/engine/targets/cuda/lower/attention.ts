@@ -2,8 +2,8 @@
  * @file Rules of attention and of its gradient. The gradient is two kernels, one that owns rows of dk and dv and one
  * that owns rows of dq, so that every sum has a fixed order; a third prepares what both read of each query.
  *
- * The kernels are Pareto's own and not cuDNN's: nothing further has to be installed, gradients are the same from run to
- * run, and masks, groups and widths that cuDNN refuses need no second way.
+ * The kernels are Pareto's own, not cuDNN's: they are fast enough without another library to install, gradients are the
+ * same from run to run, and every mask, group and width goes one way.
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { sizeOf, stridesOf } from "../../../shape.ts";
