@@ -3,7 +3,7 @@
  * that owns rows of dq, so that every sum has a fixed order; a third prepares what both read of each query.
  *
  * The kernels are Pareto's own, not cuDNN's: they are fast enough without another library to install, gradients are the
- * same from run to run, and every mask, group and width goes one way.
+ * same from run to run, and any mask, group and width is taken.
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { sizeOf, stridesOf } from "../../../shape.ts";
