@@ -12,7 +12,7 @@ import { LossGuard } from "../../train/metrics/lossGuard.ts";
 import type { StrategyName, TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
-import { RateMeter } from "./rateMeter.ts";
+import { RateMeter } from "../../train/rateMeter.ts";
 import type { TrainingSettings } from "./settings.ts";
 import type { StepReport } from "./stepPipeline.ts";
 import { TrainingCurve } from "./trainingCurve.ts";
