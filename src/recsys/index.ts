@@ -2,12 +2,14 @@
  * @file `pareto/recsys`: click models. `trainClicks` does the whole job from a log to a run folder; the parts are
  * here too: models, row stores, strategies, the trainer, profiles and export.
  */
+export { createTables } from "./embedding/createTables.ts";
+export type { TablesRequest } from "./embedding/createTables.ts";
 export { EmbeddingTables } from "./embedding/embeddingTables.ts";
 export type { EmbeddingTablesOptions } from "./embedding/embeddingTables.ts";
 export { HotBag } from "./embedding/hotBag.ts";
 export type { HotBagOptions } from "./embedding/hotBag.ts";
 export type { HotRows, SyncReport } from "./embedding/hotRows.ts";
-export type { RowStore, SparseOptimizer } from "./embedding/rowStore.ts";
+export type { RowStore, SparseOptimizer, TableStore } from "./embedding/rowStore.ts";
 export { exportClickModel } from "./export.ts";
 export type { ClickInputs, ClickModel } from "./models/clickModel.ts";
 export { DenseModel } from "./models/denseModel.ts";

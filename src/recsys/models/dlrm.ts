@@ -8,8 +8,9 @@
  * MLPs remain.
  */
 import type { Tensor } from "../../engine/graph/node.ts";
+import { featureInteraction } from "../../engine/graph/ops/composite/featureInteraction.ts";
 import { dotInteraction } from "../../engine/graph/ops/contraction.ts";
-import { concat, reshape } from "../../engine/graph/ops/movement.ts";
+import { reshape } from "../../engine/graph/ops/movement.ts";
 import { normal, xavierNormal } from "../../nn/initializers.ts";
 import { mlp, type MlpInitializers } from "../../nn/layers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
@@ -55,6 +56,5 @@ function interact(x: Tensor | null, rows: Tensor, { tables, dim }: DlrmConfig): 
   const batch = rows.shape[0]!;
   if (tables === 0) return x!;
   if (!x) return tables === 1 ? reshape(rows, [batch, dim]) : dotInteraction(rows);
-  const features = concat([reshape(x, [batch, 1, dim]), rows], 1);
-  return concat([x, dotInteraction(features)], 1);
+  return featureInteraction(x, rows);
 }

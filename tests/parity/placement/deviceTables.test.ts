@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Lookups } from "../../../src/data/batch.ts";
 import { Rng } from "../../../src/engine/rng.ts";
+import { liveObjects } from "../../../src/engine/targets/cuda/driver/liveObjects.ts";
 import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
 import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
 import { DeviceTables } from "../../../src/recsys/embedding/cuda/deviceTables.ts";
@@ -183,6 +184,26 @@ describe("tables in GPU memory", () => {
     expect(after).not.toEqual(before);
     await gpu.stage(1, lookups);
     expect(await floatsOf(device, gpu.rows(1))).toEqual(after);
+  });
+
+  test("hold no more after 2,000 steps, and nothing once disposed", async () => {
+    const held = () => ({ ...liveObjects(), bytes: device.allocator.stats().allocatedBytes });
+    const before = held();
+    const gpu = await onDevice({ slots: 2, dim: 4, cardinalities: [9, 20], maxBatch: 8 });
+    const [full, short] = [8, 3].map((size) => randomLookups(new Rng(size), [9, 20], size, false));
+    const step = async (i: number) => {
+      await gpu.stage(i % 2, i % 5 === 0 ? short! : full!);
+      await gpu.update(i % 2, 0.01, i + 1);
+    };
+    for (let i = 0; i < 20; i++) await step(i);
+    const during = held();
+    for (let i = 20; i < 2000; i++) await step(i);
+    expect(held()).toEqual(during);
+    await gpu.dispose();
+    // Compiled kernels are the device's, and kept.
+    const { module: _, ...after } = held() as Record<string, number>;
+    const { module: __, ...wanted } = before as Record<string, number>;
+    expect(after).toEqual(wanted);
   });
 
   test("say which id or bag is wrong, and go on", async () => {
