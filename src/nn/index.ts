@@ -20,6 +20,15 @@ export type { DenseOptimizer } from "./optimizers.ts";
 export { Parameters } from "./parameters.ts";
 export { bidirectionalLstm, lstm } from "./recurrent.ts";
 export type { LstmOptions } from "./recurrent.ts";
-export { additiveAttention, maskSteps, maxPool, realSteps, sequenceConvolution } from "./sequences.ts";
+export {
+  additiveAttention,
+  embeddingConvolution,
+  maskSteps,
+  maxPool,
+  meanOfSteps,
+  realSteps,
+  sequenceConvolution,
+  strongest,
+} from "./sequences.ts";
 export { learningRateAt } from "./schedules.ts";
 export type { LearningRateSchedule } from "./schedules.ts";

@@ -6,7 +6,7 @@
 import { ParetoError } from "../engine/errors.ts";
 import type { Tensor } from "../engine/graph/node.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
-import { add, cast, less, mul, tanh, where } from "../engine/graph/ops/elementwise.ts";
+import { add, cast, div, less, mul, tanh, where } from "../engine/graph/ops/elementwise.ts";
 import { gather } from "../engine/graph/ops/indexing.ts";
 import { constant, scalarLike } from "../engine/graph/ops/leaf.ts";
 import { concat, pad, reshape, slice, sum, transpose } from "../engine/graph/ops/movement.ts";
@@ -118,6 +118,17 @@ export function maxPool(x: Tensor, size: number): Tensor {
 /** Zero on padding. @param x `[T, B, F]` @param real bool `[T, B]` */
 export function maskSteps(x: Tensor, real: Tensor): Tensor {
   return where(reshape(real, [...real.shape, 1]), x, scalarLike(x, 0));
+}
+
+/** The largest value of each feature over the real steps, `[B, F]`. @param x `[T, B, F]` @param real bool `[T, B]` */
+export function strongest(x: Tensor, real: Tensor): Tensor {
+  return max(where(reshape(real, [...real.shape, 1]), x, scalarLike(x, LOWEST)), 0);
+}
+
+/** The mean over the real steps, `[B, F]`. @param x `[T, B, F]` @param real bool `[T, B]` */
+export function meanOfSteps(x: Tensor, real: Tensor): Tensor {
+  const counts = sum(cast(real, x.dtype), 0);
+  return div(sum(maskSteps(x, real), 0), reshape(counts, [counts.shape[0]!, 1]));
 }
 
 /**

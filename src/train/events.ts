@@ -32,6 +32,8 @@ export interface MetricsEvent {
   /** For `part: "train"`, of inputs judged just before they were learned from. */
   auc?: number;
   accuracy?: number;
+  /** Of a classifier of several classes. */
+  macroF1?: number;
 }
 
 /** A stretch of the run's time line. */

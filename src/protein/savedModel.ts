@@ -1,0 +1,211 @@
+/**
+ * @file A trained protein model as a folder: `config.json` says what it is (network, families, alphabet, threshold,
+ * quality where it was measured), `weights.safetensors` holds its float32 weights.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { z } from "zod";
+import { SafetensorsFile, SafetensorsWriter } from "../data/safetensors.ts";
+import { ParetoError } from "../engine/errors.ts";
+import { paretoVersion } from "../engine/environment.ts";
+import { openDevice } from "../engine/openDevice.ts";
+import { bytesOf, fileError, writeWhole } from "../engine/partialFile.ts";
+import { sameShape, formatShape } from "../engine/shape.ts";
+import { makeFolder } from "./makeFolder.ts";
+import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
+import { ProteinNetwork } from "./training/proteinNetwork.ts";
+
+const CONFIG = "config.json";
+const WEIGHTS = "weights.safetensors";
+/** The version of `config.json` that is written, and the newest that is read. */
+const VERSION = 1;
+/** The alphabet of 22 ids that models of this version read. */
+const ALPHABET_VERSION = 1;
+
+const schema = z.object({
+  format: z.literal("pareto-protein-model"),
+  version: z.literal(VERSION),
+  /** Version of Pareto that wrote it. */
+  pareto: z.string(),
+  /** What it is called in predictions, e.g. `profamnet-1f0c93aa`. */
+  name: z.string(),
+  network: z.enum(PROTEIN_MODELS),
+  /** Names by class number. */
+  families: z.array(z.string()).min(2),
+  alphabet: z.literal(ALPHABET_VERSION),
+  /** Residues that the network reads. */
+  length: z.int().min(4).max(65_536),
+  /** Below this largest probability a sequence is of no known family. */
+  threshold: z.number().min(0).max(1),
+  parameters: z.int(),
+  /** What it was trained on, and how well it did. */
+  trained: z.record(z.string(), z.json()),
+  /** Checksum of the weights, tensors in the order of the file. */
+  weightsCrc32: z.int(),
+});
+
+/** `config.json`. */
+export type ProteinModelConfig = z.infer<typeof schema>;
+
+/** What is saved beside the weights. */
+export type ProteinModelFacts = Pick<
+  ProteinModelConfig,
+  "network" | "families" | "length" | "threshold" | "trained"
+>;
+
+/**
+ * Saves a network's weights and what has to be known to use them.
+ * @param directory made if absent
+ * @throws ParetoError FILE_DISK_FULL, FILE_REFUSED
+ */
+export async function saveProteinModel(
+  directory: string,
+  network: ProteinNetwork,
+  facts: ProteinModelFacts,
+): Promise<ProteinModelConfig> {
+  await makeFolder(directory);
+  const weights = await network.readWeights();
+  const tensors = [...weights.keys()].map((name) => ({
+    name,
+    dtype: "float32" as const,
+    shape: network.parameters.shapeOf(name),
+  }));
+  const writer = await SafetensorsWriter.create(join(directory, WEIGHTS), tensors, { kind: "protein-model" });
+  let checksum = 0;
+  try {
+    for (const [name, values] of weights) {
+      checksum = crc32(bytesOf(values), checksum);
+      await writer.write(name, values);
+    }
+    await writer.finish();
+  } catch (error) {
+    await writer.abort();
+    throw fileError(error, directory);
+  }
+  const config: ProteinModelConfig = {
+    format: "pareto-protein-model",
+    version: VERSION,
+    pareto: paretoVersion(),
+    name: `${facts.network}-${checksum.toString(16).padStart(8, "0")}`,
+    alphabet: ALPHABET_VERSION,
+    parameters: network.size,
+    weightsCrc32: checksum,
+    ...facts,
+  };
+  await writeWhole(join(directory, CONFIG), `${JSON.stringify(config, null, 1)}\n`);
+  return config;
+}
+
+/** A saved model's description, and its folder. */
+export interface ProteinModelFolder {
+  directory: string;
+  config: ProteinModelConfig;
+}
+
+/**
+ * Finds a saved model: a folder with one, or a run's folder, whose model lies in `model/`.
+ * @throws ParetoError PROTEIN_MODEL_MISSING, PROTEIN_MODEL_DAMAGED, PROTEIN_MODEL_VERSION
+ */
+export async function openProteinModel(path: string): Promise<ProteinModelFolder> {
+  for (const directory of [path, join(path, "model")]) {
+    const text = await readFile(join(directory, CONFIG), "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
+      throw fileError(error, directory);
+    });
+    if (text !== null) return { directory, config: parseConfig(directory, text) };
+  }
+  throw new ParetoError({
+    code: "PROTEIN_MODEL_MISSING",
+    where: path,
+    message: `there is no trained protein model here (no ${CONFIG}), got ${path}`,
+    fix: "Give the folder of a run of `pareto protein train` that has come to its end, or of a saved model.",
+  });
+}
+
+function parseConfig(directory: string, text: string): ProteinModelConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(directory, `${CONFIG} is not JSON`, JSON.stringify(text.slice(0, 40)), cause);
+  }
+  const { version, alphabet } = (json ?? {}) as { version?: unknown; alphabet?: unknown };
+  if (Number(version) > VERSION || Number(alphabet) > ALPHABET_VERSION) {
+    throw new ParetoError({
+      code: "PROTEIN_MODEL_VERSION",
+      where: directory,
+      message: `this Pareto reads protein models of version ${VERSION} and alphabet ${ALPHABET_VERSION}, got version ${String(version)} and alphabet ${String(alphabet)}`,
+      fix: "Use the newer Pareto that wrote it, or one later than that.",
+    });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw damaged(directory, `${CONFIG} is wrong at "${issue?.path.join(".")}"`, issue?.message, parsed.error);
+}
+
+/**
+ * A saved model on a device, its weights checked and loaded.
+ * @throws ParetoError PROTEIN_MODEL_DAMAGED, and what opening the device throws
+ */
+export async function loadProteinNetwork(
+  { directory, config }: ProteinModelFolder,
+  { device: name, threads, batchSize }: { device: "cpu" | "cuda"; threads: number; batchSize: number },
+): Promise<ProteinNetwork> {
+  const weights = await readProteinWeights({ directory, config });
+  const device = await openDevice(name, { threads });
+  const model = proteinModel(config.network, config.families.length);
+  const network = await ProteinNetwork.create(device, model, { batchSize, seed: 0, isTraining: false });
+  for (const [tensor, values] of weights) await network.writeWeight(tensor, values);
+  return network;
+}
+
+/**
+ * The weights of a saved model, checked against its description.
+ * @throws ParetoError PROTEIN_MODEL_DAMAGED
+ */
+export async function readProteinWeights({
+  directory,
+  config,
+}: ProteinModelFolder): Promise<Map<string, Float32Array>> {
+  const { shapes } = ProteinNetwork.describe(proteinModel(config.network, config.families.length));
+  let file: SafetensorsFile;
+  try {
+    file = await SafetensorsFile.open(join(directory, WEIGHTS));
+  } catch (error) {
+    throw damaged(directory, `${WEIGHTS} cannot be read`, (error as Error).message, error);
+  }
+  try {
+    const weights = new Map<string, Float32Array>();
+    let checksum = 0;
+    for (const [name, { dtype, shape }] of file.tensors) {
+      const wanted = shapes.get(name);
+      if (!wanted || dtype !== "float32" || !sameShape(wanted, shape)) {
+        const needed = wanted ? `float32 ${formatShape(wanted)}` : "no such tensor";
+        throw damaged(directory, `the network has ${needed} as "${name}"`, `${dtype} ${formatShape(shape)}`);
+      }
+      const values = (await file.read(name)) as Float32Array;
+      checksum = crc32(bytesOf(values), checksum);
+      weights.set(name, values);
+    }
+    const missing = [...shapes.keys()].find((name) => !weights.has(name));
+    if (missing !== undefined) throw damaged(directory, `${WEIGHTS} lacks a tensor`, missing);
+    if (checksum !== config.weightsCrc32) {
+      throw damaged(directory, `the weights should have checksum ${config.weightsCrc32}`, checksum);
+    }
+    return weights;
+  } finally {
+    await file.close();
+  }
+}
+
+function damaged(directory: string, what: string, received: unknown, cause?: unknown): ParetoError {
+  return new ParetoError({
+    code: "PROTEIN_MODEL_DAMAGED",
+    where: directory,
+    message: `the protein model is damaged: ${what}, got ${String(received)}`,
+    fix: "Restore the folder from a copy, or train again.",
+    cause,
+  });
+}

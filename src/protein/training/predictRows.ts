@@ -1,0 +1,47 @@
+/** @file The probabilities of many sequences of a set, in the order that they are asked for. */
+import { multiclassMetrics, type MulticlassMetrics } from "../../train/metrics/multiclass.ts";
+import type { SequenceSet } from "../encodedSequences.ts";
+import { bucketLengths, bucketedBatches } from "./bucketedBatches.ts";
+import type { ProteinNetwork } from "./proteinNetwork.ts";
+
+/**
+ * Predicts sequences; longer ones by their first `length` residues, as in training.
+ * @param rows of the set
+ * @returns probabilities `[rows.length, C]`
+ */
+export async function predictRows(
+  network: ProteinNetwork,
+  set: SequenceSet,
+  rows: Uint32Array,
+  length: number,
+  onProgress?: (done: number) => void,
+): Promise<Float32Array> {
+  const { batchSize, model } = network;
+  const places = new Map<number, number>();
+  rows.forEach((row, place) => places.set(row, place));
+  const probabilities = new Float32Array(rows.length * model.classes);
+  let done = 0;
+  for (const batch of bucketedBatches(set, rows, { batchSize, lengths: bucketLengths(length) })) {
+    const found = await network.predict(batch);
+    for (let i = 0; i < batch.size; i++) {
+      const from = found.probabilities.subarray(i * model.classes, (i + 1) * model.classes);
+      probabilities.set(from, places.get(batch.rows[i]!)! * model.classes);
+    }
+    done += batch.size;
+    onProgress?.(done);
+  }
+  return probabilities;
+}
+
+/** Predicts sequences and compares with their labels. */
+export async function evaluateRows(
+  network: ProteinNetwork,
+  set: SequenceSet,
+  rows: Uint32Array,
+  length: number,
+  onProgress?: (done: number) => void,
+): Promise<{ metrics: MulticlassMetrics; probabilities: Float32Array }> {
+  const probabilities = await predictRows(network, set, rows, length, onProgress);
+  const labels = Int32Array.from(rows, (row) => set.labels[row]!);
+  return { metrics: multiclassMetrics(probabilities, labels, network.model.classes), probabilities };
+}

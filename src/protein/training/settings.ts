@@ -1,0 +1,33 @@
+/** @file What decides how a protein network is trained. */
+import type { ProteinModelName } from "../models/models.ts";
+
+/** Settings of training, all resolved. */
+export interface ProteinSettings {
+  model: ProteinModelName;
+  /** Residues that the network reads (L). */
+  length: number;
+  batchSize: number;
+  epochs: number;
+  /** Epochs without a better validation macro-F1 before training stops. */
+  patience: number;
+  learningRate: number;
+  /** Of weights, dropout and order. */
+  seed: number;
+  device: "cpu" | "cuda";
+  threads: number;
+  precision: "float32" | "tf32";
+}
+
+/** Settings where none are said. */
+export const DEFAULT_SETTINGS = {
+  model: "profamnet",
+  length: 256,
+  batchSize: 128,
+  epochs: 25,
+  patience: 4,
+  learningRate: 1e-3,
+  seed: 1,
+} as const satisfies Partial<ProteinSettings>;
+
+/** Epochs without a better validation macro-F1 after which the learning rate is halved, again and again. */
+export const STALE_EPOCHS = 2;

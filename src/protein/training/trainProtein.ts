@@ -1,0 +1,313 @@
+/**
+ * @file The whole job: from FASTA files to a trained, tested model in a run folder.
+ *
+ * The folder holds `run.json` (configuration, seed, versions), `checkpoints/last` and `checkpoints/best`,
+ * `events.jsonl`, `result.json`, and at the end `model/`, the saved model.
+ */
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { ParetoError } from "../../engine/errors.ts";
+import { openDevice } from "../../engine/openDevice.ts";
+import { bytesOf } from "../../engine/partialFile.ts";
+import type { JsonValue } from "../../train/checkpointManifest.ts";
+import type { OnEvent, RunEvent } from "../../train/events.ts";
+import type { MulticlassMetrics } from "../../train/metrics/multiclass.ts";
+import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
+import type { SequenceSet } from "../encodedSequences.ts";
+import { readFamilies, type FamilyReport } from "../families/families.ts";
+import { proteinModel } from "../models/models.ts";
+import { saveProteinModel } from "../savedModel.ts";
+import { split, type SequenceSplit } from "../splits/split.ts";
+import { evaluateRows } from "./predictRows.ts";
+import { resumedProteinConfig, type ProteinChanges, type ProteinConfig } from "./proteinConfig.ts";
+import { ProteinNetwork } from "./proteinNetwork.ts";
+import { BEST, LAST, ProteinTrainer, type ProteinTrainerState } from "./proteinTrainer.ts";
+import { calibratedThreshold } from "./threshold.ts";
+
+/** A training job. */
+export type TrainProteinOptions = {
+  /** The run's folder: new or empty, or that of an earlier run to go on with. */
+  directory: string;
+  onEvent?: OnEvent;
+  /** Told of what was read before training begins. */
+  onRead?: (report: FamilyReport, split: SequenceSplit) => void;
+  /** Saves and stops after the step under way. */
+  signal?: AbortSignal;
+} & ({ config: ProteinConfig } | { resume: ProteinChanges });
+
+/** What training came to. */
+export interface TrainProteinResult {
+  /** The run's folder. */
+  run: string;
+  /** False when it was stopped by the signal; quality is then null. */
+  finished: boolean;
+  /** On the test part, of the weights that were best on the validation part. */
+  test: MulticlassMetrics | null;
+  validation: Omit<MulticlassMetrics, "classes" | "confusions"> | null;
+  families: string[];
+  sequences: { train: number; validation: number; test: number };
+  parameters: number;
+  /** Bytes of the float32 weights. */
+  weightBytes: number;
+  /** Below this largest probability a sequence counts as of no known family. */
+  threshold: number | null;
+  epochs: number;
+  bestEpoch: number | null;
+  steps: number;
+  sequencesPerSecond: number;
+  /** Seconds of training steps, without validation and checkpoints. */
+  trainSeconds: number;
+  /** The saved model's folder. */
+  model: string | null;
+  config: ProteinConfig;
+}
+
+/** What `run.json` keeps as the configuration. */
+interface StoredConfig {
+  run: ProteinConfig;
+  /** Of the sequences and their order. */
+  fingerprint: number;
+}
+
+/**
+ * Trains a protein network and tests it.
+ * @throws ParetoError `RUN_EXISTS`, `RUN_MISSING`, `RESUME_CONFIG`, `RESUME_DATA`, `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`,
+ * `PROTEIN_EMPTY_PART`, and what reading families and opening the device throw
+ */
+export async function trainProtein(options: TrainProteinOptions): Promise<TrainProteinResult> {
+  const origin = performance.now();
+  const clock = () => (performance.now() - origin) / 1000;
+  const early: RunEvent[] = [];
+  const tell: OnEvent = (event) => {
+    early.push(event);
+    options.onEvent?.(event);
+  };
+  const earlier = "resume" in options ? await openRunFolder(options.directory) : null;
+  const stored = earlier && (earlier.record.config as unknown as StoredConfig);
+  const config = "resume" in options ? resumedProteinConfig(stored!.run, options.resume) : options.config;
+  // Nothing is left behind when the sources cannot be read.
+  if (!earlier) await refuseTakenFolder(options.directory);
+  const { set, report } = await readFamilies(config.data.paths, {
+    familyFrom: config.data.familyFrom,
+    minimum: config.data.minimum,
+    ...(config.data.cap !== null && { cap: config.data.cap }),
+    seed: config.data.dataSeed,
+    onProgress: (done, total, unit) =>
+      tell({ event: "progress", task: "read", done, total, unit, rate: null }),
+  });
+  const parts = split(set, config.data.split, config.data.dataSeed);
+  requireParts(parts, config);
+  for (const message of remarks(report)) {
+    tell({ event: "notice", level: "warning", code: "PROTEIN_DATA", message });
+  }
+  tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
+  options.onRead?.(report, parts);
+  const fingerprint = fingerprintOf(set);
+  if (stored && stored.fingerprint !== fingerprint) throw dataChanged(options.directory, fingerprint);
+  const kept = JSON.parse(JSON.stringify({ run: config, fingerprint } satisfies StoredConfig)) as JsonValue;
+  const folder =
+    earlier ??
+    (await createRunFolder(options.directory, {
+      command: "protein train",
+      config: kept,
+      seed: config.settings.seed,
+    }));
+  if (earlier) await folder.setConfig(kept);
+  const log = folder.openEvents();
+  for (const event of early) log.append(event);
+  const onEvent: OnEvent = (event) => {
+    log.append(event);
+    options.onEvent?.(event);
+  };
+  try {
+    await folder.setStatus("running");
+    const context = { onEvent, clock, isResumed: earlier !== null };
+    const result = await trainOn(config, set, parts, folder, {
+      ...context,
+      ...(options.signal && { signal: options.signal }),
+    });
+    await writeJson(folder.file("result.json"), result);
+    await folder.setStatus(result.finished ? "done" : "interrupted");
+    return result;
+  } catch (error) {
+    await folder.setStatus("failed").catch(() => undefined);
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
+interface TrainContext {
+  onEvent: OnEvent;
+  clock: () => number;
+  signal?: AbortSignal;
+  isResumed: boolean;
+}
+
+async function trainOn(
+  config: ProteinConfig,
+  set: SequenceSet,
+  parts: SequenceSplit,
+  folder: RunFolder,
+  { onEvent, clock, signal, isResumed }: TrainContext,
+): Promise<TrainProteinResult> {
+  const { settings } = config;
+  const { device: name, threads, precision, batchSize, seed, length } = settings;
+  const checkpoints = folder.file("checkpoints");
+  const device = await openDevice(name, { threads, precision });
+  const model = proteinModel(settings.model, set.families.length);
+  const network = await ProteinNetwork.create(device, model, { batchSize, seed, isTraining: true });
+  try {
+    // A process killed while it saved for the first time leaves a folder without the file that makes it a checkpoint.
+    const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST, "checkpoint.json")));
+    const state = hasCheckpoint
+      ? ((await network.load(join(checkpoints, LAST))) as unknown as ProteinTrainerState)
+      : undefined;
+    const trainer = new ProteinTrainer({
+      network,
+      settings,
+      set,
+      train: parts.train,
+      validation: parts.validation,
+      directory: checkpoints,
+      clock,
+      onEvent,
+      ...(signal && { signal }),
+      ...(state && { state }),
+    });
+    const finished = await trainer.run();
+    const { best, epoch, step, sequences, trainSeconds } = trainer.state;
+    const result: TrainProteinResult = {
+      run: folder.path,
+      finished,
+      test: null,
+      validation: null,
+      families: set.families,
+      sequences: {
+        train: parts.train.length,
+        validation: parts.validation.length,
+        test: parts.test.length,
+      },
+      parameters: network.size,
+      weightBytes: 4 * network.size,
+      threshold: null,
+      epochs: epoch,
+      bestEpoch: best?.epoch ?? null,
+      steps: step,
+      sequencesPerSecond: sequences / Math.max(1e-9, trainSeconds),
+      trainSeconds,
+      model: null,
+      config,
+    };
+    if (!finished) return result;
+    if (best!.epoch !== epoch) await network.load(join(checkpoints, BEST));
+    const start = clock();
+    const validation = await evaluateRows(network, set, parts.validation, length);
+    const test = await evaluateRows(network, set, parts.test, length, (done) =>
+      onEvent({
+        event: "progress",
+        task: "evaluate",
+        done,
+        total: parts.test.length,
+        unit: "sequences",
+        rate: null,
+      }),
+    );
+    onEvent({ event: "phase", phase: "evaluate", start, end: clock() });
+    const { logLoss, accuracy, macroF1 } = test.metrics;
+    const seconds = trainSeconds;
+    onEvent({ event: "metrics", part: "test", epoch, step, seconds, logLoss, accuracy, macroF1 });
+    const threshold = calibratedThreshold(validation.probabilities, model.classes);
+    const directory = folder.file("model");
+    const { classes: _, confusions: __, ...validationFigures } = validation.metrics;
+    const { classes: ___, confusions: ____, ...testFigures } = test.metrics;
+    await saveProteinModel(directory, network, {
+      network: settings.model,
+      families: set.families,
+      length,
+      threshold,
+      trained: JSON.parse(
+        JSON.stringify({
+          split: config.data.split,
+          cap: config.data.cap,
+          minimum: config.data.minimum,
+          dataSeed: config.data.dataSeed,
+          seed,
+          epochs: epoch,
+          bestEpoch: best!.epoch,
+          batchSize,
+          learningRate: settings.learningRate,
+          sequences: result.sequences,
+          validation: validationFigures,
+          test: testFigures,
+        }),
+      ) as Record<string, never>,
+    });
+    return { ...result, test: test.metrics, validation: validationFigures, threshold, model: directory };
+  } finally {
+    await network.dispose();
+  }
+}
+
+function fingerprintOf(set: SequenceSet): number {
+  const labelled = crc32(bytesOf(set.labels), crc32(bytesOf(set.offsets), crc32(set.ids)));
+  return crc32(set.families.join("\n"), labelled);
+}
+
+/** What the user should know of the data. */
+function remarks(report: FamilyReport): string[] {
+  const found: string[] = [];
+  const { bad, withoutFamily, ambiguous, tooSmall } = report;
+  if (bad.count > 0) {
+    const [first] = bad.first;
+    found.push(
+      `${bad.count} of ${report.records} records cannot be used, the first at line ${first!.line} of ${first!.file}: ${first!.message}`,
+    );
+  }
+  if (withoutFamily > 0) found.push(`${withoutFamily} records name no family and are left out`);
+  if (ambiguous > 0) found.push(`${ambiguous} sequences stand in several families and are left out`);
+  if (tooSmall.length > 0) {
+    const names = tooSmall.slice(0, 5).map(({ name, distinct }) => `${name} (${distinct})`);
+    const more = tooSmall.length > names.length ? ", …" : "";
+    found.push(`${tooSmall.length} families are too small and left out: ${names.join(", ")}${more}`);
+  }
+  return found;
+}
+
+function requireParts(parts: SequenceSplit, { data }: ProteinConfig): void {
+  const empty = (["train", "validation", "test"] as const).find((name) => parts[name].length === 0);
+  if (empty === undefined) return;
+  throw new ParetoError({
+    code: "PROTEIN_EMPTY_PART",
+    where: `--split ${data.split}`,
+    message: `the split leaves no sequence in the ${empty} part, got ${parts.train.length} for training, ${parts.validation.length} for validation and ${parts.test.length} for the test`,
+    fix: "Give more sequences, or take --split random.",
+  });
+}
+
+async function refuseTakenFolder(directory: string): Promise<void> {
+  if (!(await exists(join(directory, "run.json")))) return;
+  throw new ParetoError({
+    code: "RUN_EXISTS",
+    where: directory,
+    message: `a new run needs a new or empty folder; this one holds a run already, got ${directory}`,
+    fix: "Choose another folder with --out, or go on with the run in it with --resume.",
+  });
+}
+
+function dataChanged(directory: string, fingerprint: number): ParetoError {
+  return new ParetoError({
+    code: "RESUME_DATA",
+    where: directory,
+    message: `the sequences have changed since the run began, got fingerprint ${fingerprint.toString(16)}`,
+    fix: "Put the old files back, or start a new run with --out.",
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
