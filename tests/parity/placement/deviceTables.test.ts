@@ -225,6 +225,9 @@ describe("tables in GPU memory", () => {
       code: "LOOKUPS_OFFSETS",
       where: "table 3, input 1",
     });
+    // Far outside: nothing may be read there, as a GPU would be lost to the process.
+    offsets[3 * 5 + 2] = 1_000_000_000;
+    await expect(gpu.stage(0, { ...good, offsets })).rejects.toMatchObject({ code: "LOOKUPS_OFFSETS" });
     await expect(gpu.stage(0, { ...good, size: BATCH + 1 })).rejects.toMatchObject({ code: "LOOKUPS_SHAPE" });
     await gpu.stage(0, good);
     const empty = { size: 2, tables: 4, ids: new Int32Array(0), offsets: new Int32Array(9) };

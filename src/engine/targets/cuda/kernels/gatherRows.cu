@@ -4,7 +4,8 @@
 //   out[b, t, :] = 0                                                       for size <= b < padded and empty bags
 //
 // weights [rows, STRIDE], STRIDE = D rounded up to whole float4s; keys [lookups], table-major: without BAGS bag (t, b)
-// is the lookup t * size + b, with BAGS it is keys[offsets[t * size + b] ... offsets[t * size + b + 1]).
+// is the lookup t * size + b, with BAGS it is keys[offsets[t * size + b] ... offsets[t * size + b + 1]). A bag outside
+// [0, lookups], which has no keys, counts as empty.
 //
 // Launch: THREADS a block, each group of LANES threads moves one row in pieces of 16 bytes, ROUNDS rows a group;
 // ceil(padded * T / (THREADS / LANES * ROUNDS)) blocks. All keys of a group are read before its rows, and all rows
@@ -36,7 +37,7 @@ __device__ __forceinline__ float4 addVectors(float4 a, float4 b) {
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 gatherRows(const float* __restrict__ weights, const unsigned* __restrict__ keys, const int* __restrict__ offsets,
-           float* __restrict__ out, int size, int padded) {
+           float* __restrict__ out, int size, int padded, int lookups) {
   const int groups = THREADS / LANES;
   const int lane = threadIdx.x % LANES;
   const unsigned first = blockIdx.x * (groups * ROUNDS) + threadIdx.x / LANES;
@@ -54,6 +55,7 @@ gatherRows(const float* __restrict__ weights, const unsigned* __restrict__ keys,
       const unsigned bag = (o % TABLES) * size + o / TABLES;
       start = offsets[bag];
       end = offsets[bag + 1];
+      if (start < 0 || end > lookups) end = start;
     }
     for (int vector = lane; vector < VECTORS; vector += LANES) {
       const float4* column = reinterpret_cast<const float4*>(weights) + vector;

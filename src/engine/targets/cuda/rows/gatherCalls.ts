@@ -117,6 +117,7 @@ export function gatherCall<P>(
       argument.write(places.out, 4 * dim * padded * tables),
       argument.int32(size),
       argument.int32(padded),
+      argument.int32(lookups),
     ],
   };
 }
