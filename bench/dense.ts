@@ -10,6 +10,7 @@ import { rootsOf } from "../src/engine/graph/graph.ts";
 import { matmul } from "../src/engine/graph/ops/contraction.ts";
 import { state } from "../src/engine/graph/ops/leaf.ts";
 import { openDevice } from "../src/engine/openDevice.ts";
+import { expandComposites } from "../src/engine/passes/expandComposites.ts";
 import { simplify } from "../src/engine/passes/simplify.ts";
 import type { Device, Program } from "../src/engine/program.ts";
 import { Rng } from "../src/engine/rng.ts";
@@ -49,7 +50,8 @@ interface Product {
 
 /** Every matrix product of the training step, as its graph is compiled. */
 function productsOfStep(): Product[] {
-  const graph = simplify(traceTraining(model, BATCH, { kind: "sgd" }, new Parameters(1), new Parameters(1)));
+  const traced = traceTraining(model, BATCH, { kind: "sgd" }, new Parameters(1), new Parameters(1));
+  const graph = simplify(expandComposites(traced));
   const products: Product[] = [];
   for (const node of reachableNodes(rootsOf(graph))) {
     const [a] = node.inputs;

@@ -97,6 +97,8 @@ interface CompositeAttrs {
   crossEntropyGradient: None;
   lstmCell: None;
   lstmCellGradient: None;
+  featureInteraction: None;
+  featureInteractionGradient: None;
   attention: AttentionAttrs;
   attentionGradient: AttentionAttrs;
 }

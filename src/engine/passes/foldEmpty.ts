@@ -23,6 +23,9 @@ function overNothing(node: AnyNode): readonly Tensor[] | undefined {
     case "dotInteractionGradient":
     case "scatterAdd":
       return [filled(node.outputs[0]!, 0)];
+    case "featureInteraction":
+    case "featureInteractionGradient":
+      return node.definition.expand!(node.inputs, node.attrs);
     case "layerNormGradient":
       return node.outputs.map((t) => filled(t, 0));
     case "pad":

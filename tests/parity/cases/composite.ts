@@ -2,6 +2,7 @@
 import { backpropagate } from "../../../src/engine/autodiff.ts";
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { crossEntropy } from "../../../src/engine/graph/ops/composite/crossEntropy.ts";
+import { featureInteraction } from "../../../src/engine/graph/ops/composite/featureInteraction.ts";
 import { layerNorm } from "../../../src/engine/graph/ops/composite/layerNorm.ts";
 import { lstmCell } from "../../../src/engine/graph/ops/composite/lstmCell.ts";
 import { add, mul, tanh } from "../../../src/engine/graph/ops/elementwise.ts";
@@ -42,6 +43,39 @@ const crossEntropyGradientOf = (logits: Tensor, targets: Tensor, g: Tensor) =>
 
 const lstmCellGradientsOf = (gates: Tensor, c: Tensor, dh: Tensor, dc: Tensor) =>
   backpropagate(lstmCell(gates, c), [dh, dc], [gates, c]).map((t) => t!);
+
+const featureInteractionGradientsOf = (x: Tensor, rows: Tensor, g: Tensor) =>
+  backpropagate([featureInteraction(x, rows)], [g], [x, rows]).map((t) => t!);
+
+/** Samples of a vector of D and T rows beside it. */
+const samples: readonly { name: string; batch: number; tables: number; dim: number }[] = [
+  { name: "plain", batch: 2, tables: 3, dim: 4 },
+  { name: "DLRM's shape", batch: 9, tables: 26, dim: 16 },
+  { name: "odd vectors", batch: 5, tables: 4, dim: 7 },
+  { name: "vectors of two, one row", batch: 3, tables: 1, dim: 2 },
+  { name: "vectors of one", batch: 7, tables: 2, dim: 1 },
+  { name: "long vectors", batch: 3, tables: 4, dim: 70 },
+  { name: "no rows", batch: 3, tables: 0, dim: 4 },
+  { name: "no width", batch: 3, tables: 2, dim: 0 },
+  { name: "empty batch", batch: 0, tables: 3, dim: 4 },
+];
+/** Samples that would take central differences too long. */
+const larger: typeof samples = [
+  { name: "more features than a warp has lanes", batch: 3, tables: 39, dim: 6 },
+  { name: "more features than two rows a lane", batch: 3, tables: 70, dim: 5 },
+  { name: "more samples than warps in flight", batch: 12_301, tables: 3, dim: 3 },
+  { name: "a sample that fits shared memory once", batch: 2, tables: 239, dim: 8 },
+  { name: "a sample larger than shared memory", batch: 2, tables: 341, dim: 3 },
+];
+const interactionOperands = ({ batch, tables, dim }: (typeof samples)[number]) => [
+  float([batch, dim]),
+  float([batch, tables, dim]),
+];
+/** A gradient of the result; smaller for many features, as what sums of many terms of either sign leave is. */
+const interactionResult = ({ batch, tables, dim }: (typeof samples)[number]) => {
+  const most = tables > 100 ? 0.1 : 2;
+  return float([batch, dim + (tables * (tables + 1)) / 2], -most, most);
+};
 
 /** Cells of B × H. */
 const cells: readonly { name: string; batch: number; hidden: number }[] = [
@@ -144,6 +178,23 @@ export const compositeCases = {
       "targets that are no class",
       [float([4, 5]), given("int32", [4], [2, -1, 5, 0]), float([4])],
       crossEntropyGradientOf,
+    ),
+  ],
+  featureInteraction: [
+    ...samples.map((s) => opCase(s.name, interactionOperands(s), featureInteraction)),
+    ...larger.map((s) => opCase(s.name, interactionOperands(s), featureInteraction, tooWide)),
+  ],
+  featureInteractionGradient: [
+    ...samples.map((s) =>
+      opCase(s.name, [...interactionOperands(s), interactionResult(s)], featureInteractionGradientsOf),
+    ),
+    ...larger.map((s) =>
+      opCase(
+        s.name,
+        [...interactionOperands(s), interactionResult(s)],
+        featureInteractionGradientsOf,
+        tooWide,
+      ),
     ),
   ],
   lstmCell: [

@@ -118,6 +118,8 @@ const classOf: Record<OpName, OpClass> = {
   crossEntropyGradient: "accumulation",
   lstmCell: "accumulation",
   lstmCellGradient: "accumulation",
+  featureInteraction: "accumulation",
+  featureInteractionGradient: "accumulation",
   attention: "chain",
   attentionGradient: "chain",
 };

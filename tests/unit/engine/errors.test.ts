@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { grad } from "../../../src/engine/autodiff.ts";
 import { ParetoError } from "../../../src/engine/errors.ts";
 import { trace } from "../../../src/engine/graph/graph.ts";
+import { featureInteraction } from "../../../src/engine/graph/ops/composite/featureInteraction.ts";
 import { conv1d, dotInteraction, matmul } from "../../../src/engine/graph/ops/contraction.ts";
 import { add, exp, less, logicalNot, where } from "../../../src/engine/graph/ops/elementwise.ts";
 import { gather, scatterAdd, take } from "../../../src/engine/graph/ops/indexing.ts";
@@ -45,6 +46,12 @@ test.each<[code: string, where: string, ending: RegExp, f: () => unknown]>([
   ["DTYPE_OPERAND", "random", /got float32$/, () => random(x(4), [2])],
   ["SHAPE_RANK", "random", /got \[2, 2\]$/, () => random(i(2, 2), [2])],
   ["SHAPE_RANK", "dotInteraction", /got \[2, 3\]$/, () => dotInteraction(x(2, 3))],
+  [
+    "SHAPE_FEATURE_INTERACTION",
+    "featureInteraction",
+    /got \[2, 3\] and \[2, 4, 5\]$/,
+    () => featureInteraction(x(2, 3), x(2, 4, 5)),
+  ],
   ["SHAPE_RANK", "gather", /got a scalar$/, () => gather(x(), i(2))],
   ["SHAPE_AXIS", "sum", /got 2$/, () => sum(x(2, 3), 2)],
   ["SHAPE_AXIS", "flip", /got -3$/, () => flip(x(2, 3), -3)],

@@ -172,7 +172,7 @@ const dotInteractionOp: OpDefinition<"dotInteraction"> = {
     const [batch, features] = x!.shape as [number, number, number];
     return [{ shape: [batch, (features * (features - 1)) / 2], dtype: x!.dtype }];
   },
-  gradient: ({ inputs: [x] }, [g]) => [apply(dotInteractionGradientOp, [x!, g!], {})],
+  gradient: ({ inputs: [x] }, [g]) => [dotInteractionGradient(x!, g!)],
 };
 
 /** Bilinear in its operands: (G + Gᵀ)·X with G strictly lower triangular. */
@@ -180,7 +180,7 @@ const dotInteractionGradientOp: OpDefinition<"dotInteractionGradient"> = {
   name: "dotInteractionGradient",
   infer: ([x]) => [x!],
   gradient: ({ inputs: [x, g] }, [outer]) => [
-    apply(dotInteractionGradientOp, [outer!, g!], {}),
+    dotInteractionGradient(outer!, g!),
     crossInteraction(x!, outer!),
   ],
 };
@@ -204,4 +204,9 @@ function crossInteraction(x: Tensor, u: Tensor): Tensor {
  */
 export function dotInteraction(x: Tensor): Tensor {
   return apply(dotInteractionOp, [x], {});
+}
+
+/** dL/dx of y = dotInteraction(x) from x `[B, F, D]` and dL/dy. */
+export function dotInteractionGradient(x: Tensor, g: Tensor): Tensor {
+  return apply(dotInteractionGradientOp, [x, g], {});
 }

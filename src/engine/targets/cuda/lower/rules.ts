@@ -5,7 +5,12 @@ import { lowerAttention, lowerAttentionGradient } from "./attention.ts";
 import { lowerConv1d, lowerConv1dInputGradient, lowerConv1dKernelGradient } from "./conv1d.ts";
 import { lowerCrossEntropy, lowerCrossEntropyGradient } from "./crossEntropy.ts";
 import { lowerCumsum } from "./cumsum.ts";
-import { lowerDotInteraction, lowerDotInteractionGradient } from "./dotInteraction.ts";
+import {
+  lowerDotInteraction,
+  lowerDotInteractionGradient,
+  lowerFeatureInteraction,
+  lowerFeatureInteractionGradient,
+} from "./dotInteraction.ts";
 import { lowerLayerNorm, lowerLayerNormGradient } from "./layerNorm.ts";
 import type { LowerRule } from "./lowering.ts";
 import { lowerLstmCell, lowerLstmCellGradient } from "./lstmCell.ts";
@@ -26,6 +31,8 @@ export const rules: { readonly [K in Exclude<OpName, GeneratedOp>]: LowerRule<K>
   cumsum: lowerCumsum,
   dotInteraction: lowerDotInteraction,
   dotInteractionGradient: lowerDotInteractionGradient,
+  featureInteraction: lowerFeatureInteraction,
+  featureInteractionGradient: lowerFeatureInteractionGradient,
   layerNorm: lowerLayerNorm,
   layerNormGradient: lowerLayerNormGradient,
   lstmCell: lowerLstmCell,

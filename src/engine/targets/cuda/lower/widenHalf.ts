@@ -19,6 +19,8 @@ const overFloat32: ReadonlySet<OpName> = new Set<OpName>([
   "conv1dKernelGradient",
   "dotInteraction",
   "dotInteractionGradient",
+  "featureInteraction",
+  "featureInteractionGradient",
   "scatterAdd",
 ]);
 
