@@ -106,8 +106,9 @@ export class Output {
     if (event.event === "notice") {
       if (event.level === "warning") this.#progress.line(`${this.#paint("warning:", 33)} ${event.message}`);
       else this.info(event.message);
-    } else if (event.event === "metrics" && event.part === "validation" && event.auc !== undefined) {
-      this.#validation = { "val AUC": event.auc };
+    } else if (event.event === "metrics" && event.part === "validation") {
+      if (event.auc !== undefined) this.#validation = { "val AUC": event.auc };
+      if (event.macroF1 !== undefined) this.#validation = { "val F1": event.macroF1 };
     } else if (event.event === "progress" && !this.#quiet) {
       this.#progress.update(event, event.task === "train" ? this.#validation : {});
     }

@@ -8,6 +8,7 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { profileCommand } from "./commands/profile.ts";
+import { proteinCommand } from "./commands/protein/protein.ts";
 import { synthCommand } from "./commands/synth.ts";
 import { trainCommand } from "./commands/train.ts";
 
@@ -21,6 +22,7 @@ export function allCommands(): Command[] {
     evaluateCommand(),
     predictCommand(),
     exportCommand(),
+    proteinCommand(),
     doctorCommand(),
   ];
 }

@@ -8,6 +8,7 @@ import {
   type TrainClicksResult,
 } from "../recsys/training/trainClicks.ts";
 import type { RunEvent } from "../train/events.ts";
+import { interruptible } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 
 /** A run, and what its report is made from. */
@@ -27,29 +28,17 @@ export async function trainRun(
   options: TrainClicksOptions & { profile: boolean },
 ): Promise<FinishedRun> {
   const events: RunEvent[] = [];
-  const stop = new AbortController();
-  const onSignal = () => {
-    if (stop.signal.aborted) process.exit(130);
-    out.info("stopping after this step; the run is being saved (Ctrl-C again ends at once)");
-    stop.abort();
-  };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
   let prepared: PreparedDataset | null = null;
   const onEvent = (event: RunEvent) => {
     if (event.event !== "progress") events.push(event);
     out.onEvent(event);
   };
-  try {
-    const result = await trainClicks({
-      ...options,
-      signal: stop.signal,
-      onEvent,
-      onPrepared: async (made) => {
-        prepared = made;
-        await options.onPrepared?.(made);
-      },
-    });
+  const onPrepared = async (made: PreparedDataset) => {
+    prepared = made;
+    await options.onPrepared?.(made);
+  };
+  return interruptible(out, async (signal) => {
+    const result = await trainClicks({ ...options, signal, onEvent, onPrepared });
     const { settings } = result.config;
     const hasTables = prepared!.schema.categorical.length > 0;
     const profile =
@@ -57,8 +46,5 @@ export async function trainRun(
         ? await profileClicks(prepared!, { settings, measure: false })
         : null;
     return { result, events, prepared: prepared!, profile };
-  } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
-  }
+  });
 }

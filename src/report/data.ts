@@ -12,6 +12,13 @@ export interface RunSummary {
   auc: number | null;
   logLoss: number | null;
   accuracy: number | null;
+  /** Of classifiers of several classes. */
+  macroF1?: number | null;
+  weightedF1?: number | null;
+  top3?: number | null;
+  calibrationError?: number | null;
+  parameters?: number | null;
+  weightBytes?: number | null;
   /** The best AUC that the planted truth allows on the test part; known for synthetic logs only. */
   bayesAuc?: number | null;
   samplesPerSecond: number | null;
@@ -28,6 +35,8 @@ export interface CurvePoint {
   seconds: number;
   logLoss: number;
   auc: number | null;
+  accuracy: number | null;
+  macroF1: number | null;
 }
 
 /** A stretch of the time line, in seconds since the start of the run. */
@@ -79,6 +88,23 @@ export interface ReportProfile {
   }[];
 }
 
+/** Quality of a classifier on one class; NaN where it is not defined. */
+export interface ReportClass {
+  name: string;
+  support: number;
+  precision: number;
+  recall: number;
+  f1: number;
+}
+
+/** Test rows of one class that were taken for another. */
+export interface ReportConfusion {
+  label: string;
+  predicted: string;
+  count: number;
+  share: number;
+}
+
 /** All of a report. */
 export interface ReportData {
   title: string;
@@ -88,6 +114,10 @@ export interface ReportData {
   createdAt: string;
   runs: ReportRun[];
   profile?: ReportProfile;
+  /** On the test part, by class number. */
+  classes?: ReportClass[];
+  /** The worst first. */
+  confusions?: ReportConfusion[];
   /** Machine and versions. */
   environment: Record<string, Scalar>;
 }
@@ -123,8 +153,10 @@ function gather(events: Iterable<RunEvent>): Pick<ReportRun, "curve" | "phases" 
   const warnings: string[] = [];
   for (const event of events) {
     if (event.event === "metrics") {
-      const { part, step, seconds, logLoss, auc } = event;
-      if (Number.isFinite(logLoss)) curve.push({ part, step, seconds, logLoss, auc: finite(auc) });
+      const { part, step, seconds, logLoss, auc, accuracy, macroF1 } = event;
+      if (!Number.isFinite(logLoss)) continue;
+      const quality = { auc: finite(auc), accuracy: finite(accuracy), macroF1: finite(macroF1) };
+      curve.push({ part, step, seconds, logLoss, ...quality });
     } else if (event.event === "phase") {
       phases.push({ phase: event.phase, start: event.start, end: event.end });
     } else if (event.event === "decision" && event.policy === "fae.scheduler") {

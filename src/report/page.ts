@@ -63,7 +63,7 @@ function shortPercent(share: number): string {
 }
 
 /** The mean of the points around each point, so that a noisy training loss shows its course. */
-function smooth(points: CurvePoint[], y: "logLoss" | "auc"): CurvePoint[] {
+function smooth(points: CurvePoint[], y: "logLoss" | "auc" | "accuracy" | "macroF1"): CurvePoint[] {
   const reach = Math.floor(points.length / 30);
   if (reach < 1) return points;
   return points.map((point, i) => {
@@ -77,7 +77,7 @@ function drawCurve(
   Plot: PlotApi,
   data: ReportData,
   width: number,
-  y: "logLoss" | "auc",
+  y: "logLoss" | "auc" | "accuracy" | "macroF1",
   x: "step" | "seconds",
 ): unknown {
   const marks: Mark[] = [Plot.gridY({ strokeOpacity: 0.12 })];
@@ -128,7 +128,8 @@ function drawCurve(
         stroke: "currentColor",
         title: (point: CurvePoint & { run: string }) =>
           `${point.run}, ${point.part}\nstep ${point.step.toLocaleString("en-US")}, ${point.seconds.toFixed(1)} s\n` +
-          `log loss ${point.logLoss.toFixed(4)}${point.auc === null ? "" : `\nAUC ${point.auc.toFixed(4)}`}`,
+          `log loss ${point.logLoss.toFixed(4)}${point.auc === null ? "" : `\nAUC ${point.auc.toFixed(4)}`}` +
+          (point.macroF1 === null ? "" : `\nmacro-F1 ${point.macroF1.toFixed(4)}`),
       }),
     ),
   );
@@ -340,6 +341,8 @@ function drawReport(): void {
     "loss-by-seconds": (width) => drawCurve(Plot, data, width, "logLoss", "seconds"),
     "auc-by-step": (width) => drawCurve(Plot, data, width, "auc", "step"),
     "auc-by-seconds": (width) => drawCurve(Plot, data, width, "auc", "seconds"),
+    "f1-by-step": (width) => drawCurve(Plot, data, width, "macroF1", "step"),
+    "accuracy-by-step": (width) => drawCurve(Plot, data, width, "accuracy", "step"),
     skew: (width) => drawSkew(Plot, data, width),
     budget: (width) => drawBudget(Plot, data, width),
     timeline: (width) => drawTimeline(Plot, data, width),

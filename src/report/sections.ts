@@ -10,8 +10,14 @@ const runCells = (runs: readonly ReportRun[]): Cell[] =>
 const HEADLINE: readonly [string, (summary: RunSummary) => string][] = [
   ["AUC (test)", (s) => formatFixed(s.auc)],
   ["Bayes AUC (best possible)", (s) => formatFixed(s.bayesAuc)],
+  ["Macro-F1 (test)", (s) => formatFixed(s.macroF1)],
+  ["Weighted F1", (s) => formatFixed(s.weightedF1)],
   ["Log loss", (s) => formatFixed(s.logLoss)],
   ["Accuracy", (s) => formatFixed(s.accuracy)],
+  ["Among the top 3", (s) => formatFixed(s.top3)],
+  ["Calibration error", (s) => formatFixed(s.calibrationError)],
+  ["Parameters", (s) => formatCount(s.parameters)],
+  ["Bytes of weights", (s) => formatBytes(s.weightBytes)],
   ["Training", (s) => formatSeconds(s.trainSeconds)],
   ["Samples a second", (s) => formatCount(s.samplesPerSecond)],
   ["Hot inputs", (s) => formatShare(s.hot?.inputShare)],
@@ -37,6 +43,9 @@ function curves({ runs }: ReportData): string {
   const figures = [figure("loss-by-step", "Log loss by step"), figure("loss-by-seconds", "Log loss by time")];
   if (points.some((point) => point.auc !== null)) {
     figures.push(figure("auc-by-step", "AUC by step"), figure("auc-by-seconds", "AUC by time"));
+  }
+  if (points.some((point) => point.macroF1 !== null)) {
+    figures.push(figure("f1-by-step", "Macro-F1 by step"), figure("accuracy-by-step", "Accuracy by step"));
   }
   const note = "Bold: validation. Thin: training, smoothed. Diamond: test.";
   return section(
@@ -140,6 +149,33 @@ function fields({ profile }: ReportData): string {
   return section("Categorical fields", table(head, rows, "small"));
 }
 
+function classes({ classes: found = [] }: ReportData): string {
+  if (found.length === 0) return "";
+  const rows = found
+    .toSorted((a, b) => (Number.isNaN(a.f1) ? 2 : a.f1) - (Number.isNaN(b.f1) ? 2 : b.f1))
+    .map(({ name, support, precision, recall, f1 }) => [
+      name,
+      formatCount(support),
+      formatFixed(precision),
+      formatFixed(recall),
+      formatFixed(f1),
+    ]);
+  const head = ["Class, the worst first", "Test rows", "Precision", "Recall", "F1"];
+  return section("Quality by class", table(head, rows, "small"));
+}
+
+function confusions({ confusions: found = [] }: ReportData): string {
+  if (found.length === 0) return "";
+  const rows = found.map(({ label, predicted, count, share }) => [
+    label,
+    predicted,
+    formatCount(count),
+    formatShare(share),
+  ]);
+  const head = ["Class", "taken for", "Test rows", "of the class"];
+  return section("Worst confusions", table(head, rows, "small"));
+}
+
 const show = (value: Scalar | undefined): string => {
   if (value === undefined || value === null) return UNKNOWN;
   return typeof value === "number" && Math.abs(value) >= 10_000 ? formatCount(value) : String(value);
@@ -172,7 +208,7 @@ function warnings({ runs }: ReportData): string {
 
 /** The HTML of every section that has data, in order. */
 export function reportSections(data: ReportData): string[] {
-  return [headline, warnings, curves, access, timeline, scheduler, fields, setting]
+  return [headline, warnings, curves, access, confusions, classes, timeline, scheduler, fields, setting]
     .map((part) => part(data))
     .filter((html) => html !== "");
 }

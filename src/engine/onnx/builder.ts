@@ -11,15 +11,38 @@ export class NameSource {
   }
 }
 
+/** An axis that may have any length when the model runs, and stands for itself in shapes while it is lowered. */
+export interface FreeLength {
+  /** The length that the graph was traced at; so odd that any multiple of it comes from this axis. */
+  readonly length: number;
+  /** The ONNX input whose first axis it is. */
+  readonly input: string;
+}
+
 /** One ONNX graph under construction. */
 export class OnnxBuilder {
   readonly names: NameSource;
+  readonly free: FreeLength | undefined;
   readonly #nodes: OnnxNode[] = [];
   readonly #initializers: OnnxInitializer[] = [];
   readonly #stored = new Map<string, string>();
 
-  constructor(names = new NameSource()) {
+  constructor(names = new NameSource(), free?: FreeLength) {
     this.names = names;
+    this.free = free;
+  }
+
+  /** Whether a length is that of the free axis, or of that axis folded with others. */
+  isFree(length: number): boolean {
+    return this.free !== undefined && length > 0 && length % this.free.length === 0;
+  }
+
+  /** The free axis's length as int64 `[1]`, times `factor`, found when the model runs. */
+  freeLength(factor: number): string {
+    return this.#once(`free ${factor}`, () => {
+      const shape = this.op("Shape", [this.free!.input], { start: 0, end: 1 });
+      return factor === 1 ? shape : this.op("Mul", [shape, this.int64s([factor])]);
+    });
   }
 
   /** Adds a node of one output and returns that output's name. */

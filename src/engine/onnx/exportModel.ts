@@ -21,8 +21,11 @@ import { modelPieces, type ModelPieces, type OnnxGraph, type OnnxInitializer } f
 const INLINE_BYTES = 1.5 * 2 ** 30;
 /** Where tensors may start in a file of external data: pages, so that runtimes can map them. */
 const ALIGN_BYTES = 4096;
-/** Lengths of the free axis that a model is traced at, to see that it does not depend on it. */
-const TRIAL_LENGTHS = [5, 7] as const;
+/**
+ * Lengths of the free axis that a model is traced at, to see that it does not depend on it: primes that divide no other
+ * length, so that the axis is known wherever it is folded with others.
+ */
+const TRIAL_LENGTHS = [10_007, 10_009] as const;
 
 /** The elements of a state: row-major, in pieces of any length; a piece may be overwritten once the next is asked for. */
 export type StateValues = () => Iterable<TypedArray> | AsyncIterable<TypedArray>;
@@ -70,7 +73,7 @@ export async function exportOnnx(
   const elementBytes = graph.states.reduce((n, t) => n + stateBytes(t), 0);
   const isExternal = elementBytes > (options.inlineBytes ?? INLINE_BYTES);
   const stored = placeStates(graph.states, isExternal ? `${basename(file)}.data` : null);
-  const pieces = modelPieces(lower(graph, stored, options), options.metadata);
+  const pieces = modelPieces(lower(graph, stored, options, TRIAL_LENGTHS[0]), options.metadata);
   requireFreeAxis(pieces, simplify(expandComposites(traceModel(TRIAL_LENGTHS[1]))), stored, options);
 
   let done = 0;
@@ -145,9 +148,13 @@ function lower(
   graph: Graph,
   stored: ReadonlyMap<string, OnnxInitializer>,
   options: ExportOptions,
+  freeLength: number,
 ): OnnxGraph {
   const { freeAxis, freeAxes = {} } = options;
-  const { onnx, randoms } = lowerGraph(graph, { stored, ...(freeAxis !== undefined && { freeAxis }) });
+  const { onnx, randoms } = lowerGraph(graph, {
+    stored,
+    ...(freeAxis !== undefined && { freeAxis, freeLength }),
+  });
   if (randoms.length > 0) {
     throw new ParetoError({
       code: "EXPORT_RANDOM",
@@ -171,7 +178,7 @@ function requireFreeAxis(
   options: ExportOptions,
 ): void {
   if (options.freeAxis === undefined) return;
-  const again = modelPieces(lower(other, stored, options), options.metadata);
+  const again = modelPieces(lower(other, stored, options, TRIAL_LENGTHS[1]), options.metadata);
   if (Buffer.compare(pieces.head, again.head) === 0) return;
   throw new ParetoError({
     code: "EXPORT_FIXED_AXIS",

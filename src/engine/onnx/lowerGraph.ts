@@ -27,6 +27,8 @@ export interface LoweringOptions {
   stored?: ReadonlyMap<string, OnnxInitializer>;
   /** Name of the first axis of inputs and outputs when it may have any length. */
   freeAxis?: string;
+  /** The length that the free axis was traced at, where shapes within the graph may be folded with it. */
+  freeLength?: number;
 }
 
 /** Name of the ONNX input that holds a state. */
@@ -59,8 +61,14 @@ function lowerNode(
 
 /** Lowers a graph. */
 export function lowerGraph(graph: Graph, options: LoweringOptions = {}): LoweredGraph {
-  const { prefixes = { input: "", output: "" }, stored = new Map(), freeAxis } = options;
-  const b = new OnnxBuilder();
+  const { prefixes = { input: "", output: "" }, stored = new Map(), freeAxis, freeLength } = options;
+  const [firstInput] = Object.keys(graph.inputs);
+  const b = new OnnxBuilder(
+    undefined,
+    freeLength === undefined || firstInput === undefined
+      ? undefined
+      : { length: freeLength, input: prefixes.input + firstInput },
+  );
   const names = new Map<Tensor, string>();
   const inputs: OnnxValue[] = [];
   const outputs: OnnxValue[] = [];

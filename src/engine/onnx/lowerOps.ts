@@ -29,6 +29,11 @@ const onnxDtype = { float32: 1, int32: 6, bool: 9, float16: 10, float64: 11, bfl
 /** Reshape that copies the first axis from its input where it is unchanged. */
 function lowerReshape(b: OnnxBuilder, x: string, from: Shape, to: Shape): string {
   const target = [...to];
+  const free = to.findIndex((n) => b.isFree(n));
+  if (free >= 0 && to.findLastIndex((n) => b.isFree(n)) === free) {
+    target[free] = -1;
+    return b.op("Reshape", [x, b.int64s(target)]);
+  }
   if (from.length > 0 && to.length > 0 && from[0] === to[0] && sizeOf(to) > 0) target[0] = 0;
   // One length may be left to the runtime: a batch folded into the first axis stays free.
   if (from[0] !== to[0] && to.length > 0 && sizeOf(to) > 0) target[0] = -1;
@@ -37,7 +42,10 @@ function lowerReshape(b: OnnxBuilder, x: string, from: Shape, to: Shape): string
 
 function expand(b: OnnxBuilder, x: string, from: Shape, to: Shape): string {
   const lead = to.length - from.length;
-  return b.op("Expand", [x, b.int64s(to.map((n, axis) => (from[axis - lead] === n ? 1 : n)))]);
+  const target = to.map((n, axis) => (from[axis - lead] === n ? 1 : n));
+  if (!target.some((n) => b.isFree(n))) return b.op("Expand", [x, b.int64s(target)]);
+  const lengths = target.map((n) => (b.isFree(n) ? b.freeLength(n / b.free!.length) : b.int64s([n])));
+  return b.op("Expand", [x, b.op("Concat", lengths, { axis: 0 })]);
 }
 
 const reduce =

@@ -4,6 +4,7 @@
  */
 import type { AnyNode, Node, Tensor } from "../graph/node.ts";
 import { reachableNodes } from "../graph/rewrite.ts";
+import type { Shape } from "../shape.ts";
 import { OnnxBuilder } from "./builder.ts";
 import type { OnnxValue } from "./proto.ts";
 
@@ -23,7 +24,13 @@ export function lowerScan(
   lowerNodes: LowerNodes,
 ): string[] {
   const { body, length, reverse } = node.attrs;
-  const inner = new OnnxBuilder(b.names);
+  const inner = new OnnxBuilder(b.names, b.free);
+  const value = (name: string, { dtype, shape }: Tensor): OnnxValue => ({
+    name,
+    dtype,
+    shape,
+    ...freeAxes(b, shape),
+  });
   const names = new Map<Tensor, string>();
   const parameters: OnnxValue[] = [];
   body.parameters.forEach((t, i) => {
@@ -33,7 +40,7 @@ export function lowerScan(
     }
     const name = b.names.fresh("slice");
     names.set(t, name);
-    parameters.push({ name, dtype: t.dtype, shape: t.shape });
+    parameters.push(value(name, t));
   });
   const operands = inputs.slice(body.constants);
   if (operands.length === body.carries) {
@@ -45,7 +52,7 @@ export function lowerScan(
   const results = body.results.map((t) => {
     const name = b.names.fresh("result");
     inner.identity(names.get(t)!, name);
-    return { name, dtype: t.dtype, shape: t.shape };
+    return value(name, t);
   });
   const sequences = operands.length - body.carries;
   const direction = Number(reverse);
@@ -56,4 +63,12 @@ export function lowerScan(
     scan_input_directions: Array.from({ length: sequences }, () => direction),
     scan_output_directions: Array.from({ length: stacked }, () => direction),
   });
+}
+
+/** Names for the axes of a body's tensor that may have any length. */
+function freeAxes(b: OnnxBuilder, shape: Shape): Pick<OnnxValue, "freeAxes"> {
+  const axes = shape.flatMap((n, axis) =>
+    b.isFree(n) ? [[axis, `length_${n / b.free!.length}`] as const] : [],
+  );
+  return axes.length === 0 ? {} : { freeAxes: Object.fromEntries(axes) };
 }

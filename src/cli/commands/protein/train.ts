@@ -1,0 +1,279 @@
+/** @file `pareto protein train`: from FASTA files to a trained and tested model of protein families. */
+import { join } from "node:path";
+import type { Command } from "commander";
+import { ParetoError } from "../../../engine/errors.ts";
+import type { FamilyReport } from "../../../protein/families/families.ts";
+import { PROTEIN_MODELS, type ProteinModelName } from "../../../protein/models/models.ts";
+import { SPLIT_NAMES, type SequenceSplit, type SplitName } from "../../../protein/splits/split.ts";
+import type { ProteinChanges, ProteinConfig } from "../../../protein/training/proteinConfig.ts";
+import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../protein/training/settings.ts";
+import { summarizeNetwork } from "../../../protein/training/summarizeNetwork.ts";
+import { trainProtein, type TrainProteinResult } from "../../../protein/training/trainProtein.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatFixed,
+  formatRate,
+  formatSeconds,
+  formatShare,
+} from "../../../report/format.ts";
+import { writeReport } from "../../../report/writeReport.ts";
+import type { RunEvent } from "../../../train/events.ts";
+import { defaultRunPath } from "../../../train/runFolder.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
+import { interruptible } from "../../interrupt.ts";
+import { formatTable, type Output } from "../../output.ts";
+import { proteinReport } from "../../proteinReport.ts";
+import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
+
+interface Flags extends CommonFlags, ComputeFlags {
+  familyFrom: "file" | "header";
+  split: SplitName;
+  cap?: number;
+  minFamily: number;
+  dataSeed?: number;
+  model: ProteinModelName;
+  length: number;
+  epochs: number;
+  patience: number;
+  lr: number;
+  batchSize: number;
+  seed: number;
+  precision: ProteinSettings["precision"];
+  summary?: true;
+  out?: string;
+  resume?: string;
+}
+
+/** The command. */
+export function proteinTrainCommand(): Command {
+  const command = newCommand(
+    "train",
+    "Train and test a network that names the family of a protein, from FASTA files of known families.",
+  )
+    .argument("[source...]", "FASTA files, or folders of them, plain or compressed; one family a file")
+    .option(
+      "--family-from <what>",
+      "file: a file is a family, by its name; header: family=NAME or NAME| in each header",
+      oneOf("--family-from", ["file", "header"]),
+      "file",
+    )
+    .option(
+      "--split <name>",
+      "what is held out for validation and test, 10 % each: random sequences, whole species, or cluster, the sequences least like the others",
+      oneOf("--split", SPLIT_NAMES),
+      "random",
+    )
+    .option("--cap <n>", "at most so many sequences of a family (default: all)", wholeNumber("--cap", 1))
+    .option(
+      "--min-family <n>",
+      "leave out families of fewer distinct sequences",
+      wholeNumber("--min-family", 1),
+      10,
+    )
+    .option(
+      "--model <name>",
+      "profamnet, or what it is compared with: cnn, bilstm, larger (ten times its size)",
+      oneOf("--model", PROTEIN_MODELS),
+      DEFAULT_SETTINGS.model,
+    )
+    .option(
+      "--length <n>",
+      "residues that the network reads; of longer sequences the first are trained on",
+      wholeNumber("--length", 4, 65_536),
+      DEFAULT_SETTINGS.length,
+    )
+    .option("--epochs <n>", "passes over the training part, at most", wholeNumber("--epochs", 1), 25)
+    .option(
+      "--patience <n>",
+      "epochs without a better validation macro-F1 before training stops; after two the learning rate is halved",
+      wholeNumber("--patience", 1),
+      DEFAULT_SETTINGS.patience,
+    )
+    .option("--lr <x>", "learning rate of Adam", positiveNumber("--lr"), DEFAULT_SETTINGS.learningRate)
+    .option(
+      "--batch-size <n>",
+      "sequences in a batch",
+      wholeNumber("--batch-size", 1, 65_536),
+      DEFAULT_SETTINGS.batchSize,
+    )
+    .option("--seed <n>", "of weights, dropout and order", wholeNumber("--seed", 0), DEFAULT_SETTINGS.seed)
+    .option(
+      "--data-seed <n>",
+      "of the draw under --cap and of the split (default: that of --seed)",
+      wholeNumber("--data-seed", 0),
+    )
+    .addOption(threadsOption())
+    .addOption(deviceOption())
+    .option(
+      "--precision <name>",
+      "cuda: how matrices are multiplied: float32, or tf32, which is faster and keeps 10 bits of mantissa",
+      oneOf("--precision", ["float32", "tf32"]),
+      "float32",
+    )
+    .option("--summary", "print the network's layers and parameters; without sources do nothing else")
+    .option("--out <dir>", "the run's folder, new or empty (default: runs/DATE-TIME-MODEL-SPLIT)")
+    .option("--resume <dir>", "go on with the run in this folder; threads, device and precision may change");
+  return command.action((paths: string[], flags: Flags) =>
+    withOutput(flags, async (out) => {
+      if (flags.summary && paths.length === 0 && flags.resume === undefined) {
+        printSummary(out, flags.model, 73);
+        return;
+      }
+      await train(out, command, paths, flags);
+    }),
+  );
+}
+
+async function train(out: Output, command: Command, paths: string[], flags: Flags): Promise<void> {
+  const said = (name: string) => command.getOptionValueSource(name) === "cli";
+  if (flags.resume === undefined && paths.length === 0) {
+    throw new ParetoError({
+      code: "CLI_SOURCE",
+      where: "pareto protein train",
+      message: "there is nothing to train on, got no source",
+      fix: "Give FASTA files, or a folder with one for each family.",
+    });
+  }
+  if (flags.resume !== undefined && flags.out !== undefined) {
+    throw new ParetoError({
+      code: "CLI_OPTION",
+      where: "--out",
+      message: `a resumed run stays in its folder, got --out ${flags.out}`,
+      fix: "Leave --out out.",
+    });
+  }
+  const events: RunEvent[] = [];
+  const onEvent = (event: RunEvent) => {
+    if (event.event !== "progress") events.push(event);
+    out.onEvent(event);
+  };
+  let read: FamilyReport | null = null;
+  const onRead = (report: FamilyReport, parts: SequenceSplit) => {
+    read = report;
+    const kept = report.families.reduce((n, family) => n + family.kept, 0);
+    out.info(
+      `${formatCount(report.families.length)} families, ${formatCount(kept)} distinct sequences: ${formatCount(parts.train.length)} for training, ${formatCount(parts.validation.length)} for validation, ${formatCount(parts.test.length)} for the test`,
+    );
+    if (flags.summary) printSummary(out, flags.model, report.families.length);
+  };
+  const config = configOf(paths, flags);
+  const job =
+    flags.resume === undefined
+      ? { directory: flags.out ?? defaultRunPath([flags.model, flags.split]), config }
+      : { directory: flags.resume, resume: saidAnew(config, said, paths) };
+  const result = await interruptible(out, (signal) => trainProtein({ ...job, onEvent, onRead, signal }));
+  await finish(out, result, events, read!);
+}
+
+function configOf(paths: string[], flags: Flags): ProteinConfig {
+  const { familyFrom, split, cap, minFamily, model, length, epochs, patience, lr, batchSize } = flags;
+  const { seed, device, threads, precision } = flags;
+  return {
+    data: {
+      paths,
+      familyFrom,
+      minimum: minFamily,
+      cap: cap ?? null,
+      split,
+      dataSeed: flags.dataSeed ?? seed,
+    },
+    settings: {
+      model,
+      length,
+      batchSize,
+      epochs,
+      patience,
+      learningRate: lr,
+      seed,
+      device,
+      threads,
+      precision,
+    },
+  };
+}
+
+/** What was said on the command line beside `--resume`. */
+function saidAnew(
+  { data, settings }: ProteinConfig,
+  said: (flag: string) => boolean,
+  paths: string[],
+): ProteinChanges {
+  const flagOf: Record<string, string> = { minimum: "minFamily", learningRate: "lr" };
+  const pick = <T extends object>(values: T): Partial<T> =>
+    Object.fromEntries(
+      Object.entries(values).filter(([name]) =>
+        name === "paths" ? paths.length > 0 : said(flagOf[name] ?? name),
+      ),
+    ) as Partial<T>;
+  return { data: pick(data), settings: pick(settings) };
+}
+
+async function finish(
+  out: Output,
+  result: TrainProteinResult,
+  events: readonly RunEvent[],
+  read: FamilyReport,
+): Promise<void> {
+  const { run, finished, test, validation, families, config, ...facts } = result;
+  if (!finished) {
+    process.exitCode = 130;
+    out.result(`saved; go on with: pareto protein train --resume ${run}`);
+    out.json({ event: "done", run, finished });
+    return;
+  }
+  out.result(`${summary(result)}\nmodel   ${result.model}\nrun     ${run}`);
+  const report = join(run, "report.html");
+  try {
+    await writeReport(report, proteinReport(result, events, read));
+    out.result(`report  ${report}`);
+  } catch (error) {
+    // The model is trained and saved; a report that cannot be written is said, and takes nothing back.
+    if (!(error instanceof ParetoError)) throw error;
+    out.onEvent({
+      event: "notice",
+      level: "warning",
+      code: error.code,
+      message: `${error.message}. ${error.fix}`,
+    });
+  }
+  const { classes: _, confusions: __, ...figures } = test!;
+  out.json({
+    event: "done",
+    run,
+    finished,
+    ...figures,
+    ...facts,
+    families: families.length,
+    split: config.data.split,
+    network: config.settings.model,
+  });
+}
+
+function summary({ test, config, families, ...facts }: TrainProteinResult): string {
+  const { accuracy, macroF1, weightedF1, top3, calibrationError, rows } = test!;
+  const stopped = `best of ${facts.epochs} epochs: ${facts.bestEpoch}`;
+  return [
+    `test    accuracy ${formatFixed(accuracy)}, macro-F1 ${formatFixed(macroF1)}, weighted F1 ${formatFixed(weightedF1)}, top-3 ${formatFixed(top3)}, calibration error ${formatFixed(calibrationError)}`,
+    `        on ${formatCount(rows)} sequences of ${formatCount(families.length)} families, held out by the ${config.data.split} split; ${stopped}`,
+    `network ${config.settings.model}, ${formatCount(facts.parameters)} parameters, ${formatBytes(facts.weightBytes)}`,
+    `unknown below a probability of ${formatFixed(facts.threshold)}: ${formatShare(0.95, 0)} of the validation sequences are above`,
+    `speed   ${formatRate(facts.sequencesPerSecond, "sequences")}, ${formatSeconds(facts.trainSeconds)} of training`,
+  ].join("\n");
+}
+
+function printSummary(out: Output, model: ProteinModelName, classes: number): void {
+  const layers = summarizeNetwork(model, classes);
+  const total = layers.reduce((n, layer) => n + layer.parameters, 0);
+  const rows = layers.map(({ name, shapes, parameters }) => [
+    name,
+    shapes.map((shape) => shape.join("×")).join(", "),
+    formatCount(parameters),
+  ]);
+  rows.push(["sum", `${formatBytes(4 * total)} of float32`, formatCount(total)]);
+  out.result(
+    `${model} for ${classes} families\n${formatTable(["layer", "weights", "parameters"], rows, ["left", "left", "right"])}`,
+  );
+  out.json({ event: "summary", model, families: classes, layers, parameters: total, bytes: 4 * total });
+}
