@@ -26,6 +26,15 @@
 #define WIDTH (DIRECT + PAIRS)
 #define ROWS (SAMPLES * FEATURES * STRIDE)
 
+// Rows j in a turn of the loops. For the gradient all of them where registers last: what each j's weights need is then
+// known to the compiler.
+#define UNROLL 4
+#if FEATURES <= 32 && CHUNK <= 16
+#define GRADIENT_UNROLL FEATURES
+#else
+#define GRADIENT_UNROLL UNROLL
+#endif
+
 // Copies N floats from global to shared memory in the background; both places are aligned to them.
 template <int N> __device__ __forceinline__ void copyAsync(float* to, const float* from) {
   unsigned place = (unsigned)__cvta_generic_to_shared(to);
@@ -45,29 +54,39 @@ template <int Pending> __device__ __forceinline__ void finishCopies() {
   __syncwarp();
 }
 
-// Moves rows between global memory, where they touch, and shared memory, where they lie STRIDE apart: EACH of every
-// sample, beginning with its row FIRST.
-template <int EACH, int FIRST> __device__ __forceinline__ int placeOf(int at) {
-  int row = at / DIM;
-  return (row / EACH * FEATURES + row % EACH + FIRST) * STRIDE + at % DIM;
-}
-
-template <int EACH, int FIRST>
-__device__ __forceinline__ void gatherRows(float* rows, const float* from, int sample, int samples, int lane) {
-  from += (long long)sample * EACH * DIM;
-  for (int at = lane * VECTOR; at < samples * EACH * DIM; at += 32 * VECTOR) {
-    copyAsync<VECTOR>(rows + placeOf<EACH, FIRST>(at), from + at);
+// Calls move(place, at) for each vector of a sample's rows FIRST to FIRST + EACH − 1: its place in shared memory, where
+// rows lie STRIDE apart, and in global memory, where they touch.
+template <int EACH, int FIRST, typename Move> __device__ __forceinline__ void eachVector(int lane, Move move) {
+#pragma unroll 8
+  for (int i = 0; i < (EACH * DIM + 32 * VECTOR - 1) / (32 * VECTOR); i++) {
+    int at = (i * 32 + lane) * VECTOR;
+    if (at < EACH * DIM) move((FIRST + at / DIM) * STRIDE + at % DIM, at);
   }
 }
 
 template <int EACH, int FIRST>
-__device__ __forceinline__ void scatterRows(float* to, const float* rows, int sample, int samples, int lane) {
-  to += (long long)sample * EACH * DIM;
-#pragma unroll 4
-  for (int at = lane * VECTOR; at < samples * EACH * DIM; at += 32 * VECTOR) {
-    float v[VECTOR];
-    load(v, rows + placeOf<EACH, FIRST>(at));
-    store(to + at, v);
+__device__ __forceinline__ void gatherRows(float* features, const float* rows, int sample, int samples, int lane) {
+#pragma unroll
+  for (int s = 0; s < SAMPLES; s++) {
+    if (s >= samples) break;
+    float* to = features + s * FEATURES * STRIDE;
+    const float* from = rows + (long long)(sample + s) * EACH * DIM;
+    eachVector<EACH, FIRST>(lane, [&](int place, int at) { copyAsync<VECTOR>(to + place, from + at); });
+  }
+}
+
+template <int EACH, int FIRST>
+__device__ __forceinline__ void scatterRows(float* rows, const float* features, int sample, int samples, int lane) {
+#pragma unroll
+  for (int s = 0; s < SAMPLES; s++) {
+    if (s >= samples) break;
+    const float* from = features + s * FEATURES * STRIDE;
+    float* to = rows + (long long)(sample + s) * EACH * DIM;
+    eachVector<EACH, FIRST>(lane, [&](int place, int at) {
+      float v[VECTOR];
+      load(v, from + place);
+      store(to + at, v);
+    });
   }
 }
 
@@ -95,15 +114,18 @@ __device__ __forceinline__ int skewOf(const float* at) { return (int)((unsigned 
 
 template <int N> struct Size { static constexpr int Floats = N; };
 
-// Calls move(at, size) for the parts of a span in turn, size.Floats (1 or 4) from `at`; those of 4 begin at a multiple of 16
-// bytes where the span begins `skew` floats behind one.
+// Calls move(at, size) for the parts of a span in turn, size.Floats (1 or 4) from `at`; those of 4 begin at a multiple
+// of 16 bytes where the span begins `skew` floats behind one. It is SAMPLES rows of y, or fewer.
 template <typename Move> __device__ __forceinline__ void eachPart(int skew, int floats, int lane, Move move) {
   int head = (4 - skew) % 4;
   if (head > floats) head = floats;
   int tail = head + (floats - head) / 4 * 4;
   if (lane < head) move(lane, Size<1>());
-#pragma unroll 4
-  for (int at = head + 4 * lane; at < tail; at += 128) move(at, Size<4>());
+#pragma unroll 8
+  for (int i = 0; i < (SAMPLES * WIDTH + 127) / 128; i++) {
+    int at = head + 4 * (i * 32 + lane);
+    if (at < tail) move(at, Size<4>());
+  }
   if (tail + lane < floats) move(tail + lane, Size<1>());
 }
 
@@ -167,33 +189,32 @@ dotInteraction(const float* __restrict__ x, const float* __restrict__ rows, floa
         float low[CHUNK], high[CHUNK];
         loadChunk(low, mine + own.low * STRIDE + start);
         loadChunk(high, mine + own.high * STRIDE + start);
-#pragma unroll 2
+#pragma unroll UNROLL
         for (int j = 0; j < own.middle; j++) {
-          float lows[4] = {}, highs[4] = {};
+          float lows[2] = {}, highs[2] = {};
 #pragma unroll
           for (int d = 0; d < CHUNK; d += 4) {
             float v[4];
             load(v, mine + j * STRIDE + start + d);
             for (int k = 0; k < 4; k++) {
-              lows[k] += low[d + k] * v[k];
-              highs[k] += high[d + k] * v[k];
+              lows[k % 2] += low[d + k] * v[k];
+              highs[k % 2] += high[d + k] * v[k];
             }
           }
-          float lowSum = (lows[0] + lows[1]) + (lows[2] + lows[3]);
-          float highSum = (highs[0] + highs[1]) + (highs[2] + highs[3]);
+          float lowSum = lows[0] + lows[1], highSum = highs[0] + highs[1];
           if (own.hasLow && j < own.low) ofLow[j] = start == 0 ? lowSum : ofLow[j] + lowSum;
           if (own.hasHigh) ofHigh[j] = start == 0 ? highSum : ofHigh[j] + highSum;
         }
-#pragma unroll 2
+#pragma unroll UNROLL
         for (int j = own.middle; j < own.last; j++) {
-          float sums[4] = {};
+          float sums[2] = {};
 #pragma unroll
           for (int d = 0; d < CHUNK; d += 4) {
             float v[4];
             load(v, mine + j * STRIDE + start + d);
-            for (int k = 0; k < 4; k++) sums[k] += high[d + k] * v[k];
+            for (int k = 0; k < 4; k++) sums[k % 2] += high[d + k] * v[k];
           }
-          float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+          float sum = sums[0] + sums[1];
           if (own.hasHigh && j < own.high) ofHigh[j] = start == 0 ? sum : ofHigh[j] + sum;
         }
       }
@@ -242,14 +263,13 @@ dotInteractionGradient(const float* __restrict__ x, const float* __restrict__ ro
     for (int start = 0; start < DIM; start += CHUNK) {
       for (int first = 0; first < FEATURES; first += 2 * LANES) {
         OwnRows own(first, lane % LANES);
-        const float* ofLow = pairsOfMine + own.low * (own.low - 1) / 2;
-        const float* ofHigh = pairsOfMine + own.high * (own.high - 1) / 2;
+        int ofLow = own.low * (own.low - 1) / 2, ofHigh = own.high * (own.high - 1) / 2;
         float low[CHUNK] = {}, high[CHUNK] = {};
-#pragma unroll 2
+#pragma unroll GRADIENT_UNROLL
         for (int j = 0; j < FEATURES; j++) {
-          const float* ofJ = pairsOfMine + j * (j - 1) / 2;
-          float lowWeight = j == own.low ? 0.f : *(j < own.low ? ofLow + j : ofJ + own.low);
-          float highWeight = j == own.high ? 0.f : *(j < own.high ? ofHigh + j : ofJ + own.high);
+          int ofJ = j * (j - 1) / 2;
+          float lowWeight = j == own.low ? 0.f : pairsOfMine[j < own.low ? ofLow + j : ofJ + own.low];
+          float highWeight = j == own.high ? 0.f : pairsOfMine[j < own.high ? ofHigh + j : ofJ + own.high];
 #pragma unroll
           for (int d = 0; d < CHUNK; d += 4) {
             float v[4];
