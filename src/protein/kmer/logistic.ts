@@ -18,7 +18,7 @@ export interface LogisticOptions {
   epochs?: number;
   /** Epochs without a lower validation loss before training stops (default 2). */
   patience?: number;
-  /** AdaGrad's step (default 0.5). */
+  /** AdaGrad's step (default 0.1). */
   learningRate?: number;
   seed: number;
   /** Told after each epoch, from 1. */
@@ -50,7 +50,7 @@ export function trainLogistic(
   validation: Uint32Array,
   options: LogisticOptions,
 ): LogisticModel {
-  const { k = 3, epochs = 20, patience = 2, learningRate = 0.5, seed, onEpoch } = options;
+  const { k = 3, epochs = 20, patience = 2, learningRate = 0.1, seed, onEpoch } = options;
   const families = set.families.length;
   const weights = new Float32Array(kmerCount(k) * families);
   const biases = new Float32Array(families);
