@@ -85,7 +85,12 @@ function emit(context: LowerContext, interaction: Interaction): void {
   const size = outputs.reduce((sum, t) => sum + sizeOf(t.shape), 0);
   if (size === 0) return;
   if (dim === 0 || features === 1) {
-    for (const t of outputs) context.emit({ kind: "clear", to: context.view(t), bytes: bytesOf(t) });
+    // No pairs, or pairs of nothing: what is left is x by itself.
+    for (const t of outputs.filter(({ shape }) => sizeOf(shape) > 0)) {
+      const place = { to: context.view(t), bytes: bytesOf(t) };
+      if (x && features === 1) context.emit({ kind: "copy", from: context.view(g ?? x), ...place });
+      else context.emit({ kind: "clear", ...place });
+    }
     return;
   }
   const suffix = g ? "Gradient" : "";
