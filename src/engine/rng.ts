@@ -11,16 +11,44 @@ const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
 const W1 = 0xbb67ae85;
 
-/** High 32 bits of an unsigned 32 × 32 product. */
+/** High 32 bits of an unsigned 32 × 32 product, from products of halves that each fit 32 bits. */
 function mulHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
   const bLow = b & 0xffff;
   const bHigh = b >>> 16;
-  const low = aLow * bLow;
-  const mid = aHigh * bLow + (low >>> 16);
-  const mid2 = aLow * bHigh + (mid % 0x10000);
-  return (aHigh * bHigh + Math.floor(mid / 0x10000) + Math.floor(mid2 / 0x10000)) >>> 0;
+  const mid = Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16);
+  const mid2 = Math.imul(aLow, bHigh) + (mid & 0xffff);
+  return (Math.imul(aHigh, bHigh) + (mid >>> 16) + (mid2 >>> 16)) | 0;
+}
+
+/** Puts a block at element `at` of an array. */
+function putBlock(
+  c0: number,
+  c1: number,
+  c2: number,
+  c3: number,
+  k0: number,
+  k1: number,
+  out: Uint32Array,
+  at: number,
+): void {
+  for (let round = 0; round < 10; round++) {
+    const high0 = mulHigh(M0, c0);
+    const low0 = Math.imul(M0, c0);
+    const high1 = mulHigh(M1, c2);
+    const low1 = Math.imul(M1, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + W0) | 0;
+    k1 = (k1 + W1) | 0;
+  }
+  out[at] = c0;
+  out[at + 1] = c1;
+  out[at + 2] = c2;
+  out[at + 3] = c3;
 }
 
 /**
@@ -34,31 +62,17 @@ export function philox(
   key: readonly [number, number],
   out: Uint32Array,
 ): void {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const high0 = mulHigh(M0, c0);
-    const low0 = Math.imul(M0, c0) >>> 0;
-    const high1 = mulHigh(M1, c2);
-    const low1 = Math.imul(M1, c2) >>> 0;
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0;
-    k0 = (k0 + W0) >>> 0;
-    k1 = (k1 + W1) >>> 0;
-  }
-  out[0] = c0;
-  out[1] = c1;
-  out[2] = c2;
-  out[3] = c3;
+  putBlock(counter[0], counter[1], counter[2], counter[3], key[0], key[1], out, 0);
 }
+
+/** Most words that a stream makes at once; its first call makes one block, as many streams are asked for little. */
+const MOST_WORDS = 1024;
 
 /** A seeded stream of numbers drawn from Philox blocks in order. Streams of one seed are independent. */
 export class Rng {
   readonly #key: [number, number];
   readonly #stream: number;
-  readonly #words = new Uint32Array(4);
+  #words = new Uint32Array(4);
   #block = 0;
   #used = 4;
 
@@ -73,13 +87,20 @@ export class Rng {
 
   /** The next 32-bit word. */
   uint32(): number {
-    if (this.#used === 4) {
-      const high = Math.floor(this.#block / 0x100000000) >>> 0;
-      philox([this.#block >>> 0, high, this.#stream, 0], this.#key, this.#words);
-      this.#block++;
-      this.#used = 0;
-    }
+    if (this.#used === this.#words.length) this.#refill();
     return this.#words[this.#used++]!;
+  }
+
+  #refill(): void {
+    const [low, high] = this.#key;
+    if (this.#block > 0 && this.#words.length < MOST_WORDS) {
+      this.#words = new Uint32Array(4 * this.#words.length);
+    }
+    for (let at = 0; at < this.#words.length; at += 4, this.#block++) {
+      const over = Math.floor(this.#block / 0x100000000);
+      putBlock(this.#block | 0, over | 0, this.#stream, 0, low, high, this.#words, at);
+    }
+    this.#used = 0;
   }
 
   /** Uniform in [0, 1) with 24 bits. */
@@ -89,10 +110,11 @@ export class Rng {
 
   /** A whole number in [0, n), without bias. */
   integer(n: number): number {
-    const limit = Math.floor(0x100000000 / n) * n;
     for (;;) {
       const word = this.uint32();
-      if (word < limit) return word % n;
+      const rest = word % n;
+      // Words past the last whole run of n would favour its first numbers.
+      if (word - rest <= 0x100000000 - n) return rest;
     }
   }
 

@@ -74,6 +74,29 @@ describe("Rng", () => {
     expect(chiSquared).toBeLessThan(18.5); // 0.1 % point for 4 degrees of freedom
   });
 
+  test("words are those of consecutive blocks, however many were drawn", () => {
+    for (const seed of [9, 9 + 3 * 2 ** 32]) {
+      const rng = new Rng(seed, 7);
+      const block = new Uint32Array(4);
+      for (let b = 0; b < 2000; b++) {
+        philox([b, 0, 7, 0], [9, Math.floor(seed / 2 ** 32)], block);
+        expect([rng.uint32(), rng.uint32(), rng.uint32(), rng.uint32()]).toEqual([...block]);
+      }
+    }
+  });
+
+  test("integer: takes the remainder of the first word that favours no number", () => {
+    for (const n of [1, 3, 1000, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 1, 2 ** 32]) {
+      const [rng, words] = [new Rng(8), new Rng(8)];
+      const limit = Math.floor(2 ** 32 / n) * n;
+      for (let i = 0; i < 300; i++) {
+        let word = words.uint32();
+        while (word >= limit) word = words.uint32();
+        expect(rng.integer(n)).toBe(word % n);
+      }
+    }
+  });
+
   test("a seed repeats its numbers; other seeds and streams give others", () => {
     expect(first(5)).toBe(first(5));
     expect(new Set([first(5), first(6), first(5, 1), first(5 + 2 ** 32)]).size).toBe(4);
