@@ -9,6 +9,7 @@ import { Rng } from "../../engine/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { KmerFeatures } from "./kmerFeatures.ts";
 import { kmerCount } from "./kmers.ts";
+import { softmax } from "./softmax.ts";
 
 /** Options of {@link trainLogistic}. */
 export interface LogisticOptions {
@@ -87,19 +88,19 @@ export function trainLogistic(
 }
 
 /**
- * The likeliest family of each row.
- * @returns `[rows]`: labels
+ * Probabilities of the families.
+ * @returns `[rows, families]`
  */
-export function predictLogistic(model: LogisticModel, set: SequenceSet, rows: Uint32Array): Int32Array {
+export function predictLogistic(model: LogisticModel, set: SequenceSet, rows: Uint32Array): Float32Array {
   const features = new KmerFeatures(set, model.k);
-  const scores = new Float64Array(model.families);
-  return Int32Array.from(rows, (row) => {
-    features.load(row);
-    scoresOf(model, features, scores);
-    let best = 0;
-    for (let c = 1; c < scores.length; c++) if (scores[c]! > scores[best]!) best = c;
-    return best;
-  });
+  const row = new Float64Array(model.families);
+  const probabilities = new Float32Array(rows.length * model.families);
+  for (let i = 0; i < rows.length; i++) {
+    features.load(rows[i]!);
+    softmaxOf(model, features, row);
+    probabilities.set(row, i * model.families);
+  }
+  return probabilities;
 }
 
 function scoresOf(model: LogisticModel, features: KmerFeatures, out: Float64Array): void {
@@ -115,14 +116,7 @@ function scoresOf(model: LogisticModel, features: KmerFeatures, out: Float64Arra
 /** Fills `out` with probabilities. */
 function softmaxOf(model: LogisticModel, features: KmerFeatures, out: Float64Array): void {
   scoresOf(model, features, out);
-  let most = -Infinity;
-  for (const score of out) most = Math.max(most, score);
-  let sum = 0;
-  for (let c = 0; c < out.length; c++) {
-    out[c] = Math.exp(out[c]! - most);
-    sum += out[c]!;
-  }
-  for (let c = 0; c < out.length; c++) out[c]! /= sum;
+  softmax(out);
 }
 
 function meanLoss(model: LogisticModel, features: KmerFeatures, set: SequenceSet, rows: Uint32Array): number {

@@ -6,6 +6,7 @@
  */
 import type { SequenceSet } from "../encodedSequences.ts";
 import { kmerCount, longest, writeKmers } from "./kmers.ts";
+import { softmax } from "./softmax.ts";
 
 /** Options of {@link trainNaiveBayes}. */
 export interface NaiveBayesOptions {
@@ -56,22 +57,23 @@ export function trainNaiveBayes(
 }
 
 /**
- * The likeliest family of each row.
- * @returns `[rows]`: labels
+ * Posterior probabilities of the families.
+ * @returns `[rows, families]`; most are so close to 0 or 1 that float32 cannot tell them from it
  */
-export function predictNaiveBayes(model: NaiveBayes, set: SequenceSet, rows: Uint32Array): Int32Array {
+export function predictNaiveBayes(model: NaiveBayes, set: SequenceSet, rows: Uint32Array): Float32Array {
   const { families, logLikelihoods } = model;
   const kmers = new Uint32Array(longest(set));
   const scores = new Float64Array(families);
-  return Int32Array.from(rows, (row) => {
+  const probabilities = new Float32Array(rows.length * families);
+  for (const [i, row] of rows.entries()) {
     scores.set(model.logPriors);
     const count = writeKmers(set, row, model.k, kmers);
-    for (let i = 0; i < count; i++) {
-      const base = kmers[i]! * families;
+    for (let j = 0; j < count; j++) {
+      const base = kmers[j]! * families;
       for (let c = 0; c < families; c++) scores[c]! += logLikelihoods[base + c]!;
     }
-    let best = 0;
-    for (let c = 1; c < families; c++) if (scores[c]! > scores[best]!) best = c;
-    return best;
-  });
+    softmax(scores);
+    probabilities.set(scores, i * families);
+  }
+  return probabilities;
 }

@@ -3,17 +3,18 @@
  *
  * With q and t distinct k-mers in a query and a training sequence, s of them shared, the similarity is
  * `containment` s / min(q, t), `jaccard` s / (q + t - s), or `larger` s / max(q, t). Containment is what the cluster
- * split is made with; it lets fragments match anything, so that the other two are the stronger classifiers. Ties go to
- * the earlier training sequence. A query that shares no k-mer with any gets the family with most training sequences.
+ * split is made with; it lets fragments match anything, so that the other two are the stronger classifiers. A
+ * family scores as its most similar sequence; of equals the first family wins. A query that shares no k-mer with any
+ * sequence goes to the family with most of them.
  */
 import type { SequenceSet } from "../encodedSequences.ts";
 import { distinctKmers, kmerCount } from "./kmers.ts";
 
-/** What the nearest sequence of each query says. */
+/** What the nearest sequences of each query say. */
 export interface NearestResult {
-  /** `[queries]` */
-  labels: Int32Array;
-  /** `[queries]`: to the nearest, 0..1. */
+  /** `[queries, families]`: each family's best similarity, scaled to a sum of 1. */
+  scores: Float32Array;
+  /** `[queries]`: to the nearest of all, 0..1. */
   similarity: Float32Array;
 }
 
@@ -57,7 +58,9 @@ export function nearestByKmers(
   const asked = distinctKmers(set, queries, k);
   const shared = new Uint32Array(train.length);
   const touched = new Uint32Array(train.length);
-  const labels = new Int32Array(queries.length).fill(commonestLabel(set, train));
+  const families = set.families.length;
+  const commonest = commonestLabel(set, train);
+  const scores = new Float32Array(queries.length * families);
   const similarity = new Float32Array(queries.length);
   for (let q = 0; q < queries.length; q++) {
     let touchedCount = 0;
@@ -70,21 +73,20 @@ export function nearestByKmers(
       }
     }
     const size = asked.starts[q + 1]! - asked.starts[q]!;
-    let best = -1;
-    let most = 0;
+    const own = scores.subarray(q * families, (q + 1) * families);
     for (let t = 0; t < touchedCount; t++) {
       const i = touched[t]!;
+      const label = set.labels[train[i]!]!;
       const found = compare(shared[i]!, size, known.starts[i + 1]! - known.starts[i]!);
       shared[i] = 0;
-      if (found < most || (found === most && i > best)) continue;
-      best = i;
-      most = found;
+      if (found > own[label]!) own[label] = found;
     }
-    if (best < 0) continue;
-    labels[q] = set.labels[train[best]!]!;
-    similarity[q] = most;
+    if (touchedCount === 0) own[commonest] = 1;
+    else similarity[q] = Math.max(...own);
+    const sum = own.reduce((total, score) => total + score, 0);
+    for (let c = 0; c < families; c++) own[c]! /= sum;
   }
-  return { labels, similarity };
+  return { scores, similarity };
 }
 
 function commonestLabel(set: SequenceSet, rows: Uint32Array): number {

@@ -9,11 +9,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { SequenceSet } from "../../../src/protein/encodedSequences.ts";
 import { readFamilies } from "../../../src/protein/families/families.ts";
 import { proteinOfId } from "../../../src/protein/families/familyOfHeader.ts";
-import { predictNaiveBayes, trainNaiveBayes } from "../../../src/protein/kmer/naiveBayes.ts";
-import { nearestByKmers } from "../../../src/protein/kmer/nearest.ts";
+import { measureBaseline } from "../../../src/protein/kmer/baselines.ts";
+import type { BaselineName } from "../../../src/protein/kmer/baselines.ts";
 import { clusterSequences } from "../../../src/protein/splits/clusters.ts";
 import { split, SPLIT_NAMES } from "../../../src/protein/splits/split.ts";
-import { f1Scores } from "../../../src/train/metrics/classification.ts";
 import { residueText } from "./sequences.ts";
 
 const folder = process.env["PARETO_HOMFAM"];
@@ -85,15 +84,13 @@ describe.skipIf(folder === undefined)(title, () => {
   };
 
   test.each(SPLIT_NAMES)("on the %s split the baselines are as good as a pilot's", (name) => {
-    const { train, test } = split(capped, name, 1);
-    const quality = (predicted: Int32Array): number[] => {
-      const labels = Int32Array.from(test, (row) => capped.labels[row]!);
-      const accuracy = labels.filter((label, i) => label === predicted[i]).length / labels.length;
-      return [accuracy, f1Scores(predicted, labels, capped.families.length).macro];
+    const parts = split(capped, name, 1);
+    const quality = (baseline: BaselineName): number[] => {
+      const { accuracy, macroF1 } = measureBaseline(baseline, capped, parts, 1).test;
+      return [accuracy, macroF1];
     };
-    const model = trainNaiveBayes(capped, train, { smoothing: 0.1 });
-    const naiveBayes = quality(predictNaiveBayes(model, capped, test));
-    const nearest = quality(nearestByKmers(capped, train, test).labels);
+    const naiveBayes = quality("naive-bayes");
+    const nearest = quality("nearest-containment");
     for (const [i, value] of PILOT[name].naiveBayes.entries())
       expect(Math.abs(naiveBayes[i]! - value)).toBeLessThan(0.01);
     for (const [i, value] of PILOT[name].nearest.entries())

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Rng } from "../../../src/engine/rng.ts";
 import type { SequenceSet } from "../../../src/protein/encodedSequences.ts";
+import { BASELINE_NAMES, measureBaseline } from "../../../src/protein/kmer/baselines.ts";
 import { KmerFeatures } from "../../../src/protein/kmer/kmerFeatures.ts";
 import { distinctKmers, kmerCount } from "../../../src/protein/kmer/kmers.ts";
 import { predictLogistic, trainLogistic } from "../../../src/protein/kmer/logistic.ts";
@@ -9,6 +10,7 @@ import { predictNaiveBayes, trainNaiveBayes } from "../../../src/protein/kmer/na
 import { nearestByKmers } from "../../../src/protein/kmer/nearest.ts";
 import type { KmerSimilarity } from "../../../src/protein/kmer/nearest.ts";
 import { split } from "../../../src/protein/splits/split.ts";
+import { mostProbable } from "../../../src/train/metrics/multiclass.ts";
 import { relatedSequences, sequenceSet } from "./sequences.ts";
 
 const sequences = relatedSequences(3, 4, 60);
@@ -17,6 +19,8 @@ const parts = split(set, "random", 1);
 
 const kmersOf = (residues: string, k: number): string[] =>
   Array.from({ length: Math.max(0, residues.length - k + 1) }, (_, i) => residues.slice(i, i + k));
+
+const labelsOf = (scores: Float32Array): Int32Array => mostProbable(scores, set.families.length);
 
 const accuracy = (labels: Int32Array, rows: Uint32Array, of: SequenceSet = set): number =>
   labels.filter((label, i) => label === of.labels[rows[i]!]).length / rows.length;
@@ -49,7 +53,7 @@ test("features are square roots of counts, of length 1", () => {
 });
 
 test.each([1, 0.1])("naive Bayes with smoothing %d chooses by the formula", (smoothing) => {
-  const labels = predictNaiveBayes(trainNaiveBayes(set, parts.train, { smoothing }), set, parts.test);
+  const scores = predictNaiveBayes(trainNaiveBayes(set, parts.train, { smoothing }), set, parts.test);
   const expected = Int32Array.from(parts.test, (row) => {
     const scores = set.families.map((_, family) => {
       const rows = [...parts.train].filter((r) => set.labels[r] === family);
@@ -64,7 +68,7 @@ test.each([1, 0.1])("naive Bayes with smoothing %d chooses by the formula", (smo
     });
     return scores.indexOf(Math.max(...scores));
   });
-  expect(labels).toEqual(expected);
+  expect(labelsOf(scores)).toEqual(expected);
 });
 
 describe("the nearest training sequence", () => {
@@ -75,7 +79,8 @@ describe("the nearest training sequence", () => {
   };
 
   test.each(Object.keys(measures) as KmerSimilarity[])("by %s is that of all pairs", (similarity) => {
-    const { labels, similarity: found } = nearestByKmers(set, parts.train, parts.test, { similarity });
+    const { scores, similarity: found } = nearestByKmers(set, parts.train, parts.test, { similarity });
+    const labels = labelsOf(scores);
     for (const [q, row] of parts.test.entries()) {
       const own = new Set(kmersOf(sequences[row]!.residues, 4));
       const all = [...parts.train].map((other) => {
@@ -96,8 +101,8 @@ describe("the nearest training sequence", () => {
       { residues: "WWWWWWW", label: 0 },
       { residues: "AC", label: 0 },
     ]);
-    const { labels, similarity } = nearestByKmers(odd, Uint32Array.of(0, 1, 2), Uint32Array.of(3, 4));
-    expect([...labels]).toEqual([1, 1]);
+    const { scores, similarity } = nearestByKmers(odd, Uint32Array.of(0, 1, 2), Uint32Array.of(3, 4));
+    expect([...scores]).toEqual([0, 1, 0, 1]);
     expect([...similarity]).toEqual([0, 0]);
   });
 });
@@ -105,8 +110,8 @@ describe("the nearest training sequence", () => {
 describe("logistic regression", () => {
   test("learns families, and is the same for the same seed", () => {
     const model = trainLogistic(set, parts.train, parts.validation, { seed: 1 });
-    expect(accuracy(predictLogistic(model, set, parts.train), parts.train)).toBeGreaterThan(0.97);
-    expect(accuracy(predictLogistic(model, set, parts.test), parts.test)).toBeGreaterThan(0.6);
+    expect(accuracy(labelsOf(predictLogistic(model, set, parts.train)), parts.train)).toBeGreaterThan(0.97);
+    expect(accuracy(labelsOf(predictLogistic(model, set, parts.test)), parts.test)).toBeGreaterThan(0.6);
     expect(trainLogistic(set, parts.train, parts.validation, { seed: 1 })).toEqual(model);
   });
 
@@ -129,6 +134,21 @@ describe("logistic regression", () => {
     const labels = rng.shuffle(Int32Array.from(set.labels));
     const shuffled = { ...set, labels };
     const model = trainLogistic(shuffled, parts.train, parts.validation, { seed: 1 });
-    expect(accuracy(predictLogistic(model, shuffled, parts.test), parts.test, shuffled)).toBeLessThan(0.5);
+    expect(
+      accuracy(labelsOf(predictLogistic(model, shuffled, parts.test)), parts.test, shuffled),
+    ).toBeLessThan(0.5);
   });
+});
+
+test("every baseline is measured on the test part, as well as it predicts", () => {
+  for (const name of BASELINE_NAMES) {
+    const { test, parameters } = measureBaseline(name, set, parts, 1);
+    expect(test.rows).toBe(parts.test.length);
+    expect(test.accuracy).toBeGreaterThan(0.5);
+    expect(test.top3).toBeGreaterThanOrEqual(test.accuracy);
+    expect(parameters).toBeGreaterThan(0);
+  }
+  const { test } = measureBaseline("nearest-containment", set, parts, 1);
+  const labels = labelsOf(nearestByKmers(set, parts.train, parts.test).scores);
+  expect(test.accuracy).toBeCloseTo(accuracy(labels, parts.test), 12);
 });
