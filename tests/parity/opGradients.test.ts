@@ -83,7 +83,14 @@ describe("second gradients agree with central differences", async () => {
     "cumsum",
     "matmul",
   ];
-  const composites = ["softmaxGradient", "layerNorm", "crossEntropy", "lstmCell", "featureInteraction"];
+  const composites = [
+    "softmaxGradient",
+    "layerNorm",
+    "crossEntropy",
+    "lstmCell",
+    "lstmScan",
+    "featureInteraction",
+  ];
   const loops = ["conv1d", "dotInteraction", "gather", "take", "slice", "scan"];
   const cases = opCaseList.filter(
     ({ op, testCase }) =>

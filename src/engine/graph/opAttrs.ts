@@ -97,6 +97,8 @@ interface CompositeAttrs {
   crossEntropyGradient: None;
   lstmCell: None;
   lstmCellGradient: None;
+  lstmScan: LstmScanAttrs;
+  lstmScanGradient: LstmScanAttrs;
   featureInteraction: None;
   featureInteractionGradient: None;
   attention: AttentionAttrs;
@@ -105,6 +107,11 @@ interface CompositeAttrs {
 
 /** Attributes by op name. */
 export interface OpAttrs extends PrimitiveAttrs, CompositeAttrs {}
+
+/** Attributes of LSTM loops and their gradient: which of the directions run from the last step to the first. */
+export interface LstmScanAttrs {
+  reverse: readonly boolean[];
+}
 
 /** Attributes of attention and its gradient: query i sees keys up to i + S − T; the factor of the scores. */
 export interface AttentionAttrs {

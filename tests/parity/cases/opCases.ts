@@ -7,6 +7,7 @@ import { contractionCases } from "./contraction.ts";
 import { elementwiseCases } from "./elementwise.ts";
 import { indexingCases } from "./indexing.ts";
 import { leafCases } from "./leaf.ts";
+import { lstmCases } from "./lstm.ts";
 import { movementCases } from "./movement.ts";
 import { reduceCases } from "./reduce.ts";
 import { scanCases } from "./scan.ts";
@@ -22,6 +23,7 @@ export const opCases: Readonly<Record<OpName, readonly OpCase[]>> = {
   ...scanCases,
   ...compositeCases,
   ...attentionCases,
+  ...lstmCases,
 };
 
 /** The table as a list. */

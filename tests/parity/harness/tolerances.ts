@@ -118,6 +118,8 @@ const classOf: Record<OpName, OpClass> = {
   crossEntropyGradient: "accumulation",
   lstmCell: "accumulation",
   lstmCellGradient: "accumulation",
+  lstmScan: "chain",
+  lstmScanGradient: "chain",
   featureInteraction: "accumulation",
   featureInteractionGradient: "accumulation",
   attention: "chain",

@@ -20,7 +20,7 @@ export function zerosLike({ shape, dtype }: TensorSpec): Tensor {
  * The gradient rule that differentiates a composite's expansion. Operands are held apart by leaves of their own
  * while it does: one may depend on another, and what flows between them is not the op's gradient.
  */
-function throughExpansion<K extends CompositeName>(
+export function throughExpansion<K extends CompositeName>(
   expand: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
 ): GradientRule<K> {
   return ({ inputs, attrs }, outputGradients) => {

@@ -37,7 +37,7 @@ const lstmCellOp: OpDefinition<"lstmCell"> = {
     return [mul(o, tanh(cell)), cell];
   }),
   gradient: ({ inputs: [gates, c] }, [dh, dc]) =>
-    applyAll(lstmCellGradientOp, [gates!, c!, dh ?? zerosLike(c!), dc ?? zerosLike(c!)], {}),
+    lstmCellGradient(gates!, c!, dh ?? zerosLike(c!), dc ?? zerosLike(c!)),
 };
 
 /** dL/dgates and dL/dc from gates, c, dL/dh′ and dL/dc′. */
@@ -70,4 +70,22 @@ const lstmCellGradientOp = derivedComposite<"lstmCellGradient">({
 export function lstmCell(gates: Tensor, c: Tensor): [h: Tensor, c: Tensor] {
   const [h, cell] = applyAll(lstmCellOp, [gates, c], {});
   return [h!, cell!];
+}
+
+/**
+ * The gradient of {@link lstmCell}.
+ * @param gates `[B, 4H]` and
+ * @param c `[B, H]` as they were given to it
+ * @param dh dL/dh′ `[B, H]`
+ * @param dc dL/dc′ `[B, H]`
+ * @returns dL/dgates and dL/dc
+ */
+export function lstmCellGradient(
+  gates: Tensor,
+  c: Tensor,
+  dh: Tensor,
+  dc: Tensor,
+): [dGates: Tensor, dc: Tensor] {
+  const [dGates, dCell] = applyAll(lstmCellGradientOp, [gates, c, dh, dc], {});
+  return [dGates!, dCell!];
 }

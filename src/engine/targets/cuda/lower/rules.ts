@@ -14,6 +14,7 @@ import {
 import { lowerLayerNorm, lowerLayerNormGradient } from "./layerNorm.ts";
 import type { LowerRule } from "./lowering.ts";
 import { lowerLstmCell, lowerLstmCellGradient } from "./lstmCell.ts";
+import { lowerLstmScan, lowerLstmScanGradient } from "./lstmScan.ts";
 import { lowerScan } from "./scan.ts";
 import { lowerScatterAdd } from "./scatterAdd.ts";
 import { lowerSoftmax, lowerSoftmaxGradient } from "./softmax.ts";
@@ -37,6 +38,8 @@ export const rules: { readonly [K in Exclude<OpName, GeneratedOp>]: LowerRule<K>
   layerNormGradient: lowerLayerNormGradient,
   lstmCell: lowerLstmCell,
   lstmCellGradient: lowerLstmCellGradient,
+  lstmScan: lowerLstmScan,
+  lstmScanGradient: lowerLstmScanGradient,
   scan: lowerScan,
   scatterAdd: lowerScatterAdd,
   softmax: lowerSoftmax,

@@ -21,6 +21,8 @@ const overFloat32: ReadonlySet<OpName> = new Set<OpName>([
   "dotInteractionGradient",
   "featureInteraction",
   "featureInteractionGradient",
+  "lstmScan",
+  "lstmScanGradient",
   "scatterAdd",
 ]);
 
