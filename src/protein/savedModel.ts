@@ -9,12 +9,12 @@ import { z } from "zod";
 import { SafetensorsFile, SafetensorsWriter } from "../data/safetensors.ts";
 import { ParetoError } from "../engine/errors.ts";
 import { paretoVersion } from "../engine/environment.ts";
-import { openDevice } from "../engine/openDevice.ts";
 import { bytesOf, fileError, writeWhole } from "../engine/partialFile.ts";
 import { sameShape, formatShape } from "../engine/shape.ts";
 import { makeFolder } from "./makeFolder.ts";
 import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
 import { ProteinNetwork } from "./training/proteinNetwork.ts";
+import { openReplicas } from "./training/replicas.ts";
 
 const CONFIG = "config.json";
 const WEIGHTS = "weights.safetensors";
@@ -154,9 +154,9 @@ export async function loadProteinNetwork(
   { device: name, threads, batchSize }: { device: "cpu" | "cuda"; threads: number; batchSize: number },
 ): Promise<ProteinNetwork> {
   const weights = await readProteinWeights({ directory, config });
-  const device = await openDevice(name, { threads });
+  const replicas = await openReplicas(name, { threads, batchSize });
   const model = proteinModel(config.network, config.families.length);
-  const network = await ProteinNetwork.create(device, model, { batchSize, seed: 0, isTraining: false });
+  const network = await ProteinNetwork.create(replicas, model, { seed: 0, isTraining: false });
   for (const [tensor, values] of weights) await network.writeWeight(tensor, values);
   return network;
 }

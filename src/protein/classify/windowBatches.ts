@@ -16,8 +16,8 @@ interface Bucket {
   owners: OnWindow[];
 }
 
-/** Batches under way at once. */
-const IN_FLIGHT = 3;
+/** Batches under way at once, for each device. */
+const IN_FLIGHT = 2;
 
 /** Gathers windows into batches. */
 export class WindowBatches {
@@ -44,7 +44,7 @@ export class WindowBatches {
     bucket.ids.set(ids, row * bucket.length);
     bucket.lengths[row] = ids.length;
     bucket.owners.push(owner);
-    if (bucket.owners.length < this.#network.batchSize) return;
+    if (bucket.owners.length < this.#network.partRows) return;
     this.#buckets[place] = this.#empty(bucket.length);
     await this.#send(bucket);
   }
@@ -66,7 +66,7 @@ export class WindowBatches {
   async #join(from: Bucket, to: Bucket): Promise<Bucket> {
     let into = to;
     for (const [row, owner] of from.owners.entries()) {
-      if (into.owners.length === this.#network.batchSize) {
+      if (into.owners.length === this.#network.partRows) {
         await this.#send(into);
         into = this.#empty(to.length);
       }
@@ -80,7 +80,7 @@ export class WindowBatches {
   }
 
   #empty(length: number): Bucket {
-    const { batchSize } = this.#network;
+    const { partRows: batchSize } = this.#network;
     const lengths = new Int32Array(batchSize).fill(1);
     return { length, ids: new Int32Array(batchSize * length), lengths, owners: [] };
   }
@@ -92,7 +92,7 @@ export class WindowBatches {
     // It is awaited later; a failure before then must not count as unhandled.
     flight.catch(() => undefined);
     this.#flights.push(flight);
-    if (this.#flights.length >= IN_FLIGHT) await this.#flights.shift();
+    if (this.#flights.length >= IN_FLIGHT * this.#network.parallelism) await this.#flights.shift();
   }
 }
 

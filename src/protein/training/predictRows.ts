@@ -1,7 +1,7 @@
 /** @file The probabilities of many sequences of a set, in the order that they are asked for. */
 import { multiclassMetrics, type MulticlassMetrics } from "../../train/metrics/multiclass.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
-import { bucketLengths, bucketedBatches } from "./bucketedBatches.ts";
+import { bucketLengths, bucketedBatches, type BucketBatch } from "./bucketedBatches.ts";
 import type { ProteinNetwork } from "./proteinNetwork.ts";
 
 /**
@@ -16,12 +16,12 @@ export async function predictRows(
   length: number,
   onProgress?: (done: number) => void,
 ): Promise<Float32Array> {
-  const { batchSize, model } = network;
+  const { partRows: batchSize, model } = network;
   const places = new Map<number, number>();
   rows.forEach((row, place) => places.set(row, place));
   const probabilities = new Float32Array(rows.length * model.classes);
   let done = 0;
-  for (const batch of bucketedBatches(set, rows, { batchSize, lengths: bucketLengths(length) })) {
+  const take = async (batch: BucketBatch): Promise<void> => {
     const found = await network.predict(batch);
     for (let i = 0; i < batch.size; i++) {
       const from = found.probabilities.subarray(i * model.classes, (i + 1) * model.classes);
@@ -29,7 +29,16 @@ export async function predictRows(
     }
     done += batch.size;
     onProgress?.(done);
+  };
+  const flights: Promise<void>[] = [];
+  for (const batch of bucketedBatches(set, rows, { batchSize, lengths: bucketLengths(length) })) {
+    const flight = take(batch);
+    // It is awaited later; a failure before then must not count as unhandled.
+    flight.catch(() => undefined);
+    flights.push(flight);
+    if (flights.length > network.parallelism) await flights.shift();
   }
+  while (flights.length > 0) await flights.shift();
   return probabilities;
 }
 

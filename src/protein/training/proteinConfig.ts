@@ -30,7 +30,7 @@ export interface ProteinChanges {
   settings?: Partial<ProteinSettings>;
 }
 
-/** What changes no result, or no more than rounding. */
+/** What changes no result, or rounding and which elements are dropped. */
 const MAY_CHANGE: ReadonlySet<string> = new Set<keyof ProteinSettings>(["threads", "device", "precision"]);
 
 /**

@@ -1,5 +1,5 @@
 /**
- * @file A protein network on a device: programs for a few padded lengths over one set of parameters. Programs are
+ * @file A protein network on its devices: programs for a few padded lengths over one set of parameters. Programs are
  * compiled when a batch of their length first comes.
  */
 import type { TypedArray } from "../../engine/dtype.ts";
@@ -11,20 +11,30 @@ import { openCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { ProteinModel } from "../models/proteinModel.ts";
 import type { BucketBatch } from "./bucketedBatches.ts";
-import { dropoutKey, tracePrediction, traceTraining } from "./traceProtein.ts";
+import type { Replicas } from "./replicas.ts";
+import {
+  dropoutKey,
+  traceGradients,
+  tracePrediction,
+  traceTraining,
+  traceUpdate,
+  type TrainedStates,
+} from "./traceProtein.ts";
 
 /** The kind of checkpoint that holds a protein network. */
 const CHECKPOINT = "protein-model";
-/** Dropout of layer k draws from this stream plus k, apart from those of weights and order. */
+/** Dropout of layer k draws from this stream plus k, apart from those of weights and order; each part has its own. */
 const DROPOUT_STREAM = 0x72000000;
+const PART_STREAMS = 16;
 
 /** What a network is built for. */
 export interface ProteinNetworkOptions {
-  batchSize: number;
   /** Of the initial weights and of dropout. */
   seed: number;
   /** Gradients are scaled down to this joint norm; needed for training only. */
   gradientNorm?: number;
+  /** Whether it has optimizer state. */
+  isTraining: boolean;
 }
 
 /** What is predicted of a batch. */
@@ -35,45 +45,59 @@ export interface Predicted {
   attention?: Float32Array;
 }
 
-/** A compiled network. The device is its own and goes with it. */
+/** What a step answers, of before its update. */
+export interface TrainedStep {
+  /** Mean over the batch. */
+  loss: number;
+  /** `[B, C]`. */
+  logits: Float32Array;
+}
+
+const shared = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length));
+
+/** A compiled network. Its devices are its own and go with it. */
 export class ProteinNetwork {
-  readonly device: Device;
   readonly model: ProteinModel;
-  readonly batchSize: number;
   readonly parameters: Parameters;
-  readonly #slots: Parameters;
+  /** Rows of a batch to be predicted. */
+  readonly partRows: number;
+  readonly #devices: readonly Device[];
+  readonly #states: TrainedStates;
   readonly #seed: number;
-  readonly #gradientNorm: number;
   readonly #programs = new Map<string, Promise<Program>>();
+  /** Gradients of each part of a batch, then their sum. */
+  readonly #gradients: Float32Array[] = [];
+  #lastStep: Promise<unknown> = Promise.resolve();
+  #nextDevice = 0;
 
   private constructor(
-    device: Device,
+    { devices, partRows }: Replicas,
     model: ProteinModel,
-    { batchSize, seed, gradientNorm = 5 }: ProteinNetworkOptions,
+    { seed, gradientNorm = 5 }: ProteinNetworkOptions,
   ) {
-    this.device = device;
+    this.#devices = devices;
+    this.partRows = partRows;
     this.model = model;
-    this.batchSize = batchSize;
     this.parameters = new Parameters(seed);
-    this.#slots = new Parameters(seed);
+    this.#states = { parameters: this.parameters, slots: new Parameters(seed), gradientNorm };
     this.#seed = seed;
-    this.#gradientNorm = gradientNorm;
   }
 
-  /** Builds a network with initial weights; without `isTraining` it has no optimizer state. */
+  /** Builds a network with initial weights. */
   static async create(
-    device: Device,
+    replicas: Replicas,
     model: ProteinModel,
-    options: ProteinNetworkOptions & { isTraining: boolean },
+    options: ProteinNetworkOptions,
   ): Promise<ProteinNetwork> {
-    const network = new ProteinNetwork(device, model, options);
+    const network = new ProteinNetwork(replicas, model, options);
     // Tracing declares the parameters, at any length; nothing is compiled.
     const shape = { batchSize: 1, length: 4 };
-    if (options.isTraining) {
-      traceTraining(model, shape, network.parameters, network.#slots, network.#gradientNorm);
-    } else tracePrediction(model, shape, network.parameters);
-    await network.parameters.create(device);
-    await network.#slots.create(device);
+    if (options.isTraining) traceTraining(model, shape, network.#states);
+    else tracePrediction(model, shape, network.parameters);
+    for (const device of network.#devices) {
+      await network.parameters.create(device);
+      await network.#states.slots.create(device);
+    }
     return network;
   }
 
@@ -90,44 +114,97 @@ export class ProteinNetwork {
     return this.parameters.size;
   }
 
+  /** How many batches may be asked for at once before some wait. */
+  get parallelism(): number {
+    return this.#devices.length;
+  }
+
   /**
    * One step of training.
    * @param step 1-based; also decides what is dropped
-   * @returns the mean loss of the batch, and its logits `[B, C]`, both before the update
    */
-  async train(
-    { size, length, ids, lengths, labels }: BucketBatch,
-    learningRate: number,
-    step: number,
-  ): Promise<{ loss: number; logits: Float32Array }> {
-    const program = await this.#program(`train ${length}`, () =>
-      traceTraining(
-        this.model,
-        { batchSize: this.batchSize, length },
-        this.parameters,
-        this.#slots,
-        this.#gradientNorm,
-      ),
-    );
-    const { loss, logits } = await program.run({
-      ids,
-      lengths,
-      labels,
-      count: Float32Array.of(size),
-      learningRate: Float32Array.of(learningRate),
-      step: Float32Array.of(step),
-      ...this.#dropoutKeys(step),
+  async train(batch: BucketBatch, learningRate: number, step: number): Promise<TrainedStep> {
+    if (batch.lengths.length <= this.partRows) return this.#trainWhole(batch, learningRate, step);
+    // A device runs in the order that it is asked in; several have to wait for each other's update.
+    const done = this.#lastStep.then(() => this.#trainParts(batch, learningRate, step));
+    this.#lastStep = done.catch(() => undefined);
+    return done;
+  }
+
+  async #trainWhole(batch: BucketBatch, learningRate: number, step: number): Promise<TrainedStep> {
+    const { size, length, ids, lengths, labels } = batch;
+    const shape = { batchSize: lengths.length, length };
+    // Were there several devices, all would do the same.
+    const runs = this.#devices.map(async (device, d) => {
+      const program = await this.#program(d, `train ${lengths.length} ${length}`, () =>
+        traceTraining(this.model, shape, this.#states),
+      );
+      return program.run({
+        ids,
+        lengths,
+        labels,
+        count: Float32Array.of(size),
+        learningRate: Float32Array.of(learningRate),
+        step: Float32Array.of(step),
+        ...this.#dropoutKeys(step, 0),
+      });
     });
+    const [{ loss, logits }] = (await Promise.all(runs)) as [HostTensors];
     return { loss: loss![0]!, logits: logits as Float32Array };
   }
 
-  /** The probabilities of a batch. */
+  /** Gradients of the parts on all devices, their sum in the order of the parts, and the same update on each device. */
+  async #trainParts(batch: BucketBatch, learningRate: number, step: number): Promise<TrainedStep> {
+    const { size, length, ids, lengths, labels } = batch;
+    const { partRows, model } = this;
+    const rows = lengths.length;
+    const parts = Math.ceil(rows / partRows);
+    while (this.#gradients.length < parts + 1) this.#gradients.push(shared(this.size));
+    const logits = new Float32Array(rows * model.classes);
+    const losses = new Float64Array(parts);
+    const runPart = async (part: number): Promise<void> => {
+      const device = part % this.#devices.length;
+      const program = await this.#program(device, `gradients ${length}`, () =>
+        traceGradients(model, { batchSize: partRows, length }, this.parameters),
+      );
+      const [from, to] = [part * partRows, Math.min(rows, (part + 1) * partRows)];
+      const found = await program.run(
+        {
+          ids: padded(ids.slice(from * length, to * length), partRows * length, 0),
+          lengths: padded(lengths.slice(from, to), partRows, 1),
+          labels: padded(labels.slice(from, to), partRows, -1),
+          count: Float32Array.of(size),
+          ...this.#dropoutKeys(step, part),
+        },
+        { gradients: this.#gradients[part]! },
+      );
+      losses[part] = found["loss"]![0]!;
+      logits.set(found["logits"]!.subarray(0, (to - from) * model.classes), from * model.classes);
+    };
+    await Promise.all(Array.from({ length: parts }, (_, part) => runPart(part)));
+    const sum = this.#gradients[parts]!;
+    addUp(this.#gradients.slice(0, parts), sum);
+    const updates = this.#devices.map(async (_, d) => {
+      const program = await this.#program(d, "update", () => traceUpdate(this.#states));
+      await program.run({
+        gradients: sum,
+        learningRate: Float32Array.of(learningRate),
+        step: Float32Array.of(step),
+      });
+    });
+    await Promise.all(updates);
+    return { loss: losses.reduce((a, b) => a + b, 0), logits };
+  }
+
+  /** The probabilities of a batch of {@link partRows} rows, on whichever device's turn it is. */
   async predict(
     { length, ids, lengths }: Pick<BucketBatch, "length" | "ids" | "lengths">,
     withAttention = false,
   ): Promise<Predicted> {
-    const program = await this.#program(`predict ${length} ${withAttention}`, () =>
-      tracePrediction(this.model, { batchSize: this.batchSize, length }, this.parameters, withAttention),
+    const device = this.#nextDevice++ % this.#devices.length;
+    const shape = { batchSize: this.partRows, length };
+    const program = await this.#program(device, `predict ${length} ${withAttention}`, () =>
+      tracePrediction(this.model, shape, this.parameters, withAttention),
     );
     const { probabilities, attention } = await program.run({ ids, lengths });
     return {
@@ -140,22 +217,22 @@ export class ProteinNetwork {
   async readWeights(): Promise<Map<string, Float32Array>> {
     const weights = new Map<string, Float32Array>();
     for (const name of this.parameters.names) {
-      weights.set(name, (await this.device.readState(name)) as Float32Array);
+      weights.set(name, (await this.#devices[0]!.readState(name)) as Float32Array);
     }
     return weights;
   }
 
   /** Replaces a parameter. */
   async writeWeight(name: string, values: TypedArray): Promise<void> {
-    await this.device.writeState(name, values);
+    for (const device of this.#devices) await device.writeState(name, values);
   }
 
   /** Writes a checkpoint: parameters, optimizer state, and where training stands. */
   async save(directory: string, state: JsonValue): Promise<void> {
     const tensors = [];
-    for (const parameters of [this.parameters, this.#slots]) {
+    for (const parameters of [this.parameters, this.#states.slots]) {
       for (const name of parameters.names) {
-        const values = await this.device.readState(name);
+        const values = await this.#devices[0]!.readState(name);
         tensors.push({
           name,
           dtype: "float32" as const,
@@ -172,8 +249,8 @@ export class ProteinNetwork {
     const checkpoint = await openCheckpoint(directory, CHECKPOINT);
     try {
       await checkpoint.verify();
-      for (const name of [...this.parameters.names, ...this.#slots.names]) {
-        await this.device.writeState(name, await checkpoint.read(name));
+      for (const name of [...this.parameters.names, ...this.#states.slots.names]) {
+        await this.writeWeight(name, await checkpoint.read(name));
       }
       return checkpoint.state;
     } finally {
@@ -183,25 +260,40 @@ export class ProteinNetwork {
 
   async dispose(): Promise<void> {
     for (const program of this.#programs.values()) await (await program).dispose();
-    await this.device.dispose();
+    for (const device of this.#devices) await device.dispose();
   }
 
-  #program(key: string, graph: () => Graph): Promise<Program> {
+  #program(device: number, name: string, graph: () => Graph): Promise<Program> {
+    const key = `${device} ${name}`;
     let program = this.#programs.get(key);
     if (!program) {
-      program = this.device.compile(graph());
+      program = this.#devices[device]!.compile(graph());
       this.#programs.set(key, program);
     }
     return program;
   }
 
-  #dropoutKeys(step: number): HostTensors {
+  #dropoutKeys(step: number, part: number): HostTensors {
     const [low, high] = [this.#seed | 0, Math.floor(this.#seed / 2 ** 32) | 0];
     return Object.fromEntries(
       Array.from({ length: this.model.dropouts }, (_, layer) => [
         dropoutKey(layer),
-        Int32Array.of(low, high, DROPOUT_STREAM + layer, step),
+        Int32Array.of(low, high, DROPOUT_STREAM + PART_STREAMS * part + layer, step),
       ]),
     );
   }
+}
+
+/** An array of this length, what it lacks filled up. */
+function padded(values: Int32Array, length: number, filling: number): Int32Array {
+  if (values.length === length) return values;
+  const all = new Int32Array(length).fill(filling);
+  all.set(values);
+  return all;
+}
+
+/** Sums arrays element by element, in their order. */
+function addUp(parts: readonly Float32Array[], sum: Float32Array): void {
+  sum.set(parts[0]!);
+  for (const part of parts.slice(1)) for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
 }

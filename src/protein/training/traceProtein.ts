@@ -1,11 +1,12 @@
 /** @file The graphs of a protein network: one step of training, and prediction. */
 import { grad } from "../../engine/autodiff.ts";
-import { trace, type Graph } from "../../engine/graph/graph.ts";
+import { trace, type Graph, type StateUpdate } from "../../engine/graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../engine/graph/node.ts";
 import { crossEntropy } from "../../engine/graph/ops/composite/crossEntropy.ts";
 import { div } from "../../engine/graph/ops/elementwise.ts";
-import { sum } from "../../engine/graph/ops/movement.ts";
+import { concat, reshape, slice, sum } from "../../engine/graph/ops/movement.ts";
 import { softmax } from "../../engine/graph/ops/reduce.ts";
+import { sizeOf } from "../../engine/shape.ts";
 import { dropout } from "../../nn/functional.ts";
 import { clipGradientNorm, optimizerUpdates, type DenseOptimizer } from "../../nn/optimizers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
@@ -27,6 +28,43 @@ export interface BatchShape {
   length: number;
 }
 
+/** Inputs of training: a batch, and a Philox key for each dropout. */
+function trainingInputs(model: ProteinModel, { batchSize, length }: BatchShape): Record<string, TensorSpec> {
+  const keys = Array.from({ length: model.dropouts }, (_, layer) => [dropoutKey(layer), int32(4)] as const);
+  return {
+    ids: int32(batchSize, length),
+    lengths: int32(batchSize),
+    labels: int32(batchSize),
+    count: scalar,
+    ...Object.fromEntries(keys),
+  };
+}
+
+/** The loss, its logits, and its gradient by every parameter. */
+function differentiate(model: ProteinModel, t: Record<string, Tensor>, parameters: Parameters) {
+  const drop = (x: Tensor, probability: number, layer: number) =>
+    dropout(x, probability, t[dropoutKey(layer)]!);
+  const { logits } = model.apply(parameters, { ids: t["ids"]!, lengths: t["lengths"]! }, drop);
+  const loss = div(sum(crossEntropy(logits, t["labels"]!)), t["count"]!);
+  return { loss, logits, gradients: grad(loss, parameters.tensors) };
+}
+
+/** What a step of training declares: parameters, slots of the optimizer, the norm that gradients are clipped to. */
+export interface TrainedStates {
+  parameters: Parameters;
+  slots: Parameters;
+  gradientNorm: number;
+}
+
+function updates(
+  { parameters, slots, gradientNorm }: TrainedStates,
+  gradients: readonly Tensor[],
+  t: Record<string, Tensor>,
+): StateUpdate[] {
+  const clipped = clipGradientNorm(gradients, gradientNorm).gradients;
+  return optimizerUpdates(ADAM, slots, parameters.tensors, clipped, t["learningRate"]!, t["step"]!);
+}
+
 /**
  * The graph of one step: cross-entropy averaged over the sequences that have a label, gradients clipped to a joint
  * norm, Adam.
@@ -34,32 +72,45 @@ export interface BatchShape {
  * `count` `[]` (rows that are), `learningRate` `[]`, `step` `[]` from 1, and a key int32 `[4]` for each dropout.
  * Outputs: `loss` `[]`, `logits` `[B, C]`.
  */
-export function traceTraining(
-  model: ProteinModel,
-  { batchSize, length }: BatchShape,
-  parameters: Parameters,
-  slots: Parameters,
-  gradientNorm: number,
-): Graph {
-  const keys = Array.from({ length: model.dropouts }, (_, layer) => [dropoutKey(layer), int32(4)] as const);
-  const inputs: Record<string, TensorSpec> = {
-    ids: int32(batchSize, length),
-    lengths: int32(batchSize),
-    labels: int32(batchSize),
-    count: scalar,
+export function traceTraining(model: ProteinModel, shape: BatchShape, states: TrainedStates): Graph {
+  const inputs = { ...trainingInputs(model, shape), learningRate: scalar, step: scalar };
+  return trace(inputs, (t: Record<string, Tensor>) => {
+    const { loss, logits, gradients } = differentiate(model, t, states.parameters);
+    return { outputs: { loss, logits }, updates: updates(states, gradients, t) };
+  });
+}
+
+/**
+ * The first half of a step for a part of its batch: `count` is that of the whole batch, so that losses and gradients of
+ * the parts add up. Outputs: `loss`, `logits`, and `gradients` `[P]`, those of all parameters one after the other.
+ */
+export function traceGradients(model: ProteinModel, shape: BatchShape, parameters: Parameters): Graph {
+  return trace(trainingInputs(model, shape), (t: Record<string, Tensor>) => {
+    const { loss, logits, gradients } = differentiate(model, t, parameters);
+    const flat = concat(
+      gradients.map((g) => reshape(g, [-1])),
+      0,
+    );
+    return { outputs: { loss, logits, gradients: flat } };
+  });
+}
+
+/** The second half: from the summed `gradients` `[P]`, `learningRate` and `step` to the next parameters. */
+export function traceUpdate(states: TrainedStates): Graph {
+  const { parameters } = states;
+  const inputs = {
+    gradients: { shape: [parameters.size], dtype: "float32" as const },
     learningRate: scalar,
     step: scalar,
-    ...Object.fromEntries(keys),
   };
-  return trace(inputs, (t) => {
-    const drop = (x: Tensor, probability: number, layer: number) =>
-      dropout(x, probability, t[dropoutKey(layer)]!);
-    const { logits } = model.apply(parameters, { ids: t["ids"]!, lengths: t["lengths"]! }, drop);
-    const loss = div(sum(crossEntropy(logits, t["labels"]!)), t["count"]!);
-    const weights = parameters.tensors;
-    const { gradients } = clipGradientNorm(grad(loss, weights), gradientNorm);
-    const updates = optimizerUpdates(ADAM, slots, weights, gradients, t["learningRate"]!, t["step"]!);
-    return { outputs: { loss, logits }, updates };
+  return trace(inputs, (t: Record<string, Tensor>) => {
+    let end = 0;
+    const gradients = parameters.tensors.map(({ shape }) => {
+      const start = end;
+      end += sizeOf(shape);
+      return reshape(slice(t["gradients"]!, { 0: [start, end] }), shape);
+    });
+    return { outputs: {}, updates: updates(states, gradients, t) };
   });
 }
 

@@ -8,7 +8,6 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { ParetoError } from "../../engine/errors.ts";
-import { openDevice } from "../../engine/openDevice.ts";
 import { bytesOf } from "../../engine/partialFile.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
@@ -23,6 +22,7 @@ import { evaluateRows } from "./predictRows.ts";
 import { resumedProteinConfig, type ProteinChanges, type ProteinConfig } from "./proteinConfig.ts";
 import { ProteinNetwork } from "./proteinNetwork.ts";
 import { BEST, LAST, ProteinTrainer, type ProteinTrainerState } from "./proteinTrainer.ts";
+import { openReplicas } from "./replicas.ts";
 import { calibratedThreshold } from "./threshold.ts";
 
 /** A training job. */
@@ -155,9 +155,9 @@ async function trainOn(
   const { settings } = config;
   const { device: name, threads, precision, batchSize, seed, length } = settings;
   const checkpoints = folder.file("checkpoints");
-  const device = await openDevice(name, { threads, precision });
+  const replicas = await openReplicas(name, { threads, precision, batchSize });
   const model = proteinModel(settings.model, set.families.length);
-  const network = await ProteinNetwork.create(device, model, { batchSize, seed, isTraining: true });
+  const network = await ProteinNetwork.create(replicas, model, { seed, isTraining: true });
   try {
     // A process killed while it saved for the first time leaves a folder without the file that makes it a checkpoint.
     const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST, "checkpoint.json")));
