@@ -1,10 +1,11 @@
 /**
  * @file Reads an encoded data set as mini-batches, in file order or shuffled.
  *
- * Memory is two windows of a few row groups, whatever the number of rows: while one window is handed out, the next is
- * read. A shuffle permutes the groups over the whole set, and the rows within each window of the permuted groups
- * (by default 8 groups of 8192 rows): near to a full shuffle where neighbouring groups are alike, and a pure function of
- * (seed, epoch), so a run resumed at any batch sees the batches that an uninterrupted one would have seen.
+ * Memory is a few windows of a few row groups, whatever the number of rows: while one is handed out, the next are read
+ * and, in a long pass, shuffled by window threads, so that a batch costs its reader no more than a copy. A shuffle
+ * permutes the groups over the whole set, and the rows within each window of the permuted groups (by default 8 groups of
+ * 8192 rows): near to a full shuffle where neighbouring groups are alike, and a pure function of (seed, epoch), so a run
+ * resumed at any batch sees the batches that an uninterrupted one would have seen.
  */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,10 +13,11 @@ import { ParetoError, invariant } from "../engine/errors.ts";
 import { Rng } from "../engine/rng.ts";
 import type { ClickBatch } from "./batch.ts";
 import { BatchBuffers } from "./batchBuffers.ts";
-import { EncodedWindow } from "./encodedWindow.ts";
+import type { EncodedWindow } from "./encodedWindow.ts";
 import { wrapFileError } from "./fileErrors.ts";
 import { readEncodedIndex } from "./encodedLayout.ts";
-import type { EncodedIndex, EncodedLayout, GroupEntry } from "./encodedLayout.ts";
+import type { EncodedIndex, EncodedLayout } from "./encodedLayout.ts";
+import { type PlannedWindow, WindowFeed } from "./windowFeed.ts";
 
 /** How {@link EncodedDataset.batches} walks the rows. */
 export interface BatchOptions {
@@ -30,20 +32,18 @@ export interface BatchOptions {
    * batch memory of its own, which costs speed; a loop that drops its batches should say 4 or so.
    */
   recycle?: number;
-  /** Groups in memory at once, and shuffled together (default 8). Another value is another shuffle. */
+  /** Groups of a window: read at once, and shuffled together (default 8). Another value is another shuffle. */
   groupsPerWindow?: number;
 }
 
 /** Random streams of shuffles: one for the groups of an epoch and one for each window. */
 const SHUFFLE_STREAM = 0x5f000000;
 
-interface PlannedWindow {
-  /** Indices of its groups, in order. */
-  groups: number[];
-  rows: number;
-  /** Rows before it. */
-  before: number;
-  stream: number;
+/** A stretch of a window's rows. */
+interface Piece {
+  window: EncodedWindow;
+  from: number;
+  count: number;
 }
 
 /** An encoded data set on disk. */
@@ -112,31 +112,24 @@ export class EncodedDataset {
     const handle = await open(path, "r").catch((error: unknown) => {
       throw wrapFileError(error, path);
     });
-    const load = (i: number): Promise<EncodedWindow> | null => {
-      const window = plan[i];
-      if (window === undefined) return null;
-      const shift = Math.log2(this.#index.rowsPerGroup);
-      const entries = window.groups.map((g): GroupEntry => this.#index.groups[g]!);
-      const order = options.shuffle ? this.#order(window, options.shuffle.seed) : null;
-      const loading = EncodedWindow.load(handle, path, this.layout, shift, entries, order);
-      // Awaited when its turn comes; a failure before then must not count as unhandled.
-      loading.catch(() => undefined);
-      return loading;
-    };
-    let ahead = load(next);
+    const feed = new WindowFeed(
+      { fd: handle.fd, path },
+      this.#index,
+      plan,
+      options.shuffle?.seed ?? null,
+      next,
+    );
     try {
       let window: EncodedWindow | null = null;
       let left = 0;
       let position = first - plan[next]!.before;
       for (let row = first; row < this.rows; row += batchSize) {
         const size = Math.min(batchSize, this.rows - row);
-        const pieces: { window: EncodedWindow; from: number; count: number }[] = [];
+        const pieces: Piece[] = [];
         for (let filled = 0; filled < size;) {
           if (window === null || left === 0) {
-            window = await ahead!;
-            left = plan[next]!.rows - position;
-            next++;
-            ahead = load(next);
+            window = await feed.next();
+            left = plan[next++]!.rows - position;
           }
           const count = Math.min(left, size - filled);
           pieces.push({ window, from: position, count });
@@ -144,19 +137,17 @@ export class EncodedDataset {
           left -= count;
           position = left === 0 ? 0 : position + count;
         }
-        yield this.#assemble(buffers, size, pieces);
+        const batch = this.#assemble(buffers, size, pieces);
+        for (const piece of pieces) if (piece.window !== window || left === 0) feed.release(piece.window);
+        yield batch;
       }
     } finally {
-      await ahead?.catch(() => undefined);
+      await feed.close();
       await handle.close();
     }
   }
 
-  #assemble(
-    buffers: BatchBuffers,
-    size: number,
-    pieces: { window: EncodedWindow; from: number; count: number }[],
-  ): ClickBatch {
+  #assemble(buffers: BatchBuffers, size: number, pieces: Piece[]): ClickBatch {
     const { tables, multiHot } = this.layout;
     let ids = size * tables;
     if (multiHot) {
@@ -199,15 +190,5 @@ export class EncodedDataset {
       before += rows;
     }
     return plan;
-  }
-
-  #order(window: PlannedWindow, seed: number): Uint32Array {
-    const order = new Uint32Array(window.rows);
-    let next = 0;
-    for (const [g, group] of window.groups.entries()) {
-      const rows = this.#index.groups[group]!.rows;
-      for (let r = 0; r < rows; r++) order[next++] = g * this.#index.rowsPerGroup + r;
-    }
-    return new Rng(seed, window.stream).shuffle(order);
   }
 }
