@@ -9,15 +9,13 @@
 
 /** Number of ids, padding included. */
 export const ALPHABET_SIZE = 22;
-/** The id of positions after the end of a sequence. */
-export const PADDING = 0;
 /** The id of every letter that is not one of the 20 standard residues. */
 export const UNKNOWN = 21;
 
 const STANDARD = "ACDEFGHIKLMNPQRSTVWY";
 
 /** In {@link RESIDUE_OF_BYTE}: the byte is dropped. */
-export const DROPPED = 0;
+const DROPPED = 0;
 /** In {@link RESIDUE_OF_BYTE}: a stop, fine at the end only. */
 export const STOP = 1;
 /** In {@link RESIDUE_OF_BYTE}: the byte has no place in a sequence. */

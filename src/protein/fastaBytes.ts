@@ -128,7 +128,7 @@ async function* chain(first: Uint8Array, rest: AsyncIterator<Uint8Array>): Async
 }
 
 /** The name of a source in messages. */
-export function sourceName(source: string | Readable): string {
+function sourceName(source: string | Readable): string {
   if (typeof source !== "string") return "stream";
   return source === "-" ? "standard input" : source;
 }

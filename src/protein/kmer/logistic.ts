@@ -15,7 +15,7 @@ import { softmax } from "./softmax.ts";
 export interface LogisticOptions {
   /** Residues of a k-mer (default 3). */
   k?: number;
-  /** Passes over the training rows at most (default 20). */
+  /** Passes over the training rows at most (default 12). */
   epochs?: number;
   /** Epochs without a lower validation loss before training stops (default 2). */
   patience?: number;
@@ -51,7 +51,7 @@ export function trainLogistic(
   validation: Uint32Array,
   options: LogisticOptions,
 ): LogisticModel {
-  const { k = 3, epochs = 20, patience = 2, learningRate = 0.1, seed, onEpoch } = options;
+  const { k = 3, epochs = 12, patience = 2, learningRate = 0.1, seed, onEpoch } = options;
   const families = set.families.length;
   const weights = new Float32Array(kmerCount(k) * families);
   const biases = new Float32Array(families);

@@ -1,5 +1,6 @@
 /** @file `pareto protein`: families of proteins from FASTA files. */
 import { Command } from "commander";
+import { proteinBaselinesCommand } from "./baselines.ts";
 import { proteinClassifyCommand } from "./classify.ts";
 import { proteinExportCommand } from "./export.ts";
 import { proteinTrainCommand } from "./train.ts";
@@ -13,5 +14,6 @@ export function proteinCommand(): Command {
     .exitOverride()
     .addCommand(proteinTrainCommand())
     .addCommand(proteinClassifyCommand())
-    .addCommand(proteinExportCommand());
+    .addCommand(proteinExportCommand())
+    .addCommand(proteinBaselinesCommand());
 }
