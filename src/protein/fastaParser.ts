@@ -1,7 +1,7 @@
 /**
  * @file Bytes of FASTA to records, in chunks of any size and with memory for one record.
  *
- * A line that begins with `>` opens a record. Line ends may be LF, CRLF or CR. A line that begins with `;` is a comment;
+ * A line that begins with `>`, after any blanks, opens a record. Line ends may be LF, CRLF or CR. A line that begins with `;` is a comment;
  * before the first `>` the first of a run of such lines names the sequence that follows it, as in Pearson's original
  * format. Text before any header is one bad record. A UTF-8 byte order mark at the start of a line is dropped, so that
  * concatenated files read well. Bytes that are no residues make their record bad and never stop the reading.
@@ -10,6 +10,7 @@ import { describeCharacter, REFUSED, RESIDUE_OF_BYTE, STOP } from "./alphabet.ts
 import { SeenIds } from "./fastaIds.ts";
 import type { BadRecord, BadRecordCode, FastaOptions, FastaRecord, FastaWarning } from "./fastaRecord.ts";
 
+const TAB = 9;
 const LF = 10;
 const CR = 13;
 const GREATER = 62;
@@ -103,6 +104,8 @@ export class FastaParser {
       this.#replayMark();
       return at;
     }
+    // Indented files are read as if they were not: a > inside a sequence would be an error in any case.
+    if (byte === SPACE || byte === TAB) return at + 1;
     if (byte === GREATER) {
       this.#close();
       this.#begin("greater");

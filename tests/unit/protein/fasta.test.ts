@@ -60,7 +60,7 @@ describe("compression is known by content, not by name", () => {
   });
 
   test("a gzip stream that comes byte by byte", async () => {
-    const bytes = gzipSync(TEXT);
+    const bytes = Buffer.concat([bgzfMember(TEXT.slice(0, 6)), gzipSync(TEXT.slice(6)), bgzfMember("")]);
     expect(await read(Readable.from(Array.from(bytes, (byte) => Buffer.from([byte]))))).toEqual(EXPECTED);
   });
 
@@ -154,7 +154,7 @@ test("memory does not grow with the file, nor with one endless sequence", async 
     return peak;
   };
   const small = await repeat(records, 100, "");
-  const large = await repeat(records, 600, "");
-  const single = await repeat(endless, 600, ">chromosome\n");
+  const large = await repeat(records, 400, "");
+  const single = await repeat(endless, 500, ">chromosome\n");
   expect(Math.max(large, single) - small).toBeLessThan(100 * 2 ** 20);
 });

@@ -71,6 +71,10 @@ describe("records", () => {
     ]);
   });
 
+  test("indented files", () => {
+    expect(brief(parse("  >a x\n  MKV\n\tLAT\n \t>b\n\n  ; c\n AC"))).toEqual(["1 a: MKVLAT", "4 b: AC"]);
+  });
+
   test("byte order marks at the start and between joined files", () => {
     expect(brief(parse("\uFEFF>a\nMK\n\uFEFF>b\nVL"))).toEqual(["1 a: MK", "3 b: VL"]);
     expect(brief(parse("\uFEFF;c\n>a\nMK"))).toEqual(["2 a: MK"]);
