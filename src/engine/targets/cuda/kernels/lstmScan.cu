@@ -59,18 +59,14 @@ lstmScan(const float* projected0, const float* recurrent0, float* out0, float* g
       }
 
       float sums[GROUP * 4] = {};
-#pragma unroll
-      for (int chunk = 0; chunk < CHUNKS; chunk++) {
-        float4 w[4];
-#pragma unroll
-        for (int k = 0; k < 4; k++) w[k] = weights.get(chunk, k);
+      weights.each([&](int chunk, const float4 (&w)[4]) {
 #pragma unroll
         for (int r = 0; r < GROUP; r++) {
           float4 h = *(const float4*)(now + (group + r) * STRIDE + chunk * 16 + quarter * 4);
 #pragma unroll
           for (int k = 0; k < 4; k++) sums[r * 4 + k] = dot(h, w[k], sums[r * 4 + k]);
         }
-      }
+      });
       float added[4];
       dealSums<4, 4>(sums, added);
 #pragma unroll

@@ -6,6 +6,7 @@
 //   ROWS, rows of the batch of a block, GROUP of which (1, 2 or 4) pass through the weights together.
 
 constexpr int CHUNKS = PADDED / 16;
+constexpr int UNROLL = GROUP == 4 ? 1 : CHUNKS;  // sums of four rows leave no registers to load ahead into
 
 __device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.f, 1.f + __expf(-x)); }
 
@@ -36,8 +37,17 @@ struct Weights {
     }
   }
 
-  __device__ __forceinline__ float4 get(int chunk, int v) const {
-    return chunk < HELD ? held[chunk][v] : rest[((chunk - HELD) * 4 + v) * THREADS];
+  // Calls use(chunk, w) with the 4 vectors of each chunk.
+  template <typename Use> __device__ __forceinline__ void each(Use use) const {
+#pragma unroll
+    for (int chunk = 0; chunk < HELD; chunk++) use(chunk, held[chunk]);
+#pragma unroll UNROLL
+    for (int chunk = HELD; chunk < CHUNKS; chunk++) {
+      float4 w[4];
+#pragma unroll
+      for (int v = 0; v < 4; v++) w[v] = rest[((chunk - HELD) * 4 + v) * THREADS];
+      use(chunk, w);
+    }
   }
 };
 

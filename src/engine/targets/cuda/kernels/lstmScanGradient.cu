@@ -64,11 +64,7 @@ lstmScanGradient(const float* recurrent0, const float* gates0, const float* cell
       }
 
       float sums[GROUP * 4] = {};
-#pragma unroll
-      for (int chunk = 0; chunk < CHUNKS; chunk++) {
-        float4 w[4];
-#pragma unroll
-        for (int k = 0; k < 4; k++) w[k] = weights.get(chunk, k);
+      weights.each([&](int chunk, const float4 (&w)[4]) {
 #pragma unroll
         for (int r = 0; r < GROUP; r++) {
           float4 d = *(const float4*)(now + (group + r) * STRIDE + chunk * 64 + slice * 4);
@@ -78,7 +74,7 @@ lstmScanGradient(const float* recurrent0, const float* gates0, const float* cell
           sum[2] = dot(d, float4{w[0].z, w[1].z, w[2].z, w[3].z}, sum[2]);
           sum[3] = dot(d, float4{w[0].w, w[1].w, w[2].w, w[3].w}, sum[3]);
         }
-      }
+      });
       float added[1];
       dealSums<16, 1>(sums, added);
       dh += added[0];
