@@ -34,9 +34,9 @@ function lower(node: AnyNode): { steps: Step[]; views: Map<Tensor, BufferView> }
     view: (t) => views.get(t)!,
     scratch: buffer,
     emit: (step) => steps.push(step),
-    lowerBody: () => {
-      throw new Error("only loops have bodies");
-    },
+    // Of a state too wide for the kernel; steps that stand for those of the loop.
+    lowerBody: (results, _, targets) =>
+      results.map((t, i) => ({ kind: "clear", to: targets[i]!, bytes: bytesOf(t) })),
   };
   (rules[node.op as keyof typeof rules] as LowerRule<OpName>)(node as unknown as Node, context);
   return { steps, views };
