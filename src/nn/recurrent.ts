@@ -1,11 +1,10 @@
-/** @file The long short-term memory layer, as a scan over time, in either direction. */
+/** @file The long short-term memory layer, in one direction or both. */
 import type { Tensor } from "../engine/graph/node.ts";
-import { lstmCell } from "../engine/graph/ops/composite/lstmCell.ts";
+import { lstmScan, type LstmDirection } from "../engine/graph/ops/composite/lstmScan.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
-import { add, cast } from "../engine/graph/ops/elementwise.ts";
+import { cast } from "../engine/graph/ops/elementwise.ts";
 import { scalarLike } from "../engine/graph/ops/leaf.ts";
 import { broadcastTo, concat, reshape } from "../engine/graph/ops/movement.ts";
-import { scan } from "../engine/graph/ops/scan.ts";
 import { orthogonal, xavierUniform, type Initializer } from "./initializers.ts";
 import type { Parameters } from "./parameters.ts";
 import { maskSteps } from "./sequences.ts";
@@ -41,28 +40,49 @@ export function lstm(
   hidden: number,
   { real, reverse = false }: LstmOptions = {},
 ): Tensor {
-  const [steps, batch, inputs] = x.shape as [number, number, number];
-  const wInput = p.get(`${name}.input`, [4 * hidden, inputs], xavierUniform);
-  const wRecurrent = p.get(`${name}.recurrent`, [4 * hidden, hidden], orthogonal);
+  const [outputs] = lstmScan([direction(p, name, withBiasInput(x, real), hidden, reverse)]);
+  return real ? maskSteps(outputs!, real) : outputs!;
+}
+
+/** Both directions of an LSTM, `NAME.forward` and `NAME.backward`, joined: `[T, B, 2H]`. @param real as in {@link LstmOptions} */
+export function bidirectionalLstm(
+  p: Parameters,
+  name: string,
+  x: Tensor,
+  hidden: number,
+  real?: Tensor,
+): Tensor {
+  const inputs = withBiasInput(x, real);
+  const outputs = lstmScan([
+    direction(p, `${name}.forward`, inputs, hidden, false),
+    direction(p, `${name}.backward`, inputs, hidden, true),
+  ]);
+  const joined = concat(outputs, 2);
+  return real ? maskSteps(joined, real) : joined;
+}
+
+/**
+ * A direction with the inputs' share of its gates: one large product instead of a small one a step. The bias is a row of
+ * the weights whose input is 1 on real steps. On padding all gates are then 0, with which a cell of 0 stays 0, as
+ * g = tanh 0: the reverse loop needs no mask to wait for the last real step.
+ * @param inputs of {@link withBiasInput}
+ */
+function direction(
+  p: Parameters,
+  name: string,
+  inputs: Tensor,
+  hidden: number,
+  reverse: boolean,
+): LstmDirection {
+  const [steps, batch, columns] = inputs.shape as [number, number, number];
+  const wInput = p.get(`${name}.input`, [4 * hidden, columns - BIAS_WIDTH], xavierUniform);
+  const recurrent = p.get(`${name}.recurrent`, [4 * hidden, hidden], orthogonal);
   const bias = p.get(`${name}.bias`, [4 * hidden], gateBias);
-  // All inputs at once: one large product instead of a small one a step. The bias is a row of the weights whose input
-  // is 1 on real steps. On padding all gates are then 0, with which a cell of 0 stays 0, as g = tanh 0: the reverse
-  // loop needs no mask to wait for the last real step.
-  const flat = reshape(withBiasInput(x, real), [steps * batch, inputs + BIAS_WIDTH]);
-  const weights = concat(
-    [wInput, reshape(bias, [4 * hidden, 1]), zerosLike(x, [4 * hidden, BIAS_WIDTH - 1])],
-    1,
-  );
-  const gates = reshape(matmul(flat, weights, { transposeB: true }), [steps, batch, 4 * hidden]);
-  const zero = zerosLike(x, [batch, hidden]);
-  const { outputs } = scan(
-    ([h, c], [z]) => {
-      const [out, cell] = lstmCell(add(z!, matmul(h!, wRecurrent, { transposeB: true })), c!);
-      return { carries: [out, cell], outputs: [out] };
-    },
-    { init: [zero, zero], xs: [gates], reverse },
-  );
-  return real && !reverse ? maskSteps(outputs[0]!, real) : outputs[0]!;
+  const unused = zerosLike(inputs, [4 * hidden, BIAS_WIDTH - 1]);
+  const weights = concat([wInput, reshape(bias, [4 * hidden, 1]), unused], 1);
+  const flat = reshape(inputs, [steps * batch, columns]);
+  const projected = reshape(matmul(flat, weights, { transposeB: true }), [steps, batch, 4 * hidden]);
+  return { projected, recurrent, reverse };
 }
 
 /** Columns that the bias adds to the inputs; more than one, so that rows stay aligned for GPUs. */
@@ -77,22 +97,4 @@ function withBiasInput(x: Tensor, real: Tensor | undefined): Tensor {
     ? cast(reshape(real, [steps, batch, 1]), x.dtype)
     : broadcastTo(scalarLike(x, 1), [steps, batch, 1]);
   return concat([x, column, zerosLike(x, [steps, batch, BIAS_WIDTH - 1])], 2);
-}
-
-/** Both directions of an LSTM, `NAME.forward` and `NAME.backward`, joined: `[T, B, 2H]`. @param real as in {@link LstmOptions} */
-export function bidirectionalLstm(
-  p: Parameters,
-  name: string,
-  x: Tensor,
-  hidden: number,
-  real?: Tensor,
-): Tensor {
-  const options = real ? { real } : {};
-  return concat(
-    [
-      lstm(p, `${name}.forward`, x, hidden, options),
-      lstm(p, `${name}.backward`, x, hidden, { ...options, reverse: true }),
-    ],
-    2,
-  );
 }
