@@ -1,0 +1,115 @@
+/** @file Batches of like length, windows of long sequences, attention on residues, the threshold. */
+import { describe, expect, test } from "vitest";
+import { Rng } from "../../../src/engine/rng.ts";
+import { AttentionTrack } from "../../../src/protein/classify/attentionTrack.ts";
+import { windowCount, windowsOf } from "../../../src/protein/classify/windows.ts";
+import { batchCount, bucketLengths, bucketedBatches } from "../../../src/protein/training/bucketedBatches.ts";
+import { partRows } from "../../../src/protein/training/replicas.ts";
+import { calibratedThreshold } from "../../../src/protein/training/threshold.ts";
+import { randomResidues, sequenceSet } from "./sequences.ts";
+
+describe("buckets", () => {
+  const rng = new Rng(2);
+  const sequences = Array.from({ length: 500 }, (_, i) => ({
+    residues: randomResidues(rng, 1 + rng.integer(150)),
+    label: i % 5,
+  }));
+  const set = sequenceSet(sequences);
+  const rows = Uint32Array.from({ length: 400 }, (_, i) => i + 50);
+  const lengths = bucketLengths(128);
+  const collect = (epoch: number) => [
+    ...bucketedBatches(set, rows, { batchSize: 32, lengths, shuffle: { seed: 4, epoch } }),
+  ];
+
+  test("every row comes once, whole or cut, with its label", () => {
+    const batches = collect(0);
+    expect(batches).toHaveLength(batchCount(rows.length, 32));
+    expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual([...rows]);
+    for (const batch of batches) {
+      expect(lengths).toContain(batch.length);
+      for (let i = 0; i < 32; i++) {
+        const own = batch.ids.subarray(i * batch.length, (i + 1) * batch.length);
+        if (i >= batch.size) {
+          expect([batch.labels[i], batch.lengths[i], Math.max(...own)]).toEqual([-1, 1, 0]);
+          continue;
+        }
+        const row = batch.rows[i]!;
+        const ids = set.ids.subarray(
+          set.offsets[row]!,
+          Math.min(set.offsets[row + 1]!, set.offsets[row]! + 128),
+        );
+        expect(batch.lengths[i]).toBe(ids.length);
+        expect([...own.subarray(0, ids.length)]).toEqual([...ids]);
+        expect(own.subarray(ids.length).every((id) => id === 0)).toBe(true);
+        expect(batch.labels[i]).toBe(set.labels[row]);
+      }
+    }
+  });
+
+  test("full batches hold like lengths; the order follows seed and epoch", () => {
+    const order = (epoch: number) => collect(epoch).map((batch) => [...batch.rows]);
+    expect(order(1)).toEqual(order(1));
+    expect(order(1)).not.toEqual(order(2));
+    for (const batch of collect(3).slice(0, 5)) {
+      const shorter = lengths[lengths.indexOf(batch.length) - 1] ?? 0;
+      expect(Math.min(...batch.lengths)).toBeGreaterThan(shorter);
+    }
+  });
+
+  test.each([
+    [256, [64, 128, 192, 256]],
+    [100, [52, 76, 100]],
+    [40, [32, 40]],
+    [4, [4]],
+  ])("lengths up to %i are padded to %j", (length, expected) => {
+    const found = bucketLengths(length);
+    expect(found.at(-1)).toBe(length);
+    expect(found).toEqual(expected);
+  });
+
+  test.each([
+    [128, 32],
+    [100, 25],
+    [33, 17],
+    [32, 32],
+    [1, 1],
+  ])("a batch of %i is shared in parts of %i", (batch, rows) => expect(partRows(batch)).toBe(rows));
+});
+
+test.each([1, 64, 65, 96, 97, 128, 129, 1000])("windows of 64 cover %i residues", (residues) => {
+  const windows = [...windowsOf(residues, 64)];
+  expect(windowCount(residues, 64)).toBe(windows.length);
+  expect(windows[0]!.start).toBe(0);
+  expect(windows.at(-1)!.end).toBe(residues);
+  windows.forEach(({ start, end }, k) => {
+    expect(start).toBe(32 * k);
+    expect(end - start).toBeGreaterThan(0);
+    expect(end - start).toBeLessThanOrEqual(64);
+    if (k < windows.length - 1) expect(end - start).toBe(64);
+  });
+});
+
+test("attention of steps falls on their residues, averaged where windows overlap", () => {
+  const track = new AttentionTrack(10, 4);
+  track.add({ start: 0, end: 10 }, Float32Array.of(0.25, 0.5, 0.25));
+  // The last step covers two residues, which share its quarter.
+  expect(track.spans()).toEqual([{ start: 5, end: 10, weight: expect.closeTo(0.75, 6) }]);
+  const overlapping = new AttentionTrack(12, 4);
+  overlapping.add({ start: 0, end: 8 }, Float32Array.of(1, 0));
+  overlapping.add({ start: 4, end: 12 }, Float32Array.of(1, 0));
+  expect(overlapping.spans()).toEqual([{ start: 1, end: 4, weight: expect.closeTo(2 / 3, 6) }]);
+});
+
+test("95 % of the validation sequences pass the threshold", () => {
+  const rng = new Rng(1);
+  const probabilities = new Float32Array(2 * 1000);
+  for (let row = 0; row < 1000; row++) {
+    const p = rng.uniform();
+    probabilities.set([p, 1 - p], 2 * row);
+  }
+  const threshold = calibratedThreshold(probabilities, 2);
+  const passing = Array.from({ length: 1000 }, (_, row) =>
+    Math.max(probabilities[2 * row]!, probabilities[2 * row + 1]!),
+  ).filter((p) => p >= threshold);
+  expect(passing.length).toBe(950);
+});
