@@ -1,0 +1,78 @@
+/**
+ * @file What every policy of the KV cache implements.
+ *
+ * A policy is told the true position and the score of each cached entry of one KV head and answers which entries stay
+ * after the prompt, and which one goes in decode. It holds no keys, no values and no model. What the scores are it
+ * says in {@link KvPolicy.scoring}; whoever runs attention measures them (`ScoreRows` does it on the host).
+ */
+
+/** Noise added to logits for scoring only; `gaussian` and `constant` have the mean (and deviation) of Gumbel(0, 1). */
+export type NoiseKind = "gumbel" | "gaussian" | "constant" | "none";
+
+/** How the query heads that share a KV head become one score. */
+export type GroupReduce = "mean" | "sum" | "max";
+
+/** Scores from attention: softmax((logits + noise) / temperature) over the visible keys, a row for each query. */
+export interface AttentionScoring {
+  from: "attention";
+  /**
+   * `accumulate`: the sum of all rows since an entry came; `last`: the newest row alone; `window`: the sum of the
+   * rows of the prompt's last `window` queries, with no rows in decode.
+   */
+  rows: "accumulate" | "last" | "window";
+  /** How many of the prompt's last queries are scored under `rows: "window"`, for a prompt of so many tokens. */
+  window?: (promptTokens: number) => number;
+  /** Odd width of the average taken over neighbouring positions after the prompt (`rows: "window"`); 1 takes none. */
+  pool?: number;
+  /** The scoring temperature at a step: 0 is the prompt, 1 the first token decoded. */
+  temperature: (step: number) => number;
+  noise: NoiseKind;
+  /** `fresh`: noise for each query and key; `per-key`: one draw a key, kept. */
+  noiseReuse: "fresh" | "per-key";
+  groupReduce: GroupReduce;
+  /** Whether each KV head decides by its own scores, or all heads of a layer by their mean. */
+  heads: "each" | "mean";
+}
+
+/** What the scores are: attention, minus the L2 norm of the key, a uniform draw for each entry, or nothing. */
+export type Scoring = AttentionScoring | { from: "keyNorm" } | { from: "random" } | { from: "nothing" };
+
+/** One KV head of one layer of one sequence, as a policy sees it. Slots 0 … length − 1 are live, in no order. */
+export interface HeadView {
+  layer: number;
+  kvHead: number;
+  length: number;
+  /** Position in the whole text of each slot's token. Longer than `length` where the cache has spare slots. */
+  positions: Int32Array;
+  /** Score of each slot, float32. All zero when the policy scores nothing. */
+  scores: Float32Array;
+  /** Tokens of the prompt. */
+  promptTokens: number;
+  /** Tokens seen so far, kept or not; the newest one's position is `tokensSeen − 1`. */
+  tokensSeen: number;
+  /** 0 after the prompt, then the number of tokens decoded. */
+  step: number;
+  /** Most entries that may stay. */
+  budget: number;
+}
+
+/** Decides what one layer's cache of one sequence keeps. Every method is a pure function of its arguments. */
+export interface KvPolicy {
+  readonly name: string;
+  readonly scoring: Scoring;
+  /** Whether an entry keeps its position in the text, or is numbered anew by its rank among the kept ones. */
+  readonly positions: "original" | "new";
+  /** Whether each layer decides for itself, or all layers by the sum of their scores. */
+  readonly scope: "layer" | "shared";
+  /** Tokens decoded between evictions; the cache holds up to `budget + evictEvery` entries. */
+  readonly evictEvery: number;
+  /** Most entries that a KV head keeps for a prompt of so many tokens; `Infinity` never evicts. */
+  budget(promptTokens: number): number;
+  /** After the whole prompt, where it is longer than the budget: the slots that stay, at most `head.budget`. */
+  keep(head: HeadView): number[];
+  /** In decode, while more than `head.budget` entries are live: the slot that goes. */
+  victim(head: HeadView): number;
+}
+
+/** The policy of each layer of a model. */
+export type LayerPolicies = (layer: number) => KvPolicy;
