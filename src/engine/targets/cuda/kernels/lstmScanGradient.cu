@@ -1,6 +1,7 @@
 // The gradient of lstmScan, all steps in one launch, in one or two directions, from what it kept. Against the order of
 // its steps, from dgates = dc = 0,
-//   dh = dout + dgates·recurrent,  dc ← dc·σ(f) of the step + dh·σ(o)·(1 − tanh²c′),  dgates by the chain rule.
+//   dh = dout + dgates·recurrent,  d = dc + dh·σ(o)·(1 − tanh²c′),  dc ← d·σ(f),  dgates from d and dh by the chain rule,
+// where c′ = σ(f)·c + σ(i)·tanh(g) is made anew.
 //
 //   recurrent [4 HIDDEN, HIDDEN]; gates, dgates [steps, batch, 4 HIDDEN], i, f, g, o before their activations; cells
 //   that steps begin with and dout [steps, batch, HIDDEN]. Bit d of `reverse`: direction d of lstmScan ran from the last

@@ -29,14 +29,14 @@ interface Spread {
 
 /**
  * Chooses the rows of a block.
- * @param vectorWidth of what is multiplied at each step and row, of PADDED: 1 for h, 4 for the gates' gradients
+ * @param width of what each step multiplies by the weights, in states: 1 for h, 4 for the gates' gradients
  * @returns undefined where no block fits
  */
 function spread(
   batch: number,
   directions: number,
   padded: number,
-  vectorWidth: number,
+  width: number,
   { multiprocessors, maxSharedBytes }: LowerContext,
 ): Spread | undefined {
   const threads = 4 * padded;
@@ -47,7 +47,7 @@ function spread(
     const group = Math.min(rows, 4);
     const held = Math.min(padded / 16, group === 4 ? 4 : 5);
     const rest = (padded / 16 - held) * 16 * threads;
-    const sharedBytes = 4 * (rest + 2 * rows * (vectorWidth * padded + 8) + (rows / group) * threads);
+    const sharedBytes = 4 * (rest + 2 * rows * (width * padded + 8) + (rows / group) * threads);
     if (sharedBytes > maxSharedBytes) break;
     const waves = Math.ceil((directions * Math.ceil(batch / rows)) / places);
     // A group costs its products, or the reads of shared memory where it has few, and its cells.
@@ -60,7 +60,7 @@ function spread(
   return best;
 }
 
-/** Operands and results of one direction; the first operands of all have a batch as their second axis. */
+/** Operands and results of one direction. */
 interface Direction {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -79,7 +79,7 @@ function directionsOf({ inputs, outputs, attrs }: LoopNode): Direction[] {
   }));
 }
 
-/** A result's `[T, B, …]` and the width of the state. */
+/** Steps, rows of the batch and units of the state. */
 function sizesOf(kernel: Kernel, { inputs, outputs }: Direction) {
   const [steps, batch] = outputs[0]!.shape as [number, number];
   const hidden = inputs[kernel.recurrent]!.shape[1]!;
@@ -91,7 +91,8 @@ interface Kernel {
   readonly file: "lstmScan" | "lstmScanGradient";
   /** Which operand of a direction the recurrent weights are. */
   readonly recurrent: number;
-  readonly vectorWidth: number;
+  /** What each step multiplies by the weights is so many times as wide as the state. */
+  readonly width: number;
 }
 
 /** Emits launches for directions of one size; whether a kernel fits. */
@@ -99,7 +100,7 @@ function emitLoop(kernel: Kernel, directions: readonly Direction[], context: Low
   const { steps, batch, hidden } = sizesOf(kernel, directions[0]!);
   if (hidden > HIDDEN_MAX) return false;
   const padded = 16 * Math.ceil(hidden / 16);
-  const found = spread(batch, directions.length, padded, kernel.vectorWidth, context);
+  const found = spread(batch, directions.length, padded, kernel.width, context);
   if (!found) return false;
   const { rows, group, held, sharedBytes } = found;
   const threads = 4 * padded;
@@ -157,10 +158,10 @@ function emit(node: LoopNode, kernel: Kernel, context: LowerContext): void {
 
 /** Rule of the LSTM's loop. */
 export const lowerLstmScan: LowerRule<"lstmScan"> = (node, context) => {
-  emit(node, { file: "lstmScan", recurrent: 1, vectorWidth: 1 }, context);
+  emit(node, { file: "lstmScan", recurrent: 1, width: 1 }, context);
 };
 
 /** Rule of the gradient of the LSTM's loop. */
 export const lowerLstmScanGradient: LowerRule<"lstmScanGradient"> = (node, context) => {
-  emit(node, { file: "lstmScanGradient", recurrent: 0, vectorWidth: 4 }, context);
+  emit(node, { file: "lstmScanGradient", recurrent: 0, width: 4 }, context);
 };
