@@ -2,11 +2,12 @@
  * @file Speed and memory, each figure related to a limit measured in the same run. Prints a table and, as its last
  * line, everything as one line of JSON.
  *
- * Run: `npm run bench -- [dense|train|fae|embedding|ingest|cuda|all] [--json-only] [--threads N] [--out FILE]`.
- * `all`, the default, takes some four minutes and 6 GB; where there is no NVIDIA GPU it leaves `cuda` out and says so.
+ * Run: `npm run bench -- [dense|train|fae|embedding|ingest|protein|cuda|all] [--json-only] [--threads N] [--out FILE]`.
+ * `all`, the default, takes some eight minutes and 6 GB; where there is no NVIDIA GPU it leaves `cuda` out and says so.
  * Each case runs in a process of its own, so that neither the memory nor the threads of one show in another.
  *
- * `cuda` takes `--only NAME,…`, some of its groups of rows, and `--small`, sizes that only show that it all runs.
+ * `cuda` and `protein` take `--only NAME,…`, some of their groups of rows, and `--small`, sizes that only show that it
+ * all runs.
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -17,6 +18,7 @@ import { benchEmbedding, type EmbeddingResult } from "./embedding.ts";
 import { benchFae, faeRows } from "./fae.ts";
 import type { IngestResult } from "./ingest.ts";
 import type { BenchRow } from "./measure.ts";
+import { benchProtein, proteinGroups } from "./protein.ts";
 import { busyShare, commit, runAlone } from "./machine.ts";
 import { benchTable } from "./table.ts";
 import { benchTrain, trainRows } from "./train.ts";
@@ -97,6 +99,8 @@ const cases: Record<string, (threads: number) => Promise<CaseOutcome>> = {
   },
   embedding: embeddingCase,
   ingest: ingestCase,
+  protein: (threads) =>
+    benchProtein(threads, { only: proteinGroups(isAll ? undefined : values.only), small: values.small }),
   cuda: () => cudaBench({ only: groupsNamed(values.only), small: values.small }),
 };
 
@@ -125,12 +129,13 @@ async function refusal(): Promise<string | null> {
   if (!Number.isInteger(threads) || threads < 1) {
     return `--threads must be a whole number from 1, got "${values.threads}"`;
   }
-  if (!asked.includes("cuda")) return null;
   try {
-    groupsNamed(values.only);
+    if (asked.includes("cuda")) groupsNamed(values.only);
+    else if (asked.includes("protein")) proteinGroups(values.only);
   } catch (error) {
     return (error as Error).message;
   }
+  if (!asked.includes("cuda")) return null;
   const missing = await missingGpu();
   if (!missing) return null;
   if (!isAll) return `cuda cannot be measured here: ${missing.message}. ${missing.fix}`;

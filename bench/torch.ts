@@ -1,6 +1,8 @@
 /**
- * @file PyTorch as a peer. It is found by `PARETO_TORCH_PYTHON`, a Python that has it, and `PARETO_TORCH_SCRIPT`, a
- * script that takes `cpu|hybrid|gpu BATCH STEPS`, trains DLRM of Criteo Kaggle's shape, and prints `… N samples/s`.
+ * @file PyTorch as a peer. It is found by `PARETO_TORCH_PYTHON`, a Python that has it, and two scripts:
+ * `PARETO_TORCH_SCRIPT` takes `cpu|hybrid|gpu BATCH STEPS`, trains DLRM of Criteo Kaggle's shape, and prints
+ * `… N samples/s`; `PARETO_TORCH_PROTEIN_SCRIPT` takes `cpu|cuda BATCH LENGTH STEPS`, trains ProFamNet, and prints
+ * `… N sequences/s`.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -10,10 +12,28 @@ export type TorchMode = "cpu" | "hybrid" | "gpu";
 
 /** Samples a second of PyTorch, or null when none is given. @throws Error when its script fails or prints no rate */
 export async function torchRate(mode: TorchMode, batch: number, steps: number): Promise<number | null> {
-  const { PARETO_TORCH_PYTHON: python, PARETO_TORCH_SCRIPT: script } = process.env;
+  return printedRate("PARETO_TORCH_SCRIPT", "samples", [mode, batch, steps]);
+}
+
+/** Sequences a second of PyTorch's ProFamNet, as {@link torchRate}. */
+export async function torchProteinRate(
+  device: "cpu" | "cuda",
+  batch: number,
+  length: number,
+  steps: number,
+): Promise<number | null> {
+  return printedRate("PARETO_TORCH_PROTEIN_SCRIPT", "sequences", [device, batch, length, steps]);
+}
+
+async function printedRate(
+  variable: string,
+  unit: string,
+  options: readonly (string | number)[],
+): Promise<number | null> {
+  const { PARETO_TORCH_PYTHON: python, [variable]: script } = process.env;
   if (!python || !script) return null;
-  const { stdout } = await promisify(execFile)(python, [script, mode, String(batch), String(steps)]);
-  const rate = Number(/([\d.]+) samples\/s/.exec(stdout)?.[1]);
-  if (!(rate > 0)) throw new Error(`the PyTorch script printed no rate in samples/s, got ${stdout.trim()}`);
+  const { stdout } = await promisify(execFile)(python, [script, ...options.map(String)]);
+  const rate = Number(new RegExp(`([\\d.]+) ${unit}/s`).exec(stdout)?.[1]);
+  if (!(rate > 0)) throw new Error(`the PyTorch script printed no rate in ${unit}/s, got ${stdout.trim()}`);
   return rate;
 }
