@@ -6,6 +6,11 @@ import type { Device, Precision, TargetName } from "./program.ts";
 export interface DeviceOptions {
   /** Threads that compute; the target chooses when left out. The reference target always uses one. */
   threads?: number;
+  /**
+   * Whether `cpu` gives the memory of a run's intermediate tensors back when the run ends, rather than keep it for the
+   * next run. Training is slower so, by a third; small predictions are not. Defaults to false.
+   */
+  returnsMemory?: boolean;
   /** How `cuda` multiplies float32 matrices; `tf32` is faster and keeps 10 bits of mantissa. Defaults to `float32`. */
   precision?: Precision;
 }

@@ -49,7 +49,7 @@ export interface ClassifyOptions extends FastaOptions {
 }
 
 /** Windows of a group of records. */
-const GROUP_WINDOWS = 4096;
+const GROUP_WINDOWS = 2048;
 
 /**
  * Classifies records.

@@ -7,7 +7,7 @@ import { openDevice } from "../../engine/openDevice.ts";
 import type { Device, Precision } from "../../engine/program.ts";
 
 /** Rows of a batch that one CPU device takes at a time: their tensors stay in its caches. */
-const PART_ROWS = 32;
+const PART_ROWS = { training: 32, prediction: 16 };
 
 /** How a network is spread. */
 export interface Replicas {
@@ -17,27 +17,36 @@ export interface Replicas {
   partRows: number;
 }
 
-/** Rows of each part of a batch on a CPU; depends on nothing else, so that threads change no result. */
-export function partRows(batchSize: number): number {
-  return Math.ceil(batchSize / Math.ceil(batchSize / PART_ROWS));
+/** What a network is for: training keeps memory for the next step, prediction gives it back. */
+export type Purpose = keyof typeof PART_ROWS;
+
+/** Rows of each part of a batch on a CPU; depends on no number of threads, so that they change no result. */
+export function partRows(batchSize: number, purpose: Purpose): number {
+  return Math.ceil(batchSize / Math.ceil(batchSize / PART_ROWS[purpose]));
 }
 
-/**
- * Opens the devices.
- * @param batchSize rows of a batch; on a GPU they stay together
- */
+/** How to open devices. */
+export interface ReplicaOptions {
+  threads: number;
+  /** Rows of a batch; on a GPU they stay together. */
+  batchSize: number;
+  /** Defaults to training. */
+  purpose?: Purpose;
+  precision?: Precision;
+}
+
+/** Opens the devices. */
 export async function openReplicas(
   name: "cpu" | "cuda",
-  {
-    threads,
-    precision = "float32",
-    batchSize,
-  }: { threads: number; precision?: Precision; batchSize: number },
+  { threads, batchSize, purpose = "training", precision = "float32" }: ReplicaOptions,
 ): Promise<Replicas> {
   if (name === "cuda") return { devices: [await openDevice(name, { precision })], partRows: batchSize };
-  const rows = partRows(batchSize);
+  const rows = partRows(batchSize, purpose);
   const count = Math.min(threads, Math.ceil(batchSize / rows));
-  const each = Math.max(1, Math.floor(threads / count));
-  const devices = await Promise.all(Array.from({ length: count }, () => openDevice(name, { threads: each })));
+  const options = {
+    threads: Math.max(1, Math.floor(threads / count)),
+    returnsMemory: purpose === "prediction",
+  };
+  const devices = await Promise.all(Array.from({ length: count }, () => openDevice(name, options)));
   return { devices, partRows: rows };
 }

@@ -155,7 +155,7 @@ async function trainOn(
   const { settings } = config;
   const { device: name, threads, precision, batchSize, seed, length } = settings;
   const checkpoints = folder.file("checkpoints");
-  const replicas = await openReplicas(name, { threads, precision, batchSize });
+  const replicas = await openReplicas(name, { threads, precision, batchSize, purpose: "training" });
   const model = proteinModel(settings.model, set.families.length);
   const network = await ProteinNetwork.create(replicas, model, { seed, isTraining: true });
   try {

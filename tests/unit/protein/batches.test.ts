@@ -73,7 +73,9 @@ describe("buckets", () => {
     [33, 17],
     [32, 32],
     [1, 1],
-  ])("a batch of %i is shared in parts of %i", (batch, rows) => expect(partRows(batch)).toBe(rows));
+  ])("a batch of %i is shared in parts of %i", (batch, rows) =>
+    expect(partRows(batch, "training")).toBe(rows),
+  );
 });
 
 test.each([1, 64, 65, 96, 97, 128, 129, 1000])("windows of 64 cover %i residues", (residues) => {

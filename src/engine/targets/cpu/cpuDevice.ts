@@ -39,6 +39,8 @@ import type { RandomFill, Reply, Request } from "./protocol.ts";
 export interface CpuDeviceOptions {
   /** Threads of ONNX Runtime. Defaults to the cores available. */
   threads?: number;
+  /** As in `DeviceOptions`. */
+  returnsMemory?: boolean;
   /** Prefix of ONNX Runtime's profile files; each program writes one when it is disposed of. */
   profile?: string;
 }
@@ -59,12 +61,14 @@ export class CpuDevice implements Device {
   #nextProgram = 0;
   #disposed = false;
 
-  constructor({ threads = availableParallelism(), profile }: CpuDeviceOptions = {}) {
+  constructor({ threads = availableParallelism(), returnsMemory = false, profile }: CpuDeviceOptions = {}) {
     this.#profile = profile;
     // onnxruntime would leave files in the temporary folder and report uses of it over the network. The native code
     // reads the variable from the process, so it has to be set here: a worker's environment is a copy.
     process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
-    this.#worker = new Worker(workerFile("./denseWorker", import.meta.url), { workerData: { threads } });
+    this.#worker = new Worker(workerFile("./denseWorker", import.meta.url), {
+      workerData: { threads, returnsMemory },
+    });
     this.#worker.unref();
     this.#worker.on("message", (reply: Reply) => {
       const entry = this.#waiting.get(reply.id)!;
