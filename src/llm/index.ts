@@ -1,0 +1,34 @@
+/**
+ * @file `pareto/llm`: language models whose KV cache evicts. A `KvPolicy` decides what each layer's cache keeps;
+ * `choosePolicy` makes one by its name, and users may write their own.
+ */
+export { parseBudget, parseRecent } from "./kv/budget.ts";
+export type { Budget, Recent } from "./kv/budget.ts";
+export { choosePolicy, POLICY_NAMES } from "./kv/choosePolicy.ts";
+export type { PolicyChoice, PolicyName } from "./kv/choosePolicy.ts";
+export { KvCache } from "./kv/kvCache.ts";
+export type { KvCacheOptions, KvDecision, KvStats } from "./kv/kvCache.ts";
+export type { CacheSequence, CacheShape, LayerCache } from "./kv/layerCache.ts";
+export { full } from "./kv/policies/full.ts";
+export { h2o } from "./kv/policies/h2o.ts";
+export type { H2oOptions } from "./kv/policies/h2o.ts";
+export { keyformer, keyformerLayers } from "./kv/policies/keyformer.ts";
+export type { KeyformerOptions } from "./kv/policies/keyformer.ts";
+export { knorm, random } from "./kv/policies/ranked.ts";
+export type { RankedOptions } from "./kv/policies/ranked.ts";
+export { snapkv } from "./kv/policies/snapkv.ts";
+export type { SnapkvOptions } from "./kv/policies/snapkv.ts";
+export { streaming } from "./kv/policies/streaming.ts";
+export type { StreamingOptions } from "./kv/policies/streaming.ts";
+export { tova } from "./kv/policies/tova.ts";
+export { window } from "./kv/policies/window.ts";
+export type {
+  AttentionScoring,
+  GroupReduce,
+  HeadView,
+  KvPolicy,
+  LayerPolicies,
+  NoiseKind,
+  Scoring,
+} from "./kv/policy.ts";
+export type { LogitRow } from "./kv/scoreRows.ts";

@@ -1,0 +1,167 @@
+/**
+ * @file The KV cache of one sequence: a layer cache for each layer, and when each evicts.
+ *
+ * Use: for each layer append the prompt (in any chunks), run full causal attention, hand over the rows that
+ * `wantsRow` asks for, then `endPrompt(layer)`. In decode, for each layer: append one token, attend over all live
+ * slots, hand over the row, then `endStep(layer)`. Layers come in order. A policy with scope `shared` decides when
+ * the last layer ends, others at once, so that one layer alone holds its whole prompt at a time.
+ */
+import { ParetoError } from "../../engine/errors.ts";
+import { checkedKeep, checkedVictim } from "./checkedPolicy.ts";
+import { type CacheSequence, type CacheShape, LayerCache } from "./layerCache.ts";
+import type { HeadView, KvPolicy, LayerPolicies } from "./policy.ts";
+
+/** What a policy decided for one KV head. */
+export interface KvDecision {
+  kind: "keep" | "evict";
+  /** −1 where all layers decide together. */
+  layer: number;
+  kvHead: number;
+  /** 0 after the prompt, then the number of tokens decoded. */
+  step: number;
+  /** Positions that stay (`keep`, ascending) or the one that goes (`evict`). */
+  positions: number[];
+}
+
+/** How large a cache is, and how much it has evicted. */
+export interface KvStats {
+  /** Live entries over all layers and KV heads. */
+  liveEntries: number;
+  /** Entries evicted over all layers and KV heads. */
+  evictedEntries: number;
+  /** Bytes of keys and values. */
+  kvBytes: number;
+  /** Bytes of positions and scores. */
+  bookkeepingBytes: number;
+}
+
+/** What {@link KvCache} is made of. */
+export interface KvCacheOptions extends CacheShape, CacheSequence {
+  policies: LayerPolicies;
+  /** Told each decision, as it is made. */
+  onDecision?: (decision: KvDecision) => void;
+}
+
+/** All layers' caches of one sequence. */
+export class KvCache {
+  readonly layers: readonly LayerCache[];
+  readonly #kvHeads: number;
+  readonly #shared: boolean;
+  readonly #onDecision: ((decision: KvDecision) => void) | undefined;
+
+  /** @throws ParetoError KV_SHARED when some layers share their scores and others do not, or differ in policy */
+  constructor(options: KvCacheOptions) {
+    this.layers = Array.from(
+      { length: options.layers },
+      (_, layer) => new LayerCache(options, layer, options.policies(layer), options),
+    );
+    this.#kvHeads = options.kvHeads;
+    this.#shared = this.layers.some(({ policy }) => policy.scope === "shared");
+    this.#onDecision = options.onDecision;
+    if (this.#shared) for (const layer of this.layers) checkShared(layer, this.layers[0]!);
+  }
+
+  /** Bytes and entries now. */
+  get stats(): KvStats {
+    const stats: KvStats = { liveEntries: 0, evictedEntries: 0, kvBytes: 0, bookkeepingBytes: 0 };
+    for (const layer of this.layers) {
+      for (let head = 0; head < this.#kvHeads; head++) stats.liveEntries += layer.length(head);
+      stats.evictedEntries += layer.evicted;
+      stats.kvBytes += layer.bytes.kvBytes;
+      stats.bookkeepingBytes += layer.bytes.bookkeepingBytes;
+    }
+    return stats;
+  }
+
+  /** Says that a layer has attended over the whole prompt and handed over its rows: it keeps its budget. */
+  endPrompt(layer: number): void {
+    this.#end(layer, (layers) => this.#keep(layers));
+  }
+
+  /** Says that a layer has attended with the newest tokens and handed over their rows: it drops what is over. */
+  endStep(layer: number): void {
+    this.#end(layer, (layers) => this.#evict(layers));
+  }
+
+  #end(layer: number, decide: (layers: readonly LayerCache[]) => void): void {
+    this.layers[layer]!.settleScores();
+    if (!this.#shared) decide([this.layers[layer]!]);
+    else if (layer === this.layers.length - 1) decide(this.layers);
+  }
+
+  /** The policy's choice for the prompt in layers that decide together, or in one. */
+  #keep(layers: readonly LayerCache[]): void {
+    const { policy, budget } = layers[0]!;
+    const kept: number[][] = [];
+    let all = true;
+    for (let head = 0; head < this.#kvHeads; head++) {
+      const view = headOf(layers, head);
+      const unseen = new Set(layers[0]!.unseenSlots(head));
+      const seen = Array.from({ length: view.length }, (_, slot) => slot).filter((slot) => !unseen.has(slot));
+      const slots = seen.length > budget ? chooseAmong(policy, view, seen) : seen;
+      all &&= slots.length === view.length;
+      kept.push(slots);
+      if (slots.length < view.length) this.#tell("keep", layers, view, slots);
+    }
+    if (!all) for (const layer of layers) layer.retain(kept);
+  }
+
+  #evict(layers: readonly LayerCache[]): void {
+    const { policy, budget } = layers[0]!;
+    for (let head = 0; head < this.#kvHeads; head++) {
+      for (const slot of layers[0]!.unseenSlots(head)) this.#drop(layers, headOf(layers, head), slot);
+      if (layers[0]!.length(head) < budget + policy.evictEvery) continue;
+      while (layers[0]!.length(head) > budget) {
+        const view = headOf(layers, head);
+        this.#drop(layers, view, checkedVictim(policy, view));
+      }
+    }
+  }
+
+  #drop(layers: readonly LayerCache[], view: HeadView, slot: number): void {
+    this.#tell("evict", layers, view, [slot]);
+    for (const layer of layers) layer.drop(view.kvHead, slot);
+  }
+
+  #tell(kind: KvDecision["kind"], layers: readonly LayerCache[], view: HeadView, slots: number[]): void {
+    if (this.#onDecision === undefined) return;
+    const { layer, kvHead, step } = view;
+    const positions = slots.map((slot) => view.positions[slot]!).sort((a, b) => a - b);
+    this.#onDecision({ kind, layer: layers.length > 1 ? -1 : layer, kvHead, step, positions });
+  }
+}
+
+/** A head by the sum of its scores over layers that decide together; they hold the same token in the same slot. */
+function headOf(layers: readonly LayerCache[], head: number): HeadView {
+  const view = layers[0]!.view(head);
+  if (layers.length === 1) return view;
+  const scores = new Float32Array(view.scores.length);
+  for (const layer of layers) {
+    const own = layer.view(head).scores;
+    for (let slot = 0; slot < view.length; slot++) scores[slot]! += own[slot]!;
+  }
+  return { ...view, scores };
+}
+
+/** The policy's choice among some slots of a head, as slots of the head. */
+function chooseAmong(policy: KvPolicy, view: HeadView, slots: readonly number[]): number[] {
+  if (slots.length === view.length) return checkedKeep(policy, view);
+  const part: HeadView = {
+    ...view,
+    length: slots.length,
+    positions: Int32Array.from(slots, (slot) => view.positions[slot]!),
+    scores: Float32Array.from(slots, (slot) => view.scores[slot]!),
+  };
+  return checkedKeep(policy, part).map((slot) => slots[slot]!);
+}
+
+function checkShared(layer: LayerCache, first: LayerCache): void {
+  const { policy } = layer;
+  if (policy.scope === "shared" && layer.budget === first.budget && policy.name === first.policy.name) return;
+  throw new ParetoError({
+    code: "KV_SHARED",
+    where: `KV policy ${policy.name}`,
+    message: `layers that share their scores need one policy and one budget, got ${first.budget} and ${layer.budget}`,
+    fix: 'give every layer the same options, or use scope "layer"',
+  });
+}

@@ -1,0 +1,126 @@
+/**
+ * @file Keyformer (Adnan et al., MLSys 2024, arXiv 2403.09054): the newest tokens and the older ones with the largest
+ * sum of attention, scored with Gumbel noise and a temperature that rises while tokens are decoded.
+ *
+ * `mode: "reference-mask"` decides as the authors' published masks do: the token that leaves the recent ones is always
+ * dropped, so no decoded token becomes a key token, and a query sees `budget` tokens with itself included.
+ */
+import { ParetoError } from "../../../engine/errors.ts";
+import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent } from "../budget.ts";
+import { recentShare, recentTokens } from "../budget.ts";
+import type { AttentionScoring, GroupReduce, KvPolicy, LayerPolicies, NoiseKind } from "../policy.ts";
+import { keepBest, worstSlot } from "../select.ts";
+import { checkSinks } from "../sinks.ts";
+import { type TemperatureOptions, temperatureSchedule } from "../temperature.ts";
+import { full } from "./full.ts";
+import { gapKeep, gapVictim } from "./referenceMask.ts";
+
+/** What {@link keyformer} takes. */
+export interface KeyformerOptions extends TemperatureOptions {
+  budget: Budget;
+  /** Newest entries that stay, part of the budget; 30 % of it when left out (the paper's best are 20 to 30 %). */
+  recent?: Recent;
+  /** `gumbel` when left out, as the paper has it. */
+  noise?: NoiseKind;
+  /** `fresh` when left out: noise for each query and key, as the authors' code draws it. */
+  noiseReuse?: "fresh" | "per-key";
+  /** `layer` when left out; `shared` sums scores over layers, which keep the same tokens. */
+  scope?: "layer" | "shared";
+  /** `original` when left out, the paper's better variant. */
+  positions?: "original" | "new";
+  /** `mean` when left out. The paper has no grouped heads. */
+  groupReduce?: GroupReduce;
+  /** First tokens that stay, part of the budget; 0 when left out, as in the paper. */
+  sinks?: number;
+  /** Tokens decoded between evictions; 1 when left out, as in the paper. */
+  evictEvery?: number;
+  /** `paper` when left out. */
+  mode?: "paper" | "reference-mask";
+}
+
+/**
+ * Keyformer's policy for one layer. The recent share is clamped to at least one token and at most the budget, sinks to
+ * what the recent ones leave; a `reference-mask` with no recent token never evicts, as the authors' code.
+ * @throws ParetoError KV_BUDGET, KV_RECENT, KV_SINKS, KV_TEMPERATURE, KV_EVICT_EVERY, KV_REFERENCE_MASK
+ */
+export function keyformer(options: KeyformerOptions): KvPolicy {
+  return accumulated("keyformer", options);
+}
+
+/** Keyformer with options of each layer's own, or a layer that keeps everything. */
+export function keyformerLayers(
+  options: KeyformerOptions,
+  layers: (layer: number) => Partial<KeyformerOptions> | "full",
+): LayerPolicies {
+  return (layer) => {
+    const own = layers(layer);
+    return own === "full" ? full() : keyformer({ ...options, ...own });
+  };
+}
+
+/** A policy by accumulated attention, under a name: Keyformer, or one that is Keyformer with certain options. */
+export function accumulated(name: string, options: KeyformerOptions): KvPolicy {
+  const recent = options.recent ?? { ratioOfBudget: 0.3 };
+  const sinks = options.sinks ?? 0;
+  const evictEvery = options.evictEvery ?? 1;
+  checkBudget(options.budget);
+  checkRecent(recent);
+  checkSinks(sinks);
+  checkEvictEvery(evictEvery);
+  const scoring: AttentionScoring = {
+    from: "attention",
+    rows: "accumulate",
+    temperature: temperatureSchedule(options),
+    noise: options.noise ?? "gumbel",
+    noiseReuse: options.noiseReuse ?? "fresh",
+    groupReduce: options.groupReduce ?? "mean",
+    heads: "each",
+  };
+  const common = {
+    name,
+    scoring,
+    positions: options.positions ?? "original",
+    scope: options.scope ?? "layer",
+    evictEvery,
+  };
+  if (options.mode === "reference-mask") {
+    checkReferenceMask(sinks, evictEvery);
+    return {
+      ...common,
+      budget: (promptTokens) => {
+        const visible = budgetTokens(options.budget, promptTokens);
+        return recentShare(recent, visible) === 0 ? Infinity : visible - 1;
+      },
+      keep: (head) => gapKeep(head, Math.min(recentShare(recent, head.budget + 1), head.budget + 1)),
+      victim: (head) => gapVictim(head, Math.min(recentShare(recent, head.budget + 1), head.budget + 1)),
+    };
+  }
+  const sinksOf = (budget: number) => Math.min(sinks, budget - recentTokens(recent, budget));
+  return {
+    ...common,
+    budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
+    keep: (head) => keepBest(head, sinksOf(head.budget), recentTokens(recent, head.budget)),
+    victim: (head) =>
+      worstSlot(head, sinksOf(head.budget), head.tokensSeen - recentTokens(recent, head.budget)),
+  };
+}
+
+function checkEvictEvery(evictEvery: number): void {
+  if (Number.isInteger(evictEvery) && evictEvery >= 1) return;
+  throw new ParetoError({
+    code: "KV_EVICT_EVERY",
+    where: "evictEvery",
+    message: `tokens between evictions are a whole number of at least 1, got ${evictEvery}`,
+    fix: "use 1 to evict at each token",
+  });
+}
+
+function checkReferenceMask(sinks: number, evictEvery: number): void {
+  if (sinks === 0 && evictEvery === 1) return;
+  throw new ParetoError({
+    code: "KV_REFERENCE_MASK",
+    where: 'mode "reference-mask"',
+    message: `the authors' masks have no sinks and change at each token, got sinks ${sinks}, evictEvery ${evictEvery}`,
+    fix: 'leave sinks and evictEvery out, or use mode "paper"',
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * @file SnapKV (Li et al., arXiv 2404.14469): the prompt's last queries vote for the tokens before them; the best stay
+ * with that window. The method ends with the prompt; in decode the window slides and the chosen tokens stay.
+ */
+import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
+import { ParetoError } from "../../../engine/errors.ts";
+import type { KvPolicy } from "../policy.ts";
+import { keepBest, oldestSlot } from "../select.ts";
+
+/** Most queries that vote when `recent` is left out; the paper has 16 to 64. */
+const MOST_VOTERS = 32;
+
+/** What {@link snapkv} takes. */
+export interface SnapkvOptions {
+  budget: Budget;
+  /** Voting queries, which stay; 32 when left out, but at most half of the budget (our choice). */
+  recent?: Recent;
+  /** Odd width of the average over neighbouring votes; 5 when left out, as the authors' code; 1 takes none. */
+  pool?: number;
+}
+
+/**
+ * Keeps what the prompt's last queries attend to, and a window.
+ * @throws ParetoError KV_BUDGET, KV_RECENT, KV_POOL
+ */
+export function snapkv(options: SnapkvOptions): KvPolicy {
+  const { recent } = options;
+  const pool = options.pool ?? 5;
+  checkBudget(options.budget);
+  if (recent !== undefined) checkRecent(recent);
+  checkPool(pool);
+  const budget = (promptTokens: number) => budgetTokens(options.budget, promptTokens);
+  const windowOf = (tokens: number) =>
+    recent === undefined ? Math.min(MOST_VOTERS, tokens >> 1) : recentTokens(recent, tokens);
+  return {
+    name: "snapkv",
+    scoring: {
+      from: "attention",
+      rows: "window",
+      window: (promptTokens) => Math.min(windowOf(budget(promptTokens)), promptTokens),
+      pool,
+      temperature: () => 1,
+      noise: "none",
+      noiseReuse: "fresh",
+      groupReduce: "mean",
+      heads: "each",
+    },
+    positions: "original",
+    scope: "layer",
+    evictEvery: 1,
+    budget,
+    keep: (head) => keepBest(head, 0, windowOf(head.budget)),
+    victim: (head) => oldestSlot(head, Math.max(0, head.promptTokens - windowOf(head.budget))),
+  };
+}
+
+function checkPool(pool: number): void {
+  if (Number.isInteger(pool) && pool >= 1 && pool % 2 === 1) return;
+  throw new ParetoError({
+    code: "KV_POOL",
+    where: "KV policy snapkv",
+    message: `the width of the average over votes is an odd whole number, got ${pool}`,
+    fix: "use 5 or 7, or 1 for no average",
+  });
+}

@@ -1,0 +1,45 @@
+/**
+ * @file StreamingLLM (Xiao et al., arXiv 2309.17453): the first tokens, which draw attention as sinks, and the newest.
+ * Entries are numbered anew by their rank in the cache.
+ */
+import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
+import type { KvPolicy } from "../policy.ts";
+import { oldestSlot, slotsByPosition } from "../select.ts";
+import { checkSinks } from "../sinks.ts";
+
+/** Sinks of the paper. */
+const SINKS = 4;
+
+/** What {@link streaming} takes. */
+export interface StreamingOptions {
+  budget: Budget;
+  /** First tokens that stay, part of the budget; 4 when left out, as the paper has it. */
+  sinks?: number;
+  /** `new` when left out, as the paper has it. */
+  positions?: "original" | "new";
+}
+
+/**
+ * Keeps the first tokens and the newest ones. Of a budget below `sinks + 1` the newest token has its place.
+ * @throws ParetoError KV_BUDGET, KV_SINKS
+ */
+export function streaming(options: StreamingOptions): KvPolicy {
+  checkBudget(options.budget);
+  const sinks = options.sinks ?? SINKS;
+  checkSinks(sinks);
+  const sinksOf = (budget: number) => Math.min(sinks, budget - 1);
+  return {
+    name: "streaming",
+    scoring: { from: "nothing" },
+    positions: options.positions ?? "new",
+    scope: "layer",
+    evictEvery: 1,
+    budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
+    keep: (head) => {
+      const slots = slotsByPosition(head);
+      const first = slots.slice(0, sinksOf(head.budget));
+      return [...first, ...slots.slice(slots.length - (head.budget - first.length))];
+    },
+    victim: (head) => oldestSlot(head, sinksOf(head.budget)),
+  };
+}

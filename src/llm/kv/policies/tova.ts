@@ -1,0 +1,33 @@
+/**
+ * @file TOVA (Oren et al., arXiv 2401.06104): the tokens that the newest query attends to most, by the mean over the
+ * layer's heads. No token is kept for being new.
+ */
+import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
+import type { KvPolicy } from "../policy.ts";
+import { keepBest, worstSlot } from "../select.ts";
+
+/**
+ * Keeps what the newest query attends to.
+ * @throws ParetoError KV_BUDGET
+ */
+export function tova(options: { budget: Budget }): KvPolicy {
+  checkBudget(options.budget);
+  return {
+    name: "tova",
+    scoring: {
+      from: "attention",
+      rows: "last",
+      temperature: () => 1,
+      noise: "none",
+      noiseReuse: "fresh",
+      groupReduce: "mean",
+      heads: "mean",
+    },
+    positions: "original",
+    scope: "layer",
+    evictEvery: 1,
+    budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
+    keep: (head) => keepBest(head, 0, 0),
+    victim: (head) => worstSlot(head, 0, Infinity),
+  };
+}

@@ -1,0 +1,60 @@
+/**
+ * @file Choices that the policies share: which entries of a head stay and which one goes, by position and score.
+ *
+ * A higher score stays; of equal scores the older token stays.
+ */
+import type { HeadView } from "./policy.ts";
+
+/** Live slots in order of position. */
+export function slotsByPosition(head: HeadView): number[] {
+  const slots = Array.from({ length: head.length }, (_, slot) => slot);
+  return slots.sort((a, b) => head.positions[a]! - head.positions[b]!);
+}
+
+/** The `count` best slots of those given, in order of position. */
+export function bestSlots(head: HeadView, slots: readonly number[], count: number): number[] {
+  const { positions, scores } = head;
+  return [...slots]
+    .sort((a, b) => scores[b]! - scores[a]! || positions[a]! - positions[b]!)
+    .slice(0, Math.max(0, count))
+    .sort((a, b) => positions[a]! - positions[b]!);
+}
+
+/** The worst live slot whose position is in [from, to), or −1 where there is none. */
+export function worstSlot(head: HeadView, from: number, to: number): number {
+  const { positions, scores } = head;
+  let worst = -1;
+  for (let slot = 0; slot < head.length; slot++) {
+    const position = positions[slot]!;
+    if (position < from || position >= to) continue;
+    if (worst >= 0) {
+      const by = scores[slot]! - scores[worst]!;
+      if (by > 0 || (by === 0 && position < positions[worst]!)) continue;
+    }
+    worst = slot;
+  }
+  return worst;
+}
+
+/** The oldest live slot whose position is at least `from`, or −1 where there is none. */
+export function oldestSlot(head: HeadView, from: number): number {
+  let oldest = -1;
+  for (let slot = 0; slot < head.length; slot++) {
+    const position = head.positions[slot]!;
+    if (position >= from && (oldest < 0 || position < head.positions[oldest]!)) oldest = slot;
+  }
+  return oldest;
+}
+
+/** The best entries of a head with its first `sinks` tokens and its last `recent` ones, within the budget. */
+export function keepBest(head: HeadView, sinks: number, recent: number): number[] {
+  const recentFrom = head.tokensSeen - recent;
+  const kept: number[] = [];
+  const rest: number[] = [];
+  for (const slot of slotsByPosition(head)) {
+    const position = head.positions[slot]!;
+    (position < sinks || position >= recentFrom ? kept : rest).push(slot);
+  }
+  const chosen = bestSlots(head, rest, head.budget - kept.length);
+  return [...kept, ...chosen].sort((a, b) => head.positions[a]! - head.positions[b]!);
+}
