@@ -47,7 +47,7 @@ export function groupsNamed(list: string | undefined): GroupName[] {
   return asked as GroupName[];
 }
 
-/** Measures. All groups take some three minutes on an H100. */
+/** Measures. All groups take some four minutes on an H100. */
 export async function cudaBench({ only = groupNames, small = false }: CudaBenchOptions): Promise<{
   rows: BenchRow[];
   results: CudaBenchResult[];

@@ -23,7 +23,7 @@ export type GroupName = keyof typeof groups;
 export const groupNames = Object.keys(groups) as GroupName[];
 
 /** Seconds that a group may take before it is given up. */
-export const GROUP_SECONDS = 100;
+export const GROUP_SECONDS = 200;
 
 /** Measures a group; a failure is a row that says so. */
 export async function measureGroup(name: GroupName, sizes: CudaSizes): Promise<BenchRow[]> {

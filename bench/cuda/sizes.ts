@@ -47,7 +47,7 @@ export const fullSizes: CudaSizes = {
   rowsScale: 1,
   batches: [2048, 16_384],
   steps: 300,
-  faeInputs: 2048 * 768,
+  faeInputs: 2048 * 3072,
   faeBatch: 2048,
   faeHotBytes: 256 * MIB,
   faePairs: 3,

@@ -184,7 +184,8 @@ function trainingRow(
 }
 
 function idleRow(batchSize: number, { stepMilliseconds, busyMilliseconds }: Reached): BenchRow {
-  const idle = 1 - busyMilliseconds! / stepMilliseconds;
+  // Both are medians of different stretches: a GPU that is always busy reads as little as −2 %.
+  const idle = Math.max(0, 1 - busyMilliseconds! / stepMilliseconds);
   return {
     case: "GPU idle share",
     size: `training, device, batch ${count(batchSize)}`,
