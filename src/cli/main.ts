@@ -9,5 +9,10 @@ if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE) {
   );
   process.exit(2);
 }
-const { main } = await import("./program.ts");
-await main();
+const { runCommands } = await import("./runCommands.ts");
+// Proteins need no click models and no database: their commands start without loading either.
+const commands =
+  process.argv[2] === "protein"
+    ? [(await import("./commands/protein/protein.ts")).proteinCommand()]
+    : (await import("./program.ts")).allCommands();
+await runCommands(commands);

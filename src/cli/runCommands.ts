@@ -1,0 +1,26 @@
+/** @file The command line over the commands that it is given. */
+import { Command } from "commander";
+import { paretoVersion } from "../engine/environment.ts";
+import { runProgram } from "./command.ts";
+
+/** Runs one of the commands on the process's arguments. */
+export async function runCommands(commands: readonly Command[]): Promise<void> {
+  // A reader that has gone away, as `| head` does, is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
+
+  const program = new Command("pareto")
+    .description(
+      "Train models of clicks and of protein families, spending memory and compute on the few things that matter.",
+    )
+    .version(paretoVersion())
+    .configureHelp({ helpWidth: 100 })
+    .showHelpAfterError("(see --help)")
+    .exitOverride();
+  for (const command of commands) {
+    program.addCommand(command);
+  }
+  await runProgram(program);
+}
