@@ -97,6 +97,22 @@ describe("train", () => {
     expect(stdout).toMatch(/sum .* 450,953/);
   });
 
+  it("measures k-mers on the same sequences, without a network", async () => {
+    const { done } = await work.json([
+      "protein",
+      "train",
+      "families",
+      "--model",
+      "logistic",
+      "--out",
+      "kmers",
+    ]);
+    expect(done).toMatchObject({ model: "logistic", split: "random", rows: 60, families: 3, run: "kmers" });
+    expect(done["macroF1"]).toBeGreaterThan(0.5);
+    const result = JSON.parse(await readFile(work.path("kmers", "result.json"), "utf8")) as object;
+    expect(result).toMatchObject({ name: "logistic", test: { macroF1: done["macroF1"] } });
+  });
+
   it("says what is wrong with sources and options, and leaves no folder behind", async () => {
     await writeFile(work.path("one.fa"), ">a\nMKV\n");
     const cases: [string[], string][] = [
@@ -107,6 +123,8 @@ describe("train", () => {
       [["protein", "train", "families", "--split", "time"], "CLI_OPTION"],
       [["protein", "train", "families", "--model", "hmm"], "CLI_OPTION"],
       [["protein", "train", "families", "--out", "run"], "RUN_EXISTS"],
+      [["protein", "train", "families", "--model", "logistic", "--out", "run"], "RUN_EXISTS"],
+      [["protein", "train", "families", "--model", "logistic", "--resume", "run"], "CLI_OPTION"],
       [["protein", "train", "--resume", "run", "--out", "none"], "CLI_OPTION"],
       [["protein", "train", "--resume", "run", "--lr", "0.1"], "RESUME_CONFIG"],
     ];

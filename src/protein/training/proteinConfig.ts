@@ -14,6 +14,8 @@ export interface ProteinData {
   /** At most so many sequences of a family; null for all. */
   cap: number | null;
   split: SplitName;
+  /** Whether validation and test keep no sequence whose protein stands in an earlier part. */
+  strict: boolean;
   /** Of the draw under `cap` and of the split. */
   dataSeed: number;
 }

@@ -6,18 +6,17 @@
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { ParetoError } from "../../engine/errors.ts";
-import { bytesOf } from "../../engine/partialFile.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
 import type { MulticlassMetrics } from "../../train/metrics/multiclass.ts";
 import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
-import { readFamilies, type FamilyReport } from "../families/families.ts";
+import type { FamilyReport } from "../families/families.ts";
 import { proteinModel } from "../models/models.ts";
 import { saveProteinModel } from "../savedModel.ts";
-import { split, type SequenceSplit } from "../splits/split.ts";
+import type { SequenceSplit } from "../splits/split.ts";
+import { fingerprintOf, readProteinData } from "./readProteinData.ts";
 import { evaluateRows } from "./predictRows.ts";
 import { resumedProteinConfig, type ProteinChanges, type ProteinConfig } from "./proteinConfig.ts";
 import { ProteinNetwork } from "./proteinNetwork.ts";
@@ -88,19 +87,7 @@ export async function trainProtein(options: TrainProteinOptions): Promise<TrainP
   const config = "resume" in options ? resumedProteinConfig(stored!.run, options.resume) : options.config;
   // Nothing is left behind when the sources cannot be read.
   if (!earlier) await refuseTakenFolder(options.directory);
-  const { set, report } = await readFamilies(config.data.paths, {
-    familyFrom: config.data.familyFrom,
-    minimum: config.data.minimum,
-    ...(config.data.cap !== null && { cap: config.data.cap }),
-    seed: config.data.dataSeed,
-    onProgress: (done, total, unit) =>
-      tell({ event: "progress", task: "read", done, total, unit, rate: null }),
-  });
-  const parts = split(set, config.data.split, config.data.dataSeed);
-  requireParts(parts, config);
-  for (const message of remarks(report)) {
-    tell({ event: "notice", level: "warning", code: "PROTEIN_DATA", message });
-  }
+  const { set, report, parts } = await readProteinData(config.data, tell);
   tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
   options.onRead?.(report, parts);
   const fingerprint = fingerprintOf(set);
@@ -230,6 +217,7 @@ async function trainOn(
       trained: JSON.parse(
         JSON.stringify({
           split: config.data.split,
+          strict: config.data.strict,
           cap: config.data.cap,
           minimum: config.data.minimum,
           dataSeed: config.data.dataSeed,
@@ -248,42 +236,6 @@ async function trainOn(
   } finally {
     await network.dispose();
   }
-}
-
-function fingerprintOf(set: SequenceSet): number {
-  const labelled = crc32(bytesOf(set.labels), crc32(bytesOf(set.offsets), crc32(set.ids)));
-  return crc32(set.families.join("\n"), labelled);
-}
-
-/** What the user should know of the data. */
-function remarks(report: FamilyReport): string[] {
-  const found: string[] = [];
-  const { bad, withoutFamily, ambiguous, tooSmall } = report;
-  if (bad.count > 0) {
-    const [first] = bad.first;
-    found.push(
-      `${bad.count} of ${report.records} records cannot be used, the first at line ${first!.line} of ${first!.file}: ${first!.message}`,
-    );
-  }
-  if (withoutFamily > 0) found.push(`${withoutFamily} records name no family and are left out`);
-  if (ambiguous > 0) found.push(`${ambiguous} sequences stand in several families and are left out`);
-  if (tooSmall.length > 0) {
-    const names = tooSmall.slice(0, 5).map(({ name, distinct }) => `${name} (${distinct})`);
-    const more = tooSmall.length > names.length ? ", …" : "";
-    found.push(`${tooSmall.length} families are too small and left out: ${names.join(", ")}${more}`);
-  }
-  return found;
-}
-
-function requireParts(parts: SequenceSplit, { data }: ProteinConfig): void {
-  const empty = (["train", "validation", "test"] as const).find((name) => parts[name].length === 0);
-  if (empty === undefined) return;
-  throw new ParetoError({
-    code: "PROTEIN_EMPTY_PART",
-    where: `--split ${data.split}`,
-    message: `the split leaves no sequence in the ${empty} part, got ${parts.train.length} for training, ${parts.validation.length} for validation and ${parts.test.length} for the test`,
-    fix: "Give more sequences, or take --split random.",
-  });
 }
 
 async function refuseTakenFolder(directory: string): Promise<void> {

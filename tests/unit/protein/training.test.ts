@@ -20,7 +20,7 @@ let result: TrainProteinResult;
 const events: RunEvent[] = [];
 
 const config = (settings: Partial<ProteinSettings> = {}, paths = [join(folder, "data")]): ProteinConfig => ({
-  data: { paths, familyFrom: "file", minimum: 10, cap: null, split: "random", dataSeed: 1 },
+  data: { paths, familyFrom: "file", minimum: 10, cap: null, split: "random", strict: false, dataSeed: 1 },
   settings: {
     ...DEFAULT_SETTINGS,
     length: 64,

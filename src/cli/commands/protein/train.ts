@@ -3,22 +3,18 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { ParetoError } from "../../../engine/errors.ts";
 import type { FamilyReport } from "../../../protein/families/families.ts";
+import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselines.ts";
 import { PROTEIN_MODELS, type ProteinModelName } from "../../../protein/models/models.ts";
 import { SPLIT_NAMES, type SequenceSplit, type SplitName } from "../../../protein/splits/split.ts";
-import type { ProteinChanges, ProteinConfig } from "../../../protein/training/proteinConfig.ts";
+import type { ProteinChanges, ProteinConfig, ProteinData } from "../../../protein/training/proteinConfig.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../protein/training/settings.ts";
 import { summarizeNetwork } from "../../../protein/training/summarizeNetwork.ts";
+import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
 import { trainProtein, type TrainProteinResult } from "../../../protein/training/trainProtein.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatFixed,
-  formatRate,
-  formatSeconds,
-  formatShare,
-} from "../../../report/format.ts";
+import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../report/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
 import type { RunEvent } from "../../../train/events.ts";
+import type { MulticlassMetrics } from "../../../train/metrics/multiclass.ts";
 import { defaultRunPath } from "../../../train/runFolder.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
@@ -30,10 +26,11 @@ import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
 interface Flags extends CommonFlags, ComputeFlags {
   familyFrom: "file" | "header";
   split: SplitName;
+  strict?: true;
   cap?: number;
   minFamily: number;
   dataSeed?: number;
-  model: ProteinModelName;
+  model: ProteinModelName | BaselineName;
   length: number;
   epochs: number;
   patience: number;
@@ -65,6 +62,7 @@ export function proteinTrainCommand(): Command {
       oneOf("--split", SPLIT_NAMES),
       "random",
     )
+    .option("--strict", "test on no sequence whose protein has another sequence in training")
     .option("--cap <n>", "at most so many sequences of a family (default: all)", wholeNumber("--cap", 1))
     .option(
       "--min-family <n>",
@@ -74,8 +72,8 @@ export function proteinTrainCommand(): Command {
     )
     .option(
       "--model <name>",
-      "profamnet, or what it is compared with: cnn, bilstm, larger (ten times its size)",
-      oneOf("--model", PROTEIN_MODELS),
+      `profamnet, or what it is compared with: cnn, bilstm, larger (ten times its size), or k-mers without a network, which save no model: ${BASELINE_NAMES.join(", ")}`,
+      oneOf("--model", [...PROTEIN_MODELS, ...BASELINE_NAMES]),
       DEFAULT_SETTINGS.model,
     )
     .option(
@@ -117,25 +115,78 @@ export function proteinTrainCommand(): Command {
     .option("--resume <dir>", "go on with the run in this folder; threads, device and precision may change");
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
-      if (flags.summary && paths.length === 0 && flags.resume === undefined) {
-        printSummary(out, flags.model, 73);
-        return;
-      }
-      await train(out, command, paths, flags);
+      const { model } = flags;
+      if (isBaseline(model)) {
+        await baseline(out, model, paths, flags);
+      } else if (flags.summary && paths.length === 0 && flags.resume === undefined) {
+        printSummary(out, model, 73);
+      } else await train(out, command, paths, { ...flags, model });
     }),
   );
 }
 
-async function train(out: Output, command: Command, paths: string[], flags: Flags): Promise<void> {
-  const said = (name: string) => command.getOptionValueSource(name) === "cli";
-  if (flags.resume === undefined && paths.length === 0) {
+const isBaseline = (model: Flags["model"]): model is BaselineName =>
+  BASELINE_NAMES.includes(model as BaselineName);
+
+/** Flags with a network as model. */
+type NetworkFlags = Flags & { model: ProteinModelName };
+
+async function baseline(out: Output, name: BaselineName, paths: string[], flags: Flags): Promise<void> {
+  if (flags.resume !== undefined || flags.summary) {
     throw new ParetoError({
-      code: "CLI_SOURCE",
-      where: "pareto protein train",
-      message: "there is nothing to train on, got no source",
-      fix: "Give FASTA files, or a folder with one for each family.",
+      code: "CLI_OPTION",
+      where: flags.summary ? "--summary" : "--resume",
+      message: `k-mers have no layers and no epochs, got --model ${name}`,
+      fix: `Leave the option out, or take a network: ${PROTEIN_MODELS.join(", ")}.`,
     });
   }
+  requireSource(paths);
+  const { run, test, description, parameters, seconds, families, sequences } = await trainBaseline({
+    directory: flags.out ?? defaultRunPath([name, flags.split]),
+    name,
+    data: dataOf(paths, flags),
+    seed: flags.seed,
+    onEvent: out.onEvent,
+    onRead: (report, parts) => tellRead(out, report, parts),
+  });
+  out.result(
+    `${quality(test, families.length, flags.split)}\nmodel   ${description}; ${formatCount(parameters)} numbers\nspeed   ${formatSeconds(seconds)} for training and test\nrun     ${run}`,
+  );
+  const { classes: _, confusions: __, ...figures } = test;
+  out.json({
+    event: "done",
+    run,
+    finished: true,
+    ...figures,
+    parameters,
+    trainSeconds: seconds,
+    sequences,
+    families: families.length,
+    split: flags.split,
+    model: name,
+  });
+}
+
+function requireSource(paths: readonly string[]): void {
+  if (paths.length > 0) return;
+  throw new ParetoError({
+    code: "CLI_SOURCE",
+    where: "pareto protein train",
+    message: "there is nothing to train on, got no source",
+    fix: "Give FASTA files, or a folder with one for each family.",
+  });
+}
+
+function tellRead(out: Output, { families }: FamilyReport, parts: SequenceSplit): void {
+  const kept = families.reduce((n, family) => n + family.kept, 0);
+  out.info(
+    `${formatCount(families.length)} families, ${formatCount(kept)} distinct sequences: ${formatCount(parts.train.length)} for training, ${formatCount(parts.validation.length)} for validation, ${formatCount(parts.test.length)} for the test`,
+  );
+}
+
+async function train(out: Output, command: Command, paths: string[], flags: NetworkFlags): Promise<void> {
+  const said = (name: string) => command.getOptionValueSource(name) === "cli";
+  if (flags.resume === undefined) requireSource(paths);
   if (flags.resume !== undefined && flags.out !== undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
@@ -152,10 +203,7 @@ async function train(out: Output, command: Command, paths: string[], flags: Flag
   let read: FamilyReport | null = null;
   const onRead = (report: FamilyReport, parts: SequenceSplit) => {
     read = report;
-    const kept = report.families.reduce((n, family) => n + family.kept, 0);
-    out.info(
-      `${formatCount(report.families.length)} families, ${formatCount(kept)} distinct sequences: ${formatCount(parts.train.length)} for training, ${formatCount(parts.validation.length)} for validation, ${formatCount(parts.test.length)} for the test`,
-    );
+    tellRead(out, report, parts);
     if (flags.summary) printSummary(out, flags.model, report.families.length);
   };
   const config = configOf(paths, flags);
@@ -167,30 +215,17 @@ async function train(out: Output, command: Command, paths: string[], flags: Flag
   await finish(out, result, events, read!);
 }
 
-function configOf(paths: string[], flags: Flags): ProteinConfig {
-  const { familyFrom, split, cap, minFamily, model, length, epochs, patience, lr, batchSize } = flags;
-  const { seed, device, threads, precision } = flags;
+function dataOf(paths: string[], flags: Flags): ProteinData {
+  const { familyFrom, split, cap = null, minFamily: minimum, dataSeed = flags.seed } = flags;
+  return { paths, familyFrom, minimum, cap, split, strict: flags.strict ?? false, dataSeed };
+}
+
+function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
+  const { model, length, epochs, patience, lr, batchSize, seed, device, threads, precision } = flags;
+  const learningRate = lr;
   return {
-    data: {
-      paths,
-      familyFrom,
-      minimum: minFamily,
-      cap: cap ?? null,
-      split,
-      dataSeed: flags.dataSeed ?? seed,
-    },
-    settings: {
-      model,
-      length,
-      batchSize,
-      epochs,
-      patience,
-      learningRate: lr,
-      seed,
-      device,
-      threads,
-      precision,
-    },
+    data: dataOf(paths, flags),
+    settings: { model, length, batchSize, epochs, patience, learningRate, seed, device, threads, precision },
   };
 }
 
@@ -251,14 +286,20 @@ async function finish(
   });
 }
 
-function summary({ test, config, families, ...facts }: TrainProteinResult): string {
-  const { accuracy, macroF1, weightedF1, top3, calibrationError, rows } = test!;
-  const stopped = `best of ${facts.epochs} epochs: ${facts.bestEpoch}`;
+function quality(test: MulticlassMetrics, families: number, split: SplitName): string {
+  const { accuracy, macroF1, weightedF1, top3, calibrationError, rows } = test;
   return [
     `test    accuracy ${formatFixed(accuracy)}, macro-F1 ${formatFixed(macroF1)}, weighted F1 ${formatFixed(weightedF1)}, top-3 ${formatFixed(top3)}, calibration error ${formatFixed(calibrationError)}`,
-    `        on ${formatCount(rows)} sequences of ${formatCount(families.length)} families, held out by the ${config.data.split} split; ${stopped}`,
+    `        on ${formatCount(rows)} sequences of ${formatCount(families)} families, held out by the ${split} split`,
+  ].join("\n");
+}
+
+function summary({ test, config, families, ...facts }: TrainProteinResult): string {
+  return [
+    quality(test!, families.length, config.data.split),
+    `epochs  ${facts.epochs}; the weights are those after epoch ${facts.bestEpoch}, the best on the validation part`,
     `network ${config.settings.model}, ${formatCount(facts.parameters)} parameters, ${formatBytes(facts.weightBytes)}`,
-    `unknown below a probability of ${formatFixed(facts.threshold)}: ${formatShare(0.95, 0)} of the validation sequences are above`,
+    `unknown below a probability of ${formatFixed(facts.threshold)}, which 95 % of the validation sequences pass`,
     `speed   ${formatRate(facts.sequencesPerSecond, "sequences")}, ${formatSeconds(facts.trainSeconds)} of training`,
   ].join("\n");
 }

@@ -1,0 +1,70 @@
+/** @file A run's sequences: read, divided, and what the user should know of them told. */
+import { crc32 } from "node:zlib";
+import { ParetoError } from "../../engine/errors.ts";
+import { bytesOf } from "../../engine/partialFile.ts";
+import type { OnEvent } from "../../train/events.ts";
+import type { SequenceSet } from "../encodedSequences.ts";
+import { readFamilies, type FamilyReport } from "../families/families.ts";
+import { split, type SequenceSplit } from "../splits/split.ts";
+import type { ProteinData } from "./proteinConfig.ts";
+
+/**
+ * Reads and divides.
+ * @throws ParetoError `PROTEIN_EMPTY_PART`, and what reading families throws
+ */
+export async function readProteinData(
+  data: ProteinData,
+  onEvent: OnEvent,
+): Promise<{ set: SequenceSet; report: FamilyReport; parts: SequenceSplit }> {
+  const { set, report } = await readFamilies(data.paths, {
+    familyFrom: data.familyFrom,
+    minimum: data.minimum,
+    ...(data.cap !== null && { cap: data.cap }),
+    seed: data.dataSeed,
+    onProgress: (done, total, unit) =>
+      onEvent({ event: "progress", task: "read", done, total, unit, rate: null }),
+  });
+  const parts = split(set, data.split, data.dataSeed, { strict: data.strict });
+  requireParts(parts, data);
+  for (const message of remarks(report)) {
+    onEvent({ event: "notice", level: "warning", code: "PROTEIN_DATA", message });
+  }
+  return { set, report, parts };
+}
+
+/** A number that changes when the sequences, their order or their labels do. */
+export function fingerprintOf(set: SequenceSet): number {
+  const labelled = crc32(bytesOf(set.labels), crc32(bytesOf(set.offsets), crc32(set.ids)));
+  return crc32(set.families.join("\n"), labelled);
+}
+
+/** What the user should know of the data. */
+function remarks(report: FamilyReport): string[] {
+  const found: string[] = [];
+  const { bad, withoutFamily, ambiguous, tooSmall } = report;
+  if (bad.count > 0) {
+    const [first] = bad.first;
+    found.push(
+      `${bad.count} of ${report.records} records cannot be used, the first at line ${first!.line} of ${first!.file}: ${first!.message}`,
+    );
+  }
+  if (withoutFamily > 0) found.push(`${withoutFamily} records name no family and are left out`);
+  if (ambiguous > 0) found.push(`${ambiguous} sequences stand in several families and are left out`);
+  if (tooSmall.length > 0) {
+    const names = tooSmall.slice(0, 5).map(({ name, distinct }) => `${name} (${distinct})`);
+    const more = tooSmall.length > names.length ? ", …" : "";
+    found.push(`${tooSmall.length} families are too small and left out: ${names.join(", ")}${more}`);
+  }
+  return found;
+}
+
+function requireParts(parts: SequenceSplit, data: ProteinData): void {
+  const empty = (["train", "validation", "test"] as const).find((name) => parts[name].length === 0);
+  if (empty === undefined) return;
+  throw new ParetoError({
+    code: "PROTEIN_EMPTY_PART",
+    where: `--split ${data.split}`,
+    message: `the split leaves no sequence in the ${empty} part, got ${parts.train.length} for training, ${parts.validation.length} for validation and ${parts.test.length} for the test`,
+    fix: "Give more sequences, or take --split random.",
+  });
+}
