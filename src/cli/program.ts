@@ -4,6 +4,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
+import { generateCommand } from "./commands/generate.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { profileCommand } from "./commands/profile.ts";
 import { proteinCommand } from "./commands/protein/protein.ts";
@@ -21,6 +22,7 @@ export function allCommands(): Command[] {
     predictCommand(),
     exportCommand(),
     proteinCommand(),
+    generateCommand(),
     doctorCommand(),
   ];
 }

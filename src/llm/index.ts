@@ -1,7 +1,17 @@
 /**
  * @file `pareto/llm`: language models whose KV cache evicts. A `KvPolicy` decides what each layer's cache keeps;
  * `choosePolicy` makes one by its name, and users may write their own.
+ *
+ * `openModel` → `DenseDecoder.open` → a new `LlmSession` for each text → `generateTokens`.
  */
+export { DenseDecoder } from "./generate/denseDecoder.ts";
+export type { DecoderOptions } from "./generate/denseDecoder.ts";
+export { generateTokens } from "./generate/generate.ts";
+export type { GenerateOptions, GenerateTimes } from "./generate/generate.ts";
+export { Sampler } from "./generate/sampler.ts";
+export type { SamplerOptions } from "./generate/sampler.ts";
+export { LlmSession } from "./generate/session.ts";
+export type { SessionMemory, SessionOptions } from "./generate/session.ts";
 export { parseBudget, parseRecent } from "./kv/budget.ts";
 export type { Budget, Recent } from "./kv/budget.ts";
 export { choosePolicy, POLICY_NAMES } from "./kv/choosePolicy.ts";
@@ -32,3 +42,10 @@ export type {
   Scoring,
 } from "./kv/policy.ts";
 export type { LogitRow } from "./kv/scoreRows.ts";
+export { openModel } from "./load/openModel.ts";
+export type { OpenedModel } from "./load/openModel.ts";
+export type { ModelFiles } from "./load/weights.ts";
+export type { DecoderConfig } from "./models/decoder.ts";
+export type { RotaryConfig, RotaryScaling } from "./models/rotary.ts";
+export { TokenStream } from "./tokenizer/tokenizer.ts";
+export type { Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -1,0 +1,63 @@
+/** @file Opens a model with its tokenizer, whichever of the two forms it has on disk. */
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileError } from "../../engine/partialFile.ts";
+import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { openTokenizerJson } from "../tokenizer/tokenizerJson.ts";
+import { openLlama2c } from "./llama2c.ts";
+import { missingFile } from "./modelErrors.ts";
+import { openModelFolder } from "./modelFolder.ts";
+import type { ModelFiles } from "./weights.ts";
+
+/** A model's files and what reads text for it. */
+export interface OpenedModel {
+  files: ModelFiles;
+  tokenizer: Tokenizer;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The tokenizer beside a `.bin` file: one of the model's own size, or the general one. */
+async function tokenizerBeside(path: string, vocabulary: number): Promise<string> {
+  const names = [`tok${vocabulary}.bin`, "tokenizer.bin"];
+  for (const name of names) {
+    const file = join(dirname(path), name);
+    if (await exists(file)) return file;
+  }
+  throw missingFile(
+    path,
+    `a llama2.c model has its tokenizer beside it, ${names.join(" or ")}`,
+    "neither",
+    "Put the tokenizer that the model was trained with there, or name it with --tokenizer.",
+  );
+}
+
+/**
+ * Opens a folder as Hugging Face publishes it, or a llama2.c `.bin` file.
+ * @param tokenizerPath a folder with `tokenizer.json`, or llama2.c's tokenizer; by default what lies with the model
+ * @throws ParetoError FILE_MISSING, LLM_FILE_MISSING, LLM_MODEL_DAMAGED, LLM_UNSUPPORTED, LLM_TENSOR
+ */
+export async function openModel(path: string, tokenizerPath?: string): Promise<OpenedModel> {
+  const entry = await stat(path).catch((error: unknown) => {
+    throw fileError(error, path);
+  });
+  if (entry.isDirectory()) {
+    const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
+    return { files: await openModelFolder(path), tokenizer };
+  }
+  const files = await openLlama2c(path);
+  try {
+    const { vocabulary } = files.config;
+    const file = tokenizerPath ?? (await tokenizerBeside(path, vocabulary));
+    return { files, tokenizer: await openLlama2cTokenizer(file, vocabulary) };
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}

@@ -1,0 +1,12 @@
+/** @file Where a model's weights come from: named float32 tensors, read one by one so that only one is in memory. */
+import type { DecoderConfig } from "../models/decoder.ts";
+
+/** An opened model. */
+export interface ModelFiles {
+  /** What it is called, e.g. the name of its folder. */
+  readonly name: string;
+  readonly config: DecoderConfig;
+  /** The elements of one of the tensors that the model's family names. */
+  read(name: string): Promise<Float32Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,76 @@
+/**
+ * @file What a decoder-only language model is to everything that runs it: its shape, the tensors it needs, and its
+ * three pieces of graph – what lies before a layer's attention, what lies behind it, and the head.
+ *
+ * Attention itself is no part of a model's graph: it runs over a cache whose entries a policy chooses, so whoever
+ * holds the cache computes it, with the rotation, mask and scale that {@link DecoderConfig} states.
+ */
+import type { Tensor } from "../../engine/graph/node.ts";
+import type { Shape } from "../../engine/shape.ts";
+import type { RotaryConfig } from "./rotary.ts";
+
+/** The shape of a model. */
+export interface DecoderConfig {
+  readonly family: "llama" | "gpt2";
+  /** What `config.json` calls it, e.g. `mistral`; `llama2.c` for that format. */
+  readonly modelType: string;
+  readonly layers: number;
+  /** Elements of a hidden state. */
+  readonly width: number;
+  /** Query heads. */
+  readonly heads: number;
+  /** Heads of keys and values; query head h reads head ⌊h / (heads / kvHeads)⌋. */
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Elements between the two products of an MLP. */
+  readonly innerWidth: number;
+  readonly vocabulary: number;
+  /** Positions the model was made for; with learned positions no later one exists. */
+  readonly maxPositions: number;
+  readonly normEpsilon: number;
+  readonly activation: "silu" | "gelu" | "geluTanh";
+  /** How queries and keys are rotated; null with learned positions. */
+  readonly rotary: RotaryConfig | null;
+  /** The head's matrix is the embedding's. */
+  readonly isTied: boolean;
+  /** Linear layers that have a bias, besides those that a family always has. */
+  readonly biases: { readonly queryKeyValue: boolean; readonly output: boolean; readonly mlp: boolean };
+  /** RMSNorm over each head of queries and keys before they are rotated (Qwen3). */
+  readonly hasHeadNorm: boolean;
+  /** A query at position p sees keys at positions above p − slidingWindow; null for all. */
+  readonly slidingWindow: number | null;
+  /** What products of queries and keys are multiplied by, for each layer. */
+  readonly attentionScale: (layer: number) => number;
+  /** Tokens after which a text is over. */
+  readonly endTokens: readonly number[];
+}
+
+/** Queries, keys and values of some rows. */
+export interface Projection {
+  /** `[rows, heads · headDim]` */
+  q: Tensor;
+  /** `[rows, kvHeads · headDim]` */
+  k: Tensor;
+  /** `[rows, kvHeads · headDim]` */
+  v: Tensor;
+}
+
+/** A model as pieces of graph over named states. */
+export interface Decoder {
+  readonly config: DecoderConfig;
+  /** Shapes of its float32 states, by the names that Hugging Face gives them. */
+  readonly tensors: ReadonlyMap<string, Shape>;
+  /**
+   * Hidden states before the first layer.
+   * @param tokens int32 `[rows]`
+   * @param positions int32 `[rows]`; a family without learned positions leaves them unread
+   * @returns `[rows, width]`
+   */
+  embed(tokens: Tensor, positions: Tensor): Tensor;
+  /** Queries, keys and values of a layer from the hidden states `[rows, width]` before it; not yet rotated. */
+  project(layer: number, hidden: Tensor): Projection;
+  /** Hidden states behind a layer. @param attended what attention gave, `[rows, heads · headDim]` */
+  finish(layer: number, hidden: Tensor, attended: Tensor): Tensor;
+  /** Logits `[rows, vocabulary]` from the hidden states behind the last layer. */
+  head(hidden: Tensor): Tensor;
+}

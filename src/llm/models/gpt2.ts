@@ -1,0 +1,70 @@
+/**
+ * @file GPT-2 and Cerebras-GPT: LayerNorm, learned positions, one product for queries, keys and values, an MLP with
+ * GELU. Tensor names are those of Hugging Face transformers without their prefix `transformer.`; matrices of the
+ * layers are `[inputs, outputs]`, unlike those of other families.
+ */
+import type { Tensor } from "../../engine/graph/node.ts";
+import { matmul } from "../../engine/graph/ops/contraction.ts";
+import { add } from "../../engine/graph/ops/elementwise.ts";
+import { gather } from "../../engine/graph/ops/indexing.ts";
+import { state } from "../../engine/graph/ops/leaf.ts";
+import { slice } from "../../engine/graph/ops/movement.ts";
+import type { Shape } from "../../engine/shape.ts";
+import { gelu, layerNorm } from "../../nn/functional.ts";
+import type { Decoder, DecoderConfig } from "./decoder.ts";
+
+/** The tensors of a model, by name. */
+function tensorsOf(c: DecoderConfig): Map<string, Shape> {
+  const tensors = new Map<string, Shape>([
+    ["wte.weight", [c.vocabulary, c.width]],
+    ["wpe.weight", [c.maxPositions, c.width]],
+  ]);
+  const withBias = (name: string, ...weight: number[]) => {
+    tensors.set(`${name}.weight`, weight);
+    tensors.set(`${name}.bias`, [weight.at(-1)!]);
+  };
+  for (let layer = 0; layer < c.layers; layer++) {
+    withBias(`h.${layer}.ln_1`, c.width);
+    withBias(`h.${layer}.attn.c_attn`, c.width, 3 * c.width);
+    withBias(`h.${layer}.attn.c_proj`, c.width, c.width);
+    withBias(`h.${layer}.ln_2`, c.width);
+    withBias(`h.${layer}.mlp.c_fc`, c.width, c.innerWidth);
+    withBias(`h.${layer}.mlp.c_proj`, c.innerWidth, c.width);
+  }
+  withBias("ln_f", c.width);
+  if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
+  return tensors;
+}
+
+/** A model of this family. */
+export function gpt2(config: DecoderConfig): Decoder {
+  const tensors = tensorsOf(config);
+  const { width, normEpsilon } = config;
+  const weight = (name: string) => state(name, tensors.get(name)!);
+  const linear = (name: string, x: Tensor) =>
+    add(matmul(x, weight(`${name}.weight`)), weight(`${name}.bias`));
+  const norm = (name: string, x: Tensor) =>
+    layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), normEpsilon);
+  const activate = (x: Tensor) =>
+    gelu(x, { approximate: config.activation === "geluTanh" ? "tanh" : "none" });
+  return {
+    config,
+    tensors,
+    embed: (tokens, positions) =>
+      add(gather(weight("wte.weight"), tokens), gather(weight("wpe.weight"), positions)),
+    project: (layer, hidden) => {
+      const all = linear(`h.${layer}.attn.c_attn`, norm(`h.${layer}.ln_1`, hidden));
+      const part = (i: number) => slice(all, { 1: [i * width, (i + 1) * width] });
+      return { q: part(0), k: part(1), v: part(2) };
+    },
+    finish: (layer, hidden, attended) => {
+      const h = add(hidden, linear(`h.${layer}.attn.c_proj`, attended));
+      const inner = activate(linear(`h.${layer}.mlp.c_fc`, norm(`h.${layer}.ln_2`, h)));
+      return add(h, linear(`h.${layer}.mlp.c_proj`, inner));
+    },
+    head: (hidden) =>
+      matmul(norm("ln_f", hidden), weight(config.isTied ? "wte.weight" : "lm_head.weight"), {
+        transposeB: true,
+      }),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * @file Evicting from the cache is the same as keeping everything and not looking at what was evicted: a dense
+ * attention of this test's own, which masks exactly the entries that the cache says it dropped, gives the same logits.
+ */
+import { describe, expect, test } from "vitest";
+import type { DenseDecoder } from "../../../src/llm/generate/denseDecoder.ts";
+import { LlmSession } from "../../../src/llm/generate/session.ts";
+import { choosePolicy, POLICY_NAMES } from "../../../src/llm/kv/choosePolicy.ts";
+import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import { full } from "../../../src/llm/kv/policies/full.ts";
+import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
+import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
+import { rotate } from "../../../src/llm/models/rotary.ts";
+import { cases, largestDifference, openCase } from "./goldenModels.ts";
+
+const PROMPT = 60;
+const STEPS = 64;
+const BUDGET = 20;
+/** The text is read again from its start where it ends. */
+const TEXT = Array.from({ length: PROMPT + STEPS }, (_, i) => cases.tokens[(i * 3) % cases.tokens.length]!);
+
+/** Keeps all keys and values; looks at those that are not hidden. */
+class MaskedModel {
+  readonly #dense: DenseDecoder;
+  /** By layer and position: `[kvHeads · headDim]`. */
+  readonly #keys: Float32Array[][] = [];
+  readonly #values: Float32Array[][] = [];
+  readonly #hidden = new Set<string>();
+
+  constructor(dense: DenseDecoder) {
+    this.#dense = dense;
+  }
+
+  hide(layer: number, kvHead: number, position: number): void {
+    this.#hidden.add(`${layer}/${kvHead}/${position}`);
+  }
+
+  async read(token: number, position: number): Promise<Float32Array> {
+    const { config } = this.#dense;
+    let block = await this.#dense.begin([token], position);
+    for (let layer = 0; ; layer++) {
+      if (config.rotary) {
+        const at = { rows: 1, headDim: config.headDim, first: position, length: position + 1 };
+        rotate(block.q, config.rotary, at);
+        rotate(block.k, config.rotary, at);
+      }
+      (this.#keys[layer] ??= []).push(block.k);
+      (this.#values[layer] ??= []).push(block.v);
+      const attended = this.#attend(layer, block.q, position);
+      if (layer + 1 === config.layers) return this.#dense.end(block.hidden, attended);
+      block = await this.#dense.between(layer, block.hidden, attended);
+    }
+  }
+
+  #attend(layer: number, q: Float32Array, position: number): Float32Array {
+    const { heads, kvHeads, headDim, attentionScale, slidingWindow } = this.#dense.config;
+    const out = new Float32Array(q.length);
+    for (let head = 0; head < heads; head++) {
+      const kvHead = Math.floor(head / (heads / kvHeads));
+      const seen = Array.from({ length: position + 1 }, (_, at) => at).filter(
+        (at) =>
+          !this.#hidden.has(`${layer}/${kvHead}/${at}`) &&
+          (slidingWindow === null || at > position - slidingWindow),
+      );
+      const part = (rows: Float32Array[], at: number, i: number) => rows[at]![kvHead * headDim + i]!;
+      const dims = Array.from({ length: headDim }, (_, i) => i);
+      const logits = seen.map(
+        (at) =>
+          attentionScale(layer) *
+          dims.reduce((sum, i) => sum + q[head * headDim + i]! * part(this.#keys[layer]!, at, i), 0),
+      );
+      const most = Math.max(...logits);
+      const weights = logits.map((x) => Math.exp(x - most));
+      const total = weights.reduce((a, b) => a + b);
+      for (const i of dims) {
+        const sum = seen.reduce((n, at, j) => n + weights[j]! * part(this.#values[layer]!, at, i), 0);
+        out[head * headDim + i] = sum / total;
+      }
+    }
+    return out;
+  }
+}
+
+/** Differences of the logits at each step between the cache and the mask. */
+async function differences(
+  dense: DenseDecoder,
+  policy: KvPolicy,
+): Promise<{ most: number; evicted: number }> {
+  const decisions: KvDecision[] = [];
+  const session = new LlmSession(dense, {
+    policies: () => policy,
+    maxNewTokens: STEPS,
+    seed: 7,
+    onDecision: (decision) => decisions.push(decision),
+  });
+  const masked = new MaskedModel(dense);
+  let told = 0;
+  let evicted = 0;
+  const { layers } = dense.config;
+  const apply = (seen: number) => {
+    for (; told < decisions.length; told++) {
+      const { kind, layer, kvHead, positions } = decisions[told]!;
+      const kept = new Set(positions);
+      const gone =
+        kind === "evict"
+          ? positions
+          : Array.from({ length: seen }, (_, at) => at).filter((at) => !kept.has(at));
+      evicted += gone.length;
+      for (const at of gone)
+        for (const each of layer < 0 ? Array.from({ length: layers }, (_, i) => i) : [layer])
+          masked.hide(each, kvHead, at);
+    }
+  };
+  const first = await session.prompt(TEXT.slice(0, PROMPT));
+  let wanted = first;
+  for (let i = 0; i < PROMPT; i++) wanted = await masked.read(TEXT[i]!, i);
+  let most = largestDifference(first, wanted);
+  apply(PROMPT);
+  for (let i = PROMPT; i < PROMPT + STEPS; i++) {
+    const got = await session.step(TEXT[i]!);
+    most = Math.max(most, largestDifference(got, await masked.read(TEXT[i]!, i)));
+    apply(i + 1);
+  }
+  return { most, evicted };
+}
+
+describe("a cache that evicts equals a mask over everything", () => {
+  const original = POLICY_NAMES.filter((name) => name !== "full" && name !== "streaming");
+  test.each(original)("llama, %s", async (name) => {
+    const dense = await openCase("llama", "default");
+    try {
+      const policy = choosePolicy({ name, budget: { tokens: BUDGET }, maxNewTokens: STEPS });
+      const { most, evicted } = await differences(dense, policy);
+      expect(evicted).toBe(2 * 2 * (PROMPT + STEPS - BUDGET));
+      expect(most).toBeLessThan(1e-4);
+    } finally {
+      await dense.dispose();
+    }
+  });
+
+  test.each(
+    Object.keys(cases.models)
+      .filter((model) => model !== "llama")
+      .map((model): [string, string] => [model, "default"])
+      .concat([["llama", "mistral"]]),
+  )("%s %s, keyformer", async (model, name) => {
+    const dense = await openCase(model, name);
+    try {
+      const policy = keyformer({ budget: { tokens: BUDGET }, horizon: STEPS });
+      expect((await differences(dense, policy)).most).toBeLessThan(1e-4);
+    } finally {
+      await dense.dispose();
+    }
+  });
+});
+
+test.each(Object.keys(cases.models))("%s: a budget of the whole text changes no bit", async (model) => {
+  const dense = await openCase(model, "default");
+  try {
+    const run = async (policy: KvPolicy) => {
+      const session = new LlmSession(dense, { policies: () => policy, maxNewTokens: 10, seed: 3 });
+      const all = [...(await session.prompt(TEXT.slice(0, 30)))];
+      for (let i = 30; i < 40; i++) all.push(...(await session.step(TEXT[i]!)));
+      return all;
+    };
+    const wanted = await run(full());
+    for (const noise of ["gumbel", "none"] as const) {
+      expect(await run(keyformer({ budget: { tokens: 40 }, noise, horizon: 10 }))).toEqual(wanted);
+    }
+  } finally {
+    await dense.dispose();
+  }
+});
