@@ -3,7 +3,7 @@
  * example files into the pages that show them, and follows every relative link. With `--check` it writes nothing and
  * fails where a page is stale. It runs neither the examples nor the benchmarks: `--demo FILE` and `--bench FILE` put
  * the table of a saved output of `npm start` or `npm run bench` into every page that shows it; what was measured on a
- * GPU comes from the newest files in `bench/results`.
+ * GPU or of proteins comes from the newest files in `bench/results`.
  */
 import { access, readFile, readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -13,6 +13,8 @@ import type { Command, Option } from "commander";
 import { benchTable } from "../bench/table.ts";
 import type { BenchRow } from "../bench/measure.ts";
 import { allCommands } from "../src/cli/program.ts";
+import { proteinQuality, proteinSpeed } from "./proteinResults.ts";
+import { linkTo, newestResult } from "./resultFiles.ts";
 
 const root = dirname(import.meta.dirname);
 const { values: flags } = parseArgs({
@@ -113,18 +115,6 @@ interface CudaParity {
   files: Record<string, { passed: number; failed: number; skipped: number }>;
 }
 
-/** The newest of the result files `PREFIX-DATE.json`, or null. */
-async function newestResult<T>(prefix: string): Promise<{ name: string; content: T } | null> {
-  const directory = join(root, "bench", "results");
-  const dated = new RegExp(`^${prefix}-\\d{4}-\\d\\d-\\d\\d\\.json$`);
-  const name = (await readdir(directory))
-    .filter((file) => dated.test(file))
-    .sort()
-    .at(-1);
-  if (name === undefined) return null;
-  return { name, content: JSON.parse(await readFile(join(directory, name), "utf8")) as T };
-}
-
 const fenced = (lines: readonly string[]) => ["```", ...lines, "```"].join("\n");
 
 async function cudaRates(): Promise<string> {
@@ -134,8 +124,7 @@ async function cudaRates(): Promise<string> {
   const gpu = results.find((result) => result.gpu)?.gpu;
   const where = `${gpu?.name ?? "a GPU"}, driver ${gpu?.driver ?? "unknown"}, ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}`;
   const when = `${machine.date.slice(0, 10)}, commit ${machine.commit ?? "unknown"}`;
-  const link = `[${found.name}](../bench/results/${found.name})`;
-  return `${where}; ${when} (${link}).\n\n${fenced(benchTable(rows))}`;
+  return `${where}; ${when} (${linkTo(found)}).\n\n${fenced(benchTable(rows))}`;
 }
 
 async function cudaParity(): Promise<string> {
@@ -143,8 +132,7 @@ async function cudaParity(): Promise<string> {
   if (!found) return "Not run yet.";
   const { gpu, date, commit, passed, failed, skipped, files } = found.content;
   const count = Object.keys(files).length;
-  const link = `[${found.name}](../bench/results/${found.name})`;
-  return `${gpu.name}, driver ${gpu.driver}, ${date.slice(0, 10)}, commit ${commit ?? "unknown"}: ${passed.toLocaleString("en-US")} tests passed in ${count} files, ${failed} failed, ${skipped} skipped (${link}).`;
+  return `${gpu.name}, driver ${gpu.driver}, ${date.slice(0, 10)}, commit ${commit ?? "unknown"}: ${passed.toLocaleString("en-US")} tests passed in ${count} files, ${failed} failed, ${skipped} skipped (${linkTo(found)}).`;
 }
 
 /** A page with what the newest result files say between `<!-- NAME -->` and `<!-- end of NAME -->`. */
@@ -153,6 +141,8 @@ async function withResults(page: string): Promise<string> {
   for (const [name, make] of [
     ["cuda results", cudaRates],
     ["cuda parity", cudaParity],
+    ["protein speed", proteinSpeed],
+    ["protein quality", proteinQuality],
   ] as const) {
     const place = new RegExp(`(<!-- ${name} -->\n)[^]*?(\n<!-- end of ${name} -->)`);
     if (!place.test(text)) continue;
