@@ -47,7 +47,10 @@ export async function openTokenizerJson(folder: string): Promise<Tokenizer> {
   }
   return {
     encode: (text) => tokenizer.encode(text).ids,
+    // The library refuses to decode nothing.
     decode: (tokens) =>
-      tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+      tokens.length === 0
+        ? ""
+        : tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
   };
 }
