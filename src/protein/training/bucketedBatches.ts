@@ -6,7 +6,7 @@
 import { Rng } from "../../engine/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 
-/** A batch; rows behind `size` are padding: length 1, label −1. */
+/** A batch; rows behind `size` are decoys, with label {@link DECOY}, and then padding: length 1, label −1. */
 export interface BucketBatch {
   size: number;
   /** Columns (T). */
@@ -21,8 +21,12 @@ export interface BucketBatch {
   rows: Uint32Array;
 }
 
+/** The label of a sequence that is of no family. */
+export const DECOY = -2;
 /** Epoch e shuffles by this stream of the seed plus e, apart from the streams of weights and dropout. */
 const SHUFFLE_STREAM = 0x71000000;
+/** The same for the residues of decoys. */
+const DECOY_STREAM = 0x73000000;
 const BUCKETS = 4;
 /** No bucket is shorter: below, a step costs more than its residues. */
 const SHORTEST = 32;
@@ -45,6 +49,7 @@ const kept = (set: SequenceSet, row: number, limit: number): number =>
  * when a bucket is full; what is left at the end is batched by rising length.
  * @param lengths rising; longer sequences keep their first `lengths.at(-1)` residues
  * @param shuffle orders the rows first
+ * @param decoys so many rows of a full batch, at its end, are made of its first sequences, shuffled and reversed in turn
  */
 export function* bucketedBatches(
   set: SequenceSet,
@@ -53,8 +58,21 @@ export function* bucketedBatches(
     batchSize,
     lengths,
     shuffle,
-  }: { batchSize: number; lengths: readonly number[]; shuffle?: { seed: number; epoch: number } },
+    decoys = 0,
+  }: {
+    batchSize: number;
+    lengths: readonly number[];
+    shuffle?: { seed: number; epoch: number };
+    decoys?: number;
+  },
 ): Generator<BucketBatch> {
+  const size = batchSize - decoys;
+  const rng = new Rng(shuffle?.seed ?? 0, DECOY_STREAM + (shuffle?.epoch ?? 0));
+  const make = (taken: readonly number[], length: number): BucketBatch => {
+    const batch = makeBatch(set, taken, batchSize, length);
+    if (decoys > 0) addDecoys(batch, Math.min(taken.length, decoys), rng);
+    return batch;
+  };
   const order = rows.slice();
   if (shuffle) new Rng(shuffle.seed, SHUFFLE_STREAM + shuffle.epoch).shuffle(order);
   const longest = lengths.at(-1)!;
@@ -67,21 +85,33 @@ export function* bucketedBatches(
     const place = bucketOf(row);
     const bucket = buckets[place]!;
     bucket.push(row);
-    if (bucket.length < batchSize) continue;
-    yield makeBatch(set, bucket, batchSize, lengths[place]!);
+    if (bucket.length < size) continue;
+    yield make(bucket, lengths[place]!);
     buckets[place] = [];
   }
   const rest = buckets.flat();
-  for (let start = 0; start < rest.length; start += batchSize) {
-    const taken = rest.slice(start, start + batchSize);
-    yield makeBatch(set, taken, batchSize, lengths[Math.max(...taken.map(bucketOf))]!);
+  for (let start = 0; start < rest.length; start += size) {
+    const taken = rest.slice(start, start + size);
+    yield make(taken, lengths[Math.max(...taken.map(bucketOf))]!);
   }
 }
 
 /** How many batches {@link bucketedBatches} gives. */
-export function batchCount(rows: number, batchSize: number): number {
+export function batchCount(rows: number, batchSize: number, decoys = 0): number {
   // A bucket leaves when it is full and the rest is joined, so only the very last batch is short.
-  return Math.ceil(rows / batchSize);
+  return Math.ceil(rows / (batchSize - decoys));
+}
+
+/** Puts decoys behind the sequences of a batch: they have the composition of real ones, and no family. */
+function addDecoys({ size, length, ids, lengths, labels }: BucketBatch, count: number, rng: Rng): void {
+  for (let i = 0; i < count; i++) {
+    const residues = ids.slice(i * length, i * length + lengths[i]!);
+    if (i % 2 === 0) rng.shuffle(residues);
+    else residues.reverse();
+    ids.set(residues, (size + i) * length);
+    lengths[size + i] = residues.length;
+    labels[size + i] = DECOY;
+  }
 }
 
 function makeBatch(

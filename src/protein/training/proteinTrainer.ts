@@ -11,7 +11,7 @@ import type { SequenceSet } from "../encodedSequences.ts";
 import { batchCount, bucketLengths, bucketedBatches, type BucketBatch } from "./bucketedBatches.ts";
 import { evaluateRows } from "./predictRows.ts";
 import type { ProteinNetwork } from "./proteinNetwork.ts";
-import { STALE_EPOCHS, type ProteinSettings } from "./settings.ts";
+import { decoyRows, STALE_EPOCHS, type ProteinSettings } from "./settings.ts";
 
 /** Where a run stands; kept in its checkpoint. */
 export interface ProteinTrainerState {
@@ -72,7 +72,11 @@ export class ProteinTrainer {
 
   constructor(options: ProteinTrainerOptions) {
     this.#options = options;
-    this.#epochSteps = batchCount(options.train.length, options.settings.batchSize);
+    this.#epochSteps = batchCount(
+      options.train.length,
+      options.settings.batchSize,
+      decoyRows(options.settings),
+    );
     // A guess among C classes costs ln C.
     this.#guard = new LossGuard({ floor: Math.log(options.network.model.classes) });
     this.#state = options.state ?? {
@@ -131,6 +135,7 @@ export class ProteinTrainer {
       batchSize: settings.batchSize,
       lengths: bucketLengths(settings.length),
       shuffle: { seed: settings.seed, epoch: state.epoch },
+      decoys: decoyRows(settings),
     });
     const flights: { batch: BucketBatch; step: number; done: ReturnType<ProteinNetwork["train"]> }[] = [];
     const land = async (): Promise<void> => {

@@ -11,6 +11,8 @@ export interface ProteinSettings {
   /** Epochs without a better validation macro-F1 before training stops. */
   patience: number;
   learningRate: number;
+  /** Share of a batch that is decoys, sequences of no family, at most a half. */
+  decoys: number;
   /** Of weights, dropout and order. */
   seed: number;
   device: "cpu" | "cuda";
@@ -26,8 +28,14 @@ export const DEFAULT_SETTINGS = {
   epochs: 25,
   patience: 4,
   learningRate: 1e-3,
+  decoys: 0,
   seed: 1,
 } as const satisfies Partial<ProteinSettings>;
+
+/** Decoys in a full batch. */
+export function decoyRows({ decoys, batchSize }: Pick<ProteinSettings, "decoys" | "batchSize">): number {
+  return Math.min(Math.floor(batchSize / 2), Math.round(decoys * batchSize));
+}
 
 /** Epochs without a better validation macro-F1 after which the learning rate is halved, again and again. */
 export const STALE_EPOCHS = 2;

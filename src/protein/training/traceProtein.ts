@@ -2,15 +2,17 @@
 import { grad } from "../../engine/autodiff.ts";
 import { trace, type Graph, type StateUpdate } from "../../engine/graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../engine/graph/node.ts";
-import { crossEntropy } from "../../engine/graph/ops/composite/crossEntropy.ts";
-import { div } from "../../engine/graph/ops/elementwise.ts";
+import { crossEntropy, logSoftmax } from "../../engine/graph/ops/composite/crossEntropy.ts";
+import { add, div, equal, neg, where } from "../../engine/graph/ops/elementwise.ts";
+import { full } from "../../engine/graph/ops/leaf.ts";
 import { concat, reshape, slice, sum } from "../../engine/graph/ops/movement.ts";
 import { softmax } from "../../engine/graph/ops/reduce.ts";
 import { sizeOf } from "../../engine/shape.ts";
-import { dropout } from "../../nn/functional.ts";
+import { dropout, mean } from "../../nn/functional.ts";
 import { clipGradientNorm, optimizerUpdates, type DenseOptimizer } from "../../nn/optimizers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
 import type { ProteinModel } from "../models/proteinModel.ts";
+import { DECOY } from "./bucketedBatches.ts";
 
 const ADAM: DenseOptimizer = { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
@@ -45,8 +47,18 @@ function differentiate(model: ProteinModel, t: Record<string, Tensor>, parameter
   const drop = (x: Tensor, probability: number, layer: number) =>
     dropout(x, probability, t[dropoutKey(layer)]!);
   const { logits } = model.apply(parameters, { ids: t["ids"]!, lengths: t["lengths"]! }, drop);
-  const loss = div(sum(crossEntropy(logits, t["labels"]!)), t["count"]!);
+  const losses = add(crossEntropy(logits, t["labels"]!), decoyLosses(logits, t["labels"]!));
+  const loss = div(sum(losses), t["count"]!);
   return { loss, logits, gradients: grad(loss, parameters.tensors) };
+}
+
+/**
+ * The cross-entropy of decoys against equal probabilities for all families, −mean log softmax (outlier exposure of
+ * Hendrycks, Mazeika and Dietterich 2019, section 3); 0 for other rows.
+ */
+function decoyLosses(logits: Tensor, labels: Tensor): Tensor {
+  const isDecoy = equal(labels, full([], DECOY, "int32"));
+  return where(isDecoy, neg(mean(logSoftmax(logits), -1)), full([], 0));
 }
 
 /** What a step of training declares: parameters, slots of the optimizer, the norm that gradients are clipped to. */
@@ -68,7 +80,8 @@ function updates(
 /**
  * The graph of one step: cross-entropy averaged over the sequences that have a label, gradients clipped to a joint
  * norm, Adam.
- * Inputs: `ids` int32 `[B, T]`, `lengths` int32 `[B]`, `labels` int32 `[B]` (−1 for a row that is not trained on),
+ * Inputs: `ids` int32 `[B, T]`, `lengths` int32 `[B]`, `labels` int32 `[B]` (−1 for a row that is not trained on, −2 for a
+ * decoy, which is to have no family),
  * `count` `[]` (rows that are), `learningRate` `[]`, `step` `[]` from 1, and a key int32 `[4]` for each dropout.
  * Outputs: `loss` `[]`, `logits` `[B, C]`.
  */

@@ -226,6 +226,7 @@ async function trainOn(
           bestEpoch: best!.epoch,
           batchSize,
           learningRate: settings.learningRate,
+          decoys: settings.decoys,
           sequences: result.sequences,
           validation: validationFigures,
           test: testFigures,

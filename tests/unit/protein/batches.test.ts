@@ -3,7 +3,12 @@ import { describe, expect, test } from "vitest";
 import { Rng } from "../../../src/engine/rng.ts";
 import { AttentionTrack } from "../../../src/protein/classify/attentionTrack.ts";
 import { windowCount, windowsOf } from "../../../src/protein/classify/windows.ts";
-import { batchCount, bucketLengths, bucketedBatches } from "../../../src/protein/training/bucketedBatches.ts";
+import {
+  batchCount,
+  bucketLengths,
+  bucketedBatches,
+  DECOY,
+} from "../../../src/protein/training/bucketedBatches.ts";
 import { partRows } from "../../../src/protein/training/replicas.ts";
 import { calibratedThreshold } from "../../../src/protein/training/threshold.ts";
 import { randomResidues, sequenceSet } from "./sequences.ts";
@@ -53,6 +58,30 @@ describe("buckets", () => {
     for (const batch of collect(3).slice(0, 5)) {
       const shorter = lengths[lengths.indexOf(batch.length) - 1] ?? 0;
       expect(Math.min(...batch.lengths)).toBeGreaterThan(shorter);
+    }
+  });
+
+  test("decoys have the residues of the batch's first sequences in another order, and no family", () => {
+    const batches = [
+      ...bucketedBatches(set, rows, { batchSize: 32, lengths, decoys: 4, shuffle: { seed: 4, epoch: 0 } }),
+    ];
+    expect(batches).toHaveLength(batchCount(rows.length, 32, 4));
+    expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual([...rows]);
+    for (const { size, ids, length, lengths: residues, labels } of batches.slice(0, 3)) {
+      expect([...labels.subarray(size - 1)].map((label) => label < 0)).toEqual([
+        false,
+        true,
+        true,
+        true,
+        true,
+      ]);
+      expect(size).toBe(28);
+      for (let i = 0; i < 4; i++) {
+        const at = (row: number) => [...ids.subarray(row * length, row * length + residues[row]!)];
+        expect(labels[size + i]).toBe(DECOY);
+        expect(at(size + i).sort()).toEqual(at(i).sort());
+        if (i % 2 === 1) expect(at(size + i)).toEqual(at(i).toReversed());
+      }
     }
   });
 

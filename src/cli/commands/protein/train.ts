@@ -36,6 +36,7 @@ interface Flags extends CommonFlags, ComputeFlags {
   patience: number;
   lr: number;
   batchSize: number;
+  decoys: number;
   seed: number;
   precision: ProteinSettings["precision"];
   summary?: true;
@@ -95,6 +96,12 @@ export function proteinTrainCommand(): Command {
       "sequences in a batch",
       wholeNumber("--batch-size", 1, 65_536),
       DEFAULT_SETTINGS.batchSize,
+    )
+    .option(
+      "--decoys <share>",
+      "share of each batch that is shuffled and reversed sequences, up to a half, for which the network learns to name no family, so that unknown ones are told better (default: none)",
+      positiveNumber("--decoys", 0.5),
+      DEFAULT_SETTINGS.decoys,
     )
     .option("--seed <n>", "of weights, dropout and order", wholeNumber("--seed", 0), DEFAULT_SETTINGS.seed)
     .option(
@@ -221,11 +228,24 @@ function dataOf(paths: string[], flags: Flags): ProteinData {
 }
 
 function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
-  const { model, length, epochs, patience, lr, batchSize, seed, device, threads, precision } = flags;
+  const { model, length, epochs, patience, lr, batchSize, decoys, seed } = flags;
+  const { device, threads, precision } = flags;
   const learningRate = lr;
   return {
     data: dataOf(paths, flags),
-    settings: { model, length, batchSize, epochs, patience, learningRate, seed, device, threads, precision },
+    settings: {
+      model,
+      length,
+      batchSize,
+      epochs,
+      patience,
+      learningRate,
+      decoys,
+      seed,
+      device,
+      threads,
+      precision,
+    },
   };
 }
 
