@@ -86,7 +86,6 @@ export class ScoreRows {
     }
     const share = groupReduce === "mean" ? 1 / this.#group : 1;
     if (this.#scoring.rows === "last") {
-      scores.fill(0, 0, length);
       for (let slot = 0; slot < visible; slot++) scores[slot] = share * total[slot]!;
     } else {
       for (let slot = 0; slot < visible; slot++) scores[slot]! += share * total[slot]!;

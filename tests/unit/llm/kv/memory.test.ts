@@ -60,6 +60,27 @@ it("overwrites the victim with the newest token and leaves every other slot wher
   }
 });
 
+it("takes its room at once: the prompt's in chunks too, and what decoding will need after a short one", () => {
+  const capacity = (policy: KvPolicy, chunk: number, maxNewTokens: number) => {
+    const layer = cacheOf(policy, 40, maxNewTokens).layers[0]!;
+    const tokens = new Float32Array(chunk * ROW);
+    layer.append(tokens, tokens, chunk);
+    return layer.capacity;
+  };
+  expect(capacity(window({ budget: { tokens: 20 } }), 7, 100)).toBe(40);
+  expect(capacity(window({ budget: { tokens: 60 } }), 7, 100)).toBe(61);
+  expect(capacity(window({ budget: { tokens: 60 } }), 7, 10)).toBe(50);
+  expect(capacity(full(), 7, 100)).toBe(140);
+});
+
+it("lets a cache grow between evictions, and then evicts all that is over", () => {
+  const policy = keyformer({ budget: { tokens: 10 }, evictEvery: 3, horizon: 9 });
+  const { cache, steps } = driveCache(hashLogit(4, 3), { promptTokens: 30, newTokens: 9, policy });
+  const lengths = steps.map((layers) => layers[0]![0]!.positions.length);
+  expect(lengths).toEqual([10, 11, 12, 10, 11, 12, 10, 11, 12, 10]);
+  expect(cache.layers[0]!.capacity).toBe(13);
+});
+
 it("makes room beyond the tokens that were foretold", () => {
   for (const policy of [full(), keyformer({ budget: { tokens: 12 }, noise: "none", horizon: 2 })]) {
     const { cache, steps } = driveCache(hashLogit(2, 3), { promptTokens: 4, newTokens: 0, policy });

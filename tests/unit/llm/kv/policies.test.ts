@@ -189,6 +189,22 @@ describe("Keyformer", () => {
     expect(scores[1]).toBeCloseTo(join(0.25, 0.75), 6);
   });
 
+  it("keeps a key's noise for all queries where it is drawn once a key", () => {
+    const ratios = (noiseReuse: "fresh" | "per-key") => {
+      const policy = keyformer({ budget: { tokens: 9 }, tauEnd: 1, noiseReuse });
+      const { steps } = driveCache(() => 0, { promptTokens: 1, newTokens: 3, policy });
+      const scores = steps.map((layers) => layers[0]![0]!.scores);
+      // What a step adds to the first two tokens, one over the other.
+      return [2, 3].map(
+        (step) => (scores[step]![0]! - scores[step - 1]![0]!) / (scores[step]![1]! - scores[step - 1]![1]!),
+      );
+    };
+    const [second, third] = ratios("per-key");
+    expect(third! / second!).toBeCloseTo(1, 4);
+    const [fresh, afresh] = ratios("fresh");
+    expect(Math.abs(afresh! / fresh! - 1)).toBeGreaterThan(0.1);
+  });
+
   it.each([
     [{ sinks: -1 }, "KV_SINKS"],
     [{ evictEvery: 0 }, "KV_EVICT_EVERY"],
