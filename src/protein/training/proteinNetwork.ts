@@ -33,6 +33,8 @@ export interface ProteinNetworkOptions {
   seed: number;
   /** Gradients are scaled down to this joint norm; needed for training only. */
   gradientNorm?: number;
+  /** Whether batches of training hold decoys; they are taken for padding otherwise. */
+  hasDecoys?: boolean;
   /** Whether it has optimizer state. */
   isTraining: boolean;
 }
@@ -73,13 +75,13 @@ export class ProteinNetwork {
   private constructor(
     { devices, partRows }: Replicas,
     model: ProteinModel,
-    { seed, gradientNorm = 5 }: ProteinNetworkOptions,
+    { seed, gradientNorm = 5, hasDecoys = false }: ProteinNetworkOptions,
   ) {
     this.#devices = devices;
     this.partRows = partRows;
     this.model = model;
     this.parameters = new Parameters(seed);
-    this.#states = { parameters: this.parameters, slots: new Parameters(seed), gradientNorm };
+    this.#states = { parameters: this.parameters, slots: new Parameters(seed), gradientNorm, hasDecoys };
     this.#seed = seed;
   }
 
@@ -165,7 +167,7 @@ export class ProteinNetwork {
     const runPart = async (part: number): Promise<void> => {
       const device = part % this.#devices.length;
       const program = await this.#program(device, `gradients ${length}`, () =>
-        traceGradients(model, { batchSize: partRows, length }, this.parameters),
+        traceGradients(model, { batchSize: partRows, length }, this.#states),
       );
       const [from, to] = [part * partRows, Math.min(rows, (part + 1) * partRows)];
       const found = await program.run(

@@ -43,11 +43,16 @@ function trainingInputs(model: ProteinModel, { batchSize, length }: BatchShape):
 }
 
 /** The loss, its logits, and its gradient by every parameter. */
-function differentiate(model: ProteinModel, t: Record<string, Tensor>, parameters: Parameters) {
+function differentiate(
+  model: ProteinModel,
+  t: Record<string, Tensor>,
+  { parameters, hasDecoys }: TrainedStates,
+) {
   const drop = (x: Tensor, probability: number, layer: number) =>
     dropout(x, probability, t[dropoutKey(layer)]!);
   const { logits } = model.apply(parameters, { ids: t["ids"]!, lengths: t["lengths"]! }, drop);
-  const losses = add(crossEntropy(logits, t["labels"]!), decoyLosses(logits, t["labels"]!));
+  const known = crossEntropy(logits, t["labels"]!);
+  const losses = hasDecoys ? add(known, decoyLosses(logits, t["labels"]!)) : known;
   const loss = div(sum(losses), t["count"]!);
   return { loss, logits, gradients: grad(loss, parameters.tensors) };
 }
@@ -61,11 +66,15 @@ function decoyLosses(logits: Tensor, labels: Tensor): Tensor {
   return where(isDecoy, neg(mean(logSoftmax(logits), -1)), full([], 0));
 }
 
-/** What a step of training declares: parameters, slots of the optimizer, the norm that gradients are clipped to. */
+/** What a step of training declares and does. */
 export interface TrainedStates {
   parameters: Parameters;
+  /** Of the optimizer. */
   slots: Parameters;
+  /** The joint norm that gradients are scaled down to. */
   gradientNorm: number;
+  /** Whether batches hold decoys. */
+  hasDecoys: boolean;
 }
 
 function updates(
@@ -88,7 +97,7 @@ function updates(
 export function traceTraining(model: ProteinModel, shape: BatchShape, states: TrainedStates): Graph {
   const inputs = { ...trainingInputs(model, shape), learningRate: scalar, step: scalar };
   return trace(inputs, (t: Record<string, Tensor>) => {
-    const { loss, logits, gradients } = differentiate(model, t, states.parameters);
+    const { loss, logits, gradients } = differentiate(model, t, states);
     return { outputs: { loss, logits }, updates: updates(states, gradients, t) };
   });
 }
@@ -97,9 +106,9 @@ export function traceTraining(model: ProteinModel, shape: BatchShape, states: Tr
  * The first half of a step for a part of its batch: `count` is that of the whole batch, so that losses and gradients of
  * the parts add up. Outputs: `loss`, `logits`, and `gradients` `[P]`, those of all parameters one after the other.
  */
-export function traceGradients(model: ProteinModel, shape: BatchShape, parameters: Parameters): Graph {
+export function traceGradients(model: ProteinModel, shape: BatchShape, states: TrainedStates): Graph {
   return trace(trainingInputs(model, shape), (t: Record<string, Tensor>) => {
-    const { loss, logits, gradients } = differentiate(model, t, parameters);
+    const { loss, logits, gradients } = differentiate(model, t, states);
     const flat = concat(
       gradients.map((g) => reshape(g, [-1])),
       0,

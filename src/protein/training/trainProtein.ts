@@ -144,7 +144,11 @@ async function trainOn(
   const checkpoints = folder.file("checkpoints");
   const replicas = await openReplicas(name, { threads, precision, batchSize, purpose: "training" });
   const model = proteinModel(settings.model, set.families.length);
-  const network = await ProteinNetwork.create(replicas, model, { seed, isTraining: true });
+  const network = await ProteinNetwork.create(replicas, model, {
+    seed,
+    hasDecoys: settings.decoys > 0,
+    isTraining: true,
+  });
   try {
     // A process killed while it saved for the first time leaves a folder without the file that makes it a checkpoint.
     const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST, "checkpoint.json")));
