@@ -3,14 +3,12 @@
  * of weight 0, and page-locked where the device has use for that.
  */
 import type { ClickBatch } from "../../data/batch.ts";
+import { alignedBytes, Arena } from "../../engine/targets/cpu/kernels/arena.ts";
 import type { SlotTensor } from "../embedding/rowStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
 
 const shared = (length: number) =>
   new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
-
-/** Floats of a cache line. */
-const ALIGNED = 16;
 
 /** What a slot feeds, and what its step gives back. */
 export class SlotFeeds {
@@ -29,16 +27,10 @@ export class SlotFeeds {
   constructor({ device, model, batchSize }: DenseModel) {
     this.#columns = model.inputs.dense;
     const lengths = [batchSize * this.#columns, batchSize, batchSize, 1, 1, 1, batchSize];
-    const strides = lengths.map((length) => Math.ceil(length / ALIGNED) * ALIGNED);
-    // One block, so that it is page-locked as one.
-    const block = shared(strides.reduce((sum, stride) => sum + stride, 0));
-    device.pin?.(block);
-    let at = 0;
-    const arrays = lengths.map((length, i) => {
-      const array = block.subarray(at, at + length);
-      at += strides[i]!;
-      return array;
-    });
+    // Memory of its own pages, so that it can be page-locked, and as one.
+    const arena = new Arena(lengths.reduce((sum, length) => sum + alignedBytes(4 * length), 0));
+    device.pin?.(arena.bytes);
+    const arrays = lengths.map((length) => arena.float32At(arena.allocate(4 * length), length));
     [this.dense, this.labels, this.weights, this.learningRate, this.step, this.loss, this.logits] =
       arrays as [
         ...[Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array],

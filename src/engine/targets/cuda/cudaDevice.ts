@@ -67,9 +67,10 @@ export class CudaDevice implements Device {
   private constructor(context: CudaContext, precision: Precision) {
     this.context = context;
     this.precision = precision;
+    // First, as it fails where NVRTC is missing; nothing is left behind then.
+    this.#compiler = new KernelCompiler(context);
     this.stream = new Stream(context);
     this.allocator = new DeviceAllocator(context);
-    this.#compiler = new KernelCompiler(context);
     this.#products = new ProductLibrary(context, this.allocator);
     this.#registry = new HostRegistry(context);
   }

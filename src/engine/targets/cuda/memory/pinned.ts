@@ -57,8 +57,9 @@ export class PinnedBuffer {
 }
 
 /**
- * Page-locks arrays that exist already, also in shared and WebAssembly memory. Whole pages are locked, so arrays that
- * lie side by side are best registered as one.
+ * Page-locks arrays that exist already, in memory whose pages hold nothing else: that of WebAssembly, or whole pages of
+ * any other origin. Whole pages are locked, and the driver refuses to copy what is locked in part, so an array among
+ * others on a heap would spoil the copies of its neighbours. Arrays that lie side by side are best registered as one.
  */
 export class HostRegistry {
   readonly #context: CudaContext;
@@ -72,10 +73,12 @@ export class HostRegistry {
 
   /**
    * Page-locks an array's memory until unregisterAll. Waits for the GPU when it overlaps what is locked already.
-   * @returns false when the system refuses: then copies are staged by the driver, as for any memory
+   * @returns false when its buffer shares pages with others or the system refuses: then copies are staged by the
+   * driver, as for any memory
    */
   register(array: ArrayBufferView): boolean {
     if (array.byteLength === 0) return true;
+    if (!ownsItsPages(array.buffer)) return false;
     const wanted = pagesOf(array);
     if (holdsRange(this.#ranges, wanted)) return true;
     // The driver copies only within one registration, so what overlaps becomes one.
@@ -102,6 +105,7 @@ export class HostRegistry {
     if (array.byteLength === 0 || this.#ranges.length === 0) return false;
     const wanted = pagesOf(array);
     if (holdsRange(this.#ranges, wanted)) return true;
+    // A neighbour in the same memory; other buffers have no page in common with what is locked.
     return touchesRange(this.#ranges, wanted) && this.register(array);
   }
 
@@ -116,6 +120,11 @@ export class HostRegistry {
     closed("registered memory");
     checkFreed(this.#context.driver.cuMemHostUnregister(range.start), "cuMemHostUnregister");
   }
+}
+
+/** Whether a buffer begins and ends with a page. */
+function ownsItsPages(buffer: ArrayBufferLike): boolean {
+  return buffer.byteLength % pageBytes === 0 && addressOf(new Uint8Array(buffer)) % pageBytes === 0;
 }
 
 function pagesOf(array: ArrayBufferView): Range {

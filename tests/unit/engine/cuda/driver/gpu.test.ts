@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Arena } from "../../../../../src/engine/targets/cpu/kernels/arena.ts";
 import { CudaContext } from "../../../../../src/engine/targets/cuda/driver/context.ts";
 import { Cublas } from "../../../../../src/engine/targets/cuda/driver/cublas.ts";
 import { isCudaAbsent } from "../../../../../src/engine/targets/cuda/driver/errors.ts";
@@ -190,7 +191,9 @@ describe("the driver on a GPU", () => {
   test("copies from and to page-locked memory, also shared", async () => {
     const pinned = new PinnedBuffer(context, 4096);
     const registry = new HostRegistry(context);
-    const shared = new Float32Array(new SharedArrayBuffer(1 << 16));
+    const shared = new Arena(1 << 16).float32;
+    // On a heap, where its pages may hold other arrays.
+    const heap = new Float32Array(new SharedArrayBuffer(1000));
     const x = allocator.allocate(4096, "x");
     const event = new CudaEvent(context);
     const locked = registry.register(shared.subarray(0, 2048));
@@ -198,7 +201,11 @@ describe("the driver on a GPU", () => {
     // Overlapping what is locked: the union becomes one.
     expect(registry.register(shared.subarray(1500, 6000))).toBe(locked);
     expect(registry.isPinned(shared.subarray(0, 6000))).toBe(locked);
+    expect(registry.register(heap)).toBe(false);
+    expect(registry.isPinned(heap)).toBe(false);
     expect(registry.isPinned(new Float32Array(1024))).toBe(false);
+    // Locked in part, it is locked as a whole before it is copied.
+    expect(registry.isPinned(shared.subarray(5000, 9000))).toBe(locked);
     pinned.float32().forEach((_, i, all) => (all[i] = i));
     stream.copyToDevice(x.pointer, pinned.bytes, 4096);
     multiply(x.pointer, -1, 1024);
