@@ -12,6 +12,7 @@ import {
   parseRecent,
   POLICY_NAMES,
   random,
+  snapkv,
   streaming,
   window,
 } from "../../../../src/llm/index.ts";
@@ -217,6 +218,28 @@ describe("Keyformer", () => {
 });
 
 describe("the rivals", () => {
+  it("H2O gives half of its budget to the newest tokens", () => {
+    // Every query attends to the first token alone, so all others tie and the older ones stay.
+    const logit = (_layer: number, _head: number, _query: number, key: number) => (key === 0 ? 0 : -Infinity);
+    const states = kept(h2o({ budget: { tokens: 8 } }), logit);
+    expect(states[0]).toEqual([0, 1, 2, 3, 36, 37, 38, 39]);
+    expect(states.at(-1)).toEqual([0, 1, 2, 3, 60, 61, 62, 63]);
+  });
+
+  it("SnapKV lets at most half of its budget vote, and at most 32, over five neighbours", () => {
+    const logit = (_layer: number, _head: number, query: number, key: number) =>
+      key === 10 && query >= 35 ? 9 : key === 20 && query < 35 ? 9 : -Infinity;
+    const policy = snapkv({ budget: { tokens: 10 } });
+    const { steps } = driveCache(logit, { ...SIZES, policy });
+    for (const [heads] of steps) {
+      expect(heads![0]!.positions.slice(0, 5)).toEqual([8, 9, 10, 11, 12]);
+      expect(heads![0]!.scores.slice(0, 5)).toEqual([1, 1, 1, 1, 1]);
+    }
+    expect(kept(policy, logit)[0]!.slice(5)).toEqual([35, 36, 37, 38, 39]);
+    const { scoring } = snapkv({ budget: { tokens: 100 } });
+    expect(scoring.from === "attention" && scoring.window?.(500)).toBe(32);
+  });
+
   it("streaming keeps four sinks and the newest, numbered anew", () => {
     const policy = streaming({ budget: { tokens: 8 } });
     expect(kept(policy)[0]).toEqual([0, 1, 2, 3, 36, 37, 38, 39]);
