@@ -24,7 +24,7 @@ const NAMES: Record<GridRun["model"], string> = {
   larger: "larger rival",
   logistic: "3-mer logistic",
   "naive-bayes": "3-mer naive Bayes",
-  "naive-bayes-tuned": "the same, smoothing tuned",
+  "naive-bayes-tuned": "3-mer naive Bayes, tuned",
   "nearest-containment": "1-NN, 4-mer containment",
   "nearest-larger": "1-NN, share of the larger",
 };
