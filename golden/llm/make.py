@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
+from transformers.models.mpt import modeling_mpt
 
 HERE = Path(__file__).parent
 PROMPT, STEPS, VOCABULARY = 50, 20, 64
@@ -30,6 +31,7 @@ LLAMA = dict(
     bos_token_id=1,
     eos_token_id=2,
 )
+MPT = dict(n_layers=2, max_seq_len=128, vocab_size=VOCABULARY, eos_token_id=0)
 QUARTERS = [1.0, 1.5, 2.0, 3.0]
 ROTARY = {
     "linear": {"rope_type": "linear", "factor": 4.0},
@@ -67,6 +69,29 @@ MODELS = {
     ),
     "qwen2": (dict(model_type="qwen2", tie_word_embeddings=True, **LLAMA), {"default": {}}),
     "qwen3": (dict(model_type="qwen3", head_dim=16, **LLAMA), {"default": {}}),
+    "gptj": (
+        dict(
+            model_type="gptj",
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            rotary_dim=4,
+            n_positions=128,
+            vocab_size=VOCABULARY,
+            bos_token_id=0,
+            eos_token_id=0,
+        ),
+        {"default": {}},
+    ),
+    "mpt": (
+        dict(model_type="mpt", d_model=32, n_heads=8, **MPT),
+        {
+            "default": {},
+            "clip": {"attn_config": {"alibi": True, "clip_qkv": 0.5}},
+            "alibi16": {"attn_config": {"alibi": True, "alibi_bias_max": 16}},
+        },
+    ),
+    "mpt6": (dict(model_type="mpt", d_model=24, n_heads=6, **MPT), {"default": {}}),
     "gpt2": (
         dict(
             model_type="gpt2",
@@ -84,6 +109,13 @@ MODELS = {
         },
     ),
 }
+
+
+# transformers' MPT takes 8 for alibi_bias_max whatever the config says (and 4 for expansion_ratio); the original code
+# and the published storywriter, whose value is 16, do not.
+modeling_mpt.MptModel.build_mpt_alibi_tensor = lambda self, heads, length, device=None: (
+    modeling_mpt.build_mpt_alibi_tensor(heads, length, self.config.attn_config.alibi_bias_max, device)
+)
 
 
 def build(config):

@@ -41,7 +41,7 @@ export function generateCommand(): Command {
   )
     .argument(
       "<model>",
-      "a folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3 or GPT-2, or a llama2.c .bin file with its tokenizer beside it",
+      "a folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3, GPT-2, GPT-J or MPT, or a llama2.c .bin file with its tokenizer beside it",
     )
     .requiredOption("--prompt <text>", "the text to continue; - is standard input, @FILE a file")
     .option("--max-new-tokens <n>", "tokens at most", wholeNumber("--max-new-tokens", 1), 128)
@@ -204,8 +204,8 @@ function summarize(
 }
 
 function warnOfLength(out: Output, { files }: OpenedModel, tokens: number): void {
-  const { maxPositions, rotary } = files.config;
-  if (rotary === null || tokens <= maxPositions) return;
+  const { maxPositions, hasLearnedPositions } = files.config;
+  if (hasLearnedPositions || tokens <= maxPositions) return;
   out.onEvent({
     event: "notice",
     level: "warning",

@@ -74,9 +74,11 @@ export class CachedAttention {
       const count = cache.length(kvHead);
       const from = kvHead * cache.capacity * headDim;
       let keys = cache.keys.subarray(from, from + count * headDim);
-      const positions = cache.view(kvHead).positions;
+      // Ranks are sorted out only for who reads them.
+      const isPlaced = isRenumbered || this.#config.alibiSlopes !== null;
+      const positions = isPlaced ? cache.attentionPositions(kvHead) : cache.view(kvHead).positions;
       if (isRenumbered) {
-        keys = this.#rotatedByRank(keys, cache.attentionPositions(kvHead));
+        keys = this.#rotatedByRank(keys, positions);
         this.#rotate(q.subarray(kvHead * width, (kvHead + 1) * width), 1, count - 1, count);
       }
       this.#attend(layer, kvHead, { q, keys, row: 0, position, count }, attended, positions);
@@ -85,7 +87,7 @@ export class CachedAttention {
     return attended;
   }
 
-  /** One row of one KV head: every query head of its group. @param positions of the slots; null when slot = position */
+  /** One row of one KV head: every query head of its group. @param positions of the slots; null when they are the slots' numbers */
   #attend(
     layer: number,
     kvHead: number,
@@ -99,7 +101,7 @@ export class CachedAttention {
     attended: Float32Array,
     positions: Int32Array | null,
   ): void {
-    const { heads, headDim, slidingWindow, attentionScale } = this.#config;
+    const { heads, headDim, slidingWindow, attentionScale, alibiSlopes } = this.#config;
     const cache = this.#cache.layers[layer]!;
     const group = this.#group;
     if (this.#logits.length < group * count) this.#logits = new Float32Array(2 * group * count);
@@ -114,6 +116,12 @@ export class CachedAttention {
       const out = member * count;
       logits.fill(Number.NEGATIVE_INFINITY, out, out + from);
       logitsOf(q, at, keys, range, logits, out);
+      if (alibiSlopes) {
+        // The query is at the last place of all: its own slot is the newest.
+        const slope = alibiSlopes[kvHead * group + member]!;
+        const own = positions === null ? row : positions[count - 1]!;
+        for (let j = from; j < count; j++) logits[out + j]! -= slope * (own - (positions?.[j] ?? j));
+      }
       this.#weighted.write(logits, out, range, values, attended, at);
     }
     if (cache.wantsRow(position)) cache.addRow({ kvHead, queryPosition: position, logits, visible: count });

@@ -130,10 +130,10 @@ export class LlmSession {
     throw badPrompt(`tokens of this model are whole numbers below ${vocabulary}`, `${token}`);
   }
 
-  /** Learned positions end; rotated ones go on, beyond what the model was trained for. */
+  /** Learned positions end; others go on, beyond what the model was trained for. */
   #requirePosition(position: number): void {
-    const { maxPositions, rotary } = this.#dense.config;
-    if (rotary !== null || position < maxPositions) return;
+    const { maxPositions, hasLearnedPositions } = this.#dense.config;
+    if (!hasLearnedPositions || position < maxPositions) return;
     throw new ParetoError({
       code: "LLM_CONTEXT",
       where: "LlmSession",

@@ -112,7 +112,7 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
       opened.push(file);
       for (const [tensor, { shape }] of file.tensors) {
         if (BUFFERS.test(tensor)) continue;
-        places.set(config.family === "gpt2" ? tensor.replace(PREFIX, "") : tensor, {
+        places.set(tensor.replace(PREFIX, ""), {
           file,
           name: tensor,
           shape,

@@ -11,7 +11,7 @@ import type { RotaryConfig } from "./rotary.ts";
 
 /** The shape of a model. */
 export interface DecoderConfig {
-  readonly family: "llama" | "gpt2";
+  readonly family: "llama" | "gpt2" | "gptj" | "mpt";
   /** What `config.json` calls it, e.g. `mistral`; `llama2.c` for that format. */
   readonly modelType: string;
   readonly layers: number;
@@ -29,14 +29,22 @@ export interface DecoderConfig {
   readonly maxPositions: number;
   readonly normEpsilon: number;
   readonly activation: "silu" | "gelu" | "geluTanh";
-  /** How queries and keys are rotated; null with learned positions. */
+  /** How queries and keys are rotated; null when they are not. */
   readonly rotary: RotaryConfig | null;
+  /** What a query's logits lose with each position between it and the key, for each head (ALiBi); null for nothing. */
+  readonly alibiSlopes: readonly number[] | null;
+  /** Positions have embeddings, so that none lies beyond `maxPositions`. */
+  readonly hasLearnedPositions: boolean;
   /** The head's matrix is the embedding's. */
   readonly isTied: boolean;
   /** Linear layers that have a bias, besides those that a family always has. */
   readonly biases: { readonly queryKeyValue: boolean; readonly output: boolean; readonly mlp: boolean };
   /** RMSNorm over each head of queries and keys before they are rotated (Qwen3). */
   readonly hasHeadNorm: boolean;
+  /** Queries, keys and values are cut to ± this (MPT); null for no limit. */
+  readonly clip: number | null;
+  /** What logits of tokens are multiplied by. */
+  readonly logitScale: number;
   /** A query at position p sees keys at positions above p − slidingWindow; null for all. */
   readonly slidingWindow: number | null;
   /** What products of queries and keys are multiplied by, for each layer. */

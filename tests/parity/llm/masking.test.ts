@@ -53,7 +53,7 @@ class MaskedModel {
   }
 
   #attend(layer: number, q: Float32Array, position: number): Float32Array {
-    const { heads, kvHeads, headDim, attentionScale, slidingWindow } = this.#dense.config;
+    const { heads, kvHeads, headDim, attentionScale, slidingWindow, alibiSlopes } = this.#dense.config;
     const out = new Float32Array(q.length);
     for (let head = 0; head < heads; head++) {
       const kvHead = Math.floor(head / (heads / kvHeads));
@@ -67,7 +67,8 @@ class MaskedModel {
       const logits = seen.map(
         (at) =>
           attentionScale(layer) *
-          dims.reduce((sum, i) => sum + q[head * headDim + i]! * part(this.#keys[layer]!, at, i), 0),
+            dims.reduce((sum, i) => sum + q[head * headDim + i]! * part(this.#keys[layer]!, at, i), 0) +
+          (alibiSlopes?.[head] ?? 0) * at,
       );
       const most = Math.max(...logits);
       const weights = logits.map((x) => Math.exp(x - most));

@@ -1,0 +1,53 @@
+/** @file `config.json` of GPT-J. */
+import { z } from "zod";
+import type { DecoderConfig } from "../../models/decoder.ts";
+import { damagedModel } from "../modelErrors.ts";
+import { count, endTokens, geluOf, headWidth, parse } from "./parse.ts";
+
+const schema = z.object({
+  n_embd: count,
+  n_layer: count,
+  n_head: count,
+  n_inner: count.nullish(),
+  n_positions: count.default(2048),
+  rotary_dim: count.nullish(),
+  vocab_size: count,
+  layer_norm_epsilon: z.number().positive().default(1e-5),
+  activation_function: z.string().default("gelu_new"),
+  tie_word_embeddings: z.literal(false).default(false),
+  eos_token_id: endTokens,
+});
+
+/** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
+export function gptjConfig(modelType: string, json: unknown, where: string): DecoderConfig {
+  const c = parse(schema, json, where);
+  const headDim = headWidth(c.n_embd, c.n_head, where);
+  const dim = c.rotary_dim ?? headDim;
+  if (dim % 2 !== 0 || dim > headDim)
+    throw damagedModel(where, `rotary_dim must be even and at most ${headDim}`, dim);
+  return {
+    family: "gptj",
+    modelType,
+    layers: c.n_layer,
+    width: c.n_embd,
+    heads: c.n_head,
+    kvHeads: c.n_head,
+    headDim,
+    innerWidth: c.n_inner ?? 4 * c.n_embd,
+    vocabulary: c.vocab_size,
+    maxPositions: c.n_positions,
+    normEpsilon: c.layer_norm_epsilon,
+    activation: geluOf(c.activation_function, where),
+    rotary: { dim, theta: 10_000, isInterleaved: true, scaling: { kind: "default" } },
+    isTied: false,
+    biases: { queryKeyValue: false, output: false, mlp: true },
+    alibiSlopes: null,
+    hasLearnedPositions: false,
+    clip: null,
+    logitScale: 1,
+    hasHeadNorm: false,
+    slidingWindow: null,
+    attentionScale: () => 1 / Math.sqrt(headDim),
+    endTokens: c.eos_token_id,
+  };
+}

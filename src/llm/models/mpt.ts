@@ -1,0 +1,69 @@
+/**
+ * @file MPT: LayerNorm, one product for queries, keys and values, an MLP with GELU, no positions but ALiBi's; as a
+ * rule without any bias. Tensor names are those of Hugging Face transformers without their prefix `transformer.`.
+ */
+import type { Tensor } from "../../engine/graph/node.ts";
+import { matmul } from "../../engine/graph/ops/contraction.ts";
+import { add, maximum, minimum, mul } from "../../engine/graph/ops/elementwise.ts";
+import { gather } from "../../engine/graph/ops/indexing.ts";
+import { full, state } from "../../engine/graph/ops/leaf.ts";
+import { slice } from "../../engine/graph/ops/movement.ts";
+import type { Shape } from "../../engine/shape.ts";
+import { gelu, layerNorm } from "../../nn/functional.ts";
+import type { Decoder, DecoderConfig } from "./decoder.ts";
+
+/** The tensors of a model, by name. */
+function tensorsOf(c: DecoderConfig): Map<string, Shape> {
+  const tensors = new Map<string, Shape>([["wte.weight", [c.vocabulary, c.width]]]);
+  const layer = (name: string, ...weight: [number] | [number, number]) => {
+    tensors.set(`${name}.weight`, weight);
+    if (c.biases.mlp) tensors.set(`${name}.bias`, [weight[0]]);
+  };
+  for (let i = 0; i < c.layers; i++) {
+    layer(`blocks.${i}.norm_1`, c.width);
+    layer(`blocks.${i}.attn.Wqkv`, 3 * c.width, c.width);
+    layer(`blocks.${i}.attn.out_proj`, c.width, c.width);
+    layer(`blocks.${i}.norm_2`, c.width);
+    layer(`blocks.${i}.ffn.up_proj`, c.innerWidth, c.width);
+    layer(`blocks.${i}.ffn.down_proj`, c.width, c.innerWidth);
+  }
+  layer("norm_f", c.width);
+  if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
+  return tensors;
+}
+
+/** A model of this family. */
+export function mpt(config: DecoderConfig): Decoder {
+  const tensors = tensorsOf(config);
+  const { width, clip, logitScale } = config;
+  const weight = (name: string) => state(name, tensors.get(name)!);
+  const linear = (name: string, x: Tensor) => {
+    const y = matmul(x, weight(`${name}.weight`), { transposeB: true });
+    return tensors.has(`${name}.bias`) ? add(y, weight(`${name}.bias`)) : y;
+  };
+  const norm = (name: string, x: Tensor) => {
+    const bias = tensors.has(`${name}.bias`) ? weight(`${name}.bias`) : full([width], 0);
+    return layerNorm(x, weight(`${name}.weight`), bias, config.normEpsilon);
+  };
+  return {
+    config,
+    tensors,
+    embed: (tokens) => gather(weight("wte.weight"), tokens),
+    project: (layer, hidden) => {
+      const product = linear(`blocks.${layer}.attn.Wqkv`, norm(`blocks.${layer}.norm_1`, hidden));
+      const all = clip === null ? product : maximum(minimum(product, clip), -clip);
+      const part = (i: number) => slice(all, { 1: [i * width, (i + 1) * width] });
+      return { q: part(0), k: part(1), v: part(2) };
+    },
+    finish: (layer, hidden, attended) => {
+      const h = add(hidden, linear(`blocks.${layer}.attn.out_proj`, attended));
+      const inner = gelu(linear(`blocks.${layer}.ffn.up_proj`, norm(`blocks.${layer}.norm_2`, h)));
+      return add(h, linear(`blocks.${layer}.ffn.down_proj`, inner));
+    },
+    head: (hidden) => {
+      const matrix = weight(config.isTied ? "wte.weight" : "lm_head.weight");
+      const logits = matmul(norm("norm_f", hidden), matrix, { transposeB: true });
+      return logitScale === 1 ? logits : mul(logits, logitScale);
+    },
+  };
+}
