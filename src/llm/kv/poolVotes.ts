@@ -1,5 +1,5 @@
 /**
- * @file The average of SnapKV's votes over neighbouring positions (arXiv 2404.14469, section 4).
+ * @file The average of SnapKV's votes over neighbouring positions (arXiv 2404.14469).
  */
 
 /**

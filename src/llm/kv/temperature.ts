@@ -1,5 +1,5 @@
 /**
- * @file The scoring temperature of Keyformer (section 3.3.3 of the paper): τ_t = τ_init + t · (τ_end − τ_init) / T.
+ * @file The scoring temperature of Keyformer (arXiv 2403.09054): τ_t = τ_init + t · (τ_end − τ_init) / T.
  */
 import { ParetoError } from "../../engine/errors.ts";
 

@@ -6,8 +6,15 @@
  * dropped, so no decoded token becomes a key token, and a query sees `budget` tokens with itself included.
  */
 import { ParetoError } from "../../../engine/errors.ts";
-import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent } from "../budget.ts";
-import { recentShare, recentTokens } from "../budget.ts";
+import {
+  type Budget,
+  budgetTokens,
+  checkBudget,
+  checkRecent,
+  type Recent,
+  recentShare,
+  recentTokens,
+} from "../budget.ts";
 import type { AttentionScoring, GroupReduce, KvPolicy, LayerPolicies, NoiseKind } from "../policy.ts";
 import { keepBest, worstSlot } from "../select.ts";
 import { checkSinks } from "../sinks.ts";

@@ -2,8 +2,8 @@
  * @file SnapKV (Li et al., arXiv 2404.14469): the prompt's last queries vote for the tokens before them; the best stay
  * with that window. The method ends with the prompt; in decode the window slides and the chosen tokens stay.
  */
-import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import { ParetoError } from "../../../engine/errors.ts";
+import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
 import { keepBest, oldestSlot } from "../select.ts";
 
@@ -15,7 +15,7 @@ export interface SnapkvOptions {
   budget: Budget;
   /** Voting queries, which stay; 32 when left out, but at most half of the budget (our choice). */
   recent?: Recent;
-  /** Odd width of the average over neighbouring votes; 5 when left out, as the authors' code; 1 takes none. */
+  /** Odd width of the average over neighbouring votes; 5 when left out (5 to 7 are usual); 1 takes none. */
   pool?: number;
 }
 

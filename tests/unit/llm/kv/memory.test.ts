@@ -81,6 +81,28 @@ it("lets a cache grow between evictions, and then evicts all that is over", () =
   expect(cache.layers[0]!.capacity).toBe(13);
 });
 
+it("takes several tokens at once after eviction, and trims to the best and the newest", () => {
+  const policy = h2o({ budget: { tokens: 10 }, recent: { tokens: 4 } });
+  const logit = hashLogit(6, 3);
+  const { cache } = driveCache(logit, { promptTokens: 30, newTokens: 3, policy });
+  const layer = cache.layers[0]!;
+  const before = layer.length(0);
+  layer.append(new Float32Array(10), new Float32Array(10), 5);
+  for (let query = 33; query < 38; query++) {
+    const visible = before + query - 32;
+    const { positions } = layer.view(0);
+    const logits = Float64Array.from({ length: visible }, (_, slot) => logit(0, 0, query, positions[slot]!));
+    layer.addRow({ kvHead: 0, queryPosition: query, logits, visible });
+  }
+  const { positions, scores, length } = layer.view(0);
+  const entries = Array.from({ length }, (_, slot) => ({ at: positions[slot]!, score: scores[slot]! }));
+  const best = entries.filter(({ at }) => at < 34).sort((a, b) => b.score - a.score);
+  const expected = [...best.slice(0, 6).map(({ at }) => at), 34, 35, 36, 37].sort((a, b) => a - b);
+  cache.endStep(0);
+  const { positions: kept, length: left } = layer.view(0);
+  expect(Array.from(kept.subarray(0, left)).sort((a, b) => a - b)).toEqual(expected);
+});
+
 it("makes room beyond the tokens that were foretold", () => {
   for (const policy of [full(), keyformer({ budget: { tokens: 12 }, noise: "none", horizon: 2 })]) {
     const { cache, steps } = driveCache(hashLogit(2, 3), { promptTokens: 4, newTokens: 0, policy });
