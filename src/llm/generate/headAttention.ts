@@ -4,9 +4,9 @@
  */
 
 /**
- * Logits of a query and the first `count` keys.
+ * Logits of a query and the keys `from` to `to`, at `out[outAt + from …]`.
  * @param q holds the query from `qAt` on
- * @param keys `[…, D]`, rows from `keysAt` on
+ * @param keys `[…, headDim]`
  */
 export function logitsOf(
   q: Float32Array,
@@ -16,19 +16,28 @@ export function logitsOf(
   out: Float32Array,
   outAt: number,
 ): void {
-  const whole = headDim - (headDim % 4);
-  for (let j = from; j < to; j++) {
+  // Four keys at a time, so that each element of the query is read once for all of them.
+  let j = from;
+  for (; j + 4 <= to; j += 4) {
     const at = j * headDim;
     let [a, b, c, d] = [0, 0, 0, 0];
-    let i = 0;
-    for (; i < whole; i += 4) {
-      a += q[qAt + i]! * keys[at + i]!;
-      b += q[qAt + i + 1]! * keys[at + i + 1]!;
-      c += q[qAt + i + 2]! * keys[at + i + 2]!;
-      d += q[qAt + i + 3]! * keys[at + i + 3]!;
+    for (let i = 0; i < headDim; i++) {
+      const x = q[qAt + i]!;
+      const k = at + i;
+      a += x * keys[k]!;
+      b += x * keys[k + headDim]!;
+      c += x * keys[k + 2 * headDim]!;
+      d += x * keys[k + 3 * headDim]!;
     }
-    for (; i < headDim; i++) a += q[qAt + i]! * keys[at + i]!;
-    out[outAt + j] = (a + b + (c + d)) * scale;
+    out[outAt + j] = a * scale;
+    out[outAt + j + 1] = b * scale;
+    out[outAt + j + 2] = c * scale;
+    out[outAt + j + 3] = d * scale;
+  }
+  for (; j < to; j++) {
+    let a = 0;
+    for (let i = 0; i < headDim; i++) a += q[qAt + i]! * keys[j * headDim + i]!;
+    out[outAt + j] = a * scale;
   }
 }
 
@@ -55,12 +64,24 @@ export class WeightedValues {
     let most = Number.NEGATIVE_INFINITY;
     for (let j = from; j < to; j++) if (logits[at + j]! > most) most = logits[at + j]!;
     let total = 0;
-    for (let j = from; j < to; j++) {
+    let j = from;
+    for (; j + 4 <= to; j += 4) {
+      const a = Math.exp(logits[at + j]! - most);
+      const b = Math.exp(logits[at + j + 1]! - most);
+      const c = Math.exp(logits[at + j + 2]! - most);
+      const d = Math.exp(logits[at + j + 3]! - most);
+      total += a + b + c + d;
+      for (let i = 0, row = j * headDim; i < headDim; i++, row++) {
+        sum[i]! +=
+          a * values[row]! +
+          b * values[row + headDim]! +
+          (c * values[row + 2 * headDim]! + d * values[row + 3 * headDim]!);
+      }
+    }
+    for (; j < to; j++) {
       const weight = Math.exp(logits[at + j]! - most);
-      if (weight === 0) continue;
       total += weight;
-      const row = j * headDim;
-      for (let i = 0; i < headDim; i++) sum[i]! += weight * values[row + i]!;
+      for (let i = 0; i < headDim; i++) sum[i]! += weight * values[j * headDim + i]!;
     }
     for (let i = 0; i < headDim; i++) out[outAt + i] = sum[i]! / total;
   }
