@@ -1,7 +1,12 @@
 /** @file Ranges of locked addresses. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { addRange, holdsRange, touchesRange, type Range } from "../../../../../src/engine/targets/cuda/memory/ranges.ts";
+import {
+  addRange,
+  holdsRange,
+  touchesRange,
+  type Range,
+} from "../../../../../src/engine/targets/cuda/memory/ranges.ts";
 
 test("the ranges hold exactly what was added, in order and apart, each addition within one of them", () => {
   const range = fc
