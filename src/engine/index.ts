@@ -53,6 +53,7 @@ export { decodeHalf, encodeHalf } from "./half.ts";
 export { exportOnnx } from "./onnx/exportModel.ts";
 export { openDevice } from "./openDevice.ts";
 export type { DeviceOptions } from "./openDevice.ts";
-export type { Device, HostTensors, Program, TargetName } from "./program.ts";
+export { DeviceTensor } from "./program.ts";
+export type { BoundTensors, Device, HostTensors, Precision, Program, TargetName } from "./program.ts";
 export { Rng } from "./rng.ts";
 export type { Shape } from "./shape.ts";
