@@ -87,7 +87,7 @@ export class ProductLibrary {
     this.#choices.clear();
     if (!this.#lt) return;
     closed("cublasLt");
-    checkCublas(this.#lt.library.cublasLtDestroy(this.#lt.handle), "cublasLtDestroy");
+    checkCublas(this.#lt.calls.cublasLtDestroy(this.#lt.handle), "cublasLtDestroy");
     this.#lt = undefined;
   }
 
@@ -98,7 +98,7 @@ export class ProductLibrary {
     tune: boolean,
   ): { operation: LtOperation; algorithm: Algorithm } {
     const lt = this.#open();
-    const operation = new LtOperation(lt.library, lt.handle, spec, alignment);
+    const operation = new LtOperation(lt.calls, lt.handle, spec, alignment);
     try {
       const key = `${alignment} ${JSON.stringify(spec)}`;
       let algorithm = this.#choices.get(key);
@@ -140,25 +140,25 @@ export class ProductLibrary {
 
   #open(): OpenLt {
     if (this.#lt) return this.#lt;
-    const library = cublasLtLibrary(this.#context);
+    const calls = cublasLtLibrary(this.#context);
     const word = new OutWord();
-    checkCublas(library.cublasLtCreate(word.place), "cublasLtCreate", "ProductLibrary");
+    checkCublas(calls.cublasLtCreate(word.place), "cublasLtCreate", "ProductLibrary");
     opened("cublasLt");
     const { name, multiprocessors } = this.#context.info;
-    const version = `cuBLASLt ${library.cublasLtGetVersion()}`;
+    const version = `cuBLASLt ${calls.cublasLtGetVersion()}`;
     const choices = new ProductChoices(
       this.#cacheDirectory,
       name,
       `${multiprocessors} multiprocessors`,
       version,
     );
-    this.#lt = { library, handle: word.value, choices };
+    this.#lt = { calls, handle: word.value, choices };
     return this.#lt;
   }
 }
 
 interface OpenLt {
-  readonly library: CublasLtLibrary;
+  readonly calls: CublasLtLibrary;
   readonly handle: number;
   readonly choices: ProductChoices;
 }
