@@ -136,14 +136,24 @@ export class CudaDevice implements Device {
     const launches = plan.steps.filter((step) => step.kind === "kernel");
     const compiled = await this.#compiler.compile(launches.map((step) => step.source));
     const kernels = new Map(launches.map((step, i): [Step, Kernel] => [step, compiled[i]!]));
+    // Equal products, such as those of a loop's turns, are one.
+    const prepared = new Map<string, PreparedProduct>();
     const products = new Map<Step, PreparedProduct>();
-    for (const step of plan.steps) {
-      if (step.kind === "product") products.set(step, this.#products.prepare(step.spec));
+    try {
+      for (const step of plan.steps) {
+        if (step.kind !== "product") continue;
+        const key = JSON.stringify(step.spec);
+        if (!prepared.has(key)) prepared.set(key, this.#products.prepare(step.spec));
+        products.set(step, prepared.get(key)!);
+      }
+      this.assertAlive("compile");
+      const program = new CudaProgram(this, { graph, plan, kernels, products });
+      this.#programs.add(program);
+      return program;
+    } catch (error) {
+      for (const product of prepared.values()) product.dispose();
+      throw error;
     }
-    this.assertAlive("compile");
-    const program = new CudaProgram(this, { graph, plan, kernels, products });
-    this.#programs.add(program);
-    return program;
   }
 
   /** The steps that a graph becomes here. */

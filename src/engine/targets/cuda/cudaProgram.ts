@@ -44,6 +44,7 @@ export interface ProgramParts {
   graph: Graph;
   plan: Plan;
   kernels: ReadonlyMap<Step, Kernel>;
+  /** Freed with the program; steps may share one. */
   products: ReadonlyMap<Step, PreparedProduct>;
 }
 
@@ -151,6 +152,7 @@ export class CudaProgram implements Program {
     this.#disposed = true;
     for (const graph of this.#graphs.values()) graph.dispose();
     this.#graphs.clear();
+    for (const product of this.#parts.products.values()) product.dispose();
     for (const buffer of this.#memory.splice(0)) buffer.free();
     this.#staging?.dispose();
     this.#staging = undefined;
