@@ -70,6 +70,7 @@ describe("pareto generate", () => {
     ["a folder that is no model", [".", "--prompt", "a"], "LLM_FILE_MISSING"],
     ["a budget for the full cache", ["tiny.bin", "--prompt", "a", "--kv-budget", "50%"], "KV_OPTION"],
     ["a budget of no tokens", ["tiny.bin", "--prompt", "a", "--kv", "h2o", "--kv-budget", "0"], "KV_BUDGET"],
+    ["a choice of tokens when none is drawn", ["tiny.bin", "--prompt", "a", "--top-p", "0.9"], "CLI_OPTION"],
     ["an unknown policy", ["tiny.bin", "--prompt", "a", "--kv", "fifo"], "CLI_OPTION"],
   ])("refuses %s", async (_, args, code) => {
     const { status, stderr } = await work.run(["generate", ...args]);

@@ -125,6 +125,9 @@ describe("train", () => {
       [["protein", "train", "families", "--out", "run"], "RUN_EXISTS"],
       [["protein", "train", "families", "--model", "logistic", "--out", "run"], "RUN_EXISTS"],
       [["protein", "train", "families", "--model", "logistic", "--resume", "run"], "CLI_OPTION"],
+      [["protein", "train", "families", "--model", "logistic", "--epochs", "3"], "CLI_OPTION"],
+      [["protein", "train", "families", "--model", "logistic", "--summary"], "CLI_OPTION"],
+      [["protein", "train", "families", "--precision", "tf32", "--out", "none"], "CLI_OPTION"],
       [["protein", "train", "--resume", "run", "--out", "none"], "CLI_OPTION"],
       [["protein", "train", "--resume", "run", "--lr", "0.1"], "RESUME_CONFIG"],
     ];

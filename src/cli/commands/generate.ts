@@ -85,6 +85,17 @@ function temperature(text: string): number {
   return Number(text) === 0 && text.trim() !== "" ? 0 : positiveNumber("--temperature")(text);
 }
 
+/** @throws ParetoError `CLI_OPTION` for options of drawing when nothing is drawn */
+function refuseUndrawn({ temperature, topK, topP }: Flags): void {
+  if (temperature > 0 || (topK === undefined && topP === 1)) return;
+  throw new ParetoError({
+    code: "CLI_OPTION",
+    where: topK === undefined ? "--top-p" : "--top-k",
+    message: "it chooses among tokens to draw from, and nothing is drawn, got --temperature 0",
+    fix: "Add a temperature, e.g. --temperature 1, or leave the option out.",
+  });
+}
+
 /** The prompt's text; one line break at the end of a file or of standard input is not part of it. */
 async function readPrompt(prompt: string): Promise<string> {
   if (prompt === "-") return (await textOf(process.stdin)).replace(/\r?\n$/, "");
@@ -103,6 +114,7 @@ async function writeText(text: string): Promise<void> {
 
 async function generate(out: Output, model: string, flags: Flags): Promise<void> {
   const { maxNewTokens, kvBudget: budget, recent } = flags;
+  refuseUndrawn(flags);
   const policy = choosePolicy({
     name: flags.kv,
     maxNewTokens,

@@ -1,6 +1,5 @@
 /** @file `pareto protein`: families of proteins from FASTA files. */
 import { Command } from "commander";
-import { proteinBaselinesCommand } from "./baselines.ts";
 import { proteinClassifyCommand } from "./classify.ts";
 import { proteinExportCommand } from "./export.ts";
 import { proteinTrainCommand } from "./train.ts";
@@ -14,6 +13,5 @@ export function proteinCommand(): Command {
     .exitOverride()
     .addCommand(proteinTrainCommand())
     .addCommand(proteinClassifyCommand())
-    .addCommand(proteinExportCommand())
-    .addCommand(proteinBaselinesCommand());
+    .addCommand(proteinExportCommand());
 }

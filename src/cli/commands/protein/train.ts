@@ -124,6 +124,7 @@ export function proteinTrainCommand(): Command {
     withOutput(flags, async (out) => {
       const { model } = flags;
       if (isBaseline(model)) {
+        refuseNetworkOptions(command, model);
         await baseline(out, model, paths, flags);
       } else if (flags.summary && paths.length === 0 && flags.resume === undefined) {
         printSummary(out, model, 73);
@@ -138,15 +139,39 @@ const isBaseline = (model: Flags["model"]): model is BaselineName =>
 /** Flags with a network as model. */
 type NetworkFlags = Flags & { model: ProteinModelName };
 
+/** Options that k-mers heed. */
+const BASELINE_OPTIONS: ReadonlySet<string> = new Set([
+  ...[
+    "json",
+    "quiet",
+    "familyFrom",
+    "split",
+    "strict",
+    "cap",
+    "minFamily",
+    "model",
+    "seed",
+    "dataSeed",
+    "out",
+  ],
+]);
+
+function refuseNetworkOptions(command: Command, name: BaselineName): void {
+  const given = command.options.find(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === "cli" &&
+      !BASELINE_OPTIONS.has(option.attributeName()),
+  );
+  if (!given) return;
+  throw new ParetoError({
+    code: "CLI_OPTION",
+    where: given.long!,
+    message: `only networks have this option, got --model ${name}`,
+    fix: `Leave the option out, or take a network: ${PROTEIN_MODELS.join(", ")}.`,
+  });
+}
+
 async function baseline(out: Output, name: BaselineName, paths: string[], flags: Flags): Promise<void> {
-  if (flags.resume !== undefined || flags.summary) {
-    throw new ParetoError({
-      code: "CLI_OPTION",
-      where: flags.summary ? "--summary" : "--resume",
-      message: `k-mers have no layers and no epochs, got --model ${name}`,
-      fix: `Leave the option out, or take a network: ${PROTEIN_MODELS.join(", ")}.`,
-    });
-  }
   requireSource(paths);
   const { run, test, description, parameters, seconds, families, sequences } = await trainBaseline({
     directory: flags.out ?? defaultRunPath([name, flags.split]),
@@ -230,6 +255,14 @@ function dataOf(paths: string[], flags: Flags): ProteinData {
 function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
   const { model, length, epochs, patience, lr, batchSize, decoys, seed } = flags;
   const { device, threads, precision } = flags;
+  if (precision !== "float32" && device !== "cuda") {
+    throw new ParetoError({
+      code: "CLI_OPTION",
+      where: "--precision",
+      message: `only a GPU has a choice, got --precision ${precision} with --device ${device}`,
+      fix: "Add --device cuda, or leave --precision out.",
+    });
+  }
   const learningRate = lr;
   return {
     data: dataOf(paths, flags),
