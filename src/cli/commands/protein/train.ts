@@ -141,19 +141,17 @@ type NetworkFlags = Flags & { model: ProteinModelName };
 
 /** Options that k-mers heed. */
 const BASELINE_OPTIONS: ReadonlySet<string> = new Set([
-  ...[
-    "json",
-    "quiet",
-    "familyFrom",
-    "split",
-    "strict",
-    "cap",
-    "minFamily",
-    "model",
-    "seed",
-    "dataSeed",
-    "out",
-  ],
+  "json",
+  "quiet",
+  "familyFrom",
+  "split",
+  "strict",
+  "cap",
+  "minFamily",
+  "model",
+  "seed",
+  "dataSeed",
+  "out",
 ]);
 
 function refuseNetworkOptions(command: Command, name: BaselineName): void {
