@@ -22,7 +22,7 @@ import { optimizerTask } from "./optimizerTask.ts";
 import { planPlacement } from "./placement.ts";
 import { type RowFormat, rowFormat } from "./rowFormat.ts";
 import type { RowStore, SparseOptimizer } from "./rowStore.ts";
-import { hashEntries, hashPointer, slotBytes, StagingSlot } from "./staging.ts";
+import { hashEntries, hashPointer, slotBytes, slotOf, stagedSlotOf, StagingSlot } from "./staging.ts";
 
 /** What every row memory is told. */
 export interface RowMemoryOptions {
@@ -259,25 +259,12 @@ export class RowMemory implements RowStore {
 
   #slot(slot: number): StagingSlot {
     this.assertUsable();
-    const found = this.#slots[slot];
-    if (found !== undefined) return found;
-    throw new ParetoError({
-      code: "SLOT_INVALID",
-      where: this.constructor.name,
-      message: `slots are numbered 0 to ${this.slots - 1}, got ${slot}`,
-      fix: "create the store with more slots, or use one of these",
-    });
+    return slotOf(this.#slots, slot, this.constructor.name);
   }
 
   #stagedSlot(slot: number): StagingSlot {
-    const found = this.#slot(slot);
-    if (found.isStaged) return found;
-    throw new ParetoError({
-      code: "SLOT_NOT_STAGED",
-      where: this.constructor.name,
-      message: `no batch is staged in slot ${slot}`,
-      fix: "await stage() of this slot first",
-    });
+    this.assertUsable();
+    return stagedSlotOf(this.#slots, slot, this.constructor.name);
   }
 
   #partsOf(table: number): TablePart[] {

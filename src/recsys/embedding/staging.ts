@@ -199,3 +199,31 @@ export function hashEntries(lookups: number): number {
 export function hashPointer(slot: StagingSlot, first: number): number {
   return slot.hash + HASH_BYTES * first;
 }
+
+/** A store's slot by its number. @throws ParetoError SLOT_INVALID */
+export function slotOf<Slot>(slots: readonly Slot[], slot: number, where: string): Slot {
+  const found = slots[slot];
+  if (found !== undefined) return found;
+  throw new ParetoError({
+    code: "SLOT_INVALID",
+    where,
+    message: `slots are numbered 0 to ${slots.length - 1}, got ${slot}`,
+    fix: "create the store with more slots, or use one of these",
+  });
+}
+
+/** A slot that holds a batch. @throws ParetoError SLOT_INVALID, SLOT_NOT_STAGED */
+export function stagedSlotOf<Slot extends { isStaged: boolean }>(
+  slots: readonly Slot[],
+  slot: number,
+  where: string,
+): Slot {
+  const found = slotOf(slots, slot, where);
+  if (found.isStaged) return found;
+  throw new ParetoError({
+    code: "SLOT_NOT_STAGED",
+    where,
+    message: `no batch is staged there, got slot ${slot}`,
+    fix: "await stage() of this slot first",
+  });
+}

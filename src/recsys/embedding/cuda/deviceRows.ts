@@ -23,7 +23,7 @@ import { optimizerRates } from "../optimizerTask.ts";
 import { rowFormat, type RowFormat } from "../rowFormat.ts";
 import { positive } from "../rowMemory.ts";
 import type { RowStore, SparseOptimizer } from "../rowStore.ts";
-import { checkLookups, shapeError } from "../staging.ts";
+import { checkLookups, shapeError, slotOf, stagedSlotOf } from "../staging.ts";
 import { DeviceSlot } from "./deviceSlot.ts";
 import type { DeviceRowsLayout, DeviceRowsOptions, RowKernels } from "./rowKernels.ts";
 
@@ -302,25 +302,12 @@ export class DeviceRows implements RowStore {
 
   #slot(slot: number): DeviceSlot {
     this.assertUsable();
-    const found = this.#slots[slot];
-    if (found !== undefined) return found;
-    throw new ParetoError({
-      code: "SLOT_INVALID",
-      where: this.constructor.name,
-      message: `slots are numbered 0 to ${this.slots - 1}, got ${slot}`,
-      fix: "create the store with more slots, or use one of these",
-    });
+    return slotOf(this.#slots, slot, this.constructor.name);
   }
 
   #stagedSlot(slot: number): DeviceSlot {
-    const found = this.#slot(slot);
-    if (found.isStaged) return found;
-    throw new ParetoError({
-      code: "SLOT_NOT_STAGED",
-      where: this.constructor.name,
-      message: `no batch is staged there, got slot ${slot}`,
-      fix: "await stage() of this slot first",
-    });
+    this.assertUsable();
+    return stagedSlotOf(this.#slots, slot, this.constructor.name);
   }
 
   #allocate(bytes: number, holder: string): number {
