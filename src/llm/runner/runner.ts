@@ -1,0 +1,140 @@
+/**
+ * @file What runs a language model for everything above it: generation, beams, batches, evaluation, benchmarks.
+ *
+ * A runner holds a model and some seats; a seat holds one text, which is its KV cache. Texts of one call may be of any
+ * lengths: there is no padding, and a text in a batch is computed as if it were alone. Noise is keyed by the text's
+ * seed and stream and by positions, never by its seat. Calls come one after the other: await each.
+ *
+ * A text is read, then continued token by token. Reading once more is a further turn: its tokens attend causally to
+ * what was kept and to each other, their scores accumulate at the temperature of the last step (a turn does not
+ * advance it), and then the cache is trimmed to the budget, a share being one of all tokens seen by then.
+ */
+import type { KvDecision } from "../kv/kvCache.ts";
+import type { LayerPolicies } from "../kv/policy.ts";
+import type { DecoderConfig } from "../models/decoder.ts";
+
+/** How a text is cached. */
+export interface TextOptions {
+  policies: LayerPolicies;
+  /** Tokens that decoding may add; the cache makes room for them. */
+  maxNewTokens: number;
+  /** Of the policy's noise. Defaults to 0. */
+  seed?: number;
+  /** Which of the seed's independent streams of noise, a 32-bit unsigned integer. Defaults to 0. */
+  stream?: number;
+  /** Tokens of the whole prompt, where it comes in pieces. Defaults to those of the first read. */
+  promptTokens?: number;
+  /** Told each decision of the policy, as it is made. */
+  onDecision?: (decision: KvDecision) => void;
+}
+
+/** Tokens that a text reads at once. */
+export interface TextTokens {
+  seat: number;
+  /** At least one. */
+  tokens: readonly number[];
+  /** More of the same prompt or turn follows: nothing is evicted yet. */
+  more?: boolean;
+}
+
+/** A token that a text reads in decode. */
+export interface TextToken {
+  seat: number;
+  token: number;
+}
+
+/** What a text's cache holds. */
+export interface TextMemory {
+  /** Bytes of keys and values that the cache has room for now, in the runner's dtype. */
+  kvBytes: number;
+  /** Bytes of their positions and scores. */
+  bookkeepingBytes: number;
+  /** Bytes of the keys and values of every token seen. */
+  fullKvBytes: number;
+  /** Tokens evicted, the mean over layers and KV heads. */
+  evictedTokens: number;
+  tokensSeen: number;
+}
+
+/** The entries of one layer's cache, those of each KV head in one run, head after head, in the order of their slots. */
+export interface LayerSnapshot {
+  /** Live entries of each KV head, `[kvHeads]`. */
+  lengths: Int32Array;
+  /** As they are cached: rotated, unless the policy numbers positions anew. `[Σ lengths, headDim]` */
+  keys: Float32Array;
+  /** `[Σ lengths, headDim]` */
+  values: Float32Array;
+  /** Position in the text, `[Σ lengths]`. */
+  positions: Int32Array;
+  /** `[Σ lengths]` */
+  scores: Float32Array;
+  /** Entries evicted so far, over all KV heads. */
+  evicted: number;
+}
+
+/** A text between two calls. Plain data: it may be stored, and restored on any runner of the same model. */
+export interface TextSnapshot {
+  /** Tokens seen, kept or not. */
+  tokensSeen: number;
+  /** Tokens that the budget is a share of: those seen when the last read ended. */
+  promptTokens: number;
+  /** Tokens decoded, which is the step of the policy's temperature. */
+  decodedTokens: number;
+  layers: LayerSnapshot[];
+}
+
+/** A model and its seats. */
+export interface LlmRunner {
+  readonly config: DecoderConfig;
+  /** Texts that it holds at most. Seats are 0 … seats − 1. */
+  readonly seats: number;
+
+  /**
+   * Empties a seat and sets how its next text is cached.
+   * @throws ParetoError LLM_SEAT for a seat that is not there
+   */
+  begin(seat: number, options: TextOptions): void;
+
+  /**
+   * Reads prompts, pieces of them, or further turns; each seat at most once a call.
+   * @returns logits `[texts, vocabulary]` of the token after each text's last one, the caller's to keep
+   * @throws ParetoError LLM_SEAT for a seat that is not there or has not begun; LLM_PROMPT for no token or one that the
+   * model lacks; LLM_CONTEXT, KV_LOGITS_NOT_FINITE and what the policy refuses
+   */
+  read(texts: readonly TextTokens[]): Promise<Float32Array>;
+
+  /**
+   * Reads one token of each of the given texts.
+   * @returns logits `[texts, vocabulary]`, the caller's to keep
+   * @throws ParetoError as `read`, and LLM_PROMPT for a text that has not read its prompt
+   */
+  step(tokens: readonly TextToken[]): Promise<Float32Array>;
+
+  /** As `step`, but gives the most probable token of each text, of equals the lowest; `[texts]`. */
+  stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array>;
+
+  /**
+   * Makes seat `to` hold what seat `from` holds, with its options. Memory is copied at once or when one of them is next
+   * written. What `to` held is gone. A text goes to itself at no cost.
+   * @throws ParetoError LLM_SEAT
+   */
+  fork(from: number, to: number): Promise<void>;
+
+  /** A copy of a text's state. @throws ParetoError LLM_SEAT, or LLM_PROMPT within a prompt or turn that comes in pieces */
+  snapshot(seat: number): Promise<TextSnapshot>;
+
+  /**
+   * Brings back a text, in a seat that has begun with the options that the text had.
+   * @throws ParetoError LLM_SEAT, LLM_SNAPSHOT for one of another model's shape
+   */
+  restore(seat: number, snapshot: TextSnapshot): Promise<void>;
+
+  /** Empties a seat and frees its memory. */
+  release(seat: number): void;
+
+  /** What a seat's cache holds; zeros before its first read. */
+  memory(seat: number): TextMemory;
+
+  /** Frees the model and all seats; the runner cannot be used afterwards. */
+  dispose(): Promise<void>;
+}
