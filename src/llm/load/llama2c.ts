@@ -4,7 +4,7 @@
  * and then float32 tensors, each kind for all layers at once. Pairs of the rotation are interleaved, θ = 10000,
  * ε = 1e-5; tokens 1 and 2 begin and end a text.
  */
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import { basename } from "node:path";
 import { invariant } from "../../engine/errors.ts";
 import { bytesOf, fileError } from "../../engine/partialFile.ts";
@@ -92,41 +92,64 @@ function configOf(header: Int32Array, path: string): DecoderConfig {
   };
 }
 
+async function openFile(path: string): Promise<FileHandle> {
+  return open(path, "r").catch((error: unknown) => {
+    throw fileError(error, path);
+  });
+}
+
+async function readHead(handle: FileHandle, path: string): Promise<DecoderConfig> {
+  const header = new Int32Array(HEADER_BYTES / 4);
+  const { bytesRead } = await handle.read(bytesOf(header), 0, HEADER_BYTES, 0);
+  if (bytesRead < HEADER_BYTES)
+    throw damagedModel(path, `a llama2.c file begins with ${HEADER_BYTES} bytes of sizes`, bytesRead);
+  return configOf(header, path);
+}
+
+/**
+ * The shape of the model in a `.bin` file, from its first bytes.
+ * @throws ParetoError LLM_MODEL_DAMAGED, FILE_MISSING, FILE_REFUSED
+ */
+export async function readLlama2cConfig(path: string): Promise<DecoderConfig> {
+  const handle = await openFile(path);
+  try {
+    return await readHead(handle, path);
+  } finally {
+    await handle.close();
+  }
+}
+
 /**
  * Opens a `.bin` file and checks its size.
  * @throws ParetoError LLM_MODEL_DAMAGED, FILE_MISSING, FILE_REFUSED
  */
 export async function openLlama2c(path: string): Promise<ModelFiles> {
-  const handle = await open(path, "r").catch((error: unknown) => {
-    throw fileError(error, path);
-  });
+  const handle = await openFile(path);
   try {
     const { size } = await handle.stat();
-    const header = new Int32Array(HEADER_BYTES / 4);
-    const { bytesRead } = await handle.read(bytesOf(header), 0, HEADER_BYTES, 0);
-    if (bytesRead < HEADER_BYTES)
-      throw damagedModel(path, `a llama2.c file begins with ${HEADER_BYTES} bytes of sizes`, bytesRead);
-    const config = configOf(header, path);
+    const config = await readHead(handle, path);
     const { places, size: elements } = placeTensors(config);
     const expected = HEADER_BYTES + 4 * elements;
     if (size !== expected)
       throw damagedModel(path, `by its sizes the file must have ${expected} bytes`, size);
+    const read = async (name: string) => {
+      const place = places.get(name);
+      invariant(place, `the layout of llama2.c has ${name}`);
+      const values = new Float32Array(place.size);
+      const bytes = bytesOf(values);
+      for (let at = 0; at < bytes.length;) {
+        const position = HEADER_BYTES + 4 * place.start + at;
+        const { bytesRead } = await handle.read(bytes, at, bytes.length - at, position);
+        if (bytesRead === 0) throw damagedModel(path, "the file ended while it was read", position);
+        at += bytesRead;
+      }
+      return values;
+    };
     return {
       name: basename(path, ".bin"),
       config,
-      read: async (name) => {
-        const place = places.get(name);
-        invariant(place, `the layout of llama2.c has ${name}`);
-        const values = new Float32Array(place.size);
-        const bytes = bytesOf(values);
-        for (let at = 0; at < bytes.length;) {
-          const position = HEADER_BYTES + 4 * place.start + at;
-          const { bytesRead } = await handle.read(bytes, at, bytes.length - at, position);
-          if (bytesRead === 0) throw damagedModel(path, "the file ended while it was read", position);
-          at += bytesRead;
-        }
-        return values;
-      },
+      read,
+      readStored: async (name) => ({ dtype: "float32", elements: await read(name) }),
       close: () => handle.close(),
     };
   } catch (error) {

@@ -122,13 +122,17 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
     // A tied head that was saved all the same is a copy of the embedding.
     if (config.isTied) places.delete("lm_head.weight");
     requireTensors(folder, decoder.tensors, places);
+    const readStored = async (name: string) => {
+      const { file, name: stored } = places.get(name)!;
+      return { dtype: file.tensors.get(stored)!.dtype, elements: await file.read(stored) };
+    };
     return {
       name: basename(resolve(folder)),
       config,
+      readStored,
       read: async (name) => {
-        const { file, name: stored } = places.get(name)!;
-        const { dtype } = file.tensors.get(stored)!;
-        const numbers = numbersOf(await file.read(stored), dtype);
+        const { dtype, elements } = await readStored(name);
+        const numbers = numbersOf(elements, dtype);
         return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers);
       },
       close,

@@ -1,4 +1,5 @@
-/** @file Where a model's weights come from: named float32 tensors, read one by one so that only one is in memory. */
+/** @file Where a model's weights come from: named tensors, read one by one so that only one is in memory. */
+import type { DType, TypedArray } from "../../engine/dtype.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 
 /** An opened model. */
@@ -8,5 +9,7 @@ export interface ModelFiles {
   readonly config: DecoderConfig;
   /** The elements of one of the tensors that the model's family names. */
   read(name: string): Promise<Float32Array>;
+  /** The same as they are stored; 16-bit floats are bit patterns. */
+  readStored(name: string): Promise<{ dtype: DType; elements: TypedArray }>;
   close(): Promise<void>;
 }

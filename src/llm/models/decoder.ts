@@ -5,9 +5,11 @@
  * Attention itself is no part of a model's graph: it runs over a cache whose entries a policy chooses, so whoever
  * holds the cache computes it, with the rotation, mask and scale that {@link DecoderConfig} states.
  */
+import type { HalfDType } from "../../engine/dtype.ts";
 import type { Tensor } from "../../engine/graph/node.ts";
 import type { Shape } from "../../engine/shape.ts";
 import type { RotaryConfig } from "./rotary.ts";
+import type { StateSource } from "./weightLayout.ts";
 
 /** The shape of a model. */
 export interface DecoderConfig {
@@ -63,11 +65,28 @@ export interface Projection {
   v: Tensor;
 }
 
+/** How a model's graph is written. */
+export interface DecoderLayout {
+  /** Element type of states and rows; logits are float32 always. Defaults to float32. */
+  dtype?: "float32" | HalfDType;
+  /**
+   * Matrices that multiply the same rows are stacked into one state, and every matrix is `[outputs, inputs]`: fewer and
+   * larger products, but states are not the tensors of a file any more. Defaults to false.
+   */
+  isMerged?: boolean;
+}
+
 /** A model as pieces of graph over named states. */
 export interface Decoder {
   readonly config: DecoderConfig;
-  /** Shapes of its float32 states, by the names that Hugging Face gives them. */
+  /** Element type of states and of all rows but logits. */
+  readonly dtype: "float32" | HalfDType;
+  /** Shapes of a file's tensors, by the names that Hugging Face gives them. */
   readonly tensors: ReadonlyMap<string, Shape>;
+  /** The states of the graph and the tensors that each is made of; the tensors themselves unless the layout is merged. */
+  readonly states: ReadonlyMap<string, StateSource>;
+  /** What stands before a layer's number in the names of its states: layers differ in nothing else. */
+  readonly layerPrefix: string;
   /**
    * Hidden states before the first layer.
    * @param tokens int32 `[rows]`

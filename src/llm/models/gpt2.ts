@@ -7,14 +7,15 @@ import type { Tensor } from "../../engine/graph/node.ts";
 import { matmul } from "../../engine/graph/ops/contraction.ts";
 import { add } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
-import { state } from "../../engine/graph/ops/leaf.ts";
 import { slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
-import type { Decoder, DecoderConfig } from "./decoder.ts";
+import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
+import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
 /** The tensors of a model, by name. */
-function tensorsOf(c: DecoderConfig): Map<string, Shape> {
+function tensorsOf(c: DecoderConfig): FamilyTensors {
+  const turned = new Set<string>();
   const tensors = new Map<string, Shape>([
     ["wte.weight", [c.vocabulary, c.width]],
     ["wpe.weight", [c.maxPositions, c.width]],
@@ -30,26 +31,31 @@ function tensorsOf(c: DecoderConfig): Map<string, Shape> {
     withBias(`h.${layer}.ln_2`, c.width);
     withBias(`h.${layer}.mlp.c_fc`, c.width, c.innerWidth);
     withBias(`h.${layer}.mlp.c_proj`, c.innerWidth, c.width);
+    for (const name of ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"])
+      turned.add(`h.${layer}.${name}`);
   }
   withBias("ln_f", c.width);
   if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
-  return tensors;
+  return { tensors, turned };
 }
 
 /** A model of this family. */
-export function gpt2(config: DecoderConfig): Decoder {
-  const tensors = tensorsOf(config);
+export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
+  const family = tensorsOf(config);
+  const weights = new WeightLayout(family, layout);
   const { width, normEpsilon } = config;
-  const weight = (name: string) => state(name, tensors.get(name)!);
-  const linear = (name: string, x: Tensor) =>
-    add(matmul(x, weight(`${name}.weight`)), weight(`${name}.bias`));
+  const weight = (name: string) => weights.tensor(name);
+  const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) =>
     layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), normEpsilon);
   const activate = (x: Tensor) =>
     gelu(x, { approximate: config.activation === "geluTanh" ? "tanh" : "none" });
   return {
     config,
-    tensors,
+    dtype: weights.dtype,
+    tensors: family.tensors,
+    states: weights.states,
+    layerPrefix: "h.",
     embed: (tokens, positions) =>
       add(gather(weight("wte.weight"), tokens), gather(weight("wpe.weight"), positions)),
     project: (layer, hidden) => {
@@ -65,6 +71,7 @@ export function gpt2(config: DecoderConfig): Decoder {
     head: (hidden) =>
       matmul(norm("ln_f", hidden), weight(config.isTied ? "wte.weight" : "lm_head.weight"), {
         transposeB: true,
+        outDtype: "float32",
       }),
   };
 }

@@ -3,16 +3,21 @@
  * is rotated. Tensor names are those of Hugging Face transformers without their prefix `transformer.`.
  */
 import type { Tensor } from "../../engine/graph/node.ts";
-import { matmul } from "../../engine/graph/ops/contraction.ts";
 import { add } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
-import { state } from "../../engine/graph/ops/leaf.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
-import type { Decoder, DecoderConfig } from "./decoder.ts";
+import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
+import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
+
+/** The layers that give queries, keys and values. */
+function projections(layer: number): string[] {
+  return ["q", "k", "v"].map((part) => `h.${layer}.attn.${part}_proj`);
+}
 
 /** The tensors of a model, by name. */
-function tensorsOf(c: DecoderConfig): Map<string, Shape> {
+function tensorsOf(c: DecoderConfig): FamilyTensors {
+  const stacks: string[][] = [];
   const tensors = new Map<string, Shape>([["wte.weight", [c.vocabulary, c.width]]]);
   const withBias = (name: string, ...weight: [number] | [number, number]) => {
     tensors.set(`${name}.weight`, weight);
@@ -20,44 +25,41 @@ function tensorsOf(c: DecoderConfig): Map<string, Shape> {
   };
   for (let layer = 0; layer < c.layers; layer++) {
     withBias(`h.${layer}.ln_1`, c.width);
-    for (const part of ["q", "k", "v", "out"])
-      tensors.set(`h.${layer}.attn.${part}_proj.weight`, [c.width, c.width]);
+    stacks.push(projections(layer));
+    for (const name of [...projections(layer), `h.${layer}.attn.out_proj`])
+      tensors.set(`${name}.weight`, [c.width, c.width]);
     withBias(`h.${layer}.mlp.fc_in`, c.innerWidth, c.width);
     withBias(`h.${layer}.mlp.fc_out`, c.width, c.innerWidth);
   }
   withBias("ln_f", c.width);
   withBias("lm_head", c.vocabulary, c.width);
-  return tensors;
+  return { tensors, stacks };
 }
 
 /** A model of this family. */
-export function gptj(config: DecoderConfig): Decoder {
-  const tensors = tensorsOf(config);
-  const weight = (name: string) => state(name, tensors.get(name)!);
-  const linear = (name: string, x: Tensor) => {
-    const y = matmul(x, weight(`${name}.weight`), { transposeB: true });
-    return tensors.has(`${name}.bias`) ? add(y, weight(`${name}.bias`)) : y;
-  };
+export function gptj(config: DecoderConfig, layout?: DecoderLayout): Decoder {
+  const family = tensorsOf(config);
+  const weights = new WeightLayout(family, layout);
+  const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) =>
-    layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), config.normEpsilon);
+    layerNorm(x, weights.tensor(`${name}.weight`), weights.tensor(`${name}.bias`), config.normEpsilon);
   const approximate = config.activation === "geluTanh" ? "tanh" : "none";
   return {
     config,
-    tensors,
-    embed: (tokens) => gather(weight("wte.weight"), tokens),
+    dtype: weights.dtype,
+    tensors: family.tensors,
+    states: weights.states,
+    layerPrefix: "h.",
+    embed: (tokens) => gather(weights.tensor("wte.weight"), tokens),
     project: (layer, hidden) => {
-      const x = norm(`h.${layer}.ln_1`, hidden);
-      return {
-        q: linear(`h.${layer}.attn.q_proj`, x),
-        k: linear(`h.${layer}.attn.k_proj`, x),
-        v: linear(`h.${layer}.attn.v_proj`, x),
-      };
+      const [q, k, v] = weights.stacked(projections(layer), norm(`h.${layer}.ln_1`, hidden));
+      return { q: q!, k: k!, v: v! };
     },
     finish: (layer, hidden, attended) => {
       const inner = linear(`h.${layer}.mlp.fc_in`, norm(`h.${layer}.ln_1`, hidden));
-      const mlp = linear(`h.${layer}.mlp.fc_out`, gelu(inner, { approximate }));
-      return add(add(linear(`h.${layer}.attn.out_proj`, attended), mlp), hidden);
+      const h = add(linear(`h.${layer}.attn.out_proj`, attended), hidden);
+      return add(linear(`h.${layer}.mlp.fc_out`, gelu(inner, { approximate })), h);
     },
-    head: (hidden) => linear("lm_head", norm("ln_f", hidden)),
+    head: (hidden) => weights.linear("lm_head", norm("ln_f", hidden), "float32"),
   };
 }

@@ -4,16 +4,27 @@
  */
 import type { Tensor } from "../../engine/graph/node.ts";
 import { matmul } from "../../engine/graph/ops/contraction.ts";
-import { add, div, mul, sigmoid, sqrt } from "../../engine/graph/ops/elementwise.ts";
+import { add, cast, div, mul, sigmoid, sqrt } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
-import { state } from "../../engine/graph/ops/leaf.ts";
 import { reshape } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { mean } from "../../nn/functional.ts";
-import type { Decoder, DecoderConfig } from "./decoder.ts";
+import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
+import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
+
+/** The layers that give queries, keys and values. */
+function projections(layer: number): string[] {
+  return ["q", "k", "v"].map((part) => `model.layers.${layer}.self_attn.${part}_proj`);
+}
+
+/** The two layers before the gate. */
+function gated(layer: number): string[] {
+  return ["gate", "up"].map((part) => `model.layers.${layer}.mlp.${part}_proj`);
+}
 
 /** The tensors of a model, by name. */
-function tensorsOf(c: DecoderConfig): Map<string, Shape> {
+function tensorsOf(c: DecoderConfig): FamilyTensors {
+  const stacks: string[][] = [];
   const tensors = new Map<string, Shape>([["model.embed_tokens.weight", [c.vocabulary, c.width]]]);
   const linear = (name: string, outputs: number, inputs: number, bias: boolean) => {
     tensors.set(`${name}.weight`, [outputs, inputs]);
@@ -21,6 +32,7 @@ function tensorsOf(c: DecoderConfig): Map<string, Shape> {
   };
   for (let layer = 0; layer < c.layers; layer++) {
     const at = `model.layers.${layer}`;
+    stacks.push(projections(layer), gated(layer));
     tensors.set(`${at}.input_layernorm.weight`, [c.width]);
     linear(`${at}.self_attn.q_proj`, c.heads * c.headDim, c.width, c.biases.queryKeyValue);
     linear(`${at}.self_attn.k_proj`, c.kvHeads * c.headDim, c.width, c.biases.queryKeyValue);
@@ -37,46 +49,50 @@ function tensorsOf(c: DecoderConfig): Map<string, Shape> {
   }
   tensors.set("model.norm.weight", [c.width]);
   if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
-  return tensors;
+  return { tensors, stacks };
 }
 
 /** A model of this family. */
-export function llama(config: DecoderConfig): Decoder {
-  const tensors = tensorsOf(config);
+export function llama(config: DecoderConfig, layout?: DecoderLayout): Decoder {
+  const family = tensorsOf(config);
+  const weights = new WeightLayout(family, layout);
   const { headDim, normEpsilon } = config;
-  const weight = (name: string) => state(name, tensors.get(name)!);
-  const linear = (name: string, x: Tensor) => {
-    const y = matmul(x, weight(`${name}.weight`), { transposeB: true });
-    return tensors.has(`${name}.bias`) ? add(y, weight(`${name}.bias`)) : y;
+  const { dtype } = weights;
+  const linear = (name: string, x: Tensor) => weights.linear(name, x);
+  // In float32, whatever the rows are: a sum of squares in 16 bits would lose most of its terms.
+  const rmsNorm = (name: string, x: Tensor) => {
+    const wide = cast(x, "float32");
+    const normal = div(wide, sqrt(add(mean(mul(wide, wide), -1, true), normEpsilon)));
+    return cast(mul(normal, cast(weights.tensor(`${name}.weight`), "float32")), dtype);
   };
-  const rmsNorm = (name: string, x: Tensor) =>
-    mul(div(x, sqrt(add(mean(mul(x, x), -1, true), normEpsilon))), weight(`${name}.weight`));
   const headNorm = (name: string, x: Tensor) =>
     config.hasHeadNorm ? reshape(rmsNorm(name, reshape(x, [x.shape[0]!, -1, headDim])), x.shape) : x;
   return {
     config,
-    tensors,
-    embed: (tokens) => gather(weight("model.embed_tokens.weight"), tokens),
+    dtype,
+    tensors: family.tensors,
+    states: weights.states,
+    layerPrefix: "model.layers.",
+    embed: (tokens) => gather(weights.tensor("model.embed_tokens.weight"), tokens),
     project: (layer, hidden) => {
       const at = `model.layers.${layer}`;
-      const x = rmsNorm(`${at}.input_layernorm`, hidden);
+      const [q, k, v] = weights.stacked(projections(layer), rmsNorm(`${at}.input_layernorm`, hidden));
       return {
-        q: headNorm(`${at}.self_attn.q_norm`, linear(`${at}.self_attn.q_proj`, x)),
-        k: headNorm(`${at}.self_attn.k_norm`, linear(`${at}.self_attn.k_proj`, x)),
-        v: linear(`${at}.self_attn.v_proj`, x),
+        q: headNorm(`${at}.self_attn.q_norm`, q!),
+        k: headNorm(`${at}.self_attn.k_norm`, k!),
+        v: v!,
       };
     },
     finish: (layer, hidden, attended) => {
       const at = `model.layers.${layer}`;
       const h = add(hidden, linear(`${at}.self_attn.o_proj`, attended));
-      const x = rmsNorm(`${at}.post_attention_layernorm`, h);
-      const gate = linear(`${at}.mlp.gate_proj`, x);
-      const inner = mul(mul(gate, sigmoid(gate)), linear(`${at}.mlp.up_proj`, x));
+      const [gate, up] = weights.stacked(gated(layer), rmsNorm(`${at}.post_attention_layernorm`, h));
+      const inner = mul(mul(gate!, sigmoid(gate!)), up!);
       return add(h, linear(`${at}.mlp.down_proj`, inner));
     },
     head: (hidden) => {
-      const matrix = weight(config.isTied ? "model.embed_tokens.weight" : "lm_head.weight");
-      return matmul(rmsNorm("model.norm", hidden), matrix, { transposeB: true });
+      const matrix = weights.tensor(config.isTied ? "model.embed_tokens.weight" : "lm_head.weight");
+      return matmul(rmsNorm("model.norm", hidden), matrix, { transposeB: true, outDtype: "float32" });
     },
   };
 }

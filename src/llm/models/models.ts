@@ -1,11 +1,13 @@
 /** @file The families of models by name. */
-import type { Decoder, DecoderConfig } from "./decoder.ts";
+import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { gpt2 } from "./gpt2.ts";
 import { gptj } from "./gptj.ts";
 import { llama } from "./llama.ts";
 import { mpt } from "./mpt.ts";
 
-const families: Readonly<Record<DecoderConfig["family"], (config: DecoderConfig) => Decoder>> = {
+type Family = (config: DecoderConfig, layout?: DecoderLayout) => Decoder;
+
+const families: Readonly<Record<DecoderConfig["family"], Family>> = {
   llama,
   gpt2,
   gptj,
@@ -13,6 +15,6 @@ const families: Readonly<Record<DecoderConfig["family"], (config: DecoderConfig)
 };
 
 /** The model of a shape. */
-export function decoderOf(config: DecoderConfig): Decoder {
-  return families[config.family](config);
+export function decoderOf(config: DecoderConfig, layout?: DecoderLayout): Decoder {
+  return families[config.family](config, layout);
 }

@@ -6,11 +6,12 @@ import type { Tensor } from "../../engine/graph/node.ts";
 import { matmul } from "../../engine/graph/ops/contraction.ts";
 import { add, maximum, minimum, mul } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
-import { full, state } from "../../engine/graph/ops/leaf.ts";
+import { full } from "../../engine/graph/ops/leaf.ts";
 import { slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
-import type { Decoder, DecoderConfig } from "./decoder.ts";
+import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
+import { WeightLayout } from "./weightLayout.ts";
 
 /** The tensors of a model, by name. */
 function tensorsOf(c: DecoderConfig): Map<string, Shape> {
@@ -33,21 +34,23 @@ function tensorsOf(c: DecoderConfig): Map<string, Shape> {
 }
 
 /** A model of this family. */
-export function mpt(config: DecoderConfig): Decoder {
+export function mpt(config: DecoderConfig, layout?: DecoderLayout): Decoder {
   const tensors = tensorsOf(config);
+  const weights = new WeightLayout({ tensors }, layout);
   const { width, clip, logitScale } = config;
-  const weight = (name: string) => state(name, tensors.get(name)!);
-  const linear = (name: string, x: Tensor) => {
-    const y = matmul(x, weight(`${name}.weight`), { transposeB: true });
-    return tensors.has(`${name}.bias`) ? add(y, weight(`${name}.bias`)) : y;
-  };
+  const { dtype } = weights;
+  const weight = (name: string) => weights.tensor(name);
+  const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) => {
-    const bias = tensors.has(`${name}.bias`) ? weight(`${name}.bias`) : full([width], 0);
+    const bias = weights.has(`${name}.bias`) ? weight(`${name}.bias`) : full([width], 0, dtype);
     return layerNorm(x, weight(`${name}.weight`), bias, config.normEpsilon);
   };
   return {
     config,
+    dtype,
     tensors,
+    states: weights.states,
+    layerPrefix: "blocks.",
     embed: (tokens) => gather(weight("wte.weight"), tokens),
     project: (layer, hidden) => {
       const product = linear(`blocks.${layer}.attn.Wqkv`, norm(`blocks.${layer}.norm_1`, hidden));
@@ -62,7 +65,7 @@ export function mpt(config: DecoderConfig): Decoder {
     },
     head: (hidden) => {
       const matrix = weight(config.isTied ? "wte.weight" : "lm_head.weight");
-      const logits = matmul(norm("norm_f", hidden), matrix, { transposeB: true });
+      const logits = matmul(norm("norm_f", hidden), matrix, { transposeB: true, outDtype: "float32" });
       return logitScale === 1 ? logits : mul(logits, logitScale);
     },
   };

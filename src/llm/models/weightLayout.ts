@@ -1,0 +1,111 @@
+/**
+ * @file Which states a model's graph reads and how they are made of a file's tensors: each tensor a state of its own,
+ * or, merged, those that multiply the same rows stacked and all matrices `[outputs, inputs]`.
+ */
+import type { Tensor } from "../../engine/graph/node.ts";
+import { matmul } from "../../engine/graph/ops/contraction.ts";
+import { add, cast } from "../../engine/graph/ops/elementwise.ts";
+import { state } from "../../engine/graph/ops/leaf.ts";
+import { slice } from "../../engine/graph/ops/movement.ts";
+import type { Shape } from "../../engine/shape.ts";
+import type { Decoder, DecoderLayout } from "./decoder.ts";
+
+/** What a state is made of. */
+export interface StateSource {
+  readonly shape: Shape;
+  /** Tensors of the file, stacked along their first axis. */
+  readonly from: readonly string[];
+  /** The one tensor that it is made of is turned: `[outputs, inputs]` from `[inputs, outputs]`. */
+  readonly isTurned: boolean;
+}
+
+/** What a family says of its tensors. */
+export interface FamilyTensors {
+  readonly tensors: ReadonlyMap<string, Shape>;
+  /** Linear layers, named without `.weight`, that multiply the same rows. */
+  readonly stacks?: readonly (readonly string[])[];
+  /** Linear layers whose matrices are stored `[inputs, outputs]`. */
+  readonly turned?: ReadonlySet<string>;
+}
+
+/** The name of linear layers stacked: the first one's, with the last parts of the others'. */
+function stackName(layers: readonly string[]): string {
+  return layers.map((name, i) => (i === 0 ? name : name.slice(name.lastIndexOf(".") + 1))).join("+");
+}
+
+/** A model's states, and its linear layers over them. */
+export class WeightLayout {
+  readonly dtype: Decoder["dtype"];
+  readonly states: ReadonlyMap<string, StateSource>;
+  readonly #isMerged: boolean;
+  readonly #family: FamilyTensors;
+
+  constructor(family: FamilyTensors, { dtype = "float32", isMerged = false }: DecoderLayout = {}) {
+    this.dtype = dtype;
+    this.#isMerged = isMerged;
+    this.#family = family;
+    this.states = isMerged ? mergedStates(family) : ownStates(family);
+  }
+
+  /** A state that is a tensor of the file as it is. */
+  tensor(name: string): Tensor {
+    return state(name, this.states.get(name)!.shape, this.dtype);
+  }
+
+  /** Whether there is such a tensor. */
+  has(name: string): boolean {
+    return this.#family.tensors.has(name);
+  }
+
+  /** x·Wᵀ + bias, where the layer has one. @param outDtype of the result, float32 or that of the rows */
+  linear(name: string, x: Tensor, outDtype: Decoder["dtype"] = this.dtype): Tensor {
+    const transposeB = this.#isMerged || !this.#family.turned?.has(name);
+    return this.#product(name, x, transposeB, outDtype);
+  }
+
+  /** What several layers of one stack give for the same rows, in one product where they are merged. */
+  stacked(names: readonly string[], x: Tensor): Tensor[] {
+    if (!this.#isMerged) return names.map((name) => this.linear(name, x));
+    const all = this.#product(stackName(names), x, true, this.dtype);
+    let end = 0;
+    return names.map((name) => {
+      const start = end;
+      end += this.#family.tensors.get(`${name}.weight`)![0]!;
+      return slice(all, { 1: [start, end] });
+    });
+  }
+
+  #product(name: string, x: Tensor, transposeB: boolean, outDtype: Decoder["dtype"]): Tensor {
+    const product = matmul(x, this.tensor(`${name}.weight`), { transposeB, outDtype });
+    const bias = `${name}.bias`;
+    if (!this.states.has(bias)) return product;
+    return add(product, outDtype === this.dtype ? this.tensor(bias) : cast(this.tensor(bias), outDtype));
+  }
+}
+
+function ownStates({ tensors }: FamilyTensors): Map<string, StateSource> {
+  return new Map([...tensors].map(([name, shape]) => [name, { shape, from: [name], isTurned: false }]));
+}
+
+function mergedStates({ tensors, stacks = [], turned }: FamilyTensors): Map<string, StateSource> {
+  const states = new Map<string, StateSource>();
+  const stackOf = new Map(stacks.flatMap((stack) => stack.map((name) => [name, stack] as const)));
+  for (const [name, shape] of tensors) {
+    const dot = name.lastIndexOf(".");
+    const [layer, part] = [name.slice(0, dot), name.slice(dot + 1)];
+    const stack = stackOf.get(layer);
+    if (stack) {
+      const from = stack.map((member) => `${member}.${part}`);
+      const outputs = from.reduce((sum, member) => sum + tensors.get(member)![0]!, 0);
+      states.set(`${stackName(stack)}.${part}`, {
+        shape: [outputs, ...shape.slice(1)],
+        from,
+        isTurned: false,
+      });
+    } else {
+      const isTurned = part === "weight" && (turned?.has(layer) ?? false);
+      states.set(name, { shape: isTurned ? shape.toReversed() : shape, from: [name], isTurned });
+    }
+  }
+  return states;
+}
