@@ -3,8 +3,8 @@
  * in this order. Draws are Philox numbers of a seed, so a seed gives the same text on every machine that computes the
  * same logits.
  */
-import { ParetoError } from "../../engine/errors.ts";
 import { Rng } from "../../engine/rng.ts";
+import { argmax } from "./logits.ts";
 
 /** How tokens are chosen. */
 export interface SamplerOptions {
@@ -21,23 +21,6 @@ export interface SamplerOptions {
 /** Stream of a seed's numbers, apart from those of other uses. */
 const STREAM = 0x73616d70;
 
-/** Place of the largest logit, the first of equals. @throws ParetoError LLM_LOGITS for one that is no number */
-function argmax(logits: Float32Array): number {
-  let best = 0;
-  for (let i = 0; i < logits.length; i++) {
-    if (Number.isNaN(logits[i])) {
-      throw new ParetoError({
-        code: "LLM_LOGITS",
-        where: `token ${i}`,
-        message: "the model's logits must be numbers, got NaN",
-        fix: "Check that the weights were downloaded whole; values in them may overflow.",
-      });
-    }
-    if (logits[i]! > logits[best]!) best = i;
-  }
-  return best;
-}
-
 /** Chooses tokens one after the other. */
 export class Sampler {
   readonly #options: Required<Omit<SamplerOptions, "seed">>;
@@ -48,11 +31,16 @@ export class Sampler {
     this.#rng = new Rng(seed, STREAM);
   }
 
+  /** Whether it always takes the most probable token. */
+  get isGreedy(): boolean {
+    return this.#options.temperature === 0 || this.#options.topK === 1;
+  }
+
   /** @param logits `[vocabulary]` @throws ParetoError LLM_LOGITS */
   next(logits: Float32Array): number {
     const { temperature, topK, topP } = this.#options;
     const best = argmax(logits);
-    if (temperature === 0 || topK === 1) return best;
+    if (this.isGreedy) return best;
     const weights = Float64Array.from(logits, (x) => Math.exp((x - logits[best]!) / temperature));
     // Most probable first; of equals the lower token, so that the order is the same everywhere.
     const order = Array.from(weights.keys());

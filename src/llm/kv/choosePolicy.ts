@@ -2,10 +2,9 @@
  * @file A policy by its name, for a command line or a configuration file.
  */
 import { ParetoError } from "../../engine/errors.ts";
-import type { Budget, Recent } from "./budget.ts";
 import { full } from "./policies/full.ts";
 import { h2o } from "./policies/h2o.ts";
-import { keyformer } from "./policies/keyformer.ts";
+import { keyformer, type KeyformerOptions } from "./policies/keyformer.ts";
 import { knorm, random } from "./policies/ranked.ts";
 import { snapkv } from "./policies/snapkv.ts";
 import { streaming } from "./policies/streaming.ts";
@@ -29,42 +28,58 @@ export const POLICY_NAMES = [
 /** A policy that ships. */
 export type PolicyName = (typeof POLICY_NAMES)[number];
 
-/** What {@link choosePolicy} takes. */
-export interface PolicyChoice {
+/** What a policy is tuned by: any of Keyformer's options; other policies have some of them. */
+type Tuning = Omit<KeyformerOptions, "horizon">;
+
+/** What {@link choosePolicy} takes: the budget is half of the prompt when left out, the rest the policy's own default. */
+export interface PolicyChoice extends Partial<Tuning> {
   name: string;
-  /** Half of the prompt when left out, for every policy but `full`. */
-  budget?: Budget;
-  /** The policy's own default when left out. */
-  recent?: Recent;
   /** Tokens to generate: the horizon of Keyformer's temperature. */
   maxNewTokens: number;
 }
 
-/** What a policy by name is made from, and whether it has a share of newest tokens to set. */
+/** What a policy by name is made from, and the options that it has. */
 interface PolicyEntry {
-  takesRecent: boolean;
-  make(options: { budget: Budget; recent?: Recent; horizon: number }): KvPolicy;
+  takes: readonly (keyof Tuning)[];
+  make(options: KeyformerOptions): KvPolicy;
 }
 
+/** How messages call the options. */
+const TUNING: Record<keyof Tuning, string> = {
+  budget: "budget",
+  recent: "recent share",
+  noise: "noise",
+  noiseReuse: "reuse of noise",
+  tauInit: "first temperature",
+  tauEnd: "last temperature",
+  tauDelta: "change of temperature",
+  scope: "scope",
+  positions: "choice of positions",
+  groupReduce: "choice of how grouped heads are reduced",
+  sinks: "sinks",
+  evictEvery: "interval of evictions",
+  mode: "mode",
+};
+const NAMES = Object.keys(TUNING) as (keyof Tuning)[];
+
 const POLICIES: Record<PolicyName, PolicyEntry> = {
-  full: { takesRecent: false, make: full },
-  window: { takesRecent: false, make: window },
-  streaming: { takesRecent: false, make: streaming },
-  h2o: { takesRecent: true, make: h2o },
-  keyformer: { takesRecent: true, make: keyformer },
-  tova: { takesRecent: false, make: tova },
-  snapkv: { takesRecent: true, make: snapkv },
-  knorm: { takesRecent: true, make: knorm },
-  random: { takesRecent: true, make: random },
+  full: { takes: [], make: full },
+  window: { takes: ["budget"], make: window },
+  streaming: { takes: ["budget", "sinks", "positions"], make: streaming },
+  h2o: { takes: ["budget", "recent", "groupReduce"], make: h2o },
+  keyformer: { takes: NAMES, make: keyformer },
+  tova: { takes: ["budget"], make: tova },
+  snapkv: { takes: ["budget", "recent"], make: snapkv },
+  knorm: { takes: ["budget", "recent"], make: knorm },
+  random: { takes: ["budget", "recent"], make: random },
 };
 
 /**
  * The policy of a name with the options that a user set.
  * @throws ParetoError KV_POLICY_UNKNOWN for a name that does not ship, KV_OPTION for an option that the policy has
- *   not, KV_BUDGET, KV_RECENT
+ *   not, KV_BUDGET, KV_RECENT and what else the policy refuses
  */
-export function choosePolicy(choice: PolicyChoice): KvPolicy {
-  const { name, budget, recent } = choice;
+export function choosePolicy({ name, maxNewTokens, ...tuning }: PolicyChoice): KvPolicy {
   if (!isPolicyName(name)) {
     throw new ParetoError({
       code: "KV_POLICY_UNKNOWN",
@@ -73,14 +88,11 @@ export function choosePolicy(choice: PolicyChoice): KvPolicy {
       fix: `use one of ${POLICY_NAMES.join(", ")}`,
     });
   }
-  if (name === "full" && budget !== undefined) throw unusedOption(name, "budget");
-  if (!POLICIES[name].takesRecent && recent !== undefined) throw unusedOption(name, "recent share");
-  return POLICIES[name].make({
-    budget: budget ?? { ratioOfPrompt: 0.5 },
-    ...(recent === undefined ? {} : { recent }),
-    // A single token has no later step, but the schedule wants one.
-    horizon: Math.max(1, choice.maxNewTokens),
-  });
+  const { takes, make } = POLICIES[name];
+  const unused = NAMES.find((option) => tuning[option] !== undefined && !takes.includes(option));
+  if (unused !== undefined) throw unusedOption(name, TUNING[unused]);
+  // A single token has no later step, but the schedule wants one.
+  return make({ budget: { ratioOfPrompt: 0.5 }, ...tuning, horizon: Math.max(1, maxNewTokens) });
 }
 
 function isPolicyName(name: string): name is PolicyName {
