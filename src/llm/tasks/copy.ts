@@ -5,14 +5,14 @@
 import { itemRng } from "./itemRng.ts";
 import { someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";
-import type { Task } from "./task.ts";
+import { itemOf, type Protocol, type Task } from "./task.ts";
 import { COPY, END, LETTER_TOKENS, REPEAT, WORDS } from "./words.ts";
 
 const MOST_LETTERS = 16;
 const LEAST_TOKENS = 32;
 
-/** The task. The cue is decoded after the prompt was evicted. */
-export function copy(name: string): Task {
+/** The task. */
+export function copy(name: string, protocol: Protocol): Task {
   return {
     name,
     vocabulary: WORDS.length,
@@ -22,9 +22,10 @@ export function copy(name: string): Task {
       // No letter comes twice, so that one letter says what follows it.
       const letters = someOf(rng, LETTER_TOKENS, Math.min(MOST_LETTERS, Math.floor(tokens / 8)));
       const answer = Int32Array.of(...letters, END);
-      const prompt = new Int32Array(tokens - answer.length - 1);
-      const [start] = spread(rng, prompt, prompt.length, [[COPY, ...answer]]);
-      return { prompt, forced: Int32Array.of(REPEAT), answer, depth: start! / prompt.length };
+      const context = new Int32Array(tokens - answer.length - 1);
+      const [start] = spread(rng, context, context.length, [[COPY, ...answer]]);
+      const depth = start! / context.length;
+      return itemOf(context, Int32Array.of(REPEAT), { answer, depth }, protocol);
     },
   };
 }

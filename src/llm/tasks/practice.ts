@@ -5,7 +5,7 @@
 import type { Rng } from "../../engine/rng.ts";
 import { itemRng } from "./itemRng.ts";
 import { anyOf, fill, roomOf, shuffled, someOf, spread } from "./layout.ts";
-import { chainOf, interleave } from "./variables.ts";
+import { chainOf, interleave } from "./variable.ts";
 import { ASK, COPY, END, KEYS, LETTER_TOKENS, REPEAT, VALUES } from "./words.ts";
 
 /** Most names that a text uses; the others never occur in it. */
@@ -32,48 +32,50 @@ interface Question {
 export function practice(seed: number, index: number, { tokens, targets }: PracticeRow): void {
   const rng = itemRng("practice", seed, index);
   const length = tokens.length;
-  const body = Math.floor(length * (0.3 + 0.6 * rng.uniform()));
   const lists: number[][][] = [];
   const questions: Question[] = [];
-  let room = body - 1;
-  const say = (parts: number[][]): boolean => {
-    if (roomOf(parts) > room) return false;
-    room -= roomOf(parts);
+  // What is said and asked about takes at most so much, so that filler is left.
+  let room = Math.floor(0.9 * length);
+  const learn = (parts: number[][], asked: Question[]): boolean => {
+    const taken = roomOf(parts) + asked.reduce((n, { cue, answer }) => n + cue.length + answer.length, 0);
+    if (taken > room) return false;
+    room -= taken;
     lists.push(parts);
+    questions.push(...asked);
     return true;
   };
   const names = someOf(rng, KEYS, MOST_NAMES);
   if (rng.uniform() < STRINGS) {
     const most = Math.min(MOST_LETTERS, Math.floor(length / 8));
     const answer = [...someOf(rng, LETTER_TOKENS, 2 + rng.integer(Math.max(1, most - 1))), END];
-    if (say([[COPY, ...answer]])) questions.push({ cue: [REPEAT], answer });
+    learn([[COPY, ...answer]], [{ cue: [REPEAT], answer }]);
   }
   if (rng.uniform() < CHAINS) {
     for (let left = 1 + rng.integer(MOST_CHAINS); left > 0; left--) {
       const { parts, value } = chainOf(rng, names.splice(0, 2 + rng.integer(2)));
-      if (!say(parts)) break;
-      for (const [key] of parts) questions.push({ cue: [ASK, key], answer: [value] });
+      const asked = parts.map(([key]) => ({ cue: [ASK, key], answer: [value] }));
+      if (!learn(parts, asked)) break;
     }
   }
-  for (let left = wantedPairs(rng, Math.min(names.length, Math.floor(room / 3))); left > 0; left--) {
-    const pair = [names.pop()!, anyOf(rng, VALUES)] as const;
-    if (!say([[...pair]])) break;
-    questions.push({ cue: [ASK, pair[0]], answer: [pair[1]] });
+  // Few names come more often than many: then most of a text is filler, and evidence lies far from its question.
+  for (let left = Math.ceil(names.length * rng.uniform() ** 2); left > 0; left--) {
+    const [key, value] = [names.pop()!, anyOf(rng, VALUES)];
+    if (!learn([[key, value]], [{ cue: [ASK, key], answer: [value] }])) break;
   }
+  const said = lists.reduce((n, parts) => n + roomOf(parts), 0);
+  const asked = questions.reduce((n, { cue, answer }) => n + cue.length + answer.length, 0);
+  const tail = Math.min(length - said, Math.ceil(asked * (0.8 + 0.8 * rng.uniform())));
+  const body = length - tail;
+  const order = interleave(rng, shuffled(rng, lists));
   spread(
     rng,
     tokens,
     body,
-    interleave(rng, shuffled(rng, lists)).map(({ part }) => part),
+    order.map(({ part }) => part),
   );
   fill(rng, tokens, body, length);
   targets.fill(-1);
   ask(rng, questions, body, { tokens, targets });
-}
-
-/** Few and many names are as likely, by their logarithm. */
-function wantedPairs(rng: Rng, most: number): number {
-  return Math.floor(Math.exp(rng.uniform() * Math.log(most + 1)));
 }
 
 /** Asks from a place on to the end, every question before any comes again. */

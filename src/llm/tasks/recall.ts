@@ -7,7 +7,7 @@
 import { itemRng } from "./itemRng.ts";
 import { anyOf, someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";
-import type { Task } from "./task.ts";
+import { itemOf, type Protocol, type Task } from "./task.ts";
 import { ASK, KEYS, VALUES, WORDS } from "./words.ts";
 
 const TOKENS_A_PAIR = 16;
@@ -21,8 +21,8 @@ export function pairCount(tokens: number): number {
   return Math.max(1, Math.min(MOST_PAIRS, Math.floor(tokens / TOKENS_A_PAIR)));
 }
 
-/** The task. @param asked in the prompt, or after it was evicted */
-export function recall(name: string, asked: "in-prompt" | "after"): Task {
+/** The task. */
+export function recall(name: string, protocol: Protocol): Task {
   return {
     name,
     vocabulary: WORDS.length,
@@ -35,13 +35,8 @@ export function recall(name: string, asked: "in-prompt" | "after"): Task {
       // Each depth is asked as often as any other, wherever the names happen to lie.
       const chosen = rng.integer(pairs.length);
       const [key, value] = pairs[chosen]!;
-      const question = Int32Array.of(ASK, key);
-      return {
-        prompt: asked === "in-prompt" ? Int32Array.of(...context, ...question) : context,
-        forced: asked === "in-prompt" ? new Int32Array(0) : question,
-        answer: Int32Array.of(value),
-        depth: starts[chosen]! / context.length,
-      };
+      const depth = starts[chosen]! / context.length;
+      return itemOf(context, Int32Array.of(ASK, key), { answer: Int32Array.of(value), depth }, protocol);
     },
   };
 }

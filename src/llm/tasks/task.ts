@@ -17,6 +17,20 @@ export interface TaskItem {
   depth?: number;
 }
 
+/** When a question comes: as the last tokens of the prompt, or after the prompt was evicted. */
+export type Protocol = "in-prompt" | "after";
+
+/** A text in parts: the question goes where the protocol has it. */
+export function itemOf(
+  context: Int32Array,
+  question: Int32Array,
+  rest: Pick<TaskItem, "answer" | "depth">,
+  protocol: Protocol,
+): TaskItem {
+  if (protocol === "after") return { prompt: context, forced: question, ...rest };
+  return { prompt: Int32Array.of(...context, ...question), forced: new Int32Array(0), ...rest };
+}
+
 /** A kind of question. */
 export interface Task {
   readonly name: string;

@@ -2,16 +2,13 @@
 import { copy } from "./copy.ts";
 import { lateRiser } from "./lateRiser.ts";
 import { recall } from "./recall.ts";
-import type { Task } from "./task.ts";
-import { variables } from "./variables.ts";
+import type { Protocol, Task } from "./task.ts";
+import { variable } from "./variable.ts";
 
-const tasks = {
-  recall: (name: string) => recall(name, "in-prompt"),
-  "recall-after": (name: string) => recall(name, "after"),
-  copy,
-  variables,
-  "late-riser": lateRiser,
-} as const satisfies Record<string, (name: string) => Task>;
+const tasks = { recall, copy, variable, "late-riser": lateRiser } as const satisfies Record<
+  string,
+  (name: string, protocol: Protocol) => Task
+>;
 
 /** Names of the tasks. */
 export type TaskName = keyof typeof tasks;
@@ -19,7 +16,7 @@ export type TaskName = keyof typeof tasks;
 /** Every task's name. */
 export const TASK_NAMES = Object.keys(tasks) as TaskName[];
 
-/** A task by its name. */
-export function taskNamed(name: TaskName): Task {
-  return tasks[name](name);
+/** A task by its name. @param protocol of the question; a late riser is asked for afterwards always */
+export function taskNamed(name: TaskName, protocol: Protocol): Task {
+  return tasks[name](name, protocol);
 }

@@ -6,7 +6,7 @@ import type { Rng } from "../../engine/rng.ts";
 import { itemRng } from "./itemRng.ts";
 import { anyOf, someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";
-import type { Task } from "./task.ts";
+import { itemOf, type Protocol, type Task } from "./task.ts";
 import { ASK, KEYS, VALUES, WORDS } from "./words.ts";
 
 /** Most names between a question and a value. */
@@ -37,8 +37,8 @@ export function interleave<T>(rng: Rng, lists: readonly (readonly T[])[]): { par
   return turns.map((list) => ({ part: lists[list]![next[list]!++]!, list }));
 }
 
-/** The task. The question is decoded after the prompt was evicted. */
-export function variables(name: string): Task {
+/** The task. */
+export function variable(name: string, protocol: Protocol): Task {
   return {
     name,
     vocabulary: WORDS.length,
@@ -46,7 +46,7 @@ export function variables(name: string): Task {
       requireTokens(name, tokens, LEAST_TOKENS);
       const rng = itemRng("evaluation", seed, index);
       const hops = 1 + rng.integer(MOST_HOPS);
-      const prompt = new Int32Array(tokens - QUESTION);
+      const context = new Int32Array(tokens - QUESTION);
       const count = Math.max(1, Math.min(MOST_CHAINS, Math.floor(tokens / TOKENS_A_CHAIN)));
       const size = hops + 1;
       const keys = someOf(rng, KEYS, count * size);
@@ -59,19 +59,16 @@ export function variables(name: string): Task {
       );
       const starts = spread(
         rng,
-        prompt,
-        prompt.length,
+        context,
+        context.length,
         order.map(({ part }) => part),
       );
       const chosen = rng.integer(count);
       const { parts, value } = chains[chosen]!;
       const first = order.findIndex(({ list }) => list === chosen);
-      return {
-        prompt,
-        forced: Int32Array.of(ASK, parts.at(-1)![0]),
-        answer: Int32Array.of(value),
-        depth: starts[first]! / prompt.length,
-      };
+      const question = Int32Array.of(ASK, parts.at(-1)![0]);
+      const depth = starts[first]! / context.length;
+      return itemOf(context, question, { answer: Int32Array.of(value), depth }, protocol);
     },
   };
 }
