@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { estimateCommand } from "./commands/estimate.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
@@ -23,6 +24,7 @@ export function allCommands(): Command[] {
     exportCommand(),
     proteinCommand(),
     generateCommand(),
+    estimateCommand(),
     doctorCommand(),
   ];
 }

@@ -4,6 +4,8 @@
  *
  * `openModel` → `DenseDecoder.open` → a new `LlmSession` for each text → `generateTokens`.
  */
+export { estimate } from "./estimate.ts";
+export type { CacheEstimate, Estimate, EstimateOptions, LlmDtype } from "./estimate.ts";
 export { DenseDecoder } from "./generate/denseDecoder.ts";
 export type { DecoderOptions } from "./generate/denseDecoder.ts";
 export { generateTokens } from "./generate/generate.ts";
@@ -42,6 +44,8 @@ export type {
   Scoring,
 } from "./kv/policy.ts";
 export type { LogitRow } from "./kv/scoreRows.ts";
+export { readModelShape } from "./load/modelConfig.ts";
+export type { ModelShape } from "./load/modelConfig.ts";
 export { openModel } from "./load/openModel.ts";
 export type { OpenedModel } from "./load/openModel.ts";
 export type { ModelFiles } from "./load/weights.ts";

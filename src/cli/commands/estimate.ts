@@ -1,0 +1,213 @@
+/** @file `pareto estimate`: what a language model will take, and what a cache policy changes, before it is loaded. */
+import type { Command } from "commander";
+import { describeMachine } from "../../engine/environment.ts";
+import { ParetoError } from "../../engine/errors.ts";
+import { estimate, type Estimate, type LlmDtype } from "../../llm/estimate.ts";
+import { parseBudget, type Budget } from "../../llm/kv/budget.ts";
+import { choosePolicy, POLICY_NAMES, type PolicyName } from "../../llm/kv/choosePolicy.ts";
+import { readModelShape, type ModelShape } from "../../llm/load/modelConfig.ts";
+import { formatBytes, formatCount } from "../../report/format.ts";
+import { newCommand, withOutput, type CommonFlags } from "../command.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
+import { formatTable, type Output } from "../output.ts";
+import { oneOf, positiveNumber, wholeNumber } from "../values.ts";
+
+interface Flags extends CommonFlags, ComputeFlags {
+  context: number;
+  newTokens: number;
+  batch: number;
+  kv: PolicyName;
+  kvBudget?: Budget;
+  dtype?: LlmDtype;
+  bandwidth?: number;
+}
+
+/** A bandwidth and where it comes from, and the memory that the device has. */
+interface DeviceLimits {
+  bytesPerSecond: number | null;
+  source: string;
+  memoryBytes: number | null;
+}
+
+/** The command. */
+export function estimateCommand(): Command {
+  return newCommand(
+    "estimate",
+    "Say what a language model will take in memory, which rate of tokens the memory allows, and from which context a cache policy pays. Reads config.json alone; the model's weights need not be there.",
+  )
+    .argument("<model>", "a model's folder, its config.json, or a llama2.c .bin file")
+    .option("--context <n>", "tokens of each prompt", wholeNumber("--context", 1, 2 ** 24), 1024)
+    .option(
+      "--new-tokens <n>",
+      "tokens to decode of each text",
+      wholeNumber("--new-tokens", 1, 2 ** 24),
+      1024,
+    )
+    .option("--batch <n>", "texts at a time", wholeNumber("--batch", 1, 65_536), 1)
+    .option(
+      "--kv <policy>",
+      `the policy to compare with a full cache: ${POLICY_NAMES.join(", ")}`,
+      oneOf("--kv", POLICY_NAMES),
+      "keyformer",
+    )
+    .option(
+      "--kv-budget <size>",
+      "tokens that each layer and head keeps: a share of the prompt or a number (default: 50%)",
+      parseBudget,
+    )
+    .addOption(deviceOption())
+    .option(
+      "--dtype <type>",
+      "of weights, keys and values: f32, bf16 or f16 (default: f32 on cpu, bf16 on cuda)",
+      oneOf("--dtype", ["f32", "bf16", "f16"]),
+    )
+    .option(
+      "--bandwidth <GB/s>",
+      "at which memory is read (default: measured on cpu, what the driver states on cuda)",
+      positiveNumber("--bandwidth"),
+    )
+    .addOption(threadsOption())
+    .action((model: string, flags: Flags) => withOutput(flags, (out) => run(out, model, flags)));
+}
+
+async function run(out: Output, path: string, flags: Flags): Promise<void> {
+  const { context, newTokens, batch, device, kvBudget: budget } = flags;
+  const dtype = flags.dtype ?? (device === "cpu" ? "f32" : "bf16");
+  if (device === "cpu" && dtype !== "f32") {
+    throw new ParetoError({
+      code: "LLM_DTYPE",
+      where: "--dtype",
+      message: `the cpu device computes in f32, got ${dtype}`,
+      fix: "Leave --dtype out, or take --device cuda.",
+    });
+  }
+  const policy = choosePolicy({ name: flags.kv, maxNewTokens: newTokens, ...(budget && { budget }) });
+  const shape = await readModelShape(path);
+  warnOfLength(out, shape, context + newTokens - 1);
+  const limits = await limitsOf(out, flags);
+  const found = estimate(shape.config, {
+    contextTokens: context,
+    newTokens,
+    batch,
+    policies: () => policy,
+    dtype,
+    bandwidth: limits.bytesPerSecond,
+  });
+  out.result(textOf(shape, found, limits, { ...flags, dtype }));
+  const { bytesPerSecond, source, memoryBytes } = limits;
+  out.json({
+    event: "done",
+    model: shape.name,
+    device,
+    dtype,
+    contextTokens: context,
+    newTokens,
+    batch,
+    kv: flags.kv,
+    bandwidth: bytesPerSecond,
+    bandwidthSource: source,
+    memoryBytes,
+    ...found,
+  });
+}
+
+/** A row a figure, a column a cache. */
+function textOf(
+  { name, config }: ModelShape,
+  found: Estimate,
+  { bytesPerSecond, source, memoryBytes }: DeviceLimits,
+  { context, newTokens, batch, kv, device, dtype }: Flags,
+): string {
+  const { full, policy, paysFrom } = found;
+  const rate = (value: number | null) => (value === null ? "–" : value.toFixed(value < 100 ? 1 : 0));
+  const rows: string[][] = [
+    ["keys and values", formatBytes(full.kvBytes), formatBytes(policy.kvBytes)],
+    ["their positions and scores", formatBytes(full.bookkeepingBytes), formatBytes(policy.bookkeepingBytes)],
+    ["caches while prompts are read", formatBytes(full.promptPeakBytes), formatBytes(policy.promptPeakBytes)],
+    ["peak of everything", formatBytes(full.peakBytes), formatBytes(policy.peakBytes)],
+    ["read by a decode step", formatBytes(full.stepBytes), formatBytes(policy.stepBytes)],
+    ["tokens/s at most", rate(full.tokensPerSecond), rate(policy.tokensPerSecond)],
+  ];
+  const head = [
+    `${formatCount(context)} + ${formatCount(newTokens)} tokens × ${formatCount(batch)}`,
+    "full",
+    kv,
+  ];
+  const heads =
+    config.kvHeads === config.heads
+      ? `${config.heads} heads`
+      : `${config.heads} heads over ${config.kvHeads}`;
+  const lines = [
+    `${name}: ${config.layers} layers, ${heads} of ${config.headDim}, ${formatCount(found.parameters)} parameters`,
+    `weights ${formatBytes(found.weightBytes)} in ${dtype}, ${formatBytes(found.kvBytesPerToken)} of keys and values a token, some ${formatBytes(found.activationBytes)} to compute with`,
+    "",
+    formatTable(head, rows),
+    "",
+    bytesPerSecond === null
+      ? `rate unknown: ${source}`
+      : `memory is read at ${formatCount(bytesPerSecond / 1e9)} GB/s (${source})`,
+  ];
+  if (memoryBytes !== null) {
+    const fits = (bytes: number) => (bytes <= memoryBytes ? "fits" : "does not fit");
+    lines.push(
+      `memory of this ${device === "cpu" ? "machine" : "GPU"}: ${formatBytes(memoryBytes)}; a full cache ${fits(full.peakBytes)}, ${kv} ${fits(policy.peakBytes)}`,
+    );
+  }
+  if (kv !== "full") {
+    const tokens = (n: number | null) =>
+      n === null ? "never" : n === 1 ? "at any prompt" : `from prompts of ${formatCount(n)} tokens`;
+    lines.push(
+      `a decode step reads less than with a full cache, positions and scores included: ${tokens(paysFrom.bytes)}`,
+      `and is at least 10 % shorter by the bytes it reads: ${tokens(paysFrom.tenPercent)}`,
+    );
+  }
+  return lines.join("\n");
+}
+
+/** What the device's memory does, measured or stated. Where it cannot be known, only the rates are missing. */
+async function limitsOf(out: Output, { device, threads, bandwidth }: Flags): Promise<DeviceLimits> {
+  const told = bandwidth === undefined ? null : { bytesPerSecond: bandwidth * 1e9, source: "--bandwidth" };
+  if (device === "cpu") {
+    const { memoryBytes } = describeMachine();
+    if (told) return { ...told, memoryBytes };
+    out.info(`measuring memory on ${threads} threads`);
+    const { readBandwidth } = await import("../../engine/doctor/readBandwidth.ts");
+    return { bytesPerSecond: await readBandwidth(threads), source: "measured", memoryBytes };
+  }
+  const { CudaContext } = await import("../../engine/targets/cuda/driver/context.ts");
+  try {
+    const context = CudaContext.open();
+    try {
+      const { memoryClockKhz, memoryBusBits, name, memoryBytes } = context.info;
+      // Two transfers a clock.
+      const stated = (2 * memoryClockKhz * 1e3 * memoryBusBits) / 8;
+      return { ...(told ?? { bytesPerSecond: stated, source: `stated for ${name}` }), memoryBytes };
+    } finally {
+      context.dispose();
+    }
+  } catch (error) {
+    if (!(error instanceof ParetoError)) throw error;
+    if (told) return { ...told, memoryBytes: null };
+    return { bytesPerSecond: null, source: `${error.message}; give --bandwidth`, memoryBytes: null };
+  }
+}
+
+/** @throws ParetoError LLM_CONTEXT where the text has more positions than the model has learned */
+function warnOfLength(out: Output, { config }: ModelShape, tokens: number): void {
+  const { maxPositions, hasLearnedPositions } = config;
+  if (tokens <= maxPositions) return;
+  if (hasLearnedPositions) {
+    throw new ParetoError({
+      code: "LLM_CONTEXT",
+      where: "--context",
+      message: `the model has learned ${maxPositions} positions, got a text of ${tokens}`,
+      fix: "Take a shorter --context or fewer --new-tokens.",
+    });
+  }
+  out.onEvent({
+    event: "notice",
+    level: "warning",
+    code: "LLM_CONTEXT",
+    message: `the text comes to ${formatCount(tokens)} tokens, but the model was made for ${formatCount(maxPositions)}`,
+  });
+}

@@ -1,0 +1,188 @@
+/**
+ * @file What a model will take before anything of it is loaded: bytes of weights and caches, and the rate of tokens
+ * that memory allows, with every token cached and under a policy.
+ *
+ * Bytes of caches are exact: they are those that a runner allocates. The peak adds an estimate of what a prompt's
+ * computation holds. A rate is a limit, not a forecast: a decode step reads each weight once and each live entry once,
+ * so no step is shorter than these bytes take; products and launches come on top.
+ */
+import { sizeOf } from "../engine/shape.ts";
+import { budgetCapacity, meanAttended } from "./kv/occupancy.ts";
+import { full } from "./kv/policies/full.ts";
+import type { KvPolicy, LayerPolicies } from "./kv/policy.ts";
+import type { DecoderConfig } from "./models/decoder.ts";
+import { decoderOf } from "./models/models.ts";
+
+/** Types of weights, keys and values. */
+export type LlmDtype = "f32" | "bf16" | "f16";
+
+/** What is to be run. */
+export interface EstimateOptions {
+  /** Tokens of the prompt of each text. */
+  contextTokens: number;
+  /** Tokens that are decoded of each text. */
+  newTokens: number;
+  /** Texts at a time; they are read together. Defaults to 1. */
+  batch?: number;
+  policies: LayerPolicies;
+  dtype: LlmDtype;
+  /** Bytes a second at which the device's memory is read; rates are null without it. */
+  bandwidth?: number | null;
+}
+
+/** What one way of caching takes. */
+export interface CacheEstimate {
+  /** Keys and values, when all new tokens are decoded. */
+  kvBytes: number;
+  /** Their positions and scores. */
+  bookkeepingBytes: number;
+  /** Most bytes of caches at a time, which is while the prompt is read: a layer holds all of it until it has evicted. */
+  promptPeakBytes: number;
+  /** Weights, caches and what is computed with, at the worst moment. */
+  peakBytes: number;
+  /** Bytes that a decode step of the batch reads, the mean over the new tokens. */
+  stepBytes: number;
+  /** New tokens a second of the whole batch that `bandwidth` allows; null without one. */
+  tokensPerSecond: number | null;
+}
+
+/** What {@link estimate} answers. */
+export interface Estimate {
+  parameters: number;
+  weightBytes: number;
+  /** Keys and values of one token in all layers. */
+  kvBytesPerToken: number;
+  /** Rows of the prompt between two layers. An estimate, without what libraries take. */
+  activationBytes: number;
+  /** With every token cached. */
+  full: CacheEstimate;
+  policy: CacheEstimate;
+  /**
+   * The shortest prompts, all else equal, at which the policy pays; null where no prompt up to 2^24 tokens does.
+   * `bytes`: a decode step reads fewer bytes than with a full cache, positions and scores included. `tenPercent`: those
+   * bytes take 10 % less time, weights included.
+   */
+  paysFrom: { bytes: number | null; tenPercent: number | null };
+}
+
+const ELEMENT_BYTES: Readonly<Record<LlmDtype, number>> = { f32: 4, bf16: 2, f16: 2 };
+/** A position (int32) and a score (float32). */
+const BOOKKEEPING_BYTES = 8;
+/** Rows of a prompt that a layer's products work on at a time, at most. */
+const BLOCK_ROWS = 4096;
+/** Longest prompt that is looked at for where a policy pays. */
+const MOST_CONTEXT = 2 ** 24;
+/** Embeddings: of their rows a step reads one a text, unless they are the head too. */
+const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe)\.weight$/;
+
+/** Bytes of positions and scores that a decode step moves for each live entry, to score and to choose a victim. */
+function scoringBytes({ scoring, budget }: KvPolicy, contextTokens: number): number {
+  if (budget(contextTokens) === Number.POSITIVE_INFINITY) return 0;
+  // The position is read (noise is keyed by it, the newest are found by it), the score read and written.
+  if (scoring.from === "attention" && scoring.rows !== "window") return 12;
+  // Victims go by age alone.
+  if (scoring.from === "nothing" || scoring.from === "attention") return 4;
+  return 8;
+}
+
+/** Everything that depends on how texts are cached, for prompts of some length. */
+function cacheOf(
+  config: DecoderConfig,
+  policies: LayerPolicies,
+  { contextTokens, newTokens, batch, elementBytes }: Required<Sizes>,
+): Pick<CacheEstimate, "kvBytes" | "bookkeepingBytes" | "promptPeakBytes"> & { readBytes: number } {
+  const { layers, kvHeads, headDim, slidingWindow } = config;
+  const kvEntryBytes = kvHeads * 2 * headDim * elementBytes;
+  let entries = 0;
+  let promptEntries = 0;
+  let readBytes = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    const policy = policies(layer);
+    const budget = policy.budget(contextTokens);
+    const sequence = { budget, evictEvery: policy.evictEvery, promptTokens: contextTokens, newTokens };
+    entries += budgetCapacity(sequence);
+    if (budget < contextTokens) {
+      // Under shared scores no layer evicts before the last one has read the prompt; others share one layer's room.
+      promptEntries = policy.scope === "shared" ? promptEntries + contextTokens : contextTokens;
+    }
+    const attended = meanAttended(sequence, slidingWindow ?? Number.POSITIVE_INFINITY);
+    readBytes += attended * (kvEntryBytes + kvHeads * scoringBytes(policy, contextTokens));
+  }
+  const bookkeeping = kvHeads * BOOKKEEPING_BYTES;
+  return {
+    kvBytes: batch * entries * kvEntryBytes,
+    bookkeepingBytes: batch * entries * bookkeeping,
+    promptPeakBytes: batch * (entries + promptEntries) * (kvEntryBytes + bookkeeping),
+    readBytes: batch * readBytes,
+  };
+}
+
+interface Sizes {
+  contextTokens: number;
+  newTokens: number;
+  batch: number;
+  elementBytes: number;
+}
+
+/** The least whole number from 1 to {@link MOST_CONTEXT} from which `holds` is true; null when it is not at the last. */
+function leastFrom(holds: (n: number) => boolean): number | null {
+  if (!holds(MOST_CONTEXT)) return null;
+  let [low, high] = [0, MOST_CONTEXT];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+/**
+ * What a model of a shape takes and allows.
+ * @throws ParetoError what the policies refuse
+ */
+export function estimate(config: DecoderConfig, options: EstimateOptions): Estimate {
+  const { contextTokens, newTokens, batch = 1, policies, dtype, bandwidth = null } = options;
+  const elementBytes = ELEMENT_BYTES[dtype];
+  const { tensors } = decoderOf(config);
+  let parameters = 0;
+  let readParameters = 0;
+  for (const [name, shape] of tensors) {
+    const size = sizeOf(shape);
+    parameters += size;
+    const isLookup = EMBEDDING.test(name) && !(config.isTied && !name.endsWith("wpe.weight"));
+    readParameters += isLookup ? batch * shape[1]! : size;
+  }
+  const weightBytes = parameters * elementBytes;
+  const weightsRead = readParameters * elementBytes;
+  const { width, heads, kvHeads, headDim, innerWidth, vocabulary, layers } = config;
+  const rows = batch * contextTokens;
+  // Hidden states, queries, what attention gave, keys and values of all rows; the MLP's of a block.
+  const perRow = width + 2 * heads * headDim + 2 * kvHeads * headDim;
+  const activationBytes =
+    elementBytes * (rows * perRow + 2 * innerWidth * Math.min(rows, BLOCK_ROWS)) + 4 * batch * vocabulary;
+  const at = (of: LayerPolicies, contextTokens: number) =>
+    cacheOf(config, of, { contextTokens, newTokens, batch, elementBytes });
+  const estimateOf = (of: LayerPolicies): CacheEstimate => {
+    const { readBytes, ...cache } = at(of, contextTokens);
+    const stepBytes = weightsRead + readBytes;
+    return {
+      ...cache,
+      peakBytes: weightBytes + activationBytes + cache.promptPeakBytes,
+      stepBytes,
+      tokensPerSecond: bandwidth === null ? null : (batch * bandwidth) / stepBytes,
+    };
+  };
+  const reads = (of: LayerPolicies, context: number) => weightsRead + at(of, context).readBytes;
+  return {
+    parameters,
+    weightBytes,
+    kvBytesPerToken: 2 * layers * kvHeads * headDim * elementBytes,
+    activationBytes,
+    full: estimateOf(full),
+    policy: estimateOf(policies),
+    paysFrom: {
+      bytes: leastFrom((n) => reads(policies, n) < reads(full, n)),
+      tenPercent: leastFrom((n) => reads(policies, n) <= 0.9 * reads(full, n)),
+    },
+  };
+}
