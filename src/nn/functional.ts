@@ -24,6 +24,7 @@ import { sameShape } from "../engine/shape.ts";
 export { attention } from "../engine/graph/ops/composite/attention.ts";
 export { crossEntropy, logSoftmax } from "../engine/graph/ops/composite/crossEntropy.ts";
 export { layerNorm } from "../engine/graph/ops/composite/layerNorm.ts";
+export { rmsNorm } from "../engine/graph/ops/composite/rmsNorm.ts";
 
 /** Mean over axes (all when none are given). That of 16-bit floats is computed in float32 and rounded once. */
 export function mean(x: Tensor, axes?: number | readonly number[], keep = false): Tensor {

@@ -9,6 +9,7 @@ export {
   logSoftmax,
   mean,
   oneHot,
+  rmsNorm,
   scaledDotProductAttention,
 } from "./functional.ts";
 export { constantFill, normal, orthogonal, uniform, xavierNormal, xavierUniform } from "./initializers.ts";

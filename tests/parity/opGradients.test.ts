@@ -86,6 +86,7 @@ describe("second gradients agree with central differences", async () => {
   const composites = [
     "softmaxGradient",
     "layerNorm",
+    "rmsNorm",
     "crossEntropy",
     "lstmCell",
     "lstmScan",

@@ -93,6 +93,7 @@ interface CompositeAttrs {
   softmaxGradient: None;
   layerNorm: { epsilon: number };
   layerNormGradient: { epsilon: number };
+  rmsNorm: { epsilon: number };
   crossEntropy: None;
   crossEntropyGradient: None;
   lstmCell: None;
@@ -113,10 +114,15 @@ export interface LstmScanAttrs {
   reverse: readonly boolean[];
 }
 
-/** Attributes of attention and its gradient: query i sees keys up to i + S − T; the factor of the scores. */
+/**
+ * Attributes of attention and its gradient: query i, at position i' = i + S − T, sees keys up to i' if causal and from
+ * i' − window + 1 on; the factor of the scores; slopes by query head of what distance takes from them.
+ */
 export interface AttentionAttrs {
   causal: boolean;
   scale: number;
+  window?: number;
+  alibiSlopes?: readonly number[];
 }
 
 /** Attributes shared by a convolution and its gradients. */

@@ -4,11 +4,11 @@
  */
 import type { Tensor } from "../../engine/graph/node.ts";
 import { matmul } from "../../engine/graph/ops/contraction.ts";
-import { add, cast, div, mul, sigmoid, sqrt } from "../../engine/graph/ops/elementwise.ts";
+import { add, mul, sigmoid } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
 import { reshape } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
-import { mean } from "../../nn/functional.ts";
+import { rmsNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
@@ -59,14 +59,9 @@ export function llama(config: DecoderConfig, layout?: DecoderLayout): Decoder {
   const { headDim, normEpsilon } = config;
   const { dtype } = weights;
   const linear = (name: string, x: Tensor) => weights.linear(name, x);
-  // In float32, whatever the rows are: a sum of squares in 16 bits would lose most of its terms.
-  const rmsNorm = (name: string, x: Tensor) => {
-    const wide = cast(x, "float32");
-    const normal = div(wide, sqrt(add(mean(mul(wide, wide), -1, true), normEpsilon)));
-    return cast(mul(normal, cast(weights.tensor(`${name}.weight`), "float32")), dtype);
-  };
+  const norm = (name: string, x: Tensor) => rmsNorm(x, weights.tensor(`${name}.weight`), normEpsilon);
   const headNorm = (name: string, x: Tensor) =>
-    config.hasHeadNorm ? reshape(rmsNorm(name, reshape(x, [x.shape[0]!, -1, headDim])), x.shape) : x;
+    config.hasHeadNorm ? reshape(norm(name, reshape(x, [x.shape[0]!, -1, headDim])), x.shape) : x;
   return {
     config,
     dtype,
@@ -76,7 +71,7 @@ export function llama(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     embed: (tokens) => gather(weights.tensor("model.embed_tokens.weight"), tokens),
     project: (layer, hidden) => {
       const at = `model.layers.${layer}`;
-      const [q, k, v] = weights.stacked(projections(layer), rmsNorm(`${at}.input_layernorm`, hidden));
+      const [q, k, v] = weights.stacked(projections(layer), norm(`${at}.input_layernorm`, hidden));
       return {
         q: headNorm(`${at}.self_attn.q_norm`, q!),
         k: headNorm(`${at}.self_attn.k_norm`, k!),
@@ -86,13 +81,13 @@ export function llama(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     finish: (layer, hidden, attended) => {
       const at = `model.layers.${layer}`;
       const h = add(hidden, linear(`${at}.self_attn.o_proj`, attended));
-      const [gate, up] = weights.stacked(gated(layer), rmsNorm(`${at}.post_attention_layernorm`, h));
+      const [gate, up] = weights.stacked(gated(layer), norm(`${at}.post_attention_layernorm`, h));
       const inner = mul(mul(gate!, sigmoid(gate!)), up!);
       return add(h, linear(`${at}.mlp.down_proj`, inner));
     },
     head: (hidden) => {
       const matrix = weights.tensor(config.isTied ? "model.embed_tokens.weight" : "lm_head.weight");
-      return matmul(rmsNorm("model.norm", hidden), matrix, { transposeB: true, outDtype: "float32" });
+      return matmul(norm("model.norm", hidden), matrix, { transposeB: true, outDtype: "float32" });
     },
   };
 }

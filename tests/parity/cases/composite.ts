@@ -4,6 +4,7 @@ import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { crossEntropy } from "../../../src/engine/graph/ops/composite/crossEntropy.ts";
 import { featureInteraction } from "../../../src/engine/graph/ops/composite/featureInteraction.ts";
 import { layerNorm } from "../../../src/engine/graph/ops/composite/layerNorm.ts";
+import { rmsNorm } from "../../../src/engine/graph/ops/composite/rmsNorm.ts";
 import { lstmCell } from "../../../src/engine/graph/ops/composite/lstmCell.ts";
 import { add, mul, tanh } from "../../../src/engine/graph/ops/elementwise.ts";
 import { softmax } from "../../../src/engine/graph/ops/reduce.ts";
@@ -34,6 +35,8 @@ const width = ({ shape }: { shape: Shape }) => [shape.at(-1)!];
 const softmaxGradientOf = (x: Tensor, g: Tensor) => backpropagate([softmax(x)], [g], [x])[0]!;
 
 const normalise = (x: Tensor, weight: Tensor, bias: Tensor) => layerNorm(x, weight, bias);
+
+const scaleRows = (x: Tensor, weight: Tensor) => rmsNorm(x, weight);
 
 const layerNormGradientsOf = (x: Tensor, weight: Tensor, bias: Tensor, g: Tensor) =>
   backpropagate([layerNorm(x, weight, bias)], [g], [x, weight, bias]).map((t) => t!);
@@ -103,6 +106,12 @@ export const compositeCases = {
   softmaxGradient: [
     ...rows.map((r) => opCase(r.name, [float(r.shape), float(r.shape)], softmaxGradientOf)),
     ...wide.map((r) => opCase(r.name, [float(r.shape), float(r.shape)], softmaxGradientOf, tooWide)),
+  ],
+  rmsNorm: [
+    ...rows.map((r) => opCase(r.name, [float(r.shape), float(width(r))], scaleRows)),
+    ...wide.map((r) => opCase(r.name, [float(r.shape), float(width(r))], scaleRows, tooWide)),
+    opCase("an epsilon that counts", [float([3, 5]), float([5])], (x, w) => rmsNorm(x, w, 0.5)),
+    opCase("no width", [float([3, 0]), float([0])], scaleRows),
   ],
   layerNorm: [
     ...rows

@@ -114,6 +114,7 @@ const classOf: Record<OpName, OpClass> = {
   softmaxGradient: "accumulation",
   layerNorm: "accumulation",
   layerNormGradient: "chain",
+  rmsNorm: "accumulation",
   crossEntropy: "accumulation",
   crossEntropyGradient: "accumulation",
   lstmCell: "accumulation",

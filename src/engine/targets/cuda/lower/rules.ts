@@ -15,6 +15,7 @@ import { lowerLayerNorm, lowerLayerNormGradient } from "./layerNorm.ts";
 import type { LowerRule } from "./lowering.ts";
 import { lowerLstmCell, lowerLstmCellGradient } from "./lstmCell.ts";
 import { lowerLstmScan, lowerLstmScanGradient } from "./lstmScan.ts";
+import { lowerRmsNorm } from "./rmsNorm.ts";
 import { lowerScan } from "./scan.ts";
 import { lowerScatterAdd } from "./scatterAdd.ts";
 import { lowerSoftmax, lowerSoftmaxGradient } from "./softmax.ts";
@@ -40,6 +41,7 @@ export const rules: { readonly [K in Exclude<OpName, GeneratedOp>]: LowerRule<K>
   lstmCellGradient: lowerLstmCellGradient,
   lstmScan: lowerLstmScan,
   lstmScanGradient: lowerLstmScanGradient,
+  rmsNorm: lowerRmsNorm,
   scan: lowerScan,
   scatterAdd: lowerScatterAdd,
   softmax: lowerSoftmax,
