@@ -43,7 +43,9 @@ export type {
   NoiseKind,
   Scoring,
 } from "./kv/policy.ts";
+export type { KvRule } from "./kv/rule.ts";
 export type { LogitRow } from "./kv/scoreRows.ts";
+export type { Temperature, TemperatureLine } from "./kv/temperature.ts";
 export { readModelShape } from "./load/modelConfig.ts";
 export type { ModelShape } from "./load/modelConfig.ts";
 export { openModel } from "./load/openModel.ts";

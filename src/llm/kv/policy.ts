@@ -5,6 +5,8 @@
  * after the prompt, and which one goes in decode. It holds no keys, no values and no model. What the scores are it
  * says in {@link KvPolicy.scoring}; whoever runs attention measures them (`ScoreRows` does it on the host).
  */
+import type { KvRule } from "./rule.ts";
+import type { Temperature } from "./temperature.ts";
 
 /** Noise added to logits for scoring only; `gaussian` and `constant` have the mean (and deviation) of Gumbel(0, 1). */
 export type NoiseKind = "gumbel" | "gaussian" | "constant" | "none";
@@ -25,7 +27,7 @@ export interface AttentionScoring {
   /** Odd width of the average taken over neighbouring positions after the prompt (`rows: "window"`); 1 takes none. */
   pool?: number;
   /** The scoring temperature at a step: 0 is the prompt, 1 the first token decoded. */
-  temperature: (step: number) => number;
+  temperature: Temperature;
   noise: NoiseKind;
   /** `fresh`: noise for each query and key; `per-key`: one draw a key, kept. */
   noiseReuse: "fresh" | "per-key";
@@ -56,7 +58,12 @@ export interface HeadView {
   budget: number;
 }
 
-/** Decides what one layer's cache of one sequence keeps. Every method is a pure function of its arguments. */
+/**
+ * Decides what one layer's cache of one sequence keeps. Every method is a pure function of its arguments.
+ *
+ * A policy that tells its decisions as a `rule` is followed on a GPU; without one, scores come to the host for each
+ * decision.
+ */
 export interface KvPolicy {
   readonly name: string;
   readonly scoring: Scoring;
@@ -72,6 +79,8 @@ export interface KvPolicy {
   keep(head: HeadView): number[];
   /** In decode, while more than `head.budget` entries are live: the slot that goes. */
   victim(head: HeadView): number;
+  /** The decisions of `keep` and `victim` as data. */
+  readonly rule?: (budget: number, promptTokens: number) => KvRule;
 }
 
 /** The policy of each layer of a model. */

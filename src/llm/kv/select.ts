@@ -1,5 +1,5 @@
 /**
- * @file Choices that the policies share: which entries of a head stay and which one goes, by position and score.
+ * @file Choices that rules are made of: which entries of a head stay and which one goes, by position and score.
  *
  * A higher score stays; of equal scores the older token stays.
  */
@@ -36,25 +36,13 @@ export function worstSlot(head: HeadView, from: number, to: number): number {
   return worst;
 }
 
-/** The oldest live slot whose position is at least `from`, or −1 where there is none. */
-export function oldestSlot(head: HeadView, from: number): number {
+/** The oldest live slot whose position is in [from, to), or −1 where there is none. */
+export function oldestSlot(head: HeadView, from: number, to: number): number {
   let oldest = -1;
   for (let slot = 0; slot < head.length; slot++) {
     const position = head.positions[slot]!;
-    if (position >= from && (oldest < 0 || position < head.positions[oldest]!)) oldest = slot;
+    if (position >= from && position < to && (oldest < 0 || position < head.positions[oldest]!))
+      oldest = slot;
   }
   return oldest;
-}
-
-/** The best entries of a head with its first `sinks` tokens and its last `recent` ones, within the budget. */
-export function keepBest(head: HeadView, sinks: number, recent: number): number[] {
-  const recentFrom = head.tokensSeen - recent;
-  const kept: number[] = [];
-  const rest: number[] = [];
-  for (const slot of slotsByPosition(head)) {
-    const position = head.positions[slot]!;
-    (position < sinks || position >= recentFrom ? kept : rest).push(slot);
-  }
-  const chosen = bestSlots(head, rest, head.budget - kept.length);
-  return [...kept, ...chosen].sort((a, b) => head.positions[a]! - head.positions[b]!);
 }

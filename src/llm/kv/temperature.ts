@@ -3,6 +3,20 @@
  */
 import { ParetoError } from "../../engine/errors.ts";
 
+/** A temperature that moves by `delta` a step from `start` and stops at `end`. */
+export interface TemperatureLine {
+  readonly start: number;
+  readonly end: number;
+  readonly delta: number;
+}
+
+/** The scoring temperature at a step: 0 is the prompt, 1 the first token decoded. */
+export interface Temperature {
+  (step: number): number;
+  /** The same as data, for devices to follow; without it the host works each step's temperature out. */
+  readonly line?: TemperatureLine;
+}
+
 /** The schedule's options. */
 export interface TemperatureOptions {
   /** Temperature of the prompt; 1 when left out. */
@@ -15,23 +29,28 @@ export interface TemperatureOptions {
   tauDelta?: number;
 }
 
+/** The same temperature at each step. */
+export function constantTemperature(tau: number): Temperature {
+  return Object.assign(() => tau, { line: { start: tau, end: tau, delta: 0 } });
+}
+
 /**
- * The temperature at each step: 0 is the prompt, 1 the first token decoded.
+ * The temperature at each step.
  * @throws ParetoError KV_TEMPERATURE for a temperature that is not above 0 or a missing or bad horizon
  */
-export function temperatureSchedule(options: TemperatureOptions): (step: number) => number {
+export function temperatureSchedule(options: TemperatureOptions): Temperature {
   const start = options.tauInit ?? 1;
   const end = options.tauEnd ?? 2;
   for (const tau of [start, end]) {
     if (!(tau > 0 && tau < Infinity)) throw refuse(`a temperature is a number above 0, got ${tau}`);
   }
-  if (start === end) return () => start;
+  if (start === end) return constantTemperature(start);
   const delta = options.tauDelta ?? (end - start) / horizonOf(options);
   if (!Number.isFinite(delta)) throw refuse(`a change of temperature is a finite number, got ${delta}`);
-  return (step) => {
-    const tau = start + step * delta;
-    return start < end ? Math.min(Math.max(tau, start), end) : Math.max(Math.min(tau, start), end);
-  };
+  const low = Math.min(start, end);
+  const high = Math.max(start, end);
+  const tau = (step: number) => Math.min(Math.max(start + step * delta, low), high);
+  return Object.assign(tau, { line: { start, end, delta } });
 }
 
 function horizonOf({ horizon }: TemperatureOptions): number {

@@ -1,6 +1,6 @@
 /** @file The policy that keeps everything: the reference that the others are measured against. */
 import type { KvPolicy } from "../policy.ts";
-import { slotsByPosition } from "../select.ts";
+import { ruled } from "../rule.ts";
 
 /** Keeps every token. */
 export function full(): KvPolicy {
@@ -11,7 +11,6 @@ export function full(): KvPolicy {
     scope: "layer",
     evictEvery: 1,
     budget: () => Infinity,
-    keep: slotsByPosition,
-    victim: () => -1,
+    ...ruled((recent) => ({ sinks: 0, recent, keep: "age", evict: "age", evictFrom: 0, hasGap: false })),
   };
 }

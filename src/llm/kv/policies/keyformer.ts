@@ -16,11 +16,11 @@ import {
   recentTokens,
 } from "../budget.ts";
 import type { AttentionScoring, GroupReduce, KvPolicy, LayerPolicies, NoiseKind } from "../policy.ts";
-import { keepBest, worstSlot } from "../select.ts";
+import { ruled } from "../rule.ts";
 import { checkSinks } from "../sinks.ts";
 import { type TemperatureOptions, temperatureSchedule } from "../temperature.ts";
 import { full } from "./full.ts";
-import { gapKeep, gapVictim } from "./referenceMask.ts";
+import { gapRule } from "./referenceMask.ts";
 
 /** What {@link keyformer} takes. */
 export interface KeyformerOptions extends TemperatureOptions {
@@ -98,17 +98,17 @@ export function accumulated(name: string, options: KeyformerOptions): KvPolicy {
         const visible = budgetTokens(options.budget, promptTokens);
         return recentShare(recent, visible) === 0 ? Infinity : visible - 1;
       },
-      keep: (head) => gapKeep(head, Math.min(recentShare(recent, head.budget + 1), head.budget + 1)),
-      victim: (head) => gapVictim(head, Math.min(recentShare(recent, head.budget + 1), head.budget + 1)),
+      ...ruled((budget) => gapRule(Math.min(recentShare(recent, budget + 1), budget + 1))),
     };
   }
-  const sinksOf = (budget: number) => Math.min(sinks, budget - recentTokens(recent, budget));
   return {
     ...common,
     budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
-    keep: (head) => keepBest(head, sinksOf(head.budget), recentTokens(recent, head.budget)),
-    victim: (head) =>
-      worstSlot(head, sinksOf(head.budget), head.tokensSeen - recentTokens(recent, head.budget)),
+    ...ruled((budget) => {
+      const newest = recentTokens(recent, budget);
+      const first = Math.min(sinks, budget - newest);
+      return { sinks: first, recent: newest, keep: "score", evict: "score", evictFrom: first, hasGap: false };
+    }),
   };
 }
 

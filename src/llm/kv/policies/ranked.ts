@@ -1,7 +1,7 @@
 /** @file Policies that rank a token once, when it comes: by its key's norm, or at random. */
 import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import type { KvPolicy, Scoring } from "../policy.ts";
-import { keepBest, worstSlot } from "../select.ts";
+import { ruled } from "../rule.ts";
 
 /** What {@link knorm} and {@link random} take. */
 export interface RankedOptions {
@@ -37,7 +37,13 @@ function ranked(name: string, scoring: Scoring, options: RankedOptions): KvPolic
     scope: "layer",
     evictEvery: 1,
     budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
-    keep: (head) => keepBest(head, 0, recentTokens(recent, head.budget)),
-    victim: (head) => worstSlot(head, 0, head.tokensSeen - recentTokens(recent, head.budget)),
+    ...ruled((budget) => ({
+      sinks: 0,
+      recent: recentTokens(recent, budget),
+      keep: "score",
+      evict: "score",
+      evictFrom: 0,
+      hasGap: false,
+    })),
   };
 }

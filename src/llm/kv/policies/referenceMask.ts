@@ -5,20 +5,12 @@
  * it, so the token at distance w from the end is in neither set. It goes at once, and the key tokens stay those
  * chosen after the prompt. Between steps a head so holds one entry less than the budget.
  */
-import type { HeadView } from "../policy.ts";
-import { bestSlots, slotsByPosition, worstSlot } from "../select.ts";
+import type { KvRule } from "../rule.ts";
 
-/** After the prompt: the best of all but the last `recent` tokens, and the last `recent − 1`. */
-export function gapKeep(head: HeadView, recent: number): number[] {
-  const slots = slotsByPosition(head);
-  const older = slots.filter((slot) => head.positions[slot]! < head.tokensSeen - recent);
-  const newest = slots.filter((slot) => head.positions[slot]! > head.tokensSeen - recent);
-  return [...bestSlots(head, older, head.budget + 1 - recent), ...newest];
-}
-
-/** In decode: the token at distance `recent` from the end. */
-export function gapVictim(head: HeadView, recent: number): number {
-  const gap = head.tokensSeen - recent;
-  const slot = worstSlot(head, gap, gap + 1);
-  return slot >= 0 ? slot : worstSlot(head, 0, head.tokensSeen);
+/**
+ * After the prompt the last `recent − 1` tokens stay and the best of all but the last `recent`; in decode the token at
+ * distance `recent` from the end goes.
+ */
+export function gapRule(recent: number): KvRule {
+  return { sinks: 0, recent: recent - 1, keep: "score", evict: "score", evictFrom: 0, hasGap: true };
 }

@@ -5,7 +5,8 @@
 import { ParetoError } from "../../../engine/errors.ts";
 import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { keepBest, oldestSlot } from "../select.ts";
+import { ruled } from "../rule.ts";
+import { constantTemperature } from "../temperature.ts";
 
 /** Most queries that vote when `recent` is left out; the paper has 16 to 64. */
 const MOST_VOTERS = 32;
@@ -39,7 +40,7 @@ export function snapkv(options: SnapkvOptions): KvPolicy {
       rows: "window",
       window: (promptTokens) => Math.min(windowOf(budget(promptTokens)), promptTokens),
       pool,
-      temperature: () => 1,
+      temperature: constantTemperature(1),
       noise: "none",
       noiseReuse: "fresh",
       groupReduce: "mean",
@@ -49,8 +50,14 @@ export function snapkv(options: SnapkvOptions): KvPolicy {
     scope: "layer",
     evictEvery: 1,
     budget,
-    keep: (head) => keepBest(head, 0, windowOf(head.budget)),
-    victim: (head) => oldestSlot(head, Math.max(0, head.promptTokens - windowOf(head.budget))),
+    ...ruled((tokens, promptTokens) => ({
+      sinks: 0,
+      recent: windowOf(tokens),
+      keep: "score",
+      evict: "age",
+      evictFrom: Math.max(0, promptTokens - windowOf(tokens)),
+      hasGap: false,
+    })),
   };
 }
 

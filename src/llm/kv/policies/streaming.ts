@@ -4,7 +4,7 @@
  */
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { oldestSlot, slotsByPosition } from "../select.ts";
+import { ruled } from "../rule.ts";
 import { checkSinks } from "../sinks.ts";
 
 /** Sinks of the paper. */
@@ -27,7 +27,6 @@ export function streaming(options: StreamingOptions): KvPolicy {
   checkBudget(options.budget);
   const sinks = options.sinks ?? SINKS;
   checkSinks(sinks);
-  const sinksOf = (budget: number) => Math.min(sinks, budget - 1);
   return {
     name: "streaming",
     scoring: { from: "nothing" },
@@ -35,11 +34,16 @@ export function streaming(options: StreamingOptions): KvPolicy {
     scope: "layer",
     evictEvery: 1,
     budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
-    keep: (head) => {
-      const slots = slotsByPosition(head);
-      const first = slots.slice(0, sinksOf(head.budget));
-      return [...first, ...slots.slice(slots.length - (head.budget - first.length))];
-    },
-    victim: (head) => oldestSlot(head, sinksOf(head.budget)),
+    ...ruled((budget) => {
+      const first = Math.min(sinks, budget - 1);
+      return {
+        sinks: first,
+        recent: budget - first,
+        keep: "age",
+        evict: "age",
+        evictFrom: first,
+        hasGap: false,
+      };
+    }),
   };
 }

@@ -4,7 +4,8 @@
  */
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { keepBest, worstSlot } from "../select.ts";
+import { ruled } from "../rule.ts";
+import { constantTemperature } from "../temperature.ts";
 
 /**
  * Keeps what the newest query attends to.
@@ -17,7 +18,7 @@ export function tova(options: { budget: Budget }): KvPolicy {
     scoring: {
       from: "attention",
       rows: "last",
-      temperature: () => 1,
+      temperature: constantTemperature(1),
       noise: "none",
       noiseReuse: "fresh",
       groupReduce: "mean",
@@ -27,7 +28,6 @@ export function tova(options: { budget: Budget }): KvPolicy {
     scope: "layer",
     evictEvery: 1,
     budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
-    keep: (head) => keepBest(head, 0, 0),
-    victim: (head) => worstSlot(head, 0, Infinity),
+    ...ruled(() => ({ sinks: 0, recent: 0, keep: "score", evict: "score", evictFrom: 0, hasGap: false })),
   };
 }

@@ -1,7 +1,7 @@
 /** @file The newest tokens only: a sliding window. */
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { oldestSlot, slotsByPosition } from "../select.ts";
+import { ruled } from "../rule.ts";
 
 /**
  * Keeps the newest tokens.
@@ -16,7 +16,6 @@ export function window(options: { budget: Budget }): KvPolicy {
     scope: "layer",
     evictEvery: 1,
     budget: (promptTokens) => budgetTokens(options.budget, promptTokens),
-    keep: (head) => slotsByPosition(head).slice(-head.budget),
-    victim: (head) => oldestSlot(head, 0),
+    ...ruled((recent) => ({ sinks: 0, recent, keep: "age", evict: "age", evictFrom: 0, hasGap: false })),
   };
 }

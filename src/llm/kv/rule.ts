@@ -1,0 +1,60 @@
+/**
+ * @file A policy's decisions as data, so that every device makes them as the host does.
+ *
+ * Entries of a head stay or go by score or by age, but for the first tokens of the text and the newest ones, which are
+ * out of question. A higher score stays; of equal scores the older token stays.
+ */
+import type { HeadView, KvPolicy } from "./policy.ts";
+import { bestSlots, oldestSlot, slotsByPosition, worstSlot } from "./select.ts";
+
+/** How the entries of a head are chosen under one budget. */
+export interface KvRule {
+  /** Positions below this stay after a prompt, part of the budget. */
+  readonly sinks: number;
+  /** So many newest positions stay, part of the budget. */
+  readonly recent: number;
+  /** Which of the others stay after a prompt: those with the highest scores, or the newest. */
+  readonly keep: "score" | "age";
+  /** Which entry goes in decode: the one with the lowest score, or the oldest. */
+  readonly evict: "score" | "age";
+  /** Positions below this never go in decode. */
+  readonly evictFrom: number;
+  /** Whether the position just before the newest ones goes in any case, as in the authors' masks of Keyformer. */
+  readonly hasGap: boolean;
+}
+
+/** A policy's `keep` and `victim` that follow its rule. */
+export function ruled(
+  rule: (budget: number, promptTokens: number) => KvRule,
+): Pick<KvPolicy, "keep" | "victim"> & { rule: (budget: number, promptTokens: number) => KvRule } {
+  return {
+    rule,
+    keep: (head) => keepByRule(rule(head.budget, head.promptTokens), head),
+    victim: (head) => victimByRule(rule(head.budget, head.promptTokens), head),
+  };
+}
+
+/** The slots that stay, in order of position. */
+function keepByRule({ sinks, recent, keep, hasGap }: KvRule, head: HeadView): number[] {
+  const { positions, tokensSeen, budget } = head;
+  const recentFrom = tokensSeen - recent;
+  const kept: number[] = [];
+  const rest: number[] = [];
+  for (const slot of slotsByPosition(head)) {
+    const position = positions[slot]!;
+    if (hasGap && position === recentFrom - 1) continue;
+    (position < sinks || position >= recentFrom ? kept : rest).push(slot);
+  }
+  const count = Math.max(0, budget - kept.length);
+  const chosen =
+    keep === "score" ? bestSlots(head, rest, count) : rest.slice(rest.length - Math.min(count, rest.length));
+  return [...kept, ...chosen].sort((a, b) => positions[a]! - positions[b]!);
+}
+
+/** The slot that goes: the worst of those in question, or of all where none is. */
+function victimByRule({ recent, evict, evictFrom, hasGap }: KvRule, head: HeadView): number {
+  const choose = evict === "score" ? worstSlot : oldestSlot;
+  const to = head.tokensSeen - recent;
+  const slot = choose(head, hasGap ? to - 1 : evictFrom, to);
+  return slot >= 0 ? slot : choose(head, 0, head.tokensSeen);
+}
