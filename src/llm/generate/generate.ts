@@ -1,13 +1,16 @@
-/** @file Continues a text token by token. */
-import type { LlmSession } from "./session.ts";
+/** @file Continues one text token by token. */
+import type { LlmRunner } from "../runner/runner.ts";
+import type { EndedBy } from "./continuation.ts";
 import type { Sampler } from "./sampler.ts";
 
 /** When a text ends. */
 export interface GenerateOptions {
+  /** The seat, which the caller has begun. Defaults to 0. */
+  seat?: number;
   maxNewTokens: number;
   /** Tokens after which the text is over; they are not given. */
   endTokens: readonly number[];
-  /** Ends the text after the token that is being computed. */
+  /** Ends the text after the pass that is being computed, and frees its seat. */
   signal?: AbortSignal;
 }
 
@@ -17,40 +20,47 @@ export interface GenerateTimes {
   /** Of all decode steps; the first token comes from the prompt's pass. */
   decodeSeconds: number;
   decodeSteps: number;
-  endedBy: "length" | "end-token" | "signal";
+  endedBy: EndedBy;
 }
 
 /**
- * Gives tokens as they are chosen.
- * @param prompt at least one token
+ * Gives tokens as they are chosen. A text that ended by itself stays in its seat for a further turn; the last token
+ * chosen has not been read, so a turn's prompt begins with it. A text that is left early is released.
+ * @param prompt at least one token: of a new text, or of a further turn
  * @returns how long it took
+ * @throws ParetoError as the runner's `read`, and LLM_LOGITS
  */
 export async function* generateTokens(
-  session: LlmSession,
+  runner: LlmRunner,
   prompt: readonly number[],
   sampler: Sampler,
-  { maxNewTokens, endTokens, signal }: GenerateOptions,
+  { seat = 0, maxNewTokens, endTokens, signal }: GenerateOptions,
 ): AsyncGenerator<number, GenerateTimes> {
   const started = performance.now();
-  let logits = await session.prompt(prompt);
-  const promptSeconds = (performance.now() - started) / 1000;
   let decodeMs = 0;
   let decodeSteps = 0;
-  const times = (endedBy: GenerateTimes["endedBy"]): GenerateTimes => ({
-    promptSeconds,
-    decodeSeconds: decodeMs / 1000,
-    decodeSteps,
-    endedBy,
-  });
-  for (let count = 1; ; count++) {
-    const token = sampler.next(logits);
-    if (endTokens.includes(token)) return times("end-token");
-    yield token;
-    if (count === maxNewTokens) return times("length");
-    if (signal?.aborted) return times("signal");
-    const stepped = performance.now();
-    logits = await session.step(token);
-    decodeMs += performance.now() - stepped;
-    decodeSteps++;
+  let isWhole = false;
+  try {
+    const logits = await runner.read([{ seat, tokens: prompt }]);
+    const promptSeconds = (performance.now() - started) / 1000;
+    const times = (endedBy: EndedBy): GenerateTimes => {
+      isWhole = endedBy !== "signal";
+      return { promptSeconds, decodeSeconds: decodeMs / 1000, decodeSteps, endedBy };
+    };
+    let token = sampler.next(logits);
+    for (let count = 1; ; count++) {
+      if (signal?.aborted) return times("signal");
+      if (endTokens.includes(token)) return times("end-token");
+      yield token;
+      if (count === maxNewTokens) return times("length");
+      if (signal?.aborted) return times("signal");
+      const stepped = performance.now();
+      const read = [{ seat, token }];
+      token = sampler.isGreedy ? (await runner.stepGreedy(read))[0]! : sampler.next(await runner.step(read));
+      decodeMs += performance.now() - stepped;
+      decodeSteps++;
+    }
+  } finally {
+    if (!isWhole) runner.release(seat);
   }
 }
