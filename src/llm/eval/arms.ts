@@ -1,0 +1,45 @@
+/** @file The ways of caching that an evaluation compares: policies, each at several budgets, and the full cache. */
+import { choosePolicy, type PolicyName } from "../kv/choosePolicy.ts";
+import type { KvPolicy } from "../kv/policy.ts";
+
+/** One way of caching. */
+export interface Arm {
+  /** As tables show it. */
+  policy: string;
+  /** Share of the prompt that stays; null for everything. */
+  budget: number | null;
+  /** The policy of every layer for a text of which so many tokens are decoded. */
+  make: (decodedTokens: number) => KvPolicy;
+}
+
+/** The arm that all others are measured against. */
+export const fullArm: Arm = {
+  policy: "full",
+  budget: null,
+  make: (maxNewTokens) => choosePolicy({ name: "full", maxNewTokens }),
+};
+
+/**
+ * Policies by name at every budget.
+ * @param budgets shares of the prompt, above 0 and at most 1
+ * @throws ParetoError KV_POLICY_UNKNOWN, KV_BUDGET
+ */
+export function namedArms(names: readonly PolicyName[], budgets: readonly number[]): Arm[] {
+  const arms = names
+    .filter((name) => name !== "full")
+    .flatMap((name) =>
+      budgets.map((budget): Arm => {
+        const make = (maxNewTokens: number) =>
+          choosePolicy({ name, maxNewTokens, budget: { ratioOfPrompt: budget } });
+        make(1);
+        return { policy: name, budget, make };
+      }),
+    );
+  return arms;
+}
+
+/** Whether what a policy keeps depends on drawn numbers, so that one seed says little. */
+export function isNoisy({ scoring }: KvPolicy): boolean {
+  if (scoring.from === "random") return true;
+  return scoring.from === "attention" && (scoring.noise === "gumbel" || scoring.noise === "gaussian");
+}

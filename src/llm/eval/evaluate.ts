@@ -1,0 +1,136 @@
+/**
+ * @file Quality against cache budget: the same texts under every policy and budget, with 95 % bootstrap intervals.
+ *
+ * Policies that draw numbers run once a seed; an item's value is then its mean over seeds, and intervals come from
+ * drawing items. Texts come in rounds of as many as the runner holds, each round through every way of caching, so that
+ * an evaluation that has to stop early has still asked everybody the same.
+ */
+import { invariant } from "../../engine/errors.ts";
+import type { LlmRunner } from "../runner/runner.ts";
+import type { TaskItem } from "../tasks/task.ts";
+import { type Arm, isNoisy } from "./arms.ts";
+import { Bootstrap, type Interval } from "./bootstrap.ts";
+import { walkAnswers, walkLikelihoods } from "./walk.ts";
+
+/** What is asked. */
+export interface EvaluateOptions {
+  /** `answers`: the share of right answers. `likelihoods`: the mean of −ln p of a forced token. */
+  measure: "answers" | "likelihoods";
+  /** The text of a number; the same one each time. */
+  item: (index: number) => TaskItem;
+  /** Texts at most. */
+  items: number;
+  /** The first one is what the others are compared with. */
+  arms: readonly Arm[];
+  /** Seeds of noise for policies that draw. */
+  seeds: number;
+  /** No further round begins after this many seconds. */
+  maxSeconds?: number;
+  /** Told texts done so far, over all ways of caching and seeds, and in all. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** What one way of caching came to. */
+export interface ArmResult extends Interval {
+  policy: string;
+  /** Share of the prompt; null for everything. */
+  budget: number | null;
+  /** Share of right tokens where answers have several; else as `mean`. */
+  tokens: number;
+  /** The mean difference from the first arm, text by text. */
+  difference: Interval;
+  /** Seeds that its values are means of. */
+  seeds: number;
+  /** Means by the evidence's depth in the prompt, a fifth each; null where no text has one, empty without depths. */
+  byDepth: (number | null)[];
+  /** Bytes of keys and values of one text at its end. */
+  kvBytes: number;
+  /** By text. */
+  values: number[];
+}
+
+/** What an evaluation came to. */
+export interface Evaluated {
+  items: number;
+  arms: ArmResult[];
+}
+
+const DEPTHS = 5;
+
+interface Tally {
+  values: number[];
+  tokens: number;
+  kvBytes: number;
+}
+
+/** Measures every arm. @returns fewer items than asked for when time ran out, at least one round */
+export async function evaluate(runner: LlmRunner, options: EvaluateOptions): Promise<Evaluated> {
+  const { arms, items: count, measure, seeds, maxSeconds = Number.POSITIVE_INFINITY } = options;
+  invariant(arms.length > 0 && count > 0, "something to measure");
+  const walk = measure === "answers" ? walkAnswers : walkLikelihoods;
+  const seedsOf = arms.map((arm) => (isNoisy(arm.make(1)) ? seeds : 1));
+  const perItem = seedsOf.reduce((sum, n) => sum + n, 0);
+  const tallies = arms.map((): Tally => ({ values: [], tokens: 0, kvBytes: 0 }));
+  const items: TaskItem[] = [];
+  const started = performance.now();
+  let done = 0;
+  while (items.length < count) {
+    const first = items.length;
+    const size = Math.min(runner.seats, count - first);
+    const round = Array.from({ length: size }, (_, i) => options.item(first + i));
+    for (const [a, arm] of arms.entries()) {
+      const sums = new Float64Array(size);
+      for (let seed = 0; seed < seedsOf[a]!; seed++) {
+        const { scores, memory } = await walk(runner, arm, round, { seed, first });
+        const tally = tallies[a]!;
+        for (const [i, { score, tokens }] of scores.entries()) {
+          sums[i]! += score / seedsOf[a]!;
+          tally.tokens += tokens / seedsOf[a]!;
+        }
+        tally.kvBytes = memory.kvBytes;
+        options.onProgress?.((done += size), perItem * count);
+      }
+      tallies[a]!.values.push(...sums);
+    }
+    items.push(...round);
+    if (performance.now() - started > 1000 * maxSeconds) break;
+  }
+  return { items: items.length, arms: resultsOf(arms, tallies, seedsOf, items) };
+}
+
+function resultsOf(
+  arms: readonly Arm[],
+  tallies: readonly Tally[],
+  seeds: readonly number[],
+  items: readonly TaskItem[],
+): ArmResult[] {
+  const bootstrap = new Bootstrap(items.length);
+  const base = tallies[0]!.values;
+  return arms.map(({ policy, budget }, a) => {
+    const { values, tokens, kvBytes } = tallies[a]!;
+    return {
+      policy,
+      budget,
+      ...bootstrap.interval(values),
+      tokens: tokens / items.length,
+      difference: bootstrap.difference(values, base),
+      seeds: seeds[a]!,
+      byDepth: depthMeans(values, items),
+      kvBytes,
+      values,
+    };
+  });
+}
+
+function depthMeans(values: readonly number[], items: readonly TaskItem[]): (number | null)[] {
+  if (items.every(({ depth }) => depth === undefined)) return [];
+  const sums = new Float64Array(DEPTHS);
+  const counts = new Int32Array(DEPTHS);
+  for (const [i, { depth }] of items.entries()) {
+    if (depth === undefined) continue;
+    const at = Math.min(DEPTHS - 1, Math.floor(depth * DEPTHS));
+    sums[at]! += values[i]!;
+    counts[at]!++;
+  }
+  return Array.from(sums, (sum, i) => (counts[i] === 0 ? null : sum / counts[i]!));
+}
