@@ -13,7 +13,13 @@ interface Problem {
   readonly scale?: number;
   /** Shape of a random mask, or a stated one. */
   readonly mask?: Shape | ReturnType<typeof given>;
+  readonly window?: number;
+  readonly alibiSlopes?: readonly number[];
+  readonly lengths?: readonly number[];
 }
+
+/** Slopes 1/2, 1/4, … as models of few heads have them. */
+const slopes = (heads: number) => Array.from({ length: heads }, (_, head) => 2 ** -(head + 1));
 
 const problems: readonly Problem[] = [
   { name: "one head", q: [1, 1, 3, 4], k: [1, 1, 3, 4] },
@@ -31,6 +37,28 @@ const problems: readonly Problem[] = [
   },
   { name: "one key", q: [1, 2, 3, 4], k: [1, 1, 1, 4] },
   { name: "no queries", q: [1, 2, 0, 4], k: [1, 1, 2, 4] },
+  { name: "a window", q: [1, 2, 6, 4], k: [1, 1, 6, 4], causal: true, window: 3 },
+  { name: "a window of one key", q: [1, 1, 3, 4], k: [1, 1, 5, 4], causal: true, window: 1 },
+  { name: "a window and what follows", q: [1, 1, 5, 4], k: [1, 1, 5, 4], window: 2 },
+  { name: "a window with a mask", q: [1, 2, 5, 4], k: [1, 2, 6, 4], causal: true, window: 3, mask: [5, 6] },
+  { name: "ALiBi", q: [2, 4, 4, 4], k: [2, 2, 6, 4], causal: true, alibiSlopes: slopes(4) },
+  { name: "ALiBi, not causal", q: [1, 2, 3, 4], k: [1, 2, 4, 4], alibiSlopes: slopes(2), window: 3 },
+  {
+    name: "sequences of unequal lengths",
+    q: [3, 2, 4, 4],
+    k: [3, 1, 4, 4],
+    causal: true,
+    lengths: [4, 1, 2],
+  },
+  {
+    name: "lengths with more keys, ALiBi and a window",
+    q: [3, 2, 3, 4],
+    k: [3, 2, 5, 4],
+    causal: true,
+    window: 2,
+    alibiSlopes: slopes(2),
+    lengths: [5, 3, 0],
+  },
 ];
 
 /** Widths and lengths that tiles treat differently; central differences would take too long. */
@@ -51,26 +79,80 @@ const large: readonly Problem[] = [
   { name: "a narrow width", q: [1, 2, 70, 16], k: [1, 2, 90, 16], causal: true },
   { name: "a width between", q: [1, 1, 33, 80], k: [1, 1, 65, 80] },
   { name: "a wide width", q: [1, 1, 20, 192], k: [1, 1, 35, 192], causal: true },
+  { name: "a width beyond", q: [1, 1, 20, 264], k: [1, 1, 35, 264], causal: true },
+  { name: "width 256, causal, grouped", q: [1, 2, 150, 256], k: [1, 1, 170, 256], causal: true },
+  { name: "width 256 with a mask", q: [1, 1, 30, 256], k: [1, 1, 140, 256], mask: [30, 140] },
+  ...[64, 80, 256].flatMap((width): Problem[] => [
+    {
+      name: `tiles of width ${width}, ALiBi, grouped`,
+      q: [1, 4, 140, width],
+      k: [1, 2, 150, width],
+      causal: true,
+      alibiSlopes: slopes(4),
+    },
+    {
+      name: `tiles of width ${width}, a window`,
+      q: [1, 2, 330, width],
+      k: [1, 1, 340, width],
+      causal: true,
+      window: 70,
+    },
+    {
+      name: `tiles of width ${width}, lengths, ALiBi and a window`,
+      q: [3, 2, 200, width],
+      k: [3, 1, 200, width],
+      causal: true,
+      window: 50,
+      alibiSlopes: slopes(2),
+      lengths: [200, 65, 130],
+    },
+  ]),
+  { name: "tiles, a window that sees ahead", q: [1, 1, 260, 64], k: [1, 1, 200, 64], window: 20 },
+  { name: "plain tiles, a window", q: [1, 2, 90, 24], k: [1, 1, 130, 24], causal: true, window: 20 },
+  {
+    name: "plain tiles, lengths and ALiBi",
+    q: [2, 2, 90, 24],
+    k: [2, 1, 90, 24],
+    causal: true,
+    alibiSlopes: slopes(2),
+    lengths: [90, 37],
+  },
+  {
+    name: "tiles, one query after many keys, a window",
+    q: [1, 1, 2, 64],
+    k: [1, 1, 400, 64],
+    causal: true,
+    window: 60,
+  },
 ];
 
-const operandsOf = ({ q, k, mask }: Problem) => [
+const operandsOf = ({ q, k, mask, lengths }: Problem) => [
   float(q),
   float(k),
   float(k),
   ...(mask ? ["kind" in mask ? mask : bool(mask)] : []),
+  ...(lengths ? [given("int32", [lengths.length], lengths)] : []),
 ];
 
 const attend =
-  ({ causal, scale }: Problem) =>
-  (q: Tensor, k: Tensor, v: Tensor, mask?: Tensor) =>
-    attention(q, k, v, {
+  ({ causal, scale, window, alibiSlopes }: Problem) =>
+  (q: Tensor, k: Tensor, v: Tensor, ...rest: Tensor[]) => {
+    const mask = rest.find((t) => t.dtype === "bool");
+    const lengths = rest.find((t) => t.dtype === "int32");
+    return attention(q, k, v, {
       ...(causal && { causal }),
       ...(scale !== undefined && { scale }),
+      ...(window !== undefined && { window }),
+      ...(alibiSlopes && { alibiSlopes }),
       ...(mask && { mask }),
+      ...(lengths && { lengths }),
     });
+  };
 
-const gradientOf = (problem: Problem) => (g: Tensor, q: Tensor, k: Tensor, v: Tensor, mask?: Tensor) =>
-  backpropagate([attend(problem)(q, k, v, mask)], [g], [q, k, v]).map((t) => t!);
+const gradientOf =
+  (problem: Problem) =>
+  (g: Tensor, q: Tensor, k: Tensor, v: Tensor, ...rest: Tensor[]) =>
+    backpropagate([attend(problem)(q, k, v, ...rest)], [g], [q, k, v]).map((t) => t!);
 
 const skip = { noFiniteDifference: "too many elements" };
 

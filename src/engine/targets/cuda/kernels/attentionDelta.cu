@@ -1,7 +1,7 @@
 // What the gradient of attention needs of each query row: rows[i] = (lse · log₂e, Σ_d out · dout), float32 pairs.
 //
-//   out, dout [count, D]; lse [count].  Launch: ⌈count / 16⌉ blocks of 256 threads: 16 lanes a row, 8 elements a lane.
-// Macros: D (a multiple of 16 up to 128); HALF or not.
+//   out, dout [count, D]; lse [count].  Launch: ⌈count / 16⌉ blocks of 256 threads: 16 lanes a row.
+// Macros: D (a multiple of 16); HALF or not.
 
 #include "tensorCore.cuh"
 
@@ -9,11 +9,11 @@ extern "C" __global__ void attentionDelta(const element* out, const element* dou
   long long row = (long long)blockIdx.x * 16 + threadIdx.x / 16;
   int lane = threadIdx.x % 16;
   float sum = 0.f;
-  if (row < count && lane < D / 8) {
-    uint4 a = ((const uint4*)(out + row * D))[lane], b = ((const uint4*)(dout + row * D))[lane];
+  for (int i = lane; row < count && i < D / 8; i += 16) {
+    uint4 a = ((const uint4*)(out + row * D))[i], b = ((const uint4*)(dout + row * D))[i];
     word x[4] = {a.x, a.y, a.z, a.w}, y[4] = {b.x, b.y, b.z, b.w};
 #pragma unroll
-    for (int i = 0; i < 4; ++i) sum += unpack_low(x[i]) * unpack_low(y[i]) + unpack_high(x[i]) * unpack_high(y[i]);
+    for (int j = 0; j < 4; ++j) sum += unpack_low(x[j]) * unpack_low(y[j]) + unpack_high(x[j]) * unpack_high(y[j]);
   }
 #pragma unroll
   for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffff, sum, step);

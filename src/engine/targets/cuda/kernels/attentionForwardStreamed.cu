@@ -1,10 +1,10 @@
-// Attention as attentionForward defines it, for sm_90a and D of 64 or 128: one warpgroup copies, two compute, and they
+// Attention as attentionForward defines it, for sm_90a and D of 64, 128 or 256: one warpgroup copies, two compute, and they
 // meet only at the barriers of tiles, so that the softmax of one runs during the products of the other.
 //
 // One block: BQ = 16 · WARPS queries of one head; it walks over tiles of BN keys from the last to the first.
 // Launch: ⌈T / BQ⌉ · B · H blocks of 32 · WARPS + 128 threads, the longest rows first.
 // Shared bytes: 1024 + TILE_BYTES(BQ) + 4 · TILE_BYTES(BN).
-// Macros: D, WARPS (8), BN (64 or 128); CAUSAL, MASKED, HALF or not.
+// Macros: D, WARPS (8), BN (64 or 128; 64 where D is 256); those of attentionSight.cuh; HALF or not.
 
 #include "attentionWarpgroups.cuh"
 
@@ -12,7 +12,7 @@
 #define STAGES 2
 
 extern "C" __global__ void __launch_bounds__(THREADS + 128, 1)
-attentionForwardStreamed(const element* q, const element* k, const element* v, const unsigned char* mask, MaskStrides strides,
+attentionForwardStreamed(const element* q, const element* k, const element* v, const unsigned char* mask, MaskStrides strides, const int* lengths,
                          element* out, float* lse, int heads, int group, int queries, int keys, float scale) {
   __shared__ unsigned long long barriers[4 * STAGES];
   unsigned char* memory = shared_tiles();
@@ -20,9 +20,15 @@ attentionForwardStreamed(const element* q, const element* k, const element* v, c
   int tiles = (queries + BQ - 1) / BQ;
   Work work = work_of_block(tiles);
   int first = (tiles - 1 - work.tile) * BQ;
-  Sight sight = sight_of_head(mask, strides, work.head, heads, queries, keys);
+  Sight sight = sight_of_head(mask, strides, lengths, work.head, heads, queries, keys);
+#ifdef LENGTHS
+  if (first >= sight.queries) {
+    clear_rows(out + (long long)work.head * queries * D, first, BQ, queries);
+    return;
+  }
+#endif
   long long queryRows = (long long)work.head * queries, keyRows = (long long)key_head(work.head, heads, group) * keys;
-  int last = (sight.keys_end(first + BQ - 1) - 1) / BN;
+  int last = (sight.keys_end(first + BQ - 1) - 1) / BN, uses = last + 1 - sight.keys_begin(first) / BN;
 
   Ring<STAGES> ringK, ringV;
   ringK.init(shared_address(barriers));
@@ -34,16 +40,16 @@ attentionForwardStreamed(const element* q, const element* k, const element* v, c
   if (threadIdx.x >= THREADS) {
     registers_lower<40>();
     Loader loader;
-    load_tile<BQ>(qTile, q + queryRows * D, first, queries);
-    for (int use = 0; use <= last + 1; ++use) {
-      if (use <= last) {
+    load_tile<BQ>(qTile, q + queryRows * D, first, sight.queries);
+    for (int use = 0; use <= uses; ++use) {
+      if (use < uses) {
         loader.acquire(ringK, use);
-        load_tile<BN>(kTiles + use % STAGES * TILE_BYTES(BN), k + keyRows * D, (last - use) * BN, keys);
+        load_tile<BN>(kTiles + use % STAGES * TILE_BYTES(BN), k + keyRows * D, (last - use) * BN, sight.keys);
         loader.commit(ringK, use);
       }
       if (use > 0) {
         loader.acquire(ringV, use - 1);
-        load_tile<BN>(vTiles + (use - 1) % STAGES * TILE_BYTES(BN), v + keyRows * D, (last - use + 1) * BN, keys);
+        load_tile<BN>(vTiles + (use - 1) % STAGES * TILE_BYTES(BN), v + keyRows * D, (last - use + 1) * BN, sight.keys);
         loader.commit(ringV, use - 1);
       }
     }
@@ -60,7 +66,7 @@ attentionForwardStreamed(const element* q, const element* k, const element* v, c
   for (int i = 0; i < D / 2; ++i) o[i] = 0.f;
 
   turns_begin();
-  for (int use = 0; use <= last; ++use) {
+  for (int use = 0; use < uses; ++use) {
     int n = last - use;
     ringK.wait(use);
     turn_begin();
@@ -77,7 +83,7 @@ attentionForwardStreamed(const element* q, const element* k, const element* v, c
     wgmma_wait<1>();
     pin(s);
     ringK.release(use);
-    bool edge = (n + 1) * BN > keys || sight.partial(first, (n + 1) * BN - 1);
+    bool edge = (n + 1) * BN > sight.keys || sight.partial(first, first + BQ - 1, n * BN, (n + 1) * BN - 1);
     soften<BN>(s, scaleLog2, edge, row, n * BN, sight, top, total, shrink);
     wgmma_wait<0>();
     pin(o);
@@ -87,14 +93,14 @@ attentionForwardStreamed(const element* q, const element* k, const element* v, c
     for (int i = 0; i < D / 2; ++i) o[i] *= shrink[i % 4 / 2];
     pack_operand<BN>(p, s);
   }
-  ringV.wait(last);
+  ringV.wait(uses - 1);
   wgmma_fence();
-  product_columns<BN>(o, p, vTiles + last % STAGES * TILE_BYTES(BN));
+  product_columns<BN>(o, p, vTiles + (uses - 1) % STAGES * TILE_BYTES(BN));
   wgmma_commit();
   wgmma_wait<0>();
   pin(o);
 
   finish_rows(top, total, row, queries, lse + queryRows);
   COMPUTERS_SYNC();  // every warpgroup is done with the queries
-  store_tile<BQ>(o, 1.f / total[0], 1.f / total[1], memory, out + queryRows * D, first, queries);
+  store_tile<BQ>(o, row < sight.queries ? 1.f / total[0] : 0.f, row + 8 < sight.queries ? 1.f / total[1] : 0.f, memory, out + queryRows * D, first, queries);
 }

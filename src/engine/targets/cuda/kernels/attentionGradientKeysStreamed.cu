@@ -4,14 +4,14 @@
 // One block: BK = 16 · WARPS keys of one key head; it walks over tiles of BM queries of each query head.
 // Launch: ⌈S / BK⌉ · B · H / group blocks of 32 · WARPS + 128 threads, the longest columns first.
 // Shared bytes: 1024 + 2 · TILE_BYTES(BK) + STAGES · (2 · TILE_BYTES(BM) + 8 · BM).
-// Macros: D, WARPS (8), BM (64), STAGES; CAUSAL, MASKED, HALF or not.
+// Macros: D, WARPS (8), BM (64), STAGES; those of attentionSight.cuh; HALF or not.
 
 #include "attentionWarpgroups.cuh"
 
 #define BK (WARPS * 16)
 
 extern "C" __global__ void __launch_bounds__(THREADS + 128, 1)
-attentionGradientKeysStreamed(const element* q, const element* k, const element* v, const unsigned char* mask, MaskStrides strides,
+attentionGradientKeysStreamed(const element* q, const element* k, const element* v, const unsigned char* mask, MaskStrides strides, const int* lengths,
                               const element* dout, const float2* rows, element* dk, element* dv, int heads, int group, int queries, int keys, float scale) {
   __shared__ unsigned long long barriers[2 * STAGES];
   unsigned char* memory = shared_tiles();
@@ -20,9 +20,15 @@ attentionGradientKeysStreamed(const element* q, const element* k, const element*
   Work work = work_of_block((keys + BK - 1) / BK);
   int first = work.tile * BK, head = work.head * group;  // the first query head
   long long keyRows = (long long)work.head * keys;
-  Sight sight = {mask, strides, queries, keys};
-  int tiles = (queries + BM - 1) / BM, from = sight.queries_begin(first) / BM;
-  int span = tiles - from, count = span * group;
+  Sight sight = sight_of_head(mask, strides, lengths, head, heads, queries, keys);
+  int from = sight.queries_begin(first) / BM;
+  int span = max(0, (sight.queries_end(first + BK - 1) + BM - 1) / BM - from), count = span * group;
+
+  if (count == 0) {  // no query sees these keys
+    clear_rows(dk + keyRows * D, first, BK, keys);
+    clear_rows(dv + keyRows * D, first, BK, keys);
+    return;
+  }
 
   Ring<STAGES> ring;
   ring.init(shared_address(barriers));
@@ -32,16 +38,16 @@ attentionGradientKeysStreamed(const element* q, const element* k, const element*
   if (threadIdx.x >= THREADS) {
     registers_lower<24>();
     Loader loader;
-    load_tile<BK>(kTile, k + keyRows * D, first, keys);
-    load_tile<BK>(vTile, v + keyRows * D, first, keys);
+    load_tile<BK>(kTile, k + keyRows * D, first, sight.keys);
+    load_tile<BK>(vTile, v + keyRows * D, first, sight.keys);
     for (int at = 0; at < count; ++at) {
       loader.acquire(ring, at);
       int stage = at % STAGES, start = (from + at % span) * BM;
       long long queryRows = (long long)(head + at / span) * queries;
-      load_tile<BM>(qTiles + stage * TILE_BYTES(BM), q + queryRows * D, start, queries);
-      load_tile<BM>(doutTiles + stage * TILE_BYTES(BM), dout + queryRows * D, start, queries);
+      load_tile<BM>(qTiles + stage * TILE_BYTES(BM), q + queryRows * D, start, sight.queries);
+      load_tile<BM>(doutTiles + stage * TILE_BYTES(BM), dout + queryRows * D, start, sight.queries);
       int i = LOADER;
-      if (i < BM) cp_async_8(rowTiles + (stage * BM + i) * 8, rows + queryRows + start + i, start + i < queries);
+      if (i < BM) cp_async_8(rowTiles + (stage * BM + i) * 8, rows + queryRows + start + i, start + i < sight.queries);
       loader.commit(ring, at);
     }
     loader.finish();
@@ -62,9 +68,9 @@ attentionGradientKeysStreamed(const element* q, const element* k, const element*
     int stage = at % STAGES;
     word qTile = qTiles + stage * TILE_BYTES(BM), doutTile = doutTiles + stage * TILE_BYTES(BM);
     const float4* pairs = (const float4*)(memory + (rowTiles - kTile)) + stage * (BM / 2);
-    start = start + BM < queries ? start + BM : from * BM;
-#ifdef MASKED
-    sight = sight_of_head(mask, strides, head + at / span, heads, queries, keys);
+    start = start + BM < (from + span) * BM ? start + BM : from * BM;
+#if defined(MASKED) || defined(ALIBI)
+    sight = sight_of_head(mask, strides, lengths, head + at / span, heads, queries, keys);
 #endif
     ring.wait(at);
     turn_begin();
@@ -77,7 +83,7 @@ attentionGradientKeysStreamed(const element* q, const element* k, const element*
     turn_end();
     wgmma_wait<1>();
     pin(s);
-    bool edge = sight.partial(start, first + BK - 1);
+    bool edge = sight.partial(start, start + BM - 1, first, first + BK - 1);
     unsigned int hidden = key_weights<BM>(s, scaleLog2, edge, row, start, sight, pairs);
     wgmma_wait<0>();
     pin(dp);
@@ -96,6 +102,7 @@ attentionGradientKeysStreamed(const element* q, const element* k, const element*
     ring.release(at);
   }
   COMPUTERS_SYNC();  // every warpgroup is done with the keys and values
-  store_tile<BK>(accK, scale, scale, memory, dk + keyRows * D, first, keys);
-  store_tile<BK>(accV, 1.f, 1.f, memory + TILE_BYTES(BK), dv + keyRows * D, first, keys);
+  float exists[2] = {row < sight.keys ? 1.f : 0.f, row + 8 < sight.keys ? 1.f : 0.f};
+  store_tile<BK>(accK, exists[0] * scale, exists[1] * scale, memory, dk + keyRows * D, first, keys);
+  store_tile<BK>(accV, exists[0], exists[1], memory + TILE_BYTES(BK), dv + keyRows * D, first, keys);
 }

@@ -2,20 +2,18 @@
 // attentionForward, attentionGradientKeys and attentionGradientQueries, which see.
 //
 //   ELEMENT: float, float16 or bfloat16; D: any width. q, out, dout, dq [B, H, T, D]; k, v, dk, dv [B, H / group, S, D];
-//   lse [B, H, T] float32; rows [B, H, T] pairs (lse, Σ_d out · dout); mask: bytes at stated strides, 0 where broadcast.
+//   lse [B, H, T] float32; rows [B, H, T] pairs (lse, Σ_d out · dout); mask and lengths: see attentionSight.cuh.
 //
 // A warp owns one row (a query, or a key in attentionPlainKeys) and walks over tiles of 32 rows of the other side in
-// shared memory: lane l scores row l of the tile, then lanes share the sums over columns. All sums have a fixed order.
+// shared memory, of those that concern its block: lane l scores row l of the tile, then lanes share the sums over columns. All sums have a fixed order.
 // Launch: heads × ⌈rows / WARPS⌉ blocks of 32 × WARPS threads. Shared bytes: 2 · 32 · PITCH + 2 · WARPS · D floats.
 // attentionPlainDelta: a thread a row of B · H · T.
+
+#include "attentionSight.cuh"
 
 #define PITCH (D + 1)
 #define HELD ((D + 31) / 32)
 #define MASKED_SCORE -1e30f
-
-struct MaskStrides {
-  int batch, head, query, key;
-};
 
 // Copies 32 rows of two [limit, D] matrices; rows past the end are zeros.
 __device__ __forceinline__ void loadPair(float* a, float* b, const ELEMENT* fromA, const ELEMENT* fromB, int first, int limit) {
@@ -62,16 +60,13 @@ __device__ __forceinline__ void storeRow(ELEMENT* row, const float (&acc)[HELD],
   }
 }
 
-// Whether a query may see a key; `mask` is that of the head.
-__device__ __forceinline__ bool allowed(int query, int key, int queries, int keys, const unsigned char* mask, MaskStrides strides) {
-  bool yes = query < queries && key < keys;
-#ifdef CAUSAL
-  yes = yes && key <= query + keys - queries;
+// The score of a product.
+__device__ __forceinline__ float score(float product, float scale, const Sight& sight, int query, int key) {
+#ifdef ALIBI
+  return product * scale + sight.slope * (float)(key - (query + sight.ahead));
+#else
+  return product * scale;
 #endif
-#ifdef MASKED
-  yes = yes && mask[(long long)query * strides.query + (long long)key * strides.key] != 0;
-#endif
-  return yes;
 }
 
 // p of a score; a query that sees no key weighs all alike.
@@ -79,23 +74,23 @@ __device__ __forceinline__ float weight(float score, bool seen, float lse, int k
   return seen ? expf(score - lse) : lse < 0.5f * MASKED_SCORE ? 1.f / keys : 0.f;
 }
 
-extern "C" __global__ void attentionPlain(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const unsigned char* mask, int maskBatch, int maskHead, int maskQuery, int maskKey,
+extern "C" __global__ void attentionPlain(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const unsigned char* mask, MaskStrides strides, const int* lengths,
                                           ELEMENT* out, float* lse, int heads, int group, int queries, int keys, float scale) {
   extern __shared__ float memory[];
   float *kTile = memory, *vTile = kTile + 32 * PITCH, *own = vTile + 32 * PITCH, *unused = own + WARPS * D;
-  MaskStrides strides = {maskBatch, maskHead, maskQuery, maskKey};
   int head = blockIdx.x, row = blockIdx.y * WARPS + threadIdx.y, lane = threadIdx.x;
   long long keyHead = head / heads * (heads / group) + head % heads / group;
-  mask += (long long)(head / heads) * strides.batch + (long long)(head % heads) * strides.head;
-  loadOwn(own, unused, q + (long long)head * queries * D, q + (long long)head * queries * D, row, queries);
+  Sight sight = sight_of_head(mask, strides, lengths, head, heads, queries, keys);
+  loadOwn(own, unused, q + (long long)head * queries * D, q + (long long)head * queries * D, row, sight.queries);
   float acc[HELD] = {}, top = -INFINITY_F, total = 0.f;
-  for (int first = 0; first < keys; first += 32) {
+  int firstRow = blockIdx.y * WARPS, end = sight.keys_end(firstRow + WARPS - 1);
+  for (int first = sight.keys_begin(firstRow) / 32 * 32; first < end; first += 32) {
     __syncthreads();
-    loadPair(kTile, vTile, k + keyHead * keys * D, v + keyHead * keys * D, first, keys);
+    loadPair(kTile, vTile, k + keyHead * keys * D, v + keyHead * keys * D, first, sight.keys);
     __syncthreads();
     int key = first + lane;
-    float s = dot(own, kTile + lane * PITCH) * scale;
-    s = key >= keys ? -INFINITY_F : allowed(row, key, queries, keys, mask, strides) ? s : MASKED_SCORE;
+    float s = score(dot(own, kTile + lane * PITCH), scale, sight, row, key);
+    s = key >= sight.keys ? -INFINITY_F : sight.allowed(row, key) ? s : MASKED_SCORE;
     float most = s;
     for (int step = 16; step > 0; step /= 2) most = fmaxf(most, __shfl_xor_sync(WHOLE_WARP, most, step));
     most = fmaxf(most, top);
@@ -108,7 +103,7 @@ extern "C" __global__ void attentionPlain(const ELEMENT* q, const ELEMENT* k, co
     addRows(acc, p, vTile);
   }
   if (row >= queries) return;
-  storeRow(out + ((long long)head * queries + row) * D, acc, 1.f / total);
+  storeRow(out + ((long long)head * queries + row) * D, acc, row < sight.queries ? 1.f / total : 0.f);
   if (lane == 0) lse[(long long)head * queries + row] = top + logf(total);
 }
 
@@ -120,54 +115,56 @@ extern "C" __global__ void attentionPlainDelta(const ELEMENT* out, const ELEMENT
   rows[row] = make_float2(lse[row], sum);
 }
 
-extern "C" __global__ void attentionPlainQueries(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const unsigned char* mask, int maskBatch, int maskHead, int maskQuery, int maskKey,
+extern "C" __global__ void attentionPlainQueries(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const unsigned char* mask, MaskStrides strides, const int* lengths,
                                                  const ELEMENT* dout, const float2* rows, ELEMENT* dq, int heads, int group, int queries, int keys, float scale) {
   extern __shared__ float memory[];
   float *kTile = memory, *vTile = kTile + 32 * PITCH, *own = vTile + 32 * PITCH, *ownOut = own + WARPS * D;
-  MaskStrides strides = {maskBatch, maskHead, maskQuery, maskKey};
   int head = blockIdx.x, row = blockIdx.y * WARPS + threadIdx.y, lane = threadIdx.x;
   long long keyHead = head / heads * (heads / group) + head % heads / group;
-  mask += (long long)(head / heads) * strides.batch + (long long)(head % heads) * strides.head;
-  loadOwn(own, ownOut, q + (long long)head * queries * D, dout + (long long)head * queries * D, row, queries);
-  float2 pair = row < queries ? rows[(long long)head * queries + row] : make_float2(0.f, 0.f);
+  Sight sight = sight_of_head(mask, strides, lengths, head, heads, queries, keys);
+  loadOwn(own, ownOut, q + (long long)head * queries * D, dout + (long long)head * queries * D, row, sight.queries);
+  float2 pair = row < sight.queries ? rows[(long long)head * queries + row] : make_float2(0.f, 0.f);
   float acc[HELD] = {};
-  for (int first = 0; first < keys; first += 32) {
+  int firstRow = blockIdx.y * WARPS, end = sight.keys_end(firstRow + WARPS - 1);
+  for (int first = sight.keys_begin(firstRow) / 32 * 32; first < end; first += 32) {
     __syncthreads();
-    loadPair(kTile, vTile, k + keyHead * keys * D, v + keyHead * keys * D, first, keys);
+    loadPair(kTile, vTile, k + keyHead * keys * D, v + keyHead * keys * D, first, sight.keys);
     __syncthreads();
-    bool seen = allowed(row, first + lane, queries, keys, mask, strides);
-    float p = weight(dot(own, kTile + lane * PITCH) * scale, seen, pair.x, keys);
+    int key = first + lane;
+    bool seen = row < sight.queries && key < sight.keys && sight.allowed(row, key);
+    float p = weight(score(dot(own, kTile + lane * PITCH), scale, sight, row, key), seen, pair.x, sight.keys);
     addRows(acc, seen ? p * (dot(ownOut, vTile + lane * PITCH) - pair.y) : 0.f, kTile);
   }
   if (row < queries) storeRow(dq + ((long long)head * queries + row) * D, acc, scale);
 }
 
-extern "C" __global__ void attentionPlainKeys(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const unsigned char* mask, int maskBatch, int maskHead, int maskQuery, int maskKey,
+extern "C" __global__ void attentionPlainKeys(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const unsigned char* mask, MaskStrides strides, const int* lengths,
                                               const ELEMENT* dout, const float2* rows, ELEMENT* dk, ELEMENT* dv, int heads, int group, int queries, int keys, float scale) {
   extern __shared__ float memory[];
   float *qTile = memory, *doutTile = qTile + 32 * PITCH, *own = doutTile + 32 * PITCH, *ownValue = own + WARPS * D;
-  MaskStrides strides = {maskBatch, maskHead, maskQuery, maskKey};
   int keyHead = blockIdx.x, row = blockIdx.y * WARPS + threadIdx.y, lane = threadIdx.x;
   int keyHeads = heads / group, batch = keyHead / keyHeads;
-  loadOwn(own, ownValue, k + (long long)keyHead * keys * D, v + (long long)keyHead * keys * D, row, keys);
+  bool present = row < sight_of_head(mask, strides, lengths, batch * heads, heads, queries, keys).keys;
+  loadOwn(own, ownValue, k + (long long)keyHead * keys * D, v + (long long)keyHead * keys * D, row, present ? keys : 0);
   float accK[HELD] = {}, accV[HELD] = {};
   for (int g = 0; g < group; ++g) {
     int inBatch = keyHead % keyHeads * group + g;
     long long head = (long long)batch * heads + inBatch;
-    const unsigned char* headMask = mask + (long long)batch * strides.batch + (long long)inBatch * strides.head;
-    for (int first = 0; first < queries; first += 32) {
+    Sight sight = sight_of_head(mask, strides, lengths, (int)head, heads, queries, keys);
+    int firstRow = blockIdx.y * WARPS, end = sight.queries_end(firstRow + WARPS - 1);
+    for (int first = sight.queries_begin(firstRow) / 32 * 32; first < end; first += 32) {
       __syncthreads();
-      loadPair(qTile, doutTile, q + head * queries * D, dout + head * queries * D, first, queries);
+      loadPair(qTile, doutTile, q + head * queries * D, dout + head * queries * D, first, sight.queries);
       __syncthreads();
       int query = first + lane;
-      float2 pair = query < queries ? rows[head * queries + query] : make_float2(0.f, 0.f);
-      bool seen = allowed(query, row, queries, keys, headMask, strides);
-      float p = weight(dot(own, qTile + lane * PITCH) * scale, seen, pair.x, keys);
+      float2 pair = query < sight.queries ? rows[head * queries + query] : make_float2(0.f, 0.f);
+      bool seen = query < sight.queries && present && sight.allowed(query, row);
+      float p = weight(score(dot(own, qTile + lane * PITCH), scale, sight, query, row), seen, pair.x, sight.keys);
       addRows(accV, p, doutTile);
       addRows(accK, seen ? p * (dot(ownValue, doutTile + lane * PITCH) - pair.y) : 0.f, qTile);
     }
   }
   if (row >= keys) return;
-  storeRow(dk + ((long long)keyHead * keys + row) * D, accK, scale);
-  storeRow(dv + ((long long)keyHead * keys + row) * D, accV, 1.f);
+  storeRow(dk + ((long long)keyHead * keys + row) * D, accK, present ? scale : 0.f);
+  storeRow(dv + ((long long)keyHead * keys + row) * D, accV, present ? 1.f : 0.f);
 }

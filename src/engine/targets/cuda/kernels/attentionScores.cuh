@@ -1,65 +1,38 @@
-// Masks, softmax and its gradient on the products that a warp holds in registers (see attentionTiles.cuh): each lane has
-// two rows, `row` and `row` + 8. Exponentials are of base 2, so that scores and log-sum-exps are kept in units of log 2.
-//
-// Macros: CAUSAL, query i sees keys ≤ i + S − T; MASKED, and of those the ones that a mask allows.
+// Scores, softmax and its gradient on the products that a warp holds in registers (see attentionTiles.cuh): each lane
+// has two rows, `row` and `row` + 8. Exponentials are of base 2, so that scores and log-sum-exps are kept in units of
+// log 2.
+
+#include "attentionSight.cuh"
 
 #define LOG2E 1.4426950408889634f
 #define LN2 0.6931471805599453f
 // Score of a key that is not allowed: −1e30 in natural units.
 #define MASKED_SCORE (-1e30f * LOG2E)
 
-// Where a mask [B, H, T, S] of bytes lies: elements from one to the next along each axis, 0 where it is broadcast.
-struct MaskStrides {
-  int batch, head, query, key;
-};
-
-// Which keys the queries of a head see.
-struct Sight {
-  const unsigned char* mask;  // of the head; read with MASKED only
-  MaskStrides strides;
-  int queries, keys;
-
-  __device__ __forceinline__ bool allowed(int query, int key) const {
-    bool yes = true;
-#ifdef CAUSAL
-    yes = key <= query + keys - queries;
+// Products s of the lane's rows (queries) and keys firstKey … become scores; afterwards their scale is 1. Only with ALIBI.
+template <int N>
+__device__ __forceinline__ void add_distances(float (&s)[N / 2], float& scale, int row, int firstKey, const Sight& sight) {
+#ifdef ALIBI
+  float slope = sight.slope * LOG2E, nearest[2];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) nearest[h] = slope * (float)(firstKey + (int)threadIdx.x % 4 * 2 - (row + 8 * h + sight.ahead));
+#pragma unroll
+  for (int i = 0; i < N / 2; ++i) s[i] = s[i] * scale + (nearest[i % 4 / 2] + slope * (float)(i / 4 * 8 + i % 2));
+  scale = 1.f;
 #endif
-#ifdef MASKED
-    yes = yes && query < queries && key < keys && mask[(long long)query * strides.query + (long long)key * strides.key] != 0;
-#endif
-    return yes;
-  }
+}
 
-  // Whether a key up to lastKey may be hidden from a query from firstQuery on.
-  __device__ __forceinline__ bool partial(int firstQuery, int lastKey) const {
-#if defined(MASKED)
-    return true;
-#elif defined(CAUSAL)
-    return lastKey > firstQuery + keys - queries;
-#else
-    return false;
+// The same with keys as rows and queries firstQuery … as columns.
+template <int N>
+__device__ __forceinline__ void add_distances_of_keys(float (&s)[N / 2], float& scale, int row, int firstQuery, const Sight& sight) {
+#ifdef ALIBI
+  float slope = sight.slope * LOG2E, nearest[2];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) nearest[h] = slope * (float)(row + 8 * h - (firstQuery + (int)threadIdx.x % 4 * 2 + sight.ahead));
+#pragma unroll
+  for (int i = 0; i < N / 2; ++i) s[i] = s[i] * scale + (nearest[i % 4 / 2] - slope * (float)(i / 4 * 8 + i % 2));
+  scale = 1.f;
 #endif
-  }
-
-  // Keys from here on concern no query up to lastQuery. Where a query may see no key, all keys concern it.
-  __device__ __forceinline__ int keys_end(int lastQuery) const {
-#if defined(CAUSAL) && !defined(MASKED)
-    if (keys >= queries) return min(keys, lastQuery + keys - queries + 1);
-#endif
-    return keys;
-  }
-
-  // Queries before this one are not concerned by keys from firstKey on.
-  __device__ __forceinline__ int queries_begin(int firstKey) const {
-#if defined(CAUSAL) && !defined(MASKED)
-    if (keys >= queries) return max(0, firstKey - (keys - queries));
-#endif
-    return 0;
-  }
-};
-
-__device__ __forceinline__ Sight sight_of_head(const unsigned char* mask, MaskStrides strides, int head, int heads, int queries, int keys) {
-  return {mask + (long long)(head / heads) * strides.batch + (long long)(head % heads) * strides.head, strides, queries, keys};
 }
 
 // A step of online softmax (Dao, FlashAttention-2, Algorithm 1) over products s of the lane's rows and keys firstKey …:
@@ -68,6 +41,7 @@ __device__ __forceinline__ Sight sight_of_head(const unsigned char* mask, MaskSt
 template <int N>
 __device__ __forceinline__ void soften(float (&s)[N / 2], float scale, bool edge, int row, int firstKey, const Sight& sight, float (&top)[2], float (&total)[2], float (&shrink)[2]) {
   int lane = threadIdx.x % 32;
+  add_distances<N>(s, scale, row, firstKey, sight);
   if (edge) {
 #pragma unroll
     for (int i = 0; i < N / 2; ++i) {
@@ -111,6 +85,7 @@ __device__ __forceinline__ void finish_rows(const float (&top)[2], float (&total
 template <int N>
 __device__ __forceinline__ void query_weights(float (&s)[N / 2], float scale, bool edge, int row, int firstKey, const Sight& sight, const float2 (&pair)[2]) {
   int lane = threadIdx.x % 32;
+  add_distances<N>(s, scale, row, firstKey, sight);
 #pragma unroll
   for (int i = 0; i < N / 2; ++i) s[i] = exp2_approx(s[i] * scale - pair[i % 4 / 2].x);
   if (edge) {
@@ -135,6 +110,7 @@ template <int N>
 __device__ __forceinline__ unsigned int key_weights(float (&s)[N / 2], float scale, bool edge, int row, int firstQuery, const Sight& sight, const float4* pairs) {
   int lane = threadIdx.x % 32;
   unsigned int hidden = 0;
+  add_distances_of_keys<N>(s, scale, row, firstQuery, sight);
 #pragma unroll
   for (int j = 0; j < N / 8; ++j) {
     float4 two = pairs[4 * j + lane % 4];

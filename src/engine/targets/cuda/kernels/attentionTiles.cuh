@@ -24,14 +24,15 @@ __device__ __forceinline__ word tile_address(word tile, int row, int chunk) {
 // Starts the copy of rows first … first + Rows − 1 of a [limit, D] matrix.
 template <int Rows>
 __device__ __forceinline__ void load_tile(word tile, const element* matrix, int first, int limit) {
-  if constexpr (LOADERS % (8 * CHUNKS) == 0 && Rows * CHUNKS % LOADERS == 0) {
-    // each thread copies one chunk of every eighth row or a multiple of it: addresses differ by constants
-    constexpr int step = LOADERS / CHUNKS;
+  constexpr int step = LOADERS / CHUNKS;  // rows at a time
+  if constexpr (LOADERS % CHUNKS == 0 && (step % 8 == 0 || step == 4) && Rows % (2 * step) == 0) {
+    // each thread copies one chunk of every eighth row or a multiple of it, or of every fourth: where it goes differs
+    // by constants from row to row, or every other row
     int row = LOADER / CHUNKS, chunk = LOADER % CHUNKS, left = limit - first - row;
     const element* from = matrix + (long long)(first + row) * D + chunk * 8;
-    word to = tile_address<Rows>(tile, row, chunk);
+    word to[2] = {tile_address<Rows>(tile, row, chunk), tile_address<Rows>(tile, row + step, chunk)};
 #pragma unroll
-    for (int i = 0; i < Rows / step; ++i) cp_async_16(to + i * step * 128, from + i * step * D, i * step < left);
+    for (int i = 0; i < Rows / step; ++i) cp_async_16(to[i % 2] + i / 2 * step * 256, from + i * step * D, i * step < left);
   } else {
 #pragma unroll
     for (int i = 0; i < (Rows * CHUNKS + LOADERS - 1) / LOADERS; ++i) {
@@ -48,26 +49,33 @@ __device__ __forceinline__ void pack_operand(word (&p)[N / 4], const float (&acc
   for (int i = 0; i < N / 4; ++i) p[i] = pack(acc[2 * i], acc[2 * i + 1]);
 }
 
-// Writes acc · scale (one factor for each of the lane's two rows) to rows first … of a [limit, D] matrix, by way of a
-// tile that no one reads any more.
-template <int Rows>
-__device__ __forceinline__ void store_tile(const float (&acc)[D / 2], float scale0, float scale1, unsigned char* tile, element* matrix, int first, int limit) {
+// Writes acc · scale (one factor for each of the lane's two rows) to rows first … of a [limit, D] matrix, of which it
+// holds `Columns` columns, by way of a tile that no one reads any more.
+template <int Rows, int Columns = D>
+__device__ __forceinline__ void store_tile(const float (&acc)[Columns / 2], float scale0, float scale1, unsigned char* tile, element* matrix, int first, int limit) {
+  constexpr int chunks = Columns / 8;
   int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4;
   word origin = shared_address(tile);
 #pragma unroll
-  for (int j = 0; j < D / 8; ++j) {
+  for (int j = 0; j < chunks; ++j) {
     *(word*)(tile + (tile_address<Rows>(origin, row, j) - origin) + lane % 4 * 4) = pack(acc[4 * j] * scale0, acc[4 * j + 1] * scale0);
     *(word*)(tile + (tile_address<Rows>(origin, row + 8, j) - origin) + lane % 4 * 4) = pack(acc[4 * j + 2] * scale1, acc[4 * j + 3] * scale1);
   }
   COMPUTERS_SYNC();
 #pragma unroll
-  for (int i = 0; i < (Rows * CHUNKS + THREADS - 1) / THREADS; ++i) {
+  for (int i = 0; i < (Rows * chunks + THREADS - 1) / THREADS; ++i) {
     int at = i * THREADS + (int)threadIdx.x;
-    int r = at / CHUNKS, chunk = at % CHUNKS;
-    if (at < Rows * CHUNKS && first + r < limit) {
+    int r = at / chunks, chunk = at % chunks;
+    if (at < Rows * chunks && first + r < limit) {
       *(uint4*)(matrix + (long long)(first + r) * D + chunk * 8) = *(uint4*)(tile + (tile_address<Rows>(origin, r, chunk) - origin));
     }
   }
+}
+
+// Zeros to rows first … first + rows − 1 of a [limit, D] matrix, by all threads of the block.
+__device__ __forceinline__ void clear_rows(element* matrix, int first, int rows, int limit) {
+  uint4* to = (uint4*)(matrix + (long long)first * D);
+  for (int i = threadIdx.x; i < min(rows, limit - first) * CHUNKS; i += blockDim.x) to[i] = make_uint4(0, 0, 0, 0);
 }
 
 // Shared memory of the block, from a multiple of 1024 bytes.

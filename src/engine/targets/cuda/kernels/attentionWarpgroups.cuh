@@ -1,4 +1,4 @@
-// Products of tiles by warpgroups, for sm_90a and D of 64 or 128, and how the warpgroup that copies meets those that
+// Products of tiles by warpgroups, for sm_90a and D of 64, 128 or 256, and how the warpgroup that copies meets those that
 // compute: it is the last of the block, and there are two others (WARPS is 8), which never wait for each other's tiles.
 
 #include "warpgroup.cuh"

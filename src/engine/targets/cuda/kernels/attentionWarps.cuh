@@ -35,16 +35,16 @@ __device__ __forceinline__ void product_rows(float (&acc)[N / 2], word a, word b
   }
 }
 
-// acc += p · b: p[rows of this warp, K] in registers, b a tile of K rows, D columns.
-template <int K>
-__device__ __forceinline__ void product_columns(float (&acc)[D / 2], const word (&p)[K / 4], word b) {
+// acc += p · b: p[rows of this warp, K] in registers, b a tile of K rows, of which Columns columns from firstChunk · 8 on.
+template <int K, int Columns = D>
+__device__ __forceinline__ void product_columns(float (&acc)[Columns / 2], const word (&p)[K / 4], word b, int firstChunk = 0) {
   int lane = threadIdx.x % 32;
 #pragma unroll
   for (int k = 0; k < K / 16; ++k) {
 #pragma unroll
-    for (int n = 0; n < D / 16; ++n) {
+    for (int n = 0; n < Columns / 16; ++n) {
       word fb[4];
-      ldmatrix_x4_trans(fb, tile_address<K>(b, k * 16 + lane % 16, 2 * n + lane / 16));
+      ldmatrix_x4_trans(fb, tile_address<K>(b, k * 16 + lane % 16, firstChunk + 2 * n + lane / 16));
       mma_m16n8k16(acc + 8 * n, p + 4 * k, fb[0], fb[1]);
       mma_m16n8k16(acc + 8 * n + 4, p + 4 * k, fb[2], fb[3]);
     }

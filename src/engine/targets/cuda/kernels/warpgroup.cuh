@@ -57,6 +57,7 @@ __device__ __forceinline__ void wgmma_pin(word& x) { asm volatile("" : "+r"(x)::
 #define OUT32(d, i) OUT8(d, i), OUT8(d, i + 8), OUT8(d, i + 16), OUT8(d, i + 24)
 #define LIST32 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
 #define LIST64 LIST32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define LIST128 LIST64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
 #define WGMMA_NAME(n) "wgmma.mma_async.sync.aligned.m64n" n "k16.f32." ELEMENT_PTX "." ELEMENT_PTX " "
 
 // d[64×N] = a[64×16] · b[16×N] (+ d when `add`), by 4 warps; a and b in shared memory with 16 contiguous along k.
@@ -76,4 +77,8 @@ __device__ __forceinline__ void wgmma_rs_trans(float (&d)[32], const word* a, un
 __device__ __forceinline__ void wgmma_rs_trans(float (&d)[64], const word* a, unsigned long long b) {
   asm volatile("{ .reg .pred p; setp.ne.b32 p, %69, 0; " WGMMA_NAME("128") "{" LIST64 "}, {%64, %65, %66, %67}, %68, p, 1, 1, 1; }"
                : OUT32(d, 0), OUT32(d, 32) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1) : "memory");
+}
+__device__ __forceinline__ void wgmma_rs_trans(float (&d)[128], const word* a, unsigned long long b) {
+  asm volatile("{ .reg .pred p; setp.ne.b32 p, %133, 0; " WGMMA_NAME("256") "{" LIST128 "}, {%128, %129, %130, %131}, %132, p, 1, 1, 1; }"
+               : OUT32(d, 0), OUT32(d, 32), OUT32(d, 64), OUT32(d, 96) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(1) : "memory");
 }

@@ -3,9 +3,10 @@
  * that owns rows of dq, so that every sum has a fixed order; a third prepares what both read of each query.
  *
  * The kernels are Pareto's own, not cuDNN's: they are fast enough without another library to install, gradients are the
- * same from run to run, and any mask, group and width is taken.
+ * same from run to run, and any mask, window, group and width is taken.
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
+import { optionalOperands, type OptionalOperands } from "../../../graph/ops/composite/attentionScores.ts";
 import { sizeOf, stridesOf } from "../../../shape.ts";
 import type { KernelArgument } from "../plan.ts";
 import { attentionKernels, type AttentionProblem } from "./attentionKernels.ts";
@@ -14,7 +15,9 @@ import type { LowerContext, LowerRule } from "./lowering.ts";
 
 type AttentionNode = Node<"attention"> | Node<"attentionGradient">;
 
-function problemOf({ inputs, attrs }: AttentionNode, mask: Tensor | undefined): AttentionProblem {
+/** What an attention computes; a window that hides nothing is none. */
+function problemOf({ inputs, attrs }: AttentionNode, { mask, lengths }: OptionalOperands): AttentionProblem {
+  const { causal, window, alibiSlopes } = attrs;
   const [q, k] = inputs as [Tensor, Tensor];
   const [batch, heads, queries, width] = q.shape as [number, number, number, number];
   const [, keyHeads, keys] = k.shape as [number, number, number];
@@ -27,17 +30,22 @@ function problemOf({ inputs, attrs }: AttentionNode, mask: Tensor | undefined): 
     keys,
     width,
     dtype: q.dtype,
-    causal: attrs.causal,
+    causal,
     masked: mask !== undefined,
+    ragged: lengths !== undefined,
+    ...(window !== undefined && window < keys && { window }),
+    ...(alibiSlopes && { alibiSlopes }),
   };
 }
 
-/** The mask and elements from one to the next along its axes; without one its place is taken but not read. */
-function maskArguments(mask: Tensor | undefined, q: Tensor, context: LowerContext): KernelArgument[] {
-  if (!mask) return [reads(context, q), ...[0, 0, 0, 0].map(int32)];
-  const shape = [1, 1, 1, ...mask.shape].slice(-4);
-  const strides = stridesOf(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
-  return [reads(context, mask), ...strides.map(int32)];
+/**
+ * The mask and elements from one to the next along its axes, and the lengths; what is not given has its place taken
+ * but is not read.
+ */
+function optionalArguments({ mask, lengths }: OptionalOperands, q: Tensor, context: LowerContext) {
+  const shape = [1, 1, 1, 1, ...(mask?.shape ?? [])].slice(-4);
+  const strides = stridesOf(shape).map((stride, axis) => (!mask || shape[axis] === 1 ? 0 : stride));
+  return [reads(context, mask ?? q), ...strides.map(int32), reads(context, lengths ?? q)];
 }
 
 const sizeArguments = (
@@ -47,9 +55,10 @@ const sizeArguments = (
 
 /** Rule of attention. */
 export const lowerAttention: LowerRule<"attention"> = (node, context) => {
-  const [q, k, v, mask] = node.inputs as [Tensor, Tensor, Tensor, Tensor?];
+  const [q, k, v, ...rest] = node.inputs as [Tensor, Tensor, Tensor, ...Tensor[]];
   const [out, lse] = node.outputs as [Tensor, Tensor];
-  const problem = problemOf(node, mask);
+  const optional = optionalOperands(rest);
+  const problem = problemOf(node, optional);
   if (sizeOf(q.shape) === 0) return;
   context.emit(
     kernelStep({
@@ -57,7 +66,7 @@ export const lowerAttention: LowerRule<"attention"> = (node, context) => {
       about: q,
       arguments: [
         ...[q, k, v].map((t) => reads(context, t)),
-        ...maskArguments(mask, q, context),
+        ...optionalArguments(optional, q, context),
         writes(context, out),
         writes(context, lse),
         ...sizeArguments(problem, node.attrs.scale),
@@ -68,17 +77,18 @@ export const lowerAttention: LowerRule<"attention"> = (node, context) => {
 
 /** Rule of attention's gradient. */
 export const lowerAttentionGradient: LowerRule<"attentionGradient"> = (node, context) => {
-  const [q, k, v, out, lse, dout, mask] = node.inputs as [
+  const [q, k, v, out, lse, dout, ...rest] = node.inputs as [
     Tensor,
     Tensor,
     Tensor,
     Tensor,
     Tensor,
     Tensor,
-    Tensor?,
+    ...Tensor[],
   ];
   const [dq, dk, dv] = node.outputs as [Tensor, Tensor, Tensor];
-  const problem = problemOf(node, mask);
+  const optional = optionalOperands(rest);
+  const problem = problemOf(node, optional);
   const count = problem.batchHeads * problem.queries;
   if (problem.width === 0 || problem.batchHeads === 0) return;
   if (count === 0) {
@@ -108,7 +118,7 @@ export const lowerAttentionGradient: LowerRule<"attentionGradient"> = (node, con
         about: q,
         arguments: [
           ...[q, k, v].map((t) => reads(context, t)),
-          ...maskArguments(mask, q, context),
+          ...optionalArguments(optional, q, context),
           reads(context, dout),
           scratchArgument(pairs, "read", count * 8),
           ...results.map((t) => writes(context, t)),

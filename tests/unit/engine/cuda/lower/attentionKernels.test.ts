@@ -11,7 +11,7 @@ const ada = { arch: "sm_89", maxSharedBytes: 101_376 };
 /** Kernels for 300 queries and 200 keys of 2 × 6 heads in groups of 3. */
 function kernelsFor(gpu: typeof hopper, dtype: DType, width: number) {
   const sizes = { batchHeads: 12, batchKeyHeads: 4, heads: 6, group: 3, queries: 300, keys: 200 };
-  const problem = { ...sizes, width, dtype, causal: true, masked: false };
+  const problem = { ...sizes, width, dtype, causal: true, masked: false, ragged: false };
   return attentionKernels(problem, gpu as LowerContext);
 }
 
@@ -23,7 +23,12 @@ test.each([
   { gpu: ada, dtype: "float16", width: 128, file: "attentionForward" },
   { gpu: hopper, dtype: "float32", width: 128, file: "attentionPlain" },
   { gpu: hopper, dtype: "bfloat16", width: 24, file: "attentionPlain" },
-  { gpu: hopper, dtype: "bfloat16", width: 192, file: "attentionPlain" },
+  { gpu: hopper, dtype: "bfloat16", width: 256, file: "attentionForwardStreamed" },
+  { gpu: hopper, dtype: "bfloat16", width: 192, file: "attentionForward" },
+  { gpu: ampere, dtype: "bfloat16", width: 256, file: "attentionForward" },
+  { gpu: ada, dtype: "float16", width: 256, file: "attentionForward" },
+  { gpu: hopper, dtype: "bfloat16", width: 208, file: "attentionPlain" },
+  { gpu: hopper, dtype: "bfloat16", width: 288, file: "attentionPlain" },
 ] as const)("$dtype of width $width on $gpu.arch: $file", ({ gpu, dtype, width, file }) => {
   const kernels = kernelsFor(gpu, dtype, width);
   expect(kernels.forward.file).toBe(file);
