@@ -186,7 +186,7 @@ function warpKernels(problem: AttentionProblem, { maxSharedBytes }: LowerContext
       heads: batchKeyHeads,
       mostWarps: 8,
       step: "BM",
-      mostSteps: STEP_ROWS,
+      mostSteps: wide ? 32 : STEP_ROWS,
       bytes: (rows, step) => 2 * tileBytes(rows, width) + 2 * stageOfQueries(width, step),
       columns: wide ? width / 2 : width,
     }),

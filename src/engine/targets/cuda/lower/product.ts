@@ -8,6 +8,7 @@ import { sizeOf, type Shape } from "../../../shape.ts";
 import type { BufferView, ProductDType } from "../plan.ts";
 import type { LowerContext } from "./lowering.ts";
 import type { ProductMatch } from "./matchProducts.ts";
+import { lowerMatvec } from "./matvec.ts";
 
 /** Neighbouring leading axes along which each operand either moves or repeats. */
 interface AxisGroup {
@@ -18,6 +19,7 @@ interface AxisGroup {
 
 /** Emits a product and its epilogue into `output`. */
 export function lowerProduct(match: ProductMatch, output: Tensor, context: LowerContext): void {
+  if (match.matvec) return lowerMatvec(match, output, context);
   const { product, operands, epilogue } = match;
   const [a, b, bias] = operands as [Tensor, Tensor, Tensor | undefined];
   const { transposeA, transposeB } = product.attrs;
