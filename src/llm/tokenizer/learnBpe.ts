@@ -1,0 +1,168 @@
+/**
+ * @file Byte-level byte-pair encoding as GPT-2 has it (Sennrich et al. 2016; Radford et al. 2019, section 2.2): learns
+ * merges from a text, cuts text into tokens by them, and writes them as `tokenizer.json`.
+ *
+ * Token 0 ends a text, tokens 1 to 256 are the bytes, the others are merges in the order in which they were learned:
+ * the commonest pair of neighbouring tokens first, of equals the one with the lower tokens. No merge reaches from one word
+ * into the next.
+ */
+
+/** A text's end; no text holds it. */
+export const END_OF_TEXT = 0;
+const END_NAME = "<|endoftext|>";
+const BYTES = 256;
+/** Words: contractions, letters, digits and signs with the space before them, and other space. */
+const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
+/** A learned encoding. */
+export interface Bpe {
+  /** Names of all tokens, bytes spelled as {@link byteNames}. */
+  readonly tokens: readonly string[];
+  /** Pairs of tokens in the order in which they were learned; pair i makes token 257 + i. */
+  readonly merges: readonly (readonly [number, number])[];
+}
+
+/** A printable character for each byte: itself where it has one, else one from U+0100 on. */
+function byteNames(): string[] {
+  const isPrintable = (byte: number) =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
+  let next = BYTES;
+  return Array.from({ length: BYTES }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
+}
+
+/** A word's tokens, and how often it occurs. */
+interface Word {
+  tokens: number[];
+  count: number;
+}
+
+const pairKey = (a: number, b: number): number => a * 2 ** 20 + b;
+
+/** How often each pair occurs, and in which words. */
+class PairCounts {
+  readonly #counts = new Map<number, number>();
+  readonly #words = new Map<number, Set<Word>>();
+
+  add(word: Word, sign: 1 | -1): void {
+    for (let i = 1; i < word.tokens.length; i++) {
+      const key = pairKey(word.tokens[i - 1]!, word.tokens[i]!);
+      this.#counts.set(key, (this.#counts.get(key) ?? 0) + sign * word.count);
+      let words = this.#words.get(key);
+      if (!words) this.#words.set(key, (words = new Set()));
+      words.add(word);
+    }
+  }
+
+  /** The commonest pair and the words that have had it; null when none occurs twice. */
+  takeCommonest(): { pair: [number, number]; words: Word[] } | null {
+    let [best, most] = [-1, 1];
+    for (const [key, count] of this.#counts)
+      if (count > most || (count === most && key < best)) [best, most] = [key, count];
+    if (best < 0) return null;
+    const words = [...this.#words.get(best)!];
+    this.#words.delete(best);
+    return { pair: [Math.floor(best / 2 ** 20), best % 2 ** 20], words };
+  }
+}
+
+/** Tokens with each occurrence of a pair replaced, from the left. */
+function merged(tokens: readonly number[], [a, b]: readonly [number, number], into: number): number[] {
+  const out: number[] = [];
+  for (let i = 0; i < tokens.length; i++) {
+    if (tokens[i] === a && tokens[i + 1] === b) {
+      out.push(into);
+      i++;
+    } else out.push(tokens[i]!);
+  }
+  return out;
+}
+
+const bytesOf = (word: string): number[] => Array.from(Buffer.from(word), (byte) => byte + 1);
+
+/**
+ * Learns an encoding.
+ * @param vocabulary tokens in all, 257 or more; a short text may give fewer
+ */
+export function learnBpe(text: string, vocabulary: number): Bpe {
+  const counts = new Map<string, number>();
+  for (const [word] of text.matchAll(WORD)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  const pairs = new PairCounts();
+  for (const [word, count] of counts) pairs.add({ tokens: bytesOf(word), count }, 1);
+  const tokens = [END_NAME, ...byteNames()];
+  const merges: [number, number][] = [];
+  while (tokens.length < vocabulary) {
+    const found = pairs.takeCommonest();
+    if (!found) break;
+    const { pair, words } = found;
+    for (const word of words) {
+      pairs.add(word, -1);
+      word.tokens = merged(word.tokens, pair, tokens.length);
+      pairs.add(word, 1);
+    }
+    merges.push(pair);
+    tokens.push(tokens[pair[0]]! + tokens[pair[1]]!);
+  }
+  return { tokens, merges };
+}
+
+/** The tokens of a text. */
+export function encodeText({ merges }: Bpe, text: string): Int32Array {
+  const ranks = new Map(merges.map(([a, b], rank) => [pairKey(a, b), rank]));
+  const known = new Map<string, number[]>();
+  const all: number[] = [];
+  for (const [word] of text.matchAll(WORD)) {
+    let tokens = known.get(word);
+    if (!tokens) known.set(word, (tokens = encodeWord(ranks, merges, bytesOf(word))));
+    for (const token of tokens) all.push(token);
+  }
+  return Int32Array.from(all);
+}
+
+function encodeWord(ranks: ReadonlyMap<number, number>, merges: Bpe["merges"], bytes: number[]): number[] {
+  let tokens = bytes;
+  for (;;) {
+    let first = Number.POSITIVE_INFINITY;
+    for (let i = 1; i < tokens.length; i++) {
+      first = Math.min(first, ranks.get(pairKey(tokens[i - 1]!, tokens[i]!)) ?? first);
+    }
+    if (first === Number.POSITIVE_INFINITY) return tokens;
+    tokens = merged(tokens, merges[first]!, BYTES + 1 + first);
+  }
+}
+
+/** `tokenizer.json` of an encoding, as Hugging Face's `tokenizers` has it. */
+export function bpeTokenizer({ tokens, merges }: Bpe): object {
+  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [
+      {
+        id: END_OF_TEXT,
+        content: END_NAME,
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: true,
+      },
+    ],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: null,
+    decoder: byteLevel,
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      merges: merges.map(([a, b]) => [tokens[a]!, tokens[b]!]),
+    },
+  };
+}
