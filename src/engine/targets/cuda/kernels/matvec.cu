@@ -64,16 +64,22 @@ matvec(const ELEMENT* x, const ELEMENT* w, const OUT* bias, const OUT* residual,
 #else
   float d[Tiles][4] = {};
 #endif
-  for (int step = 0; step < STEPS; step++) {
-    const int start = (step * WARPS + warp) * UNROLL * 4 + t;
-    uint4 a[UNROLL], b[UNROLL];
+  // The next step's accesses are under way while this step's sums are taken.
+  uint4 a[UNROLL], b[UNROLL], nextA[UNROLL], nextB[UNROLL];
+  auto fetch = [&](uint4 (&toA)[UNROLL], uint4 (&toB)[UNROLL], int step) {
 #pragma unroll
     for (int u = 0; u < UNROLL; u++) {
-      const int at = start + 4 * u;
+      const int at = (step * WARPS + warp) * UNROLL * 4 + t + 4 * u;
       const bool inside = IS_WHOLE || at < ACCESSES;
-      a[u] = inside ? stream(wA + at) : zero;
-      b[u] = inside ? stream(wB + at) : zero;
+      toA[u] = inside ? stream(wA + at) : zero;
+      toB[u] = inside ? stream(wB + at) : zero;
     }
+  };
+  fetch(a, b, 0);
+#pragma unroll 2
+  for (int step = 0; step < STEPS; step++) {
+    const int start = (step * WARPS + warp) * UNROLL * 4 + t;
+    if (step + 1 < STEPS) fetch(nextA, nextB, step + 1);
 #ifdef WIDE
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
@@ -107,6 +113,11 @@ matvec(const ELEMENT* x, const ELEMENT* w, const OUT* bias, const OUT* residual,
       }
     }
 #endif
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++) {
+      a[u] = nextA[u];
+      b[u] = nextB[u];
+    }
   }
 
 #ifdef WIDE
