@@ -130,7 +130,8 @@ export class CudaDevice implements Device {
     });
   }
 
-  async compile(graph: Graph): Promise<CudaProgram> {
+  /** @param options.isQueued the program will be queued, not run: it takes no memory of its own for that */
+  async compile(graph: Graph, { isQueued = false }: { isQueued?: boolean } = {}): Promise<CudaProgram> {
     this.assertAlive("compile");
     const plan = this.plan(graph);
     const launches = plan.steps.filter((step) => step.kind === "kernel");
@@ -147,7 +148,7 @@ export class CudaDevice implements Device {
         products.set(step, prepared.get(key)!);
       }
       this.assertAlive("compile");
-      const program = new CudaProgram(this, { graph, plan, kernels, products });
+      const program = new CudaProgram(this, { graph, plan, kernels, products, isQueued });
       this.#programs.add(program);
       return program;
     } catch (error) {

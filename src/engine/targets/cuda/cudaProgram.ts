@@ -46,6 +46,28 @@ export interface ProgramParts {
   kernels: ReadonlyMap<Step, Kernel>;
   /** Freed with the program; steps may share one. */
   products: ReadonlyMap<Step, PreparedProduct>;
+  /** Memory for runs is allocated at the first one, as the program may only ever be queued. */
+  isQueued?: boolean;
+}
+
+/** Where a queued program's tensors lie, as addresses of the device. */
+export interface ProgramPlaces {
+  /** {@link CudaProgram.arenaBytes} for the program's own use while it runs; programs that run in turn may share it. */
+  arena: number;
+  inputs: Readonly<Record<string, number>>;
+  outputs: Readonly<Record<string, number>>;
+  /** Of a state by its name in the graph; another state of the same shape may stand for it. */
+  state: (name: string) => number;
+}
+
+/** What finds a view's address. */
+type Locate = (view: BufferView) => number;
+
+/** Memory for runs; a program that is only queued has none. */
+interface RunMemory {
+  arena: number;
+  inputs: number;
+  outputs: number;
 }
 
 /** A run that is queued: `finish` gives its outputs once `finished` has resolved. */
@@ -62,9 +84,7 @@ export class CudaProgram implements Program {
   readonly #outputs: Map<string, Piece>;
   readonly #constants = new Map<PlanBuffer, DeviceBuffer>();
   readonly #memory: DeviceBuffer[] = [];
-  readonly #arena: number;
-  readonly #inputBlock: number;
-  readonly #outputBlock: number;
+  #runMemory: RunMemory | undefined;
   readonly #graphs = new Map<string, CapturedGraph>();
   #staging: PinnedBuffer | undefined;
   #disposed = false;
@@ -78,9 +98,7 @@ export class CudaProgram implements Program {
     );
     this.#outputs = layOut(Object.entries(plan.outputs).map(([name, { bytes }]) => [name, bytes]));
     try {
-      this.#arena = this.#allocate(plan.arenaBytes, "program");
-      this.#inputBlock = this.#allocate(blockBytes(this.#inputs), "program inputs");
-      this.#outputBlock = this.#allocate(blockBytes(this.#outputs), "program outputs");
+      if (!parts.isQueued) this.#memoryOfRuns();
       for (const step of plan.steps) for (const view of viewsOf(step)) this.#uploadConstant(view.buffer);
       for (const { view } of Object.values(plan.outputs)) this.#uploadConstant(view.buffer);
     } catch (error) {
@@ -92,6 +110,38 @@ export class CudaProgram implements Program {
   /** The steps that a run replays. */
   get plan(): Plan {
     return this.#parts.plan;
+  }
+
+  /** Bytes of scratch memory that the steps need. */
+  get arenaBytes(): number {
+    return this.#parts.plan.arenaBytes;
+  }
+
+  /**
+   * Queues the steps on the device's stream, which may be recording, over memory of the caller's: many programs, or one
+   * many times with other states, then make one recorded graph.
+   */
+  queue(places: ProgramPlaces): void {
+    const { plan } = this.#parts;
+    const at: Locate = ({ buffer, offsetBytes }) => {
+      switch (buffer.kind) {
+        case "input":
+          return places.inputs[buffer.name]! + offsetBytes;
+        case "output":
+          return places.outputs[buffer.name]! + offsetBytes;
+        case "state":
+          return places.state(buffer.name) + offsetBytes;
+        case "constant":
+          return this.#constants.get(buffer)!.pointer + offsetBytes;
+        case "scratch":
+          return places.arena + plan.offsets.get(buffer)! + offsetBytes;
+      }
+    };
+    for (const step of plan.steps) this.#perform(step, at);
+    for (const [name, { view, bytes }] of Object.entries(plan.outputs)) {
+      const [from, to] = [at(view), places.outputs[name]!];
+      if (from !== to && bytes > 0) this.#device.stream.copyOnDevice(to, from, bytes);
+    }
   }
 
   async run(feeds: BoundTensors, into: BoundTensors = {}): Promise<HostTensors> {
@@ -121,7 +171,7 @@ export class CudaProgram implements Program {
     try {
       return this.#parts.plan.steps.map((step) => {
         const graph = stream.capture(() => {
-          for (let i = 0; i < repeats; i++) this.#perform(step, {}, {});
+          for (let i = 0; i < repeats; i++) this.#perform(step, (view) => this.#pointer(view, {}, {}));
         });
         graph.launch(stream);
         start.record(stream);
@@ -196,10 +246,14 @@ export class CudaProgram implements Program {
     }
     // Inputs lie by size, so the staged ones are neighbours and cross in one copy; the others overwrite theirs.
     if (from < to) {
-      stream.copyToDevice(this.#inputBlock + from, this.#stage().bytes.subarray(from, to), to - from);
+      stream.copyToDevice(
+        this.#memoryOfRuns().inputs + from,
+        this.#stage().bytes.subarray(from, to),
+        to - from,
+      );
     }
     for (const [value, { offset, bytes }] of direct)
-      stream.copyToDevice(this.#inputBlock + offset, value, bytes);
+      stream.copyToDevice(this.#memoryOfRuns().inputs + offset, value, bytes);
     return from < to;
   }
 
@@ -252,16 +306,16 @@ export class CudaProgram implements Program {
         unused.dispose();
       }
       graph = this.#device.stream.capture(() => {
-        for (const step of this.#parts.plan.steps) this.#perform(step, feeds, into);
+        for (const step of this.#parts.plan.steps)
+          this.#perform(step, (view) => this.#pointer(view, feeds, into));
       });
       this.#graphs.set(key, graph);
     }
     return graph;
   }
 
-  #perform(step: Step, feeds: BoundTensors, into: BoundTensors): void {
+  #perform(step: Step, at: Locate): void {
     const { stream } = this.#device;
-    const at = (view: BufferView) => this.#pointer(view, feeds, into);
     switch (step.kind) {
       case "kernel": {
         const values = step.arguments.map((argument) =>
@@ -293,15 +347,15 @@ export class CudaProgram implements Program {
     if (given instanceof DeviceTensor) return given.pointer + offsetBytes;
     switch (buffer.kind) {
       case "input":
-        return this.#inputBlock + this.#inputs.get(buffer.name)!.offset + offsetBytes;
+        return this.#memoryOfRuns().inputs + this.#inputs.get(buffer.name)!.offset + offsetBytes;
       case "output":
-        return this.#outputBlock + this.#outputs.get(buffer.name)!.offset + offsetBytes;
+        return this.#memoryOfRuns().outputs + this.#outputs.get(buffer.name)!.offset + offsetBytes;
       case "state":
         return this.#device.statePointer(buffer.name) + offsetBytes;
       case "constant":
         return this.#constants.get(buffer)!.pointer + offsetBytes;
       case "scratch":
-        return this.#arena + this.#parts.plan.offsets.get(buffer)! + offsetBytes;
+        return this.#memoryOfRuns().arena + this.#parts.plan.offsets.get(buffer)! + offsetBytes;
     }
   }
 
@@ -317,6 +371,15 @@ export class CudaProgram implements Program {
     this.#memory.push(memory);
     this.#constants.set(buffer, memory);
     if (buffer.bytes > 0) this.#device.stream.copyToDevice(memory.pointer, buffer.data!, buffer.bytes);
+  }
+
+  #memoryOfRuns(): RunMemory {
+    this.#runMemory ??= {
+      arena: this.#allocate(this.#parts.plan.arenaBytes, "program"),
+      inputs: this.#allocate(blockBytes(this.#inputs), "program inputs"),
+      outputs: this.#allocate(blockBytes(this.#outputs), "program outputs"),
+    };
+    return this.#runMemory;
   }
 
   #allocate(bytes: number, holder: string): number {
