@@ -9,6 +9,7 @@
 import { ParetoError } from "../../engine/errors.ts";
 import { checkedKeep, checkedVictim } from "./checkedPolicy.ts";
 import { type CacheSequence, type CacheShape, LayerCache } from "./layerCache.ts";
+import type { CacheMemory } from "./cacheMemory.ts";
 import type { HeadView, KvPolicy, LayerPolicies } from "./policy.ts";
 
 /** What a policy decided for one KV head. */
@@ -38,6 +39,8 @@ export interface KvStats {
 /** What {@link KvCache} is made of. */
 export interface KvCacheOptions extends CacheShape, CacheSequence {
   policies: LayerPolicies;
+  /** Where entries lie; the host's own memory when left out. */
+  memory?: CacheMemory;
   /** Told each decision, as it is made. */
   onDecision?: (decision: KvDecision) => void;
 }
@@ -45,16 +48,20 @@ export interface KvCacheOptions extends CacheShape, CacheSequence {
 /** All layers' caches of one sequence. */
 export class KvCache {
   readonly layers: readonly LayerCache[];
+  readonly #options: KvCacheOptions;
   readonly #kvHeads: number;
   readonly #shared: boolean;
   readonly #onDecision: ((decision: KvDecision) => void) | undefined;
 
   /** @throws ParetoError KV_SHARED when some layers share their scores and others do not, or differ in policy */
-  constructor(options: KvCacheOptions) {
-    this.layers = Array.from(
-      { length: options.layers },
-      (_, layer) => new LayerCache(options, layer, options.policies(layer), options),
-    );
+  constructor(options: KvCacheOptions, layers?: readonly LayerCache[]) {
+    this.#options = options;
+    this.layers =
+      layers ??
+      Array.from(
+        { length: options.layers },
+        (_, layer) => new LayerCache(options, layer, options.policies(layer), options, options.memory),
+      );
     this.#kvHeads = options.kvHeads;
     this.#shared = this.layers.some(({ policy }) => policy.scope === "shared");
     this.#onDecision = options.onDecision;
@@ -73,18 +80,36 @@ export class KvCache {
     return stats;
   }
 
-  /** Says that a layer has attended over the whole prompt and handed over its rows: it keeps its budget. */
+  /** Says that tokens are read, up to so many of the text: a prompt in pieces, or a further turn. */
+  expect(tokens: number): void {
+    for (const layer of this.layers) layer.expect(tokens);
+  }
+
+  /** Says that a layer has attended over a whole prompt or turn and handed over its rows: it keeps its budget. */
   endPrompt(layer: number): void {
-    this.#end(layer, (layers) => this.#keep(layers));
+    this.layers[layer]!.settleScores();
+    this.layers[layer]!.endRead();
+    this.#decide(layer, (layers) => this.#keep(layers));
   }
 
   /** Says that a layer has attended with the newest tokens and handed over their rows: it drops what is over. */
   endStep(layer: number): void {
-    this.#end(layer, (layers) => this.#evict(layers));
+    this.layers[layer]!.settleScores();
+    this.#decide(layer, (layers) => this.#evict(layers));
   }
 
-  #end(layer: number, decide: (layers: readonly LayerCache[]) => void): void {
-    this.layers[layer]!.settleScores();
+  /** Another cache of the same text, with memory of its own. */
+  clone(): KvCache {
+    const layers = this.layers.map((layer) => layer.clone());
+    return new KvCache({ ...this.#options, policies: (layer) => this.layers[layer]!.policy }, layers);
+  }
+
+  /** Gives the memory back; the cache cannot be used afterwards. */
+  dispose(): void {
+    for (const layer of this.layers) layer.dispose();
+  }
+
+  #decide(layer: number, decide: (layers: readonly LayerCache[]) => void): void {
     if (!this.#shared) decide([this.layers[layer]!]);
     else if (layer === this.layers.length - 1) decide(this.layers);
   }

@@ -2,15 +2,19 @@
  * @file Keys, values, true positions and scores of one layer of one sequence.
  *
  * Each KV head has its own entries in slots 0 … length − 1, so attention reads one run of memory; slots are in no
- * order, positions say whose they are. The prompt lies in a buffer of its own length and is gathered into one of the
- * budget's size when it ends. In decode the newest token lies in the spare last slot and then overwrites the victim.
- * Padding must not be appended; only real tokens have positions. Grouped query heads share entries, never copies.
+ * order, positions say whose they are. A read – the prompt, or a further turn – lies in a buffer with room for all of
+ * it and is gathered into one of the budget's size when it ends. In decode the newest token lies in the spare last slot
+ * and then overwrites the victim. Padding must not be appended; only real tokens have positions. Grouped query heads
+ * share entries, never copies.
  */
 import { invariant } from "../../engine/errors.ts";
+import type { LayerSnapshot } from "../runner/runner.ts";
+import { type CacheMemory, hostMemory, type MemoryBlock } from "./cacheMemory.ts";
 import { type NoiseKey, PairNoise } from "./noise.ts";
 import { poolVotes } from "./poolVotes.ts";
 import type { HeadView, KvPolicy } from "./policy.ts";
 import { type LogitRow, ScoreRows } from "./scoreRows.ts";
+import { slotsByPosition } from "./select.ts";
 
 /** Sizes of a model's caches. */
 export interface CacheShape {
@@ -36,38 +40,48 @@ export class LayerCache {
   readonly policy: KvPolicy;
   readonly #shape: CacheShape;
   readonly #layer: number;
-  readonly #promptTokens: number;
-  readonly #most: number;
-  readonly #budget: number;
+  readonly #sequence: CacheSequence;
+  readonly #memory: CacheMemory;
   readonly #noise: PairNoise;
   readonly #rows: ScoreRows | null;
   readonly #lengths: Int32Array;
+  /** Tokens of the text when the last read ended, or when the one that goes on will end. */
+  #readTokens: number;
+  #isReading = true;
+  #decoded = 0;
+  #most: number;
+  #budget: number;
   #capacity = 0;
+  #block: MemoryBlock | null = null;
   #keys = new Float32Array(0);
   #values = new Float32Array(0);
   #positions = new Int32Array(0);
   #scores = new Float32Array(0);
+  /** Of a read: sums of its rows over a group, `[kvHeads, capacity]`, in float64 until it ends. */
+  #sums = new Float64Array(0);
   #tokensSeen = 0;
   #evicted = 0;
 
-  constructor(shape: CacheShape, layer: number, policy: KvPolicy, sequence: CacheSequence) {
+  constructor(
+    shape: CacheShape,
+    layer: number,
+    policy: KvPolicy,
+    sequence: CacheSequence,
+    memory: CacheMemory = hostMemory,
+  ) {
     const { queryHeads, kvHeads } = shape;
     invariant(queryHeads % kvHeads === 0, `${queryHeads} query heads over ${kvHeads} KV heads`);
     this.policy = policy;
     this.#shape = shape;
     this.#layer = layer;
-    this.#promptTokens = sequence.promptTokens;
-    this.#budget = policy.budget(sequence.promptTokens);
-    this.#most = Math.min(
-      this.#budget + policy.evictEvery,
-      sequence.promptTokens + Math.max(1, sequence.maxNewTokens),
-    );
+    this.#sequence = sequence;
+    this.#memory = memory;
+    this.#readTokens = sequence.promptTokens;
+    [this.#budget, this.#most] = this.#room();
     this.#noise = new PairNoise(sequence, layer);
     const { scoring } = policy;
     this.#rows =
-      scoring.from === "attention"
-        ? new ScoreRows(scoring, queryHeads / kvHeads, sequence.promptTokens, this.#noise, layer)
-        : null;
+      scoring.from === "attention" ? new ScoreRows(scoring, queryHeads / kvHeads, this.#noise, layer) : null;
     this.#lengths = new Int32Array(kvHeads);
   }
 
@@ -86,9 +100,29 @@ export class LayerCache {
     return this.#values;
   }
 
+  /** `[kvHeads, capacity]`; fetch it anew after each append and eviction. */
+  get positions(): Int32Array {
+    return this.#positions;
+  }
+
+  /** `[kvHeads, capacity]`; fetch it anew after each append and eviction. */
+  get scores(): Float32Array {
+    return this.#scores;
+  }
+
   /** Tokens seen so far, kept or not. */
   get tokensSeen(): number {
     return this.#tokensSeen;
+  }
+
+  /** Tokens seen when the last read ended. */
+  get promptTokens(): number {
+    return this.#readTokens;
+  }
+
+  /** Tokens decoded so far, which is the step of the scoring temperature. */
+  get decodedTokens(): number {
+    return this.#decoded;
   }
 
   /** Entries evicted so far, over all KV heads. */
@@ -127,12 +161,10 @@ export class LayerCache {
    * where the policy numbers them anew (keys must then be cached unrotated).
    */
   attentionPositions(kvHead: number): Int32Array {
-    const { positions, length } = this.view(kvHead);
-    const live = positions.subarray(0, length);
-    if (this.policy.positions === "original") return live;
-    const order = Array.from(live.keys()).sort((a, b) => live[a]! - live[b]!);
-    const ranks = new Int32Array(length);
-    for (const [rank, slot] of order.entries()) ranks[slot] = rank;
+    const view = this.view(kvHead);
+    if (this.policy.positions === "original") return view.positions.subarray(0, view.length);
+    const ranks = new Int32Array(view.length);
+    for (const [rank, slot] of slotsByPosition(view).entries()) ranks[slot] = rank;
     return ranks;
   }
 
@@ -146,11 +178,30 @@ export class LayerCache {
       length: this.#lengths[kvHead]!,
       positions: this.#positions.subarray(from, to),
       scores: this.#scores.subarray(from, to),
-      promptTokens: this.#promptTokens,
+      promptTokens: this.#readTokens,
       tokensSeen: this.#tokensSeen,
-      step: Math.max(0, this.#tokensSeen - this.#promptTokens),
+      step: this.#decoded,
       budget: this.#budget,
     };
+  }
+
+  /** Says that tokens are read, up to so many of the text: a prompt in pieces, or a further turn. */
+  expect(tokens: number): void {
+    if (!this.#isReading) {
+      this.#isReading = true;
+      // Votes, and the last row, are those of this read alone.
+      const { scoring } = this.policy;
+      if (scoring.from === "attention" && scoring.rows !== "accumulate") this.#scores.fill(0);
+    }
+    this.#readTokens = Math.max(tokens, this.#tokensSeen);
+  }
+
+  /** Says that a read has ended: the budget is now that of all tokens seen. */
+  endRead(): void {
+    this.#isReading = false;
+    this.#readTokens = this.#tokensSeen;
+    this.#sums = new Float64Array(0);
+    [this.#budget, this.#most] = this.#room();
   }
 
   /**
@@ -161,26 +212,44 @@ export class LayerCache {
   append(keys: Float32Array, values: Float32Array, tokens: number): void {
     const { kvHeads, headDim } = this.#shape;
     invariant(keys.length >= tokens * kvHeads * headDim, `${tokens} tokens in ${keys.length} key elements`);
+    this.place(keys, tokens);
+    for (let head = 0; head < kvHeads; head++) {
+      for (let token = 0; token < tokens; token++) {
+        const entry = head * this.#capacity + this.#lengths[head]! - tokens + token;
+        const row = (token * kvHeads + head) * headDim;
+        this.#keys.set(keys.subarray(row, row + headDim), entry * headDim);
+        this.#values.set(values.subarray(row, row + headDim), entry * headDim);
+      }
+    }
+  }
+
+  /** As `append`, but leaves it to the caller to write keys and values into the new slots. */
+  place(keys: Float32Array, tokens: number): void {
+    const { kvHeads, headDim } = this.#shape;
     this.#reserve(tokens);
     const { from } = this.policy.scoring;
     for (let head = 0; head < kvHeads; head++) {
       for (let token = 0; token < tokens; token++) {
         const entry = head * this.#capacity + this.#lengths[head]!++;
-        const row = (token * kvHeads + head) * headDim;
-        this.#keys.set(keys.subarray(row, row + headDim), entry * headDim);
-        this.#values.set(values.subarray(row, row + headDim), entry * headDim);
         const position = this.#tokensSeen + token;
         this.#positions[entry] = position;
-        if (from === "keyNorm") this.#scores[entry] = -norm(keys, row, headDim);
+        if (from === "keyNorm")
+          this.#scores[entry] = -norm(keys, (token * kvHeads + head) * headDim, headDim);
         else this.#scores[entry] = from === "random" ? this.#noise.uniform(head, position) : 0;
       }
     }
     this.#tokensSeen += tokens;
+    if (!this.#isReading) this.#decoded += tokens;
   }
 
   /** Whether the policy needs the logits of a query; rows that it does not want need not be handed over. */
   wantsRow(queryPosition: number): boolean {
-    return this.#rows?.wants(queryPosition) ?? false;
+    return queryPosition >= this.firstScored();
+  }
+
+  /** Position of the first query whose row the policy needs; `Infinity` for none. */
+  firstScored(): number {
+    return this.#rows?.first(this.#isReading, this.#readTokens) ?? Infinity;
   }
 
   /**
@@ -189,21 +258,30 @@ export class LayerCache {
    * @throws ParetoError KV_LOGITS_NOT_FINITE for a logit that is NaN or +∞
    */
   addRow(row: LogitRow): void {
-    if (this.#rows === null || !this.#rows.wants(row.queryPosition)) return;
+    if (this.#rows === null || !this.wantsRow(row.queryPosition)) return;
     const { positions, scores, length } = this.view(row.kvHead);
-    this.#rows.add(row, positions, scores, length);
+    const step = this.#isReading
+      ? this.#decoded
+      : Math.max(0, this.#decoded - (this.#tokensSeen - 1 - row.queryPosition));
+    this.#rows.add(row, positions, scores, length, step);
   }
 
-  /** Brings scores into the form that the policy decides by, once all rows of the prompt or a step are in. */
+  /**
+   * For whoever scores rows itself: the sums of a read's rows over a group so far, by slot of a KV head, in float64.
+   * They become scores when the read ends.
+   */
+  readSums(kvHead: number): Float64Array {
+    if (this.#sums.length === 0) this.#sums = new Float64Array(this.#shape.kvHeads * this.#capacity);
+    return this.#sums.subarray(kvHead * this.#capacity, (kvHead + 1) * this.#capacity);
+  }
+
+  /** Brings scores into the form that the policy decides by, once all rows of a read or a step are in. */
   settleScores(): void {
     const { scoring } = this.policy;
     if (scoring.from !== "attention") return;
     const { kvHeads } = this.#shape;
     const views = Array.from({ length: kvHeads }, (_, head) => this.view(head));
-    if (scoring.rows === "window" && this.#tokensSeen === this.#promptTokens) {
-      const prefix = this.#promptTokens - (scoring.window?.(this.#promptTokens) ?? 1);
-      for (const view of views) poolVotes(view.scores, Math.max(0, prefix), scoring.pool ?? 1);
-    }
+    if (this.#isReading) for (const view of views) this.#settleRead(view);
     if (scoring.heads === "mean" && kvHeads > 1) {
       // The same decisions in every head leave the same token in the same slot of each.
       for (let slot = 0; slot < views[0]!.length; slot++) {
@@ -212,6 +290,23 @@ export class LayerCache {
         for (const view of views) view.scores[slot] = sum / kvHeads;
       }
     }
+  }
+
+  /** A head's sums become scores, and votes are averaged. */
+  #settleRead(view: HeadView): void {
+    const scoring = this.policy.scoring as Extract<KvPolicy["scoring"], { from: "attention" }>;
+    if (this.#sums.length > 0) {
+      const sums = this.readSums(view.kvHead);
+      const { share } = this.#rows!;
+      for (let slot = 0; slot < view.length; slot++) view.scores[slot]! += share * sums[slot]!;
+    }
+    if (scoring.rows !== "window") return;
+    const slots = slotsByPosition(view);
+    const byPosition = Float32Array.from(slots, (slot) => view.scores[slot]!);
+    const voters = scoring.window?.(this.#readTokens) ?? 1;
+    const voted = slots.filter((slot) => view.positions[slot]! < this.#readTokens - voters).length;
+    poolVotes(byPosition, voted, scoring.pool ?? 1);
+    for (const [rank, slot] of slots.entries()) view.scores[slot] = byPosition[rank]!;
   }
 
   /** Slots of a KV head that no later query can see, because of the model's sliding window; from the last down. */
@@ -236,11 +331,97 @@ export class LayerCache {
 
   /** Keeps the given slots of each KV head, in that order, in a new buffer of the budget's size. */
   retain(keptByHead: readonly (readonly number[])[]): void {
-    this.#resize(this.#most, keptByHead);
+    const longest = keptByHead.reduce((most, kept) => Math.max(most, kept.length), 0);
+    this.#resize(Math.max(this.#most, longest), keptByHead);
     for (const [head, kept] of keptByHead.entries()) {
       this.#evicted += this.#lengths[head]! - kept.length;
       this.#lengths[head] = kept.length;
     }
+  }
+
+  /** Another cache of the same text, with memory of its own. */
+  clone(): LayerCache {
+    const copy = new LayerCache(this.#shape, this.#layer, this.policy, this.#sequence, this.#memory);
+    copy.#lengths.set(this.#lengths);
+    copy.#readTokens = this.#readTokens;
+    copy.#isReading = this.#isReading;
+    copy.#decoded = this.#decoded;
+    copy.#most = this.#most;
+    copy.#budget = this.#budget;
+    copy.#tokensSeen = this.#tokensSeen;
+    copy.#evicted = this.#evicted;
+    copy.#sums = this.#sums.slice();
+    if (this.#block) {
+      copy.#take(this.#capacity);
+      for (const name of ["keys", "values", "positions", "scores"] as const) copy[name].set(this[name]);
+    }
+    return copy;
+  }
+
+  /** What a text needs to go on from here; not within a read. */
+  snapshot(): LayerSnapshot {
+    const { kvHeads, headDim } = this.#shape;
+    const gathered = <T extends Float32Array | Int32Array>(array: T, width: number, to: T): T => {
+      let at = 0;
+      for (let head = 0; head < kvHeads; head++) {
+        const from = head * this.#capacity * width;
+        const run = array.subarray(from, from + this.#lengths[head]! * width);
+        to.set(run as never, at);
+        at += run.length;
+      }
+      return to;
+    };
+    const entries = this.#lengths.reduce((sum, length) => sum + length, 0);
+    return {
+      lengths: this.#lengths.slice(),
+      keys: gathered(this.#keys, headDim, new Float32Array(entries * headDim)),
+      values: gathered(this.#values, headDim, new Float32Array(entries * headDim)),
+      positions: gathered(this.#positions, 1, new Int32Array(entries)),
+      scores: gathered(this.#scores, 1, new Float32Array(entries)),
+      evicted: this.#evicted,
+    };
+  }
+
+  /** Brings a text back into a cache that has seen none. @param tokens as a `TextSnapshot` names them */
+  restore(
+    snapshot: LayerSnapshot,
+    tokens: { tokensSeen: number; promptTokens: number; decodedTokens: number },
+  ): void {
+    const { kvHeads, headDim } = this.#shape;
+    this.#tokensSeen = tokens.promptTokens;
+    this.endRead();
+    this.#tokensSeen = tokens.tokensSeen;
+    this.#decoded = tokens.decodedTokens;
+    this.#evicted = snapshot.evicted;
+    this.#lengths.set(snapshot.lengths);
+    this.#take(snapshot.lengths.reduce((most, length) => Math.max(most, length), this.#most));
+    let from = 0;
+    for (let head = 0; head < kvHeads; head++) {
+      const to = head * this.#capacity;
+      const end = from + this.#lengths[head]!;
+      this.#keys.set(snapshot.keys.subarray(from * headDim, end * headDim), to * headDim);
+      this.#values.set(snapshot.values.subarray(from * headDim, end * headDim), to * headDim);
+      this.#positions.set(snapshot.positions.subarray(from, end), to);
+      this.#scores.set(snapshot.scores.subarray(from, end), to);
+      from = end;
+    }
+  }
+
+  /** Gives the memory back; the cache cannot be used afterwards. */
+  dispose(): void {
+    if (this.#block) this.#memory.free(this.#block);
+    this.#block = null;
+    this.#capacity = 0;
+    this.#keys = this.#values = this.#scores = new Float32Array(0);
+    this.#positions = new Int32Array(0);
+    this.#lengths.fill(0);
+  }
+
+  /** The budget of a text that was read to `#readTokens`, and the slots that it needs a KV head. */
+  #room(): [number, number] {
+    const budget = this.policy.budget(this.#readTokens);
+    const all = this.#readTokens + Math.max(1, this.#sequence.maxNewTokens);
+    return [budget, Math.min(budget + this.policy.evictEvery, all)];
   }
 
   #copyEntry(kvHead: number, from: number, to: number): void {
@@ -259,36 +440,66 @@ export class LayerCache {
     if (needed <= this.#capacity) return;
     // The first tokens bring the prompt's buffer, so a layer that has not begun holds nothing.
     if (this.#capacity === 0) {
-      const first = this.#promptTokens > this.#budget ? this.#promptTokens : this.#most;
+      const first = this.#readTokens > this.#budget ? this.#readTokens : this.#most;
       this.#resize(Math.max(needed, first), []);
       return;
     }
     const kept = Array.from(this.#lengths, (length) => Array.from({ length }, (_, slot) => slot));
-    const limit = this.#budget + this.policy.evictEvery;
-    this.#resize(Math.max(needed, Math.min(2 * this.#capacity, limit)), kept);
+    // What of the read is still to come, or some more decoded tokens, but no room that eviction will leave empty.
+    const later = this.#isReading
+      ? needed - tokens + Math.max(tokens, this.#readTokens - this.#tokensSeen)
+      : Math.min(2 * this.#capacity, this.#budget + this.policy.evictEvery);
+    this.#resize(Math.max(needed, later), kept);
   }
 
   #resize(capacity: number, slotsByHead: readonly (readonly number[])[]): void {
     const { kvHeads, headDim } = this.#shape;
-    const keys = new Float32Array(kvHeads * capacity * headDim);
-    const values = new Float32Array(kvHeads * capacity * headDim);
-    const positions = new Int32Array(kvHeads * capacity);
-    const scores = new Float32Array(kvHeads * capacity);
+    const from = this.#capacity;
+    const [block, keys, values, positions, scores, sums] = [
+      this.#block,
+      this.#keys,
+      this.#values,
+      this.#positions,
+      this.#scores,
+      this.#sums,
+    ];
+    this.#take(capacity);
+    if (sums.length > 0) this.#sums = new Float64Array(kvHeads * capacity);
     for (const [head, slots] of slotsByHead.entries()) {
-      for (const [to, from] of slots.entries()) {
-        const source = head * this.#capacity + from;
-        const target = head * capacity + to;
-        keys.set(this.#keys.subarray(source * headDim, (source + 1) * headDim), target * headDim);
-        values.set(this.#values.subarray(source * headDim, (source + 1) * headDim), target * headDim);
-        positions[target] = this.#positions[source]!;
-        scores[target] = this.#scores[source]!;
+      // Neighbours move together.
+      for (let at = 0; at < slots.length;) {
+        let end = at + 1;
+        while (end < slots.length && slots[end] === slots[end - 1]! + 1) end++;
+        const source = head * from + slots[at]!;
+        const target = head * capacity + at;
+        const stop = source + end - at;
+        this.#keys.set(keys.subarray(source * headDim, stop * headDim), target * headDim);
+        this.#values.set(values.subarray(source * headDim, stop * headDim), target * headDim);
+        this.#positions.set(positions.subarray(source, stop), target);
+        this.#scores.set(scores.subarray(source, stop), target);
+        if (sums.length > 0) this.#sums.set(sums.subarray(source, stop), target);
+        at = end;
       }
     }
+    if (block) this.#memory.free(block);
+  }
+
+  /** Takes memory for so many slots a KV head. */
+  #take(capacity: number): void {
+    const { kvHeads, headDim } = this.#shape;
+    const entries = kvHeads * capacity;
+    const { buffer, byteOffset } = this.#memory.allocate(8 * entries * (headDim + 1));
+    this.#block = { buffer, byteOffset };
     this.#capacity = capacity;
-    this.#keys = keys;
-    this.#values = values;
-    this.#positions = positions;
-    this.#scores = scores;
+    this.#keys = new Float32Array(buffer as ArrayBuffer, byteOffset, entries * headDim);
+    this.#values = new Float32Array(
+      buffer as ArrayBuffer,
+      byteOffset + 4 * entries * headDim,
+      entries * headDim,
+    );
+    const bookkeeping = byteOffset + 8 * entries * headDim;
+    this.#positions = new Int32Array(buffer as ArrayBuffer, bookkeeping, entries);
+    this.#scores = new Float32Array(buffer as ArrayBuffer, bookkeeping + 4 * entries, entries);
   }
 }
 

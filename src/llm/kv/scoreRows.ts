@@ -28,45 +28,42 @@ export interface LogitRow {
 export class ScoreRows {
   readonly #scoring: AttentionScoring;
   readonly #group: number;
-  readonly #promptTokens: number;
-  readonly #firstRow: number;
   readonly #noise: PairNoise;
   readonly #layer: number;
   #head = new Float64Array(0);
   #row = new Float64Array(0);
 
-  /**
-   * @param group query heads a KV head
-   * @param promptTokens tokens of the whole prompt, whose rows are step 0
-   */
-  constructor(
-    scoring: AttentionScoring,
-    group: number,
-    promptTokens: number,
-    noise: PairNoise,
-    layer: number,
-  ) {
+  /** @param group query heads a KV head */
+  constructor(scoring: AttentionScoring, group: number, noise: PairNoise, layer: number) {
     this.#scoring = scoring;
     this.#group = group;
-    this.#promptTokens = promptTokens;
     this.#noise = noise;
     this.#layer = layer;
-    if (scoring.rows === "accumulate") this.#firstRow = 0;
-    else
-      this.#firstRow = promptTokens - (scoring.rows === "last" ? 1 : (scoring.window?.(promptTokens) ?? 1));
   }
 
-  /** Whether the scores need the row of a query; the rest need not be handed over. */
-  wants(queryPosition: number): boolean {
-    if (queryPosition < this.#firstRow) return false;
-    return this.#scoring.rows !== "window" || queryPosition < this.#promptTokens;
+  /** What a sum over the query heads of a group is multiplied by. */
+  get share(): number {
+    return this.#scoring.groupReduce === "mean" ? 1 / this.#group : 1;
+  }
+
+  /**
+   * Position of the first query whose row the scores need; the rest need not be handed over.
+   * @param isReading a prompt or a turn, else decoding
+   * @param readTokens tokens of the text at the end of that read
+   */
+  first(isReading: boolean, readTokens: number): number {
+    const { rows, window } = this.#scoring;
+    if (rows === "accumulate" || (rows === "last" && !isReading)) return 0;
+    if (rows === "last") return readTokens - 1;
+    return isReading ? readTokens - (window?.(readTokens) ?? 1) : Infinity;
   }
 
   /**
    * Adds a row to the scores of its KV head.
+   * @param step of the temperature
    * @throws ParetoError KV_LOGITS_NOT_FINITE for a logit that is NaN or +∞
    */
-  add(row: LogitRow, positions: Int32Array, scores: Float32Array, length: number): void {
+  add(row: LogitRow, positions: Int32Array, scores: Float32Array, length: number, step: number): void {
     const visible = row.visible ?? length;
     if (this.#row.length < visible) {
       this.#row = new Float64Array(2 * visible);
@@ -76,7 +73,7 @@ export class ScoreRows {
     total.fill(0, 0, visible);
     const { groupReduce } = this.#scoring;
     for (let member = 0; member < this.#group; member++) {
-      this.#softmax(row, member, positions, visible);
+      this.#softmax(row, member, positions, visible, step);
       const head = this.#head;
       if (groupReduce === "max") {
         for (let slot = 0; slot < visible; slot++) total[slot] = Math.max(total[slot]!, head[slot]!);
@@ -84,7 +81,7 @@ export class ScoreRows {
         for (let slot = 0; slot < visible; slot++) total[slot]! += head[slot]!;
       }
     }
-    const share = groupReduce === "mean" ? 1 / this.#group : 1;
+    const { share } = this;
     if (this.#scoring.rows === "last") {
       for (let slot = 0; slot < visible; slot++) scores[slot] = share * total[slot]!;
     } else {
@@ -93,12 +90,12 @@ export class ScoreRows {
   }
 
   /** One query head's row into `#head`. */
-  #softmax(row: LogitRow, member: number, positions: Int32Array, visible: number): void {
+  #softmax(row: LogitRow, member: number, positions: Int32Array, visible: number, step: number): void {
     const { logits, queryPosition } = row;
     const { noise, noiseReuse, temperature } = this.#scoring;
     const queryHead = row.kvHead * this.#group + member;
     const noiseQuery = noiseReuse === "fresh" ? queryPosition : 0;
-    const heat = temperature(Math.max(0, queryPosition - this.#promptTokens + 1));
+    const heat = temperature(step);
     const from = (row.offset ?? 0) + member * (row.stride ?? visible);
     const head = this.#head;
     let most = -Infinity;

@@ -3,8 +3,11 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SafetensorsFile } from "../../../src/data/safetensors.ts";
-import { DenseDecoder } from "../../../src/llm/generate/denseDecoder.ts";
+import { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
 import { openModelFolder } from "../../../src/llm/load/modelFolder.ts";
+import type { ModelFiles } from "../../../src/llm/load/weights.ts";
+import { openRunner } from "../../../src/llm/runner/openRunner.ts";
+import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
 
 const golden = join(import.meta.dirname, "../../../golden/llm");
 
@@ -39,16 +42,26 @@ export async function caseFolder(
   return folder;
 }
 
-/** A case's model, loaded. */
-export async function openCase(model: string, name: string): Promise<DenseDecoder> {
+/** A case's files, for as long as they are used. */
+async function withFiles<T>(model: string, name: string, use: (files: ModelFiles) => Promise<T>): Promise<T> {
   const folder = await caseFolder(model, name);
   const files = await openModelFolder(folder);
   try {
-    return await DenseDecoder.open(files, { threads: 1 });
+    return await use(files);
   } finally {
     await files.close();
     await rm(folder, { recursive: true });
   }
+}
+
+/** A case's model, loaded. */
+export function openCase(model: string, name: string, seats = 1): Promise<LlmRunner> {
+  return withFiles(model, name, (files) => openRunner(files, { device: "cpu", threads: 1, seats }));
+}
+
+/** The dense part of a case's model alone. */
+export function openDense(model: string, name: string): Promise<DenseDecoder> {
+  return withFiles(model, name, (files) => DenseDecoder.open(files, { threads: 1 }));
 }
 
 /** The logits `[tokens, vocabulary]` that transformers computed. */

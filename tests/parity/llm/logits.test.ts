@@ -1,6 +1,5 @@
 /** @file Models against Hugging Face transformers: the same logits for a prompt and for tokens read over the cache. */
 import { describe, expect, test } from "vitest";
-import { LlmSession } from "../../../src/llm/generate/session.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { caseNames, cases, goldenLogits, largestDifference, openCase } from "./goldenModels.ts";
 
@@ -12,16 +11,18 @@ describe.each(caseNames)("%s, %s", (model, name) => {
     const golden = await goldenLogits(model, name);
     const width = golden.length / cases.tokens.length;
     const row = (i: number) => golden.subarray(i * width, (i + 1) * width);
-    const dense = await openCase(model, name);
+    const runner = await openCase(model, name);
     try {
-      const session = new LlmSession(dense, { policies: full, maxNewTokens: 20 });
-      const logits = await session.prompt(cases.tokens.slice(0, cases.prompt));
+      runner.begin(0, { policies: full, maxNewTokens: 20 });
+      const logits = await runner.read([{ seat: 0, tokens: cases.tokens.slice(0, cases.prompt) }]);
       expect(largestDifference(logits, row(cases.prompt - 1))).toBeLessThan(TOLERANCE);
       for (let i = cases.prompt; i < cases.tokens.length; i++) {
-        expect(largestDifference(await session.step(cases.tokens[i]!), row(i))).toBeLessThan(TOLERANCE);
+        expect(
+          largestDifference(await runner.step([{ seat: 0, token: cases.tokens[i]! }]), row(i)),
+        ).toBeLessThan(TOLERANCE);
       }
     } finally {
-      await dense.dispose();
+      await runner.dispose();
     }
   });
 
@@ -31,17 +32,20 @@ describe.each(caseNames)("%s, %s", (model, name) => {
     async () => {
       const golden = await goldenLogits(model, name);
       const width = golden.length / cases.tokens.length;
-      const dense = await openCase(model, name);
+      const runner = await openCase(model, name);
       try {
-        const session = new LlmSession(dense, { policies: full, maxNewTokens: cases.prompt });
+        runner.begin(0, { policies: full, maxNewTokens: cases.prompt });
         for (let i = 0; i < cases.prompt; i++) {
           const token = cases.tokens[i]!;
-          const logits = i === 0 ? await session.prompt([token]) : await session.step(token);
+          const logits =
+            i === 0
+              ? await runner.read([{ seat: 0, tokens: [token] }])
+              : await runner.step([{ seat: 0, token }]);
           const wanted = golden.subarray(i * width, (i + 1) * width);
           expect(largestDifference(logits, wanted)).toBeLessThan(TOLERANCE);
         }
       } finally {
-        await dense.dispose();
+        await runner.dispose();
       }
     },
   );

@@ -3,8 +3,7 @@
  * attention of this test's own, which masks exactly the entries that the cache says it dropped, gives the same logits.
  */
 import { describe, expect, test } from "vitest";
-import type { DenseDecoder } from "../../../src/llm/generate/denseDecoder.ts";
-import { LlmSession } from "../../../src/llm/generate/session.ts";
+import type { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
 import { choosePolicy, POLICY_NAMES } from "../../../src/llm/kv/choosePolicy.ts";
 import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
@@ -12,7 +11,8 @@ import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
 import { rotate } from "../../../src/llm/models/rotary.ts";
-import { cases, largestDifference, openCase } from "./goldenModels.ts";
+import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
+import { cases, largestDifference, openCase, openDense } from "./goldenModels.ts";
 
 const PROMPT = 60;
 const STEPS = 64;
@@ -44,13 +44,23 @@ class MaskedModel {
   async read(token: number, position: number): Promise<Float32Array> {
     const { config } = this.#dense;
     const place = this.#isRenumbered ? this.#seen(0, 0, position).length - 1 : position;
-    let block = await this.#dense.begin([token], place);
+    const { hidden, q, k } = this.#dense.rowsShape(1);
+    const array = (width: number) => new Float32Array(new SharedArrayBuffer(4 * width));
+    const row = {
+      count: 1,
+      hidden: array(hidden),
+      q: array(q),
+      k: array(k),
+      v: array(k),
+      attended: array(q),
+    };
+    await this.#dense.begin(row, [token], [place]);
     for (let layer = 0; ; layer++) {
-      (this.#keys[layer] ??= []).push(block.k);
-      (this.#values[layer] ??= []).push(block.v);
-      const attended = this.#attend(layer, block.q, position);
-      if (layer + 1 === config.layers) return this.#dense.end(block.hidden, attended);
-      block = await this.#dense.between(layer, block.hidden, attended);
+      (this.#keys[layer] ??= []).push(row.k.slice());
+      (this.#values[layer] ??= []).push(row.v.slice());
+      row.attended.set(this.#attend(layer, row.q, position));
+      if (layer + 1 === config.layers) return this.#dense.end(row, [0]);
+      await this.#dense.between(layer, row);
     }
   }
 
@@ -103,11 +113,12 @@ class MaskedModel {
 
 /** Differences of the logits at each step between the cache and the mask. */
 async function differences(
+  runner: LlmRunner,
   dense: DenseDecoder,
   policy: KvPolicy,
 ): Promise<{ most: number; evicted: number }> {
   const decisions: KvDecision[] = [];
-  const session = new LlmSession(dense, {
+  runner.begin(0, {
     policies: () => policy,
     maxNewTokens: STEPS,
     seed: 7,
@@ -131,31 +142,37 @@ async function differences(
           masked.hide(each, kvHead, at);
     }
   };
-  const first = await session.prompt(TEXT.slice(0, PROMPT));
+  const first = await runner.read([{ seat: 0, tokens: TEXT.slice(0, PROMPT) }]);
   let wanted = first;
   for (let i = 0; i < PROMPT; i++) wanted = await masked.read(TEXT[i]!, i);
   let most = largestDifference(first, wanted);
   apply(PROMPT);
   for (let i = PROMPT; i < PROMPT + STEPS; i++) {
-    const got = await session.step(TEXT[i]!);
+    const got = await runner.step([{ seat: 0, token: TEXT[i]! }]);
     most = Math.max(most, largestDifference(got, await masked.read(TEXT[i]!, i)));
     apply(i + 1);
   }
   return { most, evicted };
 }
 
+/** The same, on a model of the golden cases. */
+async function differencesOf(model: string, name: string, policy: KvPolicy) {
+  const runner = await openCase(model, name);
+  const dense = await openDense(model, name);
+  try {
+    return { ...(await differences(runner, dense, policy)) };
+  } finally {
+    await Promise.all([runner.dispose(), dense.dispose()]);
+  }
+}
+
 describe("a cache that evicts equals a mask over everything", () => {
   const evicting = POLICY_NAMES.filter((name) => name !== "full");
   test.each(evicting)("llama, %s", async (name) => {
-    const dense = await openCase("llama", "default");
-    try {
-      const policy = choosePolicy({ name, budget: { tokens: BUDGET }, maxNewTokens: STEPS });
-      const { most, evicted } = await differences(dense, policy);
-      expect(evicted).toBe(2 * 2 * (PROMPT + STEPS - BUDGET));
-      expect(most).toBeLessThan(1e-4);
-    } finally {
-      await dense.dispose();
-    }
+    const policy = choosePolicy({ name, budget: { tokens: BUDGET }, maxNewTokens: STEPS });
+    const { most, evicted } = await differencesOf("llama", "default", policy);
+    expect(evicted).toBe(2 * 2 * (PROMPT + STEPS - BUDGET));
+    expect(most).toBeLessThan(1e-4);
   });
 
   test.each(
@@ -164,34 +181,24 @@ describe("a cache that evicts equals a mask over everything", () => {
       .map((model): [string, string] => [model, "default"])
       .concat([["llama", "mistral"]]),
   )("%s %s, keyformer", async (model, name) => {
-    const dense = await openCase(model, name);
-    try {
-      const policy = keyformer({ budget: { tokens: BUDGET }, horizon: STEPS });
-      expect((await differences(dense, policy)).most).toBeLessThan(1e-4);
-    } finally {
-      await dense.dispose();
-    }
+    const policy = keyformer({ budget: { tokens: BUDGET }, horizon: STEPS });
+    expect((await differencesOf(model, name, policy)).most).toBeLessThan(1e-4);
   });
 });
 
 test.each(["gpt2", "mpt"])("%s, streaming: entries numbered anew", async (model) => {
-  const dense = await openCase(model, "default");
-  try {
-    const policy = streaming({ budget: { tokens: BUDGET } });
-    expect(policy.positions).toBe("new");
-    expect((await differences(dense, policy)).most).toBeLessThan(1e-4);
-  } finally {
-    await dense.dispose();
-  }
+  const policy = streaming({ budget: { tokens: BUDGET } });
+  expect(policy.positions).toBe("new");
+  expect((await differencesOf(model, "default", policy)).most).toBeLessThan(1e-4);
 });
 
 test.each(Object.keys(cases.models))("%s: a budget of the whole text changes no bit", async (model) => {
-  const dense = await openCase(model, "default");
+  const runner = await openCase(model, "default");
   try {
     const run = async (policy: KvPolicy) => {
-      const session = new LlmSession(dense, { policies: () => policy, maxNewTokens: 10, seed: 3 });
-      const all = [...(await session.prompt(TEXT.slice(0, 30)))];
-      for (let i = 30; i < 40; i++) all.push(...(await session.step(TEXT[i]!)));
+      runner.begin(0, { policies: () => policy, maxNewTokens: 10, seed: 3 });
+      const all = [...(await runner.read([{ seat: 0, tokens: TEXT.slice(0, 30) }]))];
+      for (let i = 30; i < 40; i++) all.push(...(await runner.step([{ seat: 0, token: TEXT[i]! }])));
       return all;
     };
     const wanted = await run(full());
@@ -199,6 +206,6 @@ test.each(Object.keys(cases.models))("%s: a budget of the whole text changes no 
       expect(await run(keyformer({ budget: { tokens: 40 }, noise, horizon: 10 }))).toEqual(wanted);
     }
   } finally {
-    await dense.dispose();
+    await runner.dispose();
   }
 });

@@ -1,0 +1,329 @@
+/**
+ * @file Runs a language model on the host: products on the `cpu` target, rows of all texts of a call together, and
+ * attention text by text.
+ *
+ * A layer evicts as soon as it has attended to a whole read, so at any time one layer alone holds all of it. When a
+ * call fails, the texts in it are gone: begin again.
+ */
+import { ParetoError } from "../../engine/errors.ts";
+import { KvCache } from "../kv/kvCache.ts";
+import type { ModelFiles } from "../load/weights.ts";
+import type { DecoderConfig } from "../models/decoder.ts";
+import type {
+  LlmRunner,
+  TextMemory,
+  TextOptions,
+  TextSnapshot,
+  TextToken,
+  TextTokens,
+} from "../runner/runner.ts";
+import { attend } from "./cachedAttention.ts";
+import { type DecoderOptions, DenseDecoder, type Rows } from "./denseDecoder.ts";
+
+/** How a runner is opened. */
+export interface CpuRunnerOptions extends DecoderOptions {
+  /** Texts held at a time. Defaults to 1. */
+  seats?: number;
+}
+
+/** A cache, and how many seats hold it: it is copied before one of several writes. */
+interface Text {
+  cache: KvCache;
+  holders: number;
+  tokensSeen: number;
+  /** A piece of a prompt or turn was read and more is to come. */
+  isPartial: boolean;
+}
+
+interface Seat {
+  options: TextOptions;
+  text: Text | null;
+}
+
+/** What one text brings to a pass. */
+interface Part {
+  seat: number;
+  text: Text;
+  tokens: readonly number[];
+  /** Its first row. */
+  row: number;
+  end: "prompt" | "step" | "none";
+}
+
+/** A model on the host. */
+export class CpuRunner implements LlmRunner {
+  readonly config: DecoderConfig;
+  readonly seats: number;
+  readonly #dense: DenseDecoder;
+  readonly #seats: (Seat | null)[];
+
+  private constructor(dense: DenseDecoder, seats: number) {
+    this.config = dense.config;
+    this.seats = seats;
+    this.#dense = dense;
+    this.#seats = Array.from({ length: seats }, () => null);
+  }
+
+  /** Loads a model in float32. */
+  static async open(files: ModelFiles, { seats = 1, ...options }: CpuRunnerOptions = {}): Promise<CpuRunner> {
+    return new CpuRunner(await DenseDecoder.open(files, options), seats);
+  }
+
+  begin(seat: number, options: TextOptions): void {
+    this.release(seat);
+    this.#seats[seat] = { options, text: null };
+  }
+
+  async read(texts: readonly TextTokens[]): Promise<Float32Array> {
+    const parts: Part[] = [];
+    let row = 0;
+    for (const { seat, tokens } of texts) {
+      this.#requireTokens(tokens);
+      this.#requirePosition(this.#seat(seat), tokens.length);
+    }
+    for (const { seat, tokens, more = false } of texts) {
+      const text = this.#writable(seat, tokens.length);
+      const { promptTokens = 0 } = this.#seat(seat).options;
+      const isFirst = text.cache.layers[0]!.decodedTokens === 0 && text.cache.stats.evictedEntries === 0;
+      text.cache.expect(Math.max(text.tokensSeen + tokens.length, isFirst && more ? promptTokens : 0));
+      text.isPartial = more;
+      parts.push({ seat, text, tokens, row, end: more ? "none" : "prompt" });
+      row += tokens.length;
+    }
+    return this.#pass(parts, row);
+  }
+
+  async step(tokens: readonly TextToken[]): Promise<Float32Array> {
+    for (const { seat, token } of tokens) {
+      this.#requireTokens([token]);
+      const { text } = this.#seat(seat);
+      if (!text || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
+      this.#requirePosition(
+        { ...this.#seat(seat), options: { ...this.#seat(seat).options, maxNewTokens: 1 } },
+        1,
+      );
+    }
+    const parts = tokens.map(({ seat, token }, row): Part => {
+      return { seat, text: this.#writable(seat, 1), tokens: [token], row, end: "step" };
+    });
+    return this.#pass(parts, parts.length);
+  }
+
+  async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
+    const logits = await this.step(tokens);
+    const { vocabulary } = this.config;
+    return Int32Array.from(tokens, (_, i) => {
+      const row = logits.subarray(i * vocabulary, (i + 1) * vocabulary);
+      let best = 0;
+      for (let token = 1; token < vocabulary; token++) if (row[token]! > row[best]!) best = token;
+      return best;
+    });
+  }
+
+  async fork(from: number, to: number): Promise<void> {
+    const source = this.#seat(from);
+    if (from === to) return;
+    this.release(to);
+    if (source.text) source.text.holders++;
+    this.#seats[to] = { ...source };
+  }
+
+  async snapshot(seat: number): Promise<TextSnapshot> {
+    const { text } = this.#seat(seat);
+    if (!text || text.isPartial) {
+      throw badPrompt("a text can be copied out between two reads", text ? "a read in pieces" : "no prompt");
+    }
+    const { tokensSeen, promptTokens, decodedTokens } = text.cache.layers[0]!;
+    const layers = text.cache.layers.map((layer) => layer.snapshot());
+    return { tokensSeen, promptTokens, decodedTokens, layers };
+  }
+
+  async restore(seat: number, snapshot: TextSnapshot): Promise<void> {
+    const held = this.#seat(seat);
+    const { layers, kvHeads, headDim } = this.config;
+    const fits = snapshot.layers.every(({ lengths, keys, positions }) => {
+      return lengths.length === kvHeads && keys.length === positions.length * headDim;
+    });
+    if (snapshot.layers.length !== layers || !fits) {
+      throw new ParetoError({
+        code: "LLM_SNAPSHOT",
+        where: "LlmRunner.restore",
+        message: `this model has ${layers} layers of ${kvHeads} KV heads of ${headDim} elements, got a snapshot of ${snapshot.layers.length} layers`,
+        fix: "Restore a snapshot on a runner of the model that it was taken from.",
+      });
+    }
+    this.#drop(held);
+    const cache = this.#newCache(held.options, snapshot.promptTokens);
+    for (const [i, layer] of cache.layers.entries()) layer.restore(snapshot.layers[i]!, snapshot);
+    held.text = { cache, holders: 1, tokensSeen: snapshot.tokensSeen, isPartial: false };
+  }
+
+  release(seat: number): void {
+    this.#requireSeat(seat);
+    const held = this.#seats[seat];
+    if (held) this.#drop(held);
+    this.#seats[seat] = null;
+  }
+
+  memory(seat: number): TextMemory {
+    this.#requireSeat(seat);
+    const { layers, kvHeads, headDim } = this.config;
+    const text = this.#seats[seat]?.text;
+    const stats = text?.cache.stats;
+    const tokensSeen = text?.tokensSeen ?? 0;
+    return {
+      kvBytes: stats?.kvBytes ?? 0,
+      bookkeepingBytes: stats?.bookkeepingBytes ?? 0,
+      fullKvBytes: tokensSeen * layers * kvHeads * headDim * 2 * Float32Array.BYTES_PER_ELEMENT,
+      evictedTokens: (stats?.evictedEntries ?? 0) / (layers * kvHeads),
+      tokensSeen,
+    };
+  }
+
+  async dispose(): Promise<void> {
+    for (let seat = 0; seat < this.seats; seat++) this.release(seat);
+    await this.#dense.dispose();
+  }
+
+  /** All layers over the rows of some texts. @returns logits after each text's last row */
+  async #pass(parts: readonly Part[], count: number): Promise<Float32Array> {
+    try {
+      const rows = this.#rows(count);
+      const tokens = parts.flatMap((part) => [...part.tokens]);
+      const positions = parts.flatMap(({ text, tokens: own }) => {
+        const first = text.cache.layers[0]!.nextPosition(0);
+        return own.map((_, i) => first + i);
+      });
+      await this.#dense.begin(rows, tokens, positions);
+      for (let layer = 0; ; layer++) {
+        for (const part of parts) this.#attend(layer, rows, part);
+        if (layer + 1 === this.config.layers) break;
+        await this.#dense.between(layer, rows);
+      }
+      for (const { text, tokens: own } of parts) text.tokensSeen += own.length;
+      return await this.#dense.end(
+        rows,
+        parts.map(({ row, tokens: own }) => row + own.length - 1),
+      );
+    } catch (error) {
+      for (const { seat } of parts) this.release(seat);
+      throw error;
+    }
+  }
+
+  #attend(layer: number, { q, k, v, attended }: Rows, { text, tokens, row, end }: Part): void {
+    const { heads, kvHeads, headDim } = this.config;
+    const part = (x: Float32Array, width: number) => x.subarray(row * width, (row + tokens.length) * width);
+    const projected = {
+      q: part(q, heads * headDim),
+      k: part(k, kvHeads * headDim),
+      v: part(v, kvHeads * headDim),
+    };
+    const cache = text.cache.layers[layer]!;
+    part(attended, heads * headDim).set(attend(this.config, layer, cache, projected, tokens.length));
+    if (end === "prompt") text.cache.endPrompt(layer);
+    else if (end === "step") text.cache.endStep(layer);
+  }
+
+  #rows(count: number): Rows {
+    const { rows, hidden, q, k } = this.#dense.rowsShape(count);
+    const array = (width: number) => new Float32Array(new SharedArrayBuffer(4 * rows * width));
+    return { count, hidden: array(hidden), q: array(q), k: array(k), v: array(k), attended: array(q) };
+  }
+
+  /** A text that this seat may write to. */
+  #writable(seat: number, tokens: number): Text {
+    const held = this.#seat(seat);
+    const { text } = held;
+    if (!text) {
+      const cache = this.#newCache(held.options, held.options.promptTokens ?? tokens);
+      held.text = { cache, holders: 1, tokensSeen: 0, isPartial: false };
+    } else if (text.holders > 1) {
+      text.holders--;
+      held.text = { ...text, cache: text.cache.clone(), holders: 1 };
+    }
+    return held.text!;
+  }
+
+  #newCache(
+    { policies, maxNewTokens, seed = 0, stream = 0, onDecision }: TextOptions,
+    promptTokens: number,
+  ): KvCache {
+    const { layers, heads, kvHeads, headDim, slidingWindow } = this.config;
+    return new KvCache({
+      layers,
+      queryHeads: heads,
+      kvHeads,
+      headDim,
+      ...(slidingWindow !== null && { attentionWindow: slidingWindow }),
+      promptTokens,
+      maxNewTokens,
+      seed,
+      stream,
+      policies,
+      ...(onDecision && { onDecision }),
+    });
+  }
+
+  #drop(held: Seat): void {
+    if (held.text && --held.text.holders === 0) held.text.cache.dispose();
+    held.text = null;
+  }
+
+  #seat(seat: number): Seat {
+    this.#requireSeat(seat);
+    const held = this.#seats[seat];
+    if (held) return held;
+    throw badSeat("a seat begins a text before it reads", seat);
+  }
+
+  #requireSeat(seat: number): void {
+    if (Number.isInteger(seat) && seat >= 0 && seat < this.seats) return;
+    throw badSeat(`this runner has seats 0 to ${this.seats - 1}`, seat);
+  }
+
+  #requireTokens(tokens: readonly number[]): void {
+    const { vocabulary } = this.config;
+    if (tokens.length === 0) throw badPrompt("a text reads at least one token", "none");
+    for (const token of tokens) {
+      if (Number.isInteger(token) && token >= 0 && token < vocabulary) continue;
+      throw badPrompt(`tokens of this model are whole numbers below ${vocabulary}`, `${token}`);
+    }
+  }
+
+  /** Learned positions end; others go on, beyond what the model was trained for. */
+  #requirePosition({ options, text }: Seat, tokens: number): void {
+    const { maxPositions, hasLearnedPositions } = this.config;
+    if (!hasLearnedPositions) return;
+    const isRenumbered = options.policies(0).positions === "new";
+    // The last token that is chosen is never read. Told now, and not in the middle of a text.
+    const later = isRenumbered ? 0 : Math.max(0, options.maxNewTokens - 1);
+    const first = text?.cache.layers[0]!.nextPosition(0) ?? 0;
+    const last = Math.max(first + tokens, text ? 0 : (options.promptTokens ?? 0)) - 1 + later;
+    if (last < maxPositions) return;
+    throw new ParetoError({
+      code: "LLM_CONTEXT",
+      where: "LlmRunner",
+      message: `the model has learned ${maxPositions} positions, got position ${last}`,
+      fix: "Shorten the prompt or generate fewer tokens, or take a policy that numbers positions anew.",
+    });
+  }
+}
+
+function badPrompt(message: string, received: string): ParetoError {
+  return new ParetoError({
+    code: "LLM_PROMPT",
+    where: "LlmRunner",
+    message: `${message}, got ${received}`,
+    fix: "Begin a text in a seat, read its prompt, then step token by token.",
+  });
+}
+
+function badSeat(message: string, seat: number): ParetoError {
+  return new ParetoError({
+    code: "LLM_SEAT",
+    where: "LlmRunner",
+    message: `${message}, got seat ${seat}`,
+    fix: "Open the runner with enough seats, and begin a text in a seat before it reads.",
+  });
+}

@@ -1,0 +1,185 @@
+/**
+ * @file The dense part of a model as compiled programs: everything but attention, a program for what lies between
+ * two attentions, so that a pass costs `layers + 1` runs however many texts are in it.
+ *
+ * Rows of all texts of a pass go through the programs together. A program exists for each size of {@link SIZES} and is
+ * compiled when a pass first needs it; a pass takes the largest sizes that it fills and then the smallest that holds
+ * the rest, so padding is rows of whatever was there, which nobody reads. Matrices that multiply the same rows are one.
+ */
+import type { Device, Program } from "../../engine/program.ts";
+import { openDevice } from "../../engine/openDevice.ts";
+import { trace, type Graph } from "../../engine/graph/graph.ts";
+import { stateElements } from "../load/stateElements.ts";
+import type { ModelFiles } from "../load/weights.ts";
+import type { Decoder, DecoderConfig } from "../models/decoder.ts";
+import { decoderOf } from "../models/models.ts";
+
+/** Rows that programs are compiled for, ascending. */
+const SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 256] as const;
+
+/** The rows of one pass, in memory shared with the threads that compute: `[rows, …]`, with room for padding. */
+export interface Rows {
+  readonly count: number;
+  /** `[rows, width]` */
+  readonly hidden: Float32Array;
+  /** `[rows, heads · headDim]` */
+  readonly q: Float32Array;
+  /** `[rows, kvHeads · headDim]` */
+  readonly k: Float32Array;
+  /** `[rows, kvHeads · headDim]` */
+  readonly v: Float32Array;
+  /** What attention gave, `[rows, heads · headDim]`. */
+  readonly attended: Float32Array;
+}
+
+/** How a model is opened. */
+export interface DecoderOptions {
+  /** Threads that compute. Defaults to the cores. */
+  threads?: number;
+  /** Told tensors loaded so far, and in all. */
+  onProgress?: (done: number, total: number, unit: "tensors") => void;
+}
+
+/** Rows that a pass is cut into. */
+export function blockSizes(rows: number): number[] {
+  const blocks: number[] = [];
+  for (let left = rows; left > 0; left -= blocks.at(-1)!) {
+    // A block that is mostly padding costs more than two that are not.
+    const holding = SIZES.find((size) => size >= left);
+    const filled = SIZES.findLast((size) => size <= left)!;
+    blocks.push(holding !== undefined && holding < 2 * left && holding <= filled * 2 ? holding : filled);
+  }
+  return blocks;
+}
+
+/** The dense part of one model on the `cpu` target. */
+export class DenseDecoder {
+  readonly config: DecoderConfig;
+  readonly #decoder: Decoder;
+  readonly #device: Device;
+  readonly #programs = new Map<string, Promise<Program>>();
+
+  private constructor(decoder: Decoder, device: Device) {
+    this.config = decoder.config;
+    this.#decoder = decoder;
+    this.#device = device;
+  }
+
+  /** Loads the weights and compiles what a token needs. The files may be closed afterwards. */
+  static async open(files: ModelFiles, { threads, onProgress }: DecoderOptions = {}): Promise<DenseDecoder> {
+    const decoder = decoderOf(files.config, { isMerged: true });
+    const device = await openDevice("cpu", threads === undefined ? {} : { threads });
+    try {
+      let done = 0;
+      for (const [name, source] of decoder.states) {
+        const values = await stateElements(files, source, "float32");
+        await device.createState(name, { shape: source.shape, dtype: "float32" }, values);
+        onProgress?.(++done, decoder.states.size, "tensors");
+      }
+      const dense = new DenseDecoder(decoder, device);
+      for (let before = 0; before <= dense.config.layers; before++) await dense.#program(before, 1);
+      return dense;
+    } catch (error) {
+      await device.dispose();
+      throw error;
+    }
+  }
+
+  /** Shapes of the arrays of {@link Rows}, with padding. */
+  rowsShape(count: number): { rows: number; hidden: number; q: number; k: number } {
+    const { width, heads, kvHeads, headDim } = this.config;
+    const rows = blockSizes(count).reduce((sum, size) => sum + size, 0);
+    return { rows, hidden: width, q: heads * headDim, k: kvHeads * headDim };
+  }
+
+  /** From tokens to the first layer's queries, keys and values. @param positions those of learned embeddings */
+  async begin(rows: Rows, tokens: readonly number[], positions: readonly number[]): Promise<void> {
+    const padded = this.rowsShape(rows.count).rows;
+    const feeds = { tokens: new Int32Array(padded), positions: new Int32Array(padded) };
+    feeds.tokens.set(tokens);
+    feeds.positions.set(positions);
+    const { hidden, q, k, v } = rows;
+    await this.#run(0, rows.count, feeds, { hidden, q, k, v });
+  }
+
+  /** From a layer's attention to the queries, keys and values of the next one. */
+  async between(layer: number, { count, hidden, q, k, v, attended }: Rows): Promise<void> {
+    await this.#run(layer + 1, count, { hidden, attended }, { hidden, q, k, v });
+  }
+
+  /** From the last layer's attention to logits of some rows, `[wanted, vocabulary]`. */
+  async end({ hidden, attended }: Rows, wanted: readonly number[]): Promise<Float32Array> {
+    const { layers, vocabulary } = this.config;
+    const shape = this.rowsShape(wanted.length);
+    const chosen = {
+      hidden: new Float32Array(shape.rows * shape.hidden),
+      attended: new Float32Array(shape.rows * shape.q),
+    };
+    for (const [to, row] of wanted.entries()) {
+      chosen.hidden.set(hidden.subarray(row * shape.hidden, (row + 1) * shape.hidden), to * shape.hidden);
+      chosen.attended.set(attended.subarray(row * shape.q, (row + 1) * shape.q), to * shape.q);
+    }
+    const logits = new Float32Array(shape.rows * vocabulary);
+    await this.#run(layers, wanted.length, chosen, { logits });
+    return logits.subarray(0, wanted.length * vocabulary);
+  }
+
+  /** Frees the device; the decoder cannot be used afterwards. */
+  async dispose(): Promise<void> {
+    await this.#device.dispose();
+  }
+
+  /** Runs program `before` over rows, block after block. Arrays have room for the padding of the last one. */
+  async #run(
+    before: number,
+    count: number,
+    feeds: Record<string, Float32Array | Int32Array>,
+    into: Record<string, Float32Array>,
+  ): Promise<void> {
+    const blocks = blockSizes(count);
+    const padded = blocks.reduce((sum, size) => sum + size, 0);
+    let start = 0;
+    for (const size of blocks) {
+      const part = <T extends Float32Array | Int32Array>(arrays: Record<string, T>) =>
+        Object.fromEntries(
+          Object.entries(arrays).map(([name, array]) => {
+            const width = array.length / padded;
+            return [name, array.subarray(start * width, (start + size) * width)];
+          }),
+        );
+      await (await this.#program(before, size)).run(part(feeds), part(into));
+      start += size;
+    }
+  }
+
+  #program(before: number, rows: number): Promise<Program> {
+    const key = `${before}/${rows}`;
+    const known = this.#programs.get(key);
+    if (known) return known;
+    const made = this.#device.compile(this.#graph(before, rows));
+    this.#programs.set(key, made);
+    return made;
+  }
+
+  /** What lies before the attention of layer `before`, or behind the last one. */
+  #graph(before: number, rows: number): Graph {
+    const { layers, width, heads, headDim } = this.config;
+    const decoder = this.#decoder;
+    if (before === 0) {
+      const ids = { shape: [rows], dtype: "int32" } as const;
+      return trace({ tokens: ids, positions: ids }, ({ tokens, positions }) => {
+        const hidden = decoder.embed(tokens, positions);
+        return { outputs: { hidden, ...decoder.project(0, hidden) } };
+      });
+    }
+    const inputs = {
+      hidden: { shape: [rows, width], dtype: "float32" },
+      attended: { shape: [rows, heads * headDim], dtype: "float32" },
+    } as const;
+    return trace(inputs, ({ hidden, attended }) => {
+      const next = decoder.finish(before - 1, hidden, attended);
+      if (before === layers) return { outputs: { logits: decoder.head(next) } };
+      return { outputs: { hidden: next, ...decoder.project(before, next) } };
+    });
+  }
+}
