@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { estimateCommand } from "./commands/estimate.ts";
+import { evalCommand } from "./commands/evalLlm.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
@@ -25,6 +26,7 @@ export function allCommands(): Command[] {
     proteinCommand(),
     generateCommand(),
     estimateCommand(),
+    evalCommand(),
     doctorCommand(),
   ];
 }

@@ -73,10 +73,10 @@ export function section(title: string, ...parts: string[]): string {
 /** Colours and typography. Charts use the same variables, so they follow the light or dark setting by themselves. */
 export const STYLE = `
 :root { color-scheme: light dark; --paper: #fdfdfb; --ink: #1d2126; --soft: #5d6670; --line: #e2e4e0; --wash: #f4f5f1;
-  --run-0: #3a66b7; --run-1: #d0661f; --run-2: #3d8b5f; --run-3: #8a56ac; --run-4: #a3333d; --run-5: #5f6b76;
+  --run-0: #3a66b7; --run-1: #d0661f; --run-2: #3d8b5f; --run-3: #8a56ac; --run-4: #a3333d; --run-5: #5f6b76; --run-6: #2b8c99; --run-7: #a07d17;
   --cold: #7b9fd4; --hot: #e07b39; --sync: #8a5cc2; --evaluate: #4fa396; --checkpoint: #8f979e; --prepare: #c9ccc4; --calibrate: #cfa62b; --other: #b08d78; }
 @media (prefers-color-scheme: dark) { :root { --paper: #15181c; --ink: #e4e6e3; --soft: #9aa3ac; --line: #2c3138; --wash: #1c2025;
-  --run-0: #7fa6ea; --run-1: #f0944d; --run-2: #6fc093; --run-3: #bd8fe0; --run-4: #e27680; --run-5: #a0abb5;
+  --run-0: #7fa6ea; --run-1: #f0944d; --run-2: #6fc093; --run-3: #bd8fe0; --run-4: #e27680; --run-5: #a0abb5; --run-6: #5cc0cc; --run-7: #d3b049;
   --cold: #6288c4; --hot: #e58a4b; --sync: #a67fdb; --evaluate: #5fb3a6; --checkpoint: #7c858d; --prepare: #4a5058; --calibrate: #d3b049; --other: #a5836f; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }

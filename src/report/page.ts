@@ -5,30 +5,7 @@
  * {@link pageFunctions} and the browser's globals, and nothing else of this project at run time.
  */
 import type { CurvePoint, ReportData } from "./data.ts";
-
-/** The little of the browser that is used here. */
-interface PageElement {
-  clientWidth: number;
-  textContent: string | null;
-  replaceChildren(...children: unknown[]): void;
-  querySelector(selector: string): PageElement | null;
-}
-type Mark = object;
-/** The little of Observable Plot that is used here. */
-interface PlotApi {
-  plot(options: object): unknown;
-  lineY(data: readonly object[], options: object): Mark;
-  areaY(data: readonly object[], options: object): Mark;
-  dot(data: readonly object[], options: object): Mark;
-  text(data: readonly object[], options: object): Mark;
-  ruleX(data: readonly unknown[], options: object): Mark;
-  ruleY(data: readonly unknown[], options: object): Mark;
-  rect(data: readonly object[], options: object): Mark;
-  gridY(options: object): Mark;
-  tip(data: readonly object[], options: object): Mark;
-  pointer(options: object): object;
-  pointerX(options: object): object;
-}
+import type { Mark, PageElement, PlotApi } from "./plotApi.ts";
 
 /** The colour variable of a run. */
 function runColor(index: number): string {

@@ -1,61 +1,8 @@
-/**
- * @file Writes the report of one or more runs: a single HTML file that needs no network and no server.
- *
- * The charts are drawn in the browser by Observable Plot and d3, whose builds are copied into the page (about
- * 0.5 MB). The page's own policy forbids it to load anything. Tables are plain HTML and need no script.
- */
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
-import { ParetoError } from "../engine/errors.ts";
+/** @file Writes the report of one or more training runs as one HTML file. */
 import type { ReportData } from "./data.ts";
-import { escapeHtml, scriptJson, STYLE } from "./html.ts";
 import { pageFunctions } from "./page.ts";
 import { reportSections } from "./sections.ts";
-
-/** The sources of d3 and Observable Plot for a plain `<script>`. */
-async function chartLibraries(): Promise<string[]> {
-  try {
-    // Plot's main file is src/index.js and d3 is found from there, wherever the package manager put it.
-    const plot = createRequire(import.meta.url).resolve("@observablehq/plot");
-    const d3 = createRequire(plot).resolve("d3");
-    const files = [
-      join(dirname(d3), "..", "dist", "d3.min.js"),
-      join(dirname(plot), "..", "dist", "plot.umd.min.js"),
-    ];
-    return await Promise.all(files.map((file) => readFile(file, "utf8")));
-  } catch (cause) {
-    throw new ParetoError({
-      code: "REPORT_PLOT_MISSING",
-      where: "@observablehq/plot",
-      message: `the charts of the report need Observable Plot, got "${cause instanceof Error ? cause.message : String(cause)}"`,
-      fix: "Run: npm install @observablehq/plot@0.6.17",
-      cause,
-    });
-  }
-}
-
-/** A script in the page; no text inside can close its tag. */
-const script = (source: string): string => `<script>${source.replaceAll("</script", "<\\/script")}</script>`;
-
-/** The whole page as text. */
-async function renderReport(data: ReportData): Promise<string> {
-  const libraries = await chartLibraries();
-  const page = `${pageFunctions.map(String).join("\n")}\n${pageFunctions.at(-1)!.name}();`;
-  return [
-    `<!doctype html><html lang="en"><head><meta charset="utf-8">`,
-    `<meta name="viewport" content="width=device-width, initial-scale=1">`,
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'">`,
-    `<title>${escapeHtml(data.title)}</title><style>${STYLE}</style></head><body><main>`,
-    `<header><h1>${escapeHtml(data.title)}</h1><p>${escapeHtml(data.subtitle)}</p></header>`,
-    ...reportSections(data),
-    `</main><script type="application/json" id="report-data">${scriptJson(data)}</script>`,
-    ...libraries.map(script),
-    script(page),
-    `</body></html>\n`,
-  ].join("\n");
-}
+import { writePage } from "./writePage.ts";
 
 /**
  * Writes the report, replacing the file in one step.
@@ -65,21 +12,6 @@ async function renderReport(data: ReportData): Promise<string> {
  *   cannot be written
  */
 export async function writeReport(file: string, data: ReportData): Promise<void> {
-  const html = await renderReport(data);
-  const target = resolve(file);
-  const partial = `${target}.${randomUUID()}.part`;
-  try {
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(partial, html);
-    await rename(partial, target);
-  } catch (cause) {
-    await rm(partial, { force: true }).catch(() => undefined);
-    throw new ParetoError({
-      code: "REPORT_WRITE",
-      where: target,
-      message: `the report could not be written, got "${cause instanceof Error ? cause.message : String(cause)}"`,
-      fix: "Choose a folder that may be written to, on a disk with room.",
-      cause,
-    });
-  }
+  const { title, subtitle } = data;
+  await writePage(file, { title, subtitle, sections: reportSections(data), data, functions: pageFunctions });
 }

@@ -2,23 +2,20 @@
 import type { Command } from "commander";
 import { describeMachine } from "../../engine/environment.ts";
 import { ParetoError } from "../../engine/errors.ts";
-import { estimate, type Estimate, type LlmDtype } from "../../llm/estimate.ts";
-import { parseBudget, type Budget } from "../../llm/kv/budget.ts";
-import { choosePolicy, POLICY_NAMES, type PolicyName } from "../../llm/kv/choosePolicy.ts";
+import { estimate, type Estimate } from "../../llm/estimate.ts";
+import { parseBudget } from "../../llm/kv/budget.ts";
+import { POLICY_NAMES } from "../../llm/kv/choosePolicy.ts";
 import { readModelShape, type ModelShape } from "../../llm/load/modelConfig.ts";
 import { formatBytes, formatCount } from "../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
+import { policyOf, withKvTuning, withRunnerOptions, type KvFlags, type RunnerFlags } from "../llmOptions.ts";
 import { formatTable, type Output } from "../output.ts";
 import { oneOf, positiveNumber, wholeNumber } from "../values.ts";
 
-interface Flags extends CommonFlags, ComputeFlags {
+interface Flags extends CommonFlags, KvFlags, RunnerFlags {
   context: number;
   newTokens: number;
   batch: number;
-  kv: PolicyName;
-  kvBudget?: Budget;
-  dtype?: LlmDtype;
   bandwidth?: number;
 }
 
@@ -31,7 +28,7 @@ interface DeviceLimits {
 
 /** The command. */
 export function estimateCommand(): Command {
-  return newCommand(
+  const command = newCommand(
     "estimate",
     "Say what a language model will take in memory, which rate of tokens the memory allows, and from which context a cache policy pays. Reads config.json alone; the model's weights need not be there.",
   )
@@ -55,23 +52,18 @@ export function estimateCommand(): Command {
       "tokens that each layer and head keeps: a share of the prompt or a number (default: 50%)",
       parseBudget,
     )
-    .addOption(deviceOption())
-    .option(
-      "--dtype <type>",
-      "of weights, keys and values: f32, bf16 or f16 (default: f32 on cpu, bf16 on cuda)",
-      oneOf("--dtype", ["f32", "bf16", "f16"]),
-    )
     .option(
       "--bandwidth <GB/s>",
       "at which memory is read (default: measured on cpu, what the driver states on cuda)",
       positiveNumber("--bandwidth"),
-    )
-    .addOption(threadsOption())
-    .action((model: string, flags: Flags) => withOutput(flags, (out) => run(out, model, flags)));
+    );
+  return withRunnerOptions(withKvTuning(command)).action((model: string, flags: Flags) =>
+    withOutput(flags, (out) => run(out, model, flags)),
+  );
 }
 
 async function run(out: Output, path: string, flags: Flags): Promise<void> {
-  const { context, newTokens, batch, device, kvBudget: budget } = flags;
+  const { context, newTokens, batch, device } = flags;
   const dtype = flags.dtype ?? (device === "cpu" ? "f32" : "bf16");
   if (device === "cpu" && dtype !== "f32") {
     throw new ParetoError({
@@ -81,7 +73,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
       fix: "Leave --dtype out, or take --device cuda.",
     });
   }
-  const policy = choosePolicy({ name: flags.kv, maxNewTokens: newTokens, ...(budget && { budget }) });
+  const policy = policyOf(flags, newTokens);
   const shape = await readModelShape(path);
   warnOfLength(out, shape, context + newTokens - 1);
   const limits = await limitsOf(out, flags);

@@ -1,0 +1,130 @@
+/** @file What `pareto eval llm` asks of a model: the texts of a task, or pieces of the user's text. */
+import { readFile } from "node:fs/promises";
+import { ParetoError } from "../engine/errors.ts";
+import { fileError } from "../engine/partialFile.ts";
+import { textItems } from "../llm/eval/textItems.ts";
+import type { OpenedModel } from "../llm/load/openModel.ts";
+import type { DecoderConfig } from "../llm/models/decoder.ts";
+import type { Protocol, TaskItem } from "../llm/tasks/task.ts";
+import { TASK_NAMES, taskNamed, type TaskName } from "../llm/tasks/tasks.ts";
+import { WORDS } from "../llm/tasks/words.ts";
+
+/** Names of what can be measured. */
+export const EXAM_NAMES = [...TASK_NAMES, "perplexity"] as const;
+
+/** The options that say what is asked. */
+export interface ExamFlags {
+  task: (typeof EXAM_NAMES)[number];
+  protocol?: Protocol;
+  context?: number;
+  scoredTokens: number;
+  items: number;
+  seed: number;
+  text?: string;
+}
+
+/** What is asked of the model. */
+export interface Exam {
+  measure: "answers" | "likelihoods";
+  item: (index: number) => TaskItem;
+  items: number;
+  /** Tokens of a text, and how many of them are decoded. */
+  tokens: number;
+  decoded: number;
+  config: Record<string, string | number>;
+}
+
+/** @throws ParetoError CLI_OPTION for options that the task has no use for, or that it lacks */
+export function refuseUnused({ task, text, protocol }: ExamFlags): void {
+  const refuse = (where: string, message: string, fix: string) =>
+    new ParetoError({ code: "CLI_OPTION", where, message, fix });
+  if (task === "perplexity") {
+    if (text === undefined)
+      throw refuse(
+        "--text",
+        "perplexity needs a text, got none",
+        "Give --text a file that the model was not trained on.",
+      );
+    if (protocol !== undefined)
+      throw refuse("--protocol", `perplexity asks no question, got ${protocol}`, "Leave --protocol out.");
+  } else if (text !== undefined) {
+    throw refuse(
+      "--text",
+      `the texts of ${task} are made, got a file`,
+      "Leave --text out, or say --task perplexity.",
+    );
+  }
+  if (task === "late-riser" && protocol === "in-prompt")
+    throw refuse(
+      "--protocol",
+      "a late riser is asked for after the prompt, got in-prompt",
+      "Leave --protocol out.",
+    );
+}
+
+/**
+ * Makes the texts.
+ * @throws ParetoError LLM_TASK_VOCABULARY, LLM_TASK_LENGTH, LLM_TEXT_LENGTH, LLM_CONTEXT, FILE_MISSING, FILE_REFUSED
+ */
+export async function examOf(opened: OpenedModel, flags: ExamFlags): Promise<Exam> {
+  const exam =
+    flags.task === "perplexity" ? await textExam(opened, flags) : taskExam(opened, flags, flags.task);
+  requirePositions(opened.files.config, exam.tokens);
+  return exam;
+}
+
+async function textExam({ tokenizer }: OpenedModel, flags: ExamFlags): Promise<Exam> {
+  const { items, scoredTokens } = flags;
+  const promptTokens = flags.context ?? 512;
+  const text = await readFile(flags.text!, "utf8").catch((error: unknown) => {
+    throw fileError(error, flags.text!);
+  });
+  const pieces = textItems(tokenizer.encode(text), { promptTokens, scoredTokens }, items);
+  return {
+    measure: "likelihoods",
+    item: (index) => pieces[index]!,
+    items: pieces.length,
+    tokens: promptTokens + scoredTokens,
+    decoded: scoredTokens,
+    config: { promptTokens, scoredTokens },
+  };
+}
+
+function taskExam({ files, tokenizer }: OpenedModel, flags: ExamFlags, task: TaskName): Exam {
+  requireWords(tokenizer, files.name);
+  const { items, seed, context: tokens = 1024 } = flags;
+  const protocol = task === "late-riser" ? "after" : (flags.protocol ?? "in-prompt");
+  const { item } = taskNamed(task, protocol);
+  const { forced, answer } = item(0, { tokens, seed });
+  return {
+    measure: "answers",
+    item: (index) => item(index, { tokens, seed }),
+    items,
+    tokens,
+    decoded: forced.length + answer.length,
+    config: { tokens, protocol },
+  };
+}
+
+/** @throws ParetoError LLM_TASK_VOCABULARY for a model that does not speak the tasks' words */
+function requireWords(tokenizer: OpenedModel["tokenizer"], name: string): void {
+  const tokens = tokenizer.encode(WORDS.join(" "));
+  if (tokens.length === WORDS.length && tokens.every((token, i) => token === i)) return;
+  throw new ParetoError({
+    code: "LLM_TASK_VOCABULARY",
+    where: name,
+    message: `the tasks are made of ${WORDS.length} words of their own, one token each, got ${tokens.length} tokens`,
+    fix: "Take a model that `pareto train lm --task` trained, or say --task perplexity with a text.",
+  });
+}
+
+/** @throws ParetoError LLM_CONTEXT for texts of more positions than the model has learned */
+function requirePositions({ hasLearnedPositions, maxPositions }: DecoderConfig, tokens: number): void {
+  if (!hasLearnedPositions || tokens <= maxPositions) return;
+  throw new ParetoError({
+    code: "LLM_CONTEXT",
+    where: "--context",
+    message: `the model has learned ${maxPositions} positions, got texts of ${tokens}`,
+    fix: "Take a shorter --context.",
+  });
+}

@@ -1,0 +1,38 @@
+/** @file How many texts an evaluation holds at a time. */
+import { estimate, type LlmDtype } from "../estimate.ts";
+import { full } from "../kv/policies/full.ts";
+import type { DecoderConfig } from "../models/decoder.ts";
+
+/** Texts that are worth holding together: more do not go faster. */
+const MOST = { cpu: 8, cuda: 128 } as const;
+/** Share of the memory that weights and texts may take. */
+const SHARE = 0.6;
+
+/** What texts take. */
+export interface SeatOptions {
+  /** Tokens of a text, and how many of them are decoded. */
+  tokens: number;
+  decoded: number;
+  device: "cpu" | "cuda";
+  /** Defaults to f32 on `cpu`, bf16 on `cuda`. */
+  dtype?: LlmDtype;
+  memoryBytes: number;
+}
+
+/** Texts that fit in memory with every token cached, between 1 and what is of use. */
+export function seatsFor(
+  config: DecoderConfig,
+  { tokens, decoded, device, dtype, memoryBytes }: SeatOptions,
+): number {
+  const peak = (batch: number) =>
+    estimate(config, {
+      contextTokens: Math.max(1, tokens - decoded),
+      newTokens: decoded,
+      batch,
+      policies: full,
+      dtype: dtype ?? (device === "cpu" ? "f32" : "bf16"),
+    }).full.peakBytes;
+  const one = peak(1);
+  const each = peak(2) - one;
+  return Math.max(1, Math.min(MOST[device], Math.floor((SHARE * memoryBytes - one) / each) + 1));
+}
