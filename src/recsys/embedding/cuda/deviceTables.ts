@@ -8,7 +8,7 @@ import { rowFormat, type RowColumn } from "../rowFormat.ts";
 import { positive } from "../rowMemory.ts";
 import type { TableStore } from "../rowStore.ts";
 import { checkRange, checkRowsLength, copyRows, type TableRows } from "../rowTransfer.ts";
-import { CallQueue } from "./callQueue.ts";
+import { CallQueue } from "../../../engine/targets/cuda/rows/callQueue.ts";
 import { DeviceRows } from "./deviceRows.ts";
 import {
   compileRowKernels,

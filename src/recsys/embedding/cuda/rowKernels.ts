@@ -5,7 +5,7 @@ import { segmentKernels, type SegmentKernels } from "../../../engine/targets/cud
 import { sortKernels, type SortKernels } from "../../../engine/targets/cuda/rows/sortCalls.ts";
 import { updateKernels, type UpdateKernels } from "../../../engine/targets/cuda/rows/updateCalls.ts";
 import type { SparseOptimizer } from "../rowStore.ts";
-import { CallQueue } from "./callQueue.ts";
+import { CallQueue } from "../../../engine/targets/cuda/rows/callQueue.ts";
 
 /** What every store in device memory is told. */
 export interface DeviceRowsOptions {

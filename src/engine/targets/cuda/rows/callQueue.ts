@@ -1,11 +1,11 @@
 /** @file Row kernels launched at once on a device: compiled ahead, then queued by their calls. */
-import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
-import { packArguments, type Kernel } from "../../../engine/targets/cuda/driver/module.ts";
-import type { Stream } from "../../../engine/targets/cuda/driver/stream.ts";
-import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
-import type { KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
+import type { CudaDevice } from "../cudaDevice.ts";
+import { packArguments, type Kernel } from "../driver/module.ts";
+import type { Stream } from "../driver/stream.ts";
+import type { KernelSource } from "../plan.ts";
+import type { KernelCall } from "./kernelCall.ts";
 
-/** Compiled kernels of a store. */
+/** Compiled kernels. */
 export class CallQueue {
   readonly #kernels: ReadonlyMap<KernelSource, Kernel>;
 
