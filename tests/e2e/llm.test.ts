@@ -1,5 +1,5 @@
 /** @file `pareto generate` as a user runs it, on tiny models and, where there is one, on a real checkpoint. */
-import { cp, writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
@@ -65,7 +65,85 @@ describe("pareto generate", () => {
     expect(done["newTokens"]).toBeGreaterThan(0);
   });
 
+  test("writes a JSON line for each text of a batch, in their order, each as it would be alone", async () => {
+    const prompts = [PROMPT, "abc", "bca bca", "c"];
+    const lines = prompts.map((prompt, i) =>
+      JSON.stringify({ prompt, max_new_tokens: 12 - 3 * i, ...(i === 1 && { id: "second", seed: 9 }) }),
+    );
+    await writeFile(work.path("batch.jsonl"), `${lines.join("\n")}\n\n`);
+    const drawn = ["--temperature", "1.3", "--seed", "4", "--kv", "keyformer", "--kv-budget", "6"];
+    const batch = ["generate", bin, "--batch", "batch.jsonl", "--seats", "2", ...drawn];
+    const { status, stdout } = await work.run(batch);
+    expect(status).toBe(0);
+    const texts = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(texts.map(({ id }) => id)).toEqual([1, "second", 3, 4]);
+    for (const [i, prompt] of prompts.entries()) {
+      const seed = i === 1 ? "9" : "4";
+      const own = ["--max-new-tokens", `${12 - 3 * i}`, ...drawn, "--seed", seed];
+      const { done } = await work.json(["generate", bin, "--prompt", prompt, ...own]);
+      const { text, endedBy, promptTokens, newTokens } = done;
+      expect(texts[i]).toMatchObject({ text, endedBy, promptTokens, newTokens });
+    }
+    const { done } = await work.json(batch);
+    expect(done).toMatchObject({ texts: 4, kv: "keyformer" });
+  });
+
+  test("searches with beams, alone and in a batch", async () => {
+    const run = async (beams: string) =>
+      (await work.json(["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "8", "--beams", beams]))
+        .done;
+    const found = await run("4");
+    expect(found["newTokens"]).toBe(8);
+    expect(found["score"]).toBeLessThan(0);
+    await writeFile(work.path("one.jsonl"), JSON.stringify({ prompt: PROMPT, max_new_tokens: 8 }));
+    const { stdout } = await work.run(["generate", bin, "--batch", "one.jsonl", "--beams", "4"]);
+    expect(JSON.parse(stdout)).toMatchObject({ id: 1, text: found["text"], score: found["score"] });
+  });
+
+  test("writes each decision of the policy", async () => {
+    const { done } = await work.json([
+      ...["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "5", "--decisions", "decisions.jsonl"],
+      ...["--kv", "keyformer", "--kv-budget", "6", "--kv-noise", "none", "--evict-every", "2"],
+    ]);
+    const decisions = (await readFile(work.path("decisions.jsonl"), "utf8"))
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { id: number; kind: string; step: number; positions: number[] });
+    const kept = decisions.filter(({ kind }) => kind === "keep");
+    expect(kept).toHaveLength(2 * 2);
+    for (const { step, positions } of kept) {
+      expect(step).toBe(0);
+      expect(positions).toHaveLength(6);
+    }
+    // Four tokens are read, and every second one evicts.
+    const evicted = decisions.filter(({ kind }) => kind === "evict").map(({ step }) => step);
+    expect(new Set(evicted)).toEqual(new Set([2, 4]));
+    expect(done["evictedTokens"]).toBe((done["promptTokens"] as number) - 6 + evicted.length / 4);
+  });
+
+  test("names the line of a batch that is no prompt", async () => {
+    await writeFile(work.path("bad.jsonl"), '{"prompt": "a"}\n{"prompt": "b", "max_tokens": 3}\n');
+    const { status, stderr } = await work.run(["generate", bin, "--batch", "bad.jsonl"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("error LLM_BATCH_LINE");
+    expect(stderr).toContain("bad.jsonl:2");
+  });
+
   test.each([
+    ["no prompt", ["tiny.bin"], "CLI_OPTION"],
+    ["a prompt and a batch", ["tiny.bin", "--prompt", "a", "--batch", "b.jsonl"], "CLI_OPTION"],
+    ["seats for one text", ["tiny.bin", "--prompt", "a", "--seats", "2"], "CLI_OPTION"],
+    ["drawing with beams", ["tiny.bin", "--prompt", "a", "--beams", "2", "--temperature", "1"], "CLI_OPTION"],
+    ["decisions of beams", ["tiny.bin", "--prompt", "a", "--beams", "2", "--decisions", "d"], "CLI_OPTION"],
+    [
+      "noise for a policy without",
+      ["tiny.bin", "--prompt", "a", "--kv", "h2o", "--kv-noise", "none"],
+      "KV_OPTION",
+    ],
+    ["half precision on the cpu", ["tiny.bin", "--prompt", "a", "--dtype", "bf16"], "LLM_DTYPE"],
     ["a model that is not there", ["none", "--prompt", "a"], "FILE_MISSING"],
     ["a folder that is no model", [".", "--prompt", "a"], "LLM_FILE_MISSING"],
     ["a budget for the full cache", ["tiny.bin", "--prompt", "a", "--kv-budget", "50%"], "KV_OPTION"],

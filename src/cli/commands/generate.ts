@@ -1,67 +1,58 @@
-/** @file `pareto generate`: a language model continues a text, with a cache that may evict. */
-import { once } from "node:events";
-import { readFile } from "node:fs/promises";
-import { text as textOf } from "node:stream/consumers";
+/** @file `pareto generate`: a language model continues a text, or many, with a cache that may evict. */
 import type { Command } from "commander";
 import { ParetoError } from "../../engine/errors.ts";
-import { fileError } from "../../engine/partialFile.ts";
-import { DenseDecoder } from "../../llm/generate/denseDecoder.ts";
-import { generateTokens, type GenerateTimes } from "../../llm/generate/generate.ts";
-import { Sampler } from "../../llm/generate/sampler.ts";
-import { LlmSession } from "../../llm/generate/session.ts";
-import { parseBudget, parseRecent, type Budget, type Recent } from "../../llm/kv/budget.ts";
-import { choosePolicy, POLICY_NAMES, type PolicyName } from "../../llm/kv/choosePolicy.ts";
 import { openModel, type OpenedModel } from "../../llm/load/openModel.ts";
-import { TokenStream } from "../../llm/tokenizer/tokenizer.ts";
-import { formatBytes, formatCount } from "../../report/format.ts";
+import { openRunner } from "../../llm/runner/openRunner.ts";
+import { formatCount } from "../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { threadsOption } from "../defaults.ts";
+import { DecisionsFile } from "../decisionsFile.ts";
+import { type ChoiceFlags, searchText, streamText, type Text, writeBatch } from "../generateTexts.ts";
+import {
+  policyOf,
+  type RunnerFlags,
+  runnerOptions,
+  withKvOptions,
+  withKvTuning,
+  withRunnerOptions,
+} from "../llmOptions.ts";
 import type { Output } from "../output.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../values.ts";
+import { readBatch, readPrompt } from "../prompts.ts";
+import { positiveNumber, wholeNumber } from "../values.ts";
 
-interface Flags extends CommonFlags {
-  prompt: string;
+/** Texts that a batch holds at a time unless told otherwise. */
+const BATCH_SEATS = 8;
+
+interface Flags extends CommonFlags, ChoiceFlags, RunnerFlags {
+  prompt?: string;
+  batch?: string;
+  seats?: number;
   maxNewTokens: number;
   tokenizer?: string;
-  kv: PolicyName;
-  kvBudget?: Budget;
-  recent?: Recent;
-  temperature: number;
-  topK?: number;
-  topP: number;
-  seed: number;
-  threads: number;
+  decisions?: string;
 }
 
 /** The command. */
 export function generateCommand(): Command {
-  return newCommand(
+  const command = newCommand(
     "generate",
-    "Continue a text with a language model, token by token, on the CPU. --kv bounds the memory of keys and values: a policy chooses which tokens stay in the cache.",
+    "Continue a text, or many, with a language model, token by token. --kv bounds the memory of keys and values: a policy chooses which tokens stay in the cache.",
   )
     .argument(
       "<model>",
       "a folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3, GPT-2, GPT-J or MPT, or a llama2.c .bin file with its tokenizer beside it",
     )
-    .requiredOption("--prompt <text>", "the text to continue; - is standard input, @FILE a file")
+    .option("--prompt <text>", "the text to continue; - is standard input, @FILE a file")
+    .option(
+      "--batch <file>",
+      'many texts: JSON lines such as {"prompt": "…", "id": 1, "max_new_tokens": 64, "seed": 1}, of which all but the prompt may be left out; - is standard input. A JSON line comes out for each, in their order',
+    )
+    .option(
+      "--seats <n>",
+      `texts of a batch that are continued at a time; when one is over, the next one enters (default: ${BATCH_SEATS})`,
+      wholeNumber("--seats", 1, 4096),
+    )
     .option("--max-new-tokens <n>", "tokens at most", wholeNumber("--max-new-tokens", 1), 128)
     .option("--tokenizer <path>", "another tokenizer than the one that lies with the model")
-    .option(
-      "--kv <policy>",
-      `which tokens stay in the cache: ${POLICY_NAMES.join(", ")}`,
-      oneOf("--kv", POLICY_NAMES),
-      "full",
-    )
-    .option(
-      "--kv-budget <size>",
-      "tokens that each layer and head keeps: a share of the prompt or a number (default: 50%)",
-      parseBudget,
-    )
-    .option(
-      "--recent <size>",
-      "the newest tokens, which always stay: a share of the budget or a number (default: the policy's own)",
-      parseRecent,
-    )
     .option(
       "--temperature <t>",
       "what logits are divided by before a token is drawn; 0 takes the most probable one",
@@ -75,9 +66,20 @@ export function generateCommand(): Command {
       positiveNumber("--top-p", 1),
       1,
     )
-    .option("--seed <n>", "of drawn tokens and of the policy's noise", wholeNumber("--seed", 0), 1)
-    .addOption(threadsOption())
-    .action((model: string, flags: Flags) => withOutput(flags, (out) => generate(out, model, flags)));
+    .option(
+      "--beams <n>",
+      "search for a probable text with so many beams, in place of taking one token after the other",
+      wholeNumber("--beams", 1, 256),
+      1,
+    )
+    .option("--seed <n>", "of drawn tokens and of the policy's noise", wholeNumber("--seed", 0), 1);
+  withKvTuning(withKvOptions(command)).option(
+    "--decisions <file>",
+    "write what the policy keeps and evicts, a JSON line for each decision",
+  );
+  return withRunnerOptions(command).action((model: string, flags: Flags) =>
+    withOutput(flags, (out) => generate(out, model, flags)),
+  );
 }
 
 /** Zero or a positive number. */
@@ -85,152 +87,131 @@ function temperature(text: string): number {
   return Number(text) === 0 && text.trim() !== "" ? 0 : positiveNumber("--temperature")(text);
 }
 
-/** @throws ParetoError `CLI_OPTION` for options of drawing when nothing is drawn */
-function refuseUndrawn({ temperature, topK, topP }: Flags): void {
-  if (temperature > 0 || (topK === undefined && topP === 1)) return;
-  throw new ParetoError({
-    code: "CLI_OPTION",
-    where: topK === undefined ? "--top-p" : "--top-k",
-    message: "it chooses among tokens to draw from, and nothing is drawn, got --temperature 0",
-    fix: "Add a temperature, e.g. --temperature 1, or leave the option out.",
-  });
-}
-
-/** The prompt's text; one line break at the end of a file or of standard input is not part of it. */
-async function readPrompt(prompt: string): Promise<string> {
-  if (prompt === "-") return (await textOf(process.stdin)).replace(/\r?\n$/, "");
-  if (!prompt.startsWith("@")) return prompt;
-  const path = prompt.slice(1);
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    throw fileError(error, path);
-  });
-  return text.replace(/\r?\n$/, "");
-}
-
-/** Writes text that goes on, at the reader's pace. */
-async function writeText(text: string): Promise<void> {
-  if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
+/** @throws ParetoError `CLI_OPTION` for options that would be ignored, or a prompt too many or too few */
+function refuseUnused(flags: Flags): void {
+  const refuse = (where: string, message: string, fix: string): never => {
+    throw new ParetoError({ code: "CLI_OPTION", where, message, fix });
+  };
+  const { prompt, batch, seats, temperature, topK, topP, beams, decisions } = flags;
+  if ((prompt === undefined) === (batch === undefined)) {
+    const got = prompt === undefined ? "neither" : "both";
+    refuse("--prompt", `either --prompt or --batch says what to continue, got ${got}`, "Give one of them.");
+  }
+  if (seats !== undefined && batch === undefined)
+    refuse("--seats", `a single text has one seat, got --seats ${seats}`, "Leave it out, or give --batch.");
+  const choosing = topK === undefined ? "--top-p" : "--top-k";
+  if (temperature === 0 && (topK !== undefined || topP !== 1)) {
+    refuse(
+      choosing,
+      "it chooses among tokens to draw from, and nothing is drawn, got --temperature 0",
+      "Add a temperature, e.g. --temperature 1, or leave the option out.",
+    );
+  }
+  if (beams > 1 && temperature > 0)
+    refuse("--beams", `beams draw no tokens, got --temperature ${temperature}`, "Leave one of them out.");
+  if (beams > 1 && decisions !== undefined) {
+    refuse(
+      "--decisions",
+      `each beam has decisions of its own, got --beams ${beams}`,
+      "Leave one of them out.",
+    );
+  }
 }
 
 async function generate(out: Output, model: string, flags: Flags): Promise<void> {
-  const { maxNewTokens, kvBudget: budget, recent } = flags;
-  refuseUndrawn(flags);
-  const policy = choosePolicy({
-    name: flags.kv,
-    maxNewTokens,
-    ...(budget && { budget }),
-    ...(recent && { recent }),
-  });
+  refuseUnused(flags);
+  // What the policy refuses is told before anything is opened.
+  policyOf(flags, flags.maxNewTokens);
+  const isBatch = flags.batch !== undefined;
+  const prompts = isBatch ? await readBatch(flags.batch!) : [await readPrompt(flags.prompt!)];
   const opened = await openModel(model, flags.tokenizer);
   try {
-    const prompt = opened.tokenizer.encode(await readPrompt(flags.prompt));
-    if (prompt.length === 0) throw withoutPrompt();
-    warnOfLength(out, opened, prompt.length + maxNewTokens);
-    const dense = await DenseDecoder.open(opened.files, {
-      threads: flags.threads,
+    const texts = prompts.map(({ prompt, maxNewTokens = flags.maxNewTokens, ...rest }) => ({
+      ...rest,
+      maxNewTokens,
+      prompt: opened.tokenizer.encode(prompt),
+    }));
+    for (const text of texts) checkLength(opened, text, flags);
+    warnOfLength(out, opened, texts);
+    const seats = Math.min(flags.seats ?? BATCH_SEATS, texts.length);
+    const runner = await openRunner(opened.files, {
+      ...runnerOptions(flags),
+      seats: seats * flags.beams,
       onProgress: (done, total, unit) =>
         out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null }),
     });
+    const decisions = flags.decisions === undefined ? null : new DecisionsFile(flags.decisions);
     try {
-      await dense.prepare(prompt.length);
       out.close();
-      const session = new LlmSession(dense, { policies: () => policy, maxNewTokens, seed: flags.seed });
-      await run(out, opened, session, prompt, flags);
+      await stoppable((signal) => {
+        const run = { out, opened, runner, flags, signal, onDecision: decisions?.add };
+        if (isBatch) return writeBatch(run, texts);
+        return flags.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
+      });
     } finally {
-      await dense.dispose();
+      decisions?.close();
+      await runner.dispose();
     }
   } finally {
     await opened.files.close();
   }
 }
 
-/** Generates and writes; Ctrl-C ends the text after the token at hand. */
-async function run(
-  out: Output,
-  { files, tokenizer }: OpenedModel,
-  session: LlmSession,
-  prompt: readonly number[],
-  flags: Flags,
-): Promise<void> {
+/** Ctrl-C ends texts after the token at hand; once more, the process. */
+async function stoppable(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const stop = new AbortController();
   const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort());
   process.on("SIGINT", onSignal);
-  const { temperature, topK, topP, seed, maxNewTokens } = flags;
-  const sampler = new Sampler({ temperature, topP, seed, ...(topK !== undefined && { topK }) });
-  const stream = new TokenStream(tokenizer, prompt);
-  const tokens = generateTokens(session, prompt, sampler, {
-    maxNewTokens,
-    endTokens: files.config.endTokens,
-    signal: stop.signal,
-  });
-  let text = "";
-  let count = 0;
   try {
-    for (;;) {
-      const { done, value } = await tokens.next();
-      const piece = done ? stream.end() : stream.push(value);
-      text += piece;
-      if (!flags.json) await writeText(done ? `${piece}\n` : piece);
-      else if (!done) out.json({ event: "token", token: value, text: piece });
-      if (done) {
-        summarize(out, files.name, session, { prompt: prompt.length, count, text, times: value, flags });
-        return;
-      }
-      count++;
-    }
+    await work(stop.signal);
   } finally {
     process.off("SIGINT", onSignal);
     if (stop.signal.aborted) process.exitCode = 130;
   }
 }
 
-function summarize(
-  out: Output,
-  model: string,
-  session: LlmSession,
-  run: { prompt: number; count: number; text: string; times: GenerateTimes; flags: Flags },
+/** @throws ParetoError LLM_PROMPT for an empty text, LLM_CONTEXT for one that the model has not the positions for */
+function checkLength(
+  { files }: OpenedModel,
+  { prompt, maxNewTokens, where }: Text & { where: string },
+  flags: Flags,
 ): void {
-  const { promptSeconds, decodeSeconds, decodeSteps, endedBy } = run.times;
-  const promptRate = run.prompt / promptSeconds;
-  const decodeRate = decodeSteps === 0 ? null : decodeSteps / decodeSeconds;
-  const { memory } = session;
-  const decoded =
-    decodeRate === null ? "" : `, decode ${formatCount(decodeSteps)} at ${decodeRate.toFixed(1)}/s`;
-  out.info(
-    `prompt ${formatCount(run.prompt)} tokens at ${promptRate.toFixed(1)}/s${decoded}; KV cache ${formatBytes(memory.kvBytes)} (${run.flags.kv}), a full one of ${formatCount(memory.tokensSeen)} tokens ${formatBytes(memory.fullKvBytes)}; ${memory.evictedTokens.toFixed(0)} tokens evicted from each head`,
-  );
-  out.json({
-    event: "done",
-    model,
-    kv: run.flags.kv,
-    text: run.text,
-    endedBy,
-    promptTokens: run.prompt,
-    newTokens: run.count,
-    promptSeconds,
-    promptTokensPerSecond: promptRate,
-    decodeSeconds,
-    decodeTokensPerSecond: decodeRate,
-    ...memory,
+  if (prompt.length === 0) throw withoutPrompt(where);
+  const { maxPositions, hasLearnedPositions } = files.config;
+  if (!hasLearnedPositions) return;
+  // The last token that is chosen is never read; where positions are numbered anew, decoding needs no further ones.
+  const isRenumbered = policyOf(flags, maxNewTokens).positions === "new";
+  const tokens = prompt.length + (isRenumbered ? 0 : maxNewTokens - 1);
+  if (tokens <= maxPositions) return;
+  throw new ParetoError({
+    code: "LLM_CONTEXT",
+    where,
+    message: `the model has learned ${maxPositions} positions, got a text of up to ${tokens} tokens`,
+    fix: "Shorten the prompt, generate fewer tokens, or take a policy that numbers positions anew.",
   });
 }
 
-function warnOfLength(out: Output, { files }: OpenedModel, tokens: number): void {
+/** Warns of a text that is longer than what the model was made for. */
+function warnOfLength(out: Output, { files }: OpenedModel, texts: readonly Text[]): void {
   const { maxPositions, hasLearnedPositions } = files.config;
-  if (hasLearnedPositions || tokens <= maxPositions) return;
+  const longest = texts.reduce(
+    (most, { prompt, maxNewTokens }) => Math.max(most, prompt.length + maxNewTokens),
+    0,
+  );
+  if (hasLearnedPositions || longest <= maxPositions) return;
   out.onEvent({
     event: "notice",
     level: "warning",
     code: "LLM_CONTEXT",
-    message: `the text may come to ${formatCount(tokens)} tokens, but the model was made for ${formatCount(maxPositions)}`,
+    message: `the text may come to ${formatCount(longest)} tokens, but the model was made for ${formatCount(maxPositions)}`,
   });
 }
 
-function withoutPrompt(): ParetoError {
+function withoutPrompt(where: string): ParetoError {
   return new ParetoError({
     code: "LLM_PROMPT",
-    where: "--prompt",
+    where,
     message: "this model needs at least one token to go on from, got an empty prompt",
-    fix: "Give --prompt a text.",
+    fix: "Give it a text.",
   });
 }

@@ -1,5 +1,5 @@
 /** @file Continues one text token by token. */
-import type { LlmRunner } from "../runner/runner.ts";
+import type { LlmRunner, TextMemory } from "../runner/runner.ts";
 import type { EndedBy } from "./continuation.ts";
 import type { Sampler } from "./sampler.ts";
 
@@ -14,20 +14,22 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
-/** How long it took. */
+/** How a text went. */
 export interface GenerateTimes {
   promptSeconds: number;
   /** Of all decode steps; the first token comes from the prompt's pass. */
   decodeSeconds: number;
   decodeSteps: number;
   endedBy: EndedBy;
+  /** What its seat held at its end. */
+  memory: TextMemory;
 }
 
 /**
  * Gives tokens as they are chosen. A text that ended by itself stays in its seat for a further turn; the last token
  * chosen has not been read, so a turn's prompt begins with it. A text that is left early is released.
  * @param prompt at least one token: of a new text, or of a further turn
- * @returns how long it took
+ * @returns how it went
  * @throws ParetoError as the runner's `read`, and LLM_LOGITS
  */
 export async function* generateTokens(
@@ -45,7 +47,8 @@ export async function* generateTokens(
     const promptSeconds = (performance.now() - started) / 1000;
     const times = (endedBy: EndedBy): GenerateTimes => {
       isWhole = endedBy !== "signal";
-      return { promptSeconds, decodeSeconds: decodeMs / 1000, decodeSteps, endedBy };
+      const memory = runner.memory(seat);
+      return { promptSeconds, decodeSeconds: decodeMs / 1000, decodeSteps, endedBy, memory };
     };
     let token = sampler.next(logits);
     for (let count = 1; ; count++) {

@@ -1,0 +1,205 @@
+/** @file Runs texts for `pareto generate` and writes them: one as it comes, one that beams search for, or a batch. */
+import { once } from "node:events";
+import { generateTokens } from "../llm/generate/generate.ts";
+import { type BatchRequest, type BatchResult, runBatch } from "../llm/generate/runBatch.ts";
+import { Sampler, type SamplerOptions } from "../llm/generate/sampler.ts";
+import type { KvDecision } from "../llm/kv/kvCache.ts";
+import type { OpenedModel } from "../llm/load/openModel.ts";
+import type { LlmRunner, TextMemory, TextOptions } from "../llm/runner/runner.ts";
+import { TokenStream } from "../llm/tokenizer/tokenizer.ts";
+import { formatBytes, formatCount } from "../report/format.ts";
+import { type KvFlags, policyOf } from "./llmOptions.ts";
+import type { Output } from "./output.ts";
+
+/** How texts are continued. */
+export interface ChoiceFlags extends KvFlags {
+  json?: true;
+  temperature: number;
+  topK?: number;
+  topP: number;
+  beams: number;
+  seed: number;
+}
+
+/** A prompt in tokens. */
+export interface Text {
+  prompt: readonly number[];
+  maxNewTokens: number;
+  id: string | number;
+  seed?: number;
+}
+
+/** What running texts needs. */
+export interface TextRun {
+  out: Output;
+  opened: OpenedModel;
+  runner: LlmRunner;
+  flags: ChoiceFlags;
+  signal: AbortSignal;
+  /** Told each decision of the policy, and whose it is. */
+  onDecision: ((decision: KvDecision, id: Text["id"]) => void) | undefined;
+}
+
+/** What the end line tells. */
+interface Rates {
+  promptTokens: number;
+  promptSeconds: number;
+  decodeTokens: number;
+  decodeSeconds: number;
+  memory: TextMemory;
+}
+
+/** Writes a text token by token. */
+export async function streamText(run: TextRun, text: Text): Promise<void> {
+  const { out, opened, runner, flags, signal } = run;
+  const { prompt, maxNewTokens } = text;
+  const { endTokens } = opened.files.config;
+  const stream = new TokenStream(opened.tokenizer, prompt);
+  runner.begin(0, textOptions(run, text));
+  const sampler = new Sampler(samplerOptions(flags, text));
+  const tokens = generateTokens(runner, prompt, sampler, { maxNewTokens, endTokens, signal });
+  let written = "";
+  for (let newTokens = 0; ; newTokens++) {
+    const { done, value } = await tokens.next();
+    const piece = done ? stream.end() : stream.push(value);
+    written += piece;
+    if (!flags.json) await writeText(done ? `${piece}\n` : piece);
+    else if (!done) out.json({ event: "token", token: value, text: piece });
+    if (done) {
+      const { endedBy, decodeSteps: decodeTokens, ...times } = value;
+      const rates = { ...times, decodeTokens, promptTokens: prompt.length };
+      summarize(run, rates, { text: written, endedBy, newTokens });
+      return;
+    }
+  }
+}
+
+/** Writes the text that beams find. */
+export async function searchText(run: TextRun, text: Text): Promise<void> {
+  const found: TextLine[] = [];
+  const rates = await runTexts(run, [text], (line) => found.push(line));
+  const { text: written = "", endedBy = "signal", newTokens = 0, score } = found[0] ?? {};
+  if (!run.flags.json) await writeText(`${written}\n`);
+  summarize(run, rates, { text: written, endedBy, newTokens, ...(score !== undefined && { score }) });
+}
+
+/** Writes a JSON line for each text of a batch, in their order, each as soon as those before it are over. */
+export async function writeBatch(run: TextRun, texts: readonly Text[]): Promise<void> {
+  const { out, flags } = run;
+  const waiting = new Map<number, TextLine>();
+  let next = 0;
+  let newTokens = 0;
+  const write = (line: TextLine) => {
+    if (flags.json) out.json({ event: "text", ...line });
+    else out.result(JSON.stringify(line));
+  };
+  const rates = await runTexts(run, texts, (line, index) => {
+    waiting.set(index, line);
+    newTokens += line.newTokens;
+    for (let ready = waiting.get(next); ready; ready = waiting.get(++next)) {
+      write(ready);
+      waiting.delete(next);
+    }
+  });
+  // A batch that was stopped has gaps.
+  const late = [...waiting].sort(([a], [b]) => a - b);
+  for (const [, line] of late) write(line);
+  summarize(run, rates, { texts: next + late.length, newTokens });
+}
+
+/** What is written of a text of a batch. */
+interface TextLine {
+  id: Text["id"];
+  text: string;
+  endedBy: BatchResult["endedBy"];
+  promptTokens: number;
+  newTokens: number;
+  /** Of beams. */
+  score?: number;
+}
+
+/** Runs texts in the runner's seats. @param onText told each one when it is over, with its place among them */
+async function runTexts(
+  run: TextRun,
+  texts: readonly Text[],
+  onText: (line: TextLine, index: number) => void,
+): Promise<Rates> {
+  const { opened, runner, flags, signal } = run;
+  const { endTokens } = opened.files.config;
+  const requests = texts.map((text): BatchRequest => {
+    const { beams } = flags;
+    const choice = beams > 1 ? { beams } : { sampler: samplerOptions(flags, text) };
+    return { prompt: text.prompt, text: textOptions(run, text), endTokens, ...choice };
+  });
+  const memories: TextMemory[] = [];
+  const batch = runBatch(runner, requests, { signal });
+  for (;;) {
+    const { done, value } = await batch.next();
+    if (done) return { ...value, memory: memoryOf(memories) };
+    memories.push(value.memory);
+    const { index, tokens, endedBy, promptTokens, score } = value;
+    const { id, prompt } = texts[index]!;
+    const stream = new TokenStream(opened.tokenizer, prompt);
+    const text = tokens.map((token) => stream.push(token)).join("") + stream.end();
+    const line = { id, text, endedBy, promptTokens, newTokens: tokens.length };
+    onText(score === undefined ? line : { ...line, score }, index);
+  }
+}
+
+/** Bytes of all texts, tokens evicted of the mean one. */
+function memoryOf(texts: readonly TextMemory[]): TextMemory {
+  const sum = (key: keyof TextMemory) => texts.reduce((total, memory) => total + memory[key], 0);
+  return {
+    kvBytes: sum("kvBytes"),
+    bookkeepingBytes: sum("bookkeepingBytes"),
+    fullKvBytes: sum("fullKvBytes"),
+    evictedTokens: texts.length === 0 ? 0 : sum("evictedTokens") / texts.length,
+    tokensSeen: sum("tokensSeen"),
+  };
+}
+
+function textOptions({ flags, onDecision }: TextRun, text: Text): TextOptions {
+  const { id, maxNewTokens, seed = flags.seed } = text;
+  const policy = policyOf(flags, maxNewTokens);
+  return {
+    policies: () => policy,
+    maxNewTokens,
+    seed,
+    ...(onDecision && { onDecision: (decision) => onDecision(decision, id) }),
+  };
+}
+
+function samplerOptions(flags: ChoiceFlags, { seed = flags.seed }: Text): SamplerOptions {
+  const { temperature, topK, topP } = flags;
+  return { temperature, topP, seed, ...(topK !== undefined && { topK }) };
+}
+
+/** Writes text that goes on, at the reader's pace. */
+async function writeText(text: string): Promise<void> {
+  if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
+}
+
+/** Says how it went. */
+function summarize({ out, opened, flags }: TextRun, rates: Rates, result: Record<string, unknown>): void {
+  const { promptTokens, promptSeconds, decodeTokens, decodeSeconds, memory } = rates;
+  const promptRate = promptSeconds === 0 ? null : promptTokens / promptSeconds;
+  const decodeRate = decodeTokens === 0 ? null : decodeTokens / decodeSeconds;
+  const rate = (tokens: number, perSecond: number | null) =>
+    `${formatCount(tokens)} tokens${perSecond === null ? "" : ` at ${perSecond.toFixed(1)}/s`}`;
+  out.info(
+    `prompt ${rate(promptTokens, promptRate)}, decode ${rate(decodeTokens, decodeRate)}; KV cache ${formatBytes(memory.kvBytes)} (${flags.kv}), with every token kept ${formatBytes(memory.fullKvBytes)}; ${memory.evictedTokens.toFixed(0)} tokens evicted from each head`,
+  );
+  out.json({
+    event: "done",
+    model: opened.files.name,
+    kv: flags.kv,
+    ...result,
+    promptTokens,
+    promptSeconds,
+    promptTokensPerSecond: promptRate,
+    decodeTokens,
+    decodeSeconds,
+    decodeTokensPerSecond: decodeRate,
+    ...memory,
+  });
+}
