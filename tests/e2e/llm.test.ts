@@ -104,10 +104,9 @@ describe("pareto generate", () => {
   });
 
   test("writes each decision of the policy", async () => {
-    const { done } = await work.json([
-      ...["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "5", "--decisions", "decisions.jsonl"],
-      ...["--kv", "keyformer", "--kv-budget", "6", "--kv-noise", "none", "--evict-every", "2"],
-    ]);
+    const policy = ["--kv", "keyformer", "--kv-budget", "6", "--kv-noise", "none", "--evict-every", "2"];
+    const text = ["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "5"];
+    const { done } = await work.json([...text, ...policy, "--decisions", "decisions.jsonl"]);
     const decisions = (await readFile(work.path("decisions.jsonl"), "utf8"))
       .trimEnd()
       .split("\n")
