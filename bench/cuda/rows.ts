@@ -31,7 +31,7 @@ import {
   sortTotalsBytes,
 } from "../../src/engine/targets/cuda/rows/sortCalls.ts";
 import { partialBytes, updateCalls, updateKernels } from "../../src/engine/targets/cuda/rows/updateCalls.ts";
-import { CallQueue } from "../../src/recsys/embedding/cuda/callQueue.ts";
+import { CallQueue } from "../../src/engine/targets/cuda/rows/callQueue.ts";
 import type { BenchRow } from "../measure.ts";
 import { attempt } from "./groups.ts";
 import type { CudaSizes } from "./sizes.ts";
