@@ -109,6 +109,35 @@ def attention(q, k, v, causal):
     return {"y": F.scaled_dot_product_attention(q, k, v, is_causal=causal)}
 
 
+def head_attention(q, k, v, **options):
+    """Query i is at i + S - T; options: window, alibiSlopes, lengths. Queries past the end of a sequence give zeros."""
+    batch, heads, queries, _ = q.shape
+    keys = k.shape[2]
+    at, key = torch.arange(queries)[:, None] + keys - queries, torch.arange(keys)[None]
+    lengths = torch.tensor(options.get("lengths", [keys] * batch))[:, None, None, None]
+    seen = (key <= at) & (key > at - options.get("window", keys)) & (key < lengths)
+    bias = -torch.tensor(options.get("alibiSlopes", [0.0] * heads), dtype=q.dtype)[:, None, None] * (at - key)
+    masked = torch.where(seen, bias, -torch.inf)
+    exists = at < lengths
+    # a row without a key would be NaN
+    safe = torch.where(exists, masked, 0)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=safe, enable_gqa=True)
+    return {"y": torch.where(exists, y, 0)}
+
+
+def head_attention_cases():
+    def made(name, q, kv, **options):
+        return case(name, head_attention, {"q": normal(*q), "k": normal(*kv), "v": normal(*kv)}, **options)
+
+    slopes = [0.5, 0.25, 0.125, 0.0625]
+    return [
+        made("grouped heads", (2, 4, 4, 4), (2, 2, 6, 4)),
+        made("a window", (1, 2, 7, 4), (1, 1, 7, 4), window=3),
+        made("ALiBi", (1, 4, 5, 4), (1, 2, 7, 4), alibiSlopes=slopes),
+        made("lengths, ALiBi and a window", (2, 4, 6, 4), (2, 2, 6, 4), lengths=[6, 3], alibiSlopes=slopes, window=2),
+    ]
+
+
 def dot_interaction(x):
     z = torch.bmm(x, x.transpose(1, 2))
     i, j = torch.tril_indices(x.shape[1], x.shape[1], offset=-1)
@@ -178,3 +207,4 @@ if __name__ == "__main__":
     write("adam", [adam()])
     # Last, so that the topics above keep their random numbers.
     write("geluTanh", [case("wide", lambda x: {"y": F.gelu(x, approximate="tanh")}, {"x": normal(3, 7) * 2})])
+    write("headAttention", head_attention_cases())

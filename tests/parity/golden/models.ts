@@ -1,12 +1,13 @@
 /** @file The golden topics in the engine's ops, each a function from a case's inputs to its outputs. */
 import type { Tensor } from "../../../src/engine/graph/node.ts";
+import { attention as attentionOverHeads } from "../../../src/engine/graph/ops/composite/attention.ts";
 import { crossEntropy } from "../../../src/engine/graph/ops/composite/crossEntropy.ts";
 import { layerNorm } from "../../../src/engine/graph/ops/composite/layerNorm.ts";
 import { lstmCell } from "../../../src/engine/graph/ops/composite/lstmCell.ts";
 import { conv1d, dotInteraction, matmul } from "../../../src/engine/graph/ops/contraction.ts";
 import { add, div, less, mul, where } from "../../../src/engine/graph/ops/elementwise.ts";
 import { gather } from "../../../src/engine/graph/ops/indexing.ts";
-import { full, scalarLike } from "../../../src/engine/graph/ops/leaf.ts";
+import { constant, full, scalarLike } from "../../../src/engine/graph/ops/leaf.ts";
 import { broadcastTo, reshape, sum } from "../../../src/engine/graph/ops/movement.ts";
 import { cumsum, softmax } from "../../../src/engine/graph/ops/reduce.ts";
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
@@ -47,6 +48,17 @@ const attention: Model = ({ q, k, v }, { causal }) => {
   return { y: matmul(softmax(masked), v!) };
 };
 
+const headAttention: Model = ({ q, k, v }, { window, alibiSlopes, lengths }) => ({
+  y: attentionOverHeads(q!, k!, v!, {
+    causal: true,
+    ...(window !== undefined && { window: window as number }),
+    ...(alibiSlopes !== undefined && { alibiSlopes: alibiSlopes as number[] }),
+    ...(lengths !== undefined && {
+      lengths: constant(Int32Array.from(lengths as number[]), [q!.shape[0]!], "int32"),
+    }),
+  }),
+});
+
 /** Models by topic. */
 export const models: Record<string, Model> = {
   conv1d: ({ x, w }, options) => ({
@@ -63,6 +75,7 @@ export const models: Record<string, Model> = {
     loss: div(sum(crossEntropy(logits!, labels!)), labels!.shape[0]!),
   }),
   attention,
+  headAttention,
   gelu: ({ x }) => ({ y: gelu(x!) }),
   geluTanh: ({ x }) => ({ y: gelu(x!, { approximate: "tanh" }) }),
   softmax: ({ x }) => ({ y: softmax(x!) }),
