@@ -152,9 +152,11 @@ export interface PromptBuffers {
   readonly rowSums: number;
   /** `[kvHeads, entries, headDim]` of the dtype: keys as they are cached where a policy numbers entries anew. */
   readonly unrotated: number;
-  /** int32 `[kvHeads, entries]`: positions for ALiBi and rotation, where a policy numbers entries anew. */
-  readonly places: number;
-  /** float32 `[kvHeads, entries]`: votes before they are averaged. */
+  /** int32 `[kvHeads, entries]`: the slots that stay. */
+  readonly kept: number;
+  /** int32 `[kvHeads]`: how many stay. */
+  readonly keptCounts: number;
+  /** float32 `[kvHeads, entries]`: votes before they are averaged; sums over layers that decide together. */
   readonly votes: number;
 }
 
@@ -170,7 +172,8 @@ export function promptBuffers(shape: KvShape, rows: number, entries: number): Pr
     queries: heads * rows * headDim * dtypeBytes(dtype),
     rowSums: 4 * heads * rows,
     unrotated: kvHeads * entries * headDim * dtypeBytes(dtype),
-    places: 4 * kvHeads * entries,
+    kept: 4 * kvHeads * entries,
+    keptCounts: 4 * kvHeads,
     votes: 4 * kvHeads * entries,
   };
 }

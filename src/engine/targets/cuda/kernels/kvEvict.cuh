@@ -1,0 +1,88 @@
+// Eviction in decode, by one block of THREADS threads: who goes by a policy's rule, and its removal. The last live
+// entry takes the place of the one that goes, so that slots stay a run; they are in no order.
+
+#include "kvSlab.cuh"
+
+// The worst live slot with a position in [from, to), or −1: the oldest, or that of the lowest score, of equals the newest.
+__device__ __forceinline__ int worstSlot(const int* positions, const float* scores, int length, bool byAge, int from, int to) {
+  __shared__ int found;
+  unsigned long long worst = ~0ull;
+  for (int slot = threadIdx.x; slot < length; slot += THREADS) {
+    int position = positions[slot];
+    if (position < from || position >= to) continue;
+    unsigned long long key = byAge ? (unsigned)position : (unsigned long long)ordered(scores[slot]) << 32 | (0xfffffffeu - (unsigned)position);
+    if (key < worst) worst = key;
+  }
+  unsigned long long least = leastOfBlock(worst);
+  if (least == ~0ull) return -1;
+  int position = byAge ? (int)least : (int)(0xfffffffeu - (unsigned)least);
+  for (int slot = threadIdx.x; slot < length; slot += THREADS) {
+    if (positions[slot] == position) found = slot;
+  }
+  __syncthreads();
+  int slot = found;
+  __syncthreads();
+  return slot;
+}
+
+// The slot that goes: the worst of those in question, or of all where none is.
+__device__ __forceinline__ int victimSlot(const int* positions, const float* scores, int length, const Settings& settings, int tokensSeen) {
+  int to = tokensSeen - settings.recent;
+  int slot = worstSlot(positions, scores, length, settings.evictByAge, settings.hasGap ? to - 1 : settings.evictFrom, to);
+  return slot >= 0 ? slot : worstSlot(positions, scores, length, settings.evictByAge, 0, tokensSeen);
+}
+
+// The last slot whose position no later query sees, or −1.
+__device__ __forceinline__ int unseenSlot(const int* positions, int length, int unseenBelow) {
+  unsigned long long last = ~0ull;
+  for (int slot = threadIdx.x; slot < length; slot += THREADS) {
+    if (positions[slot] < unseenBelow) last = (unsigned)(length - 1 - slot);
+  }
+  unsigned long long least = leastOfBlock(last);
+  return least == ~0ull ? -1 : length - 1 - (int)least;
+}
+
+// Removes a slot of a head with so many live entries.
+__device__ __forceinline__ void dropSlot(Slab slab, int head, int slot, int length, bool renumbered) {
+  int last = length - 1;
+  int *positions = slab.positions(head), *ranks = slab.ranks(head);
+  if (renumbered) {
+    int gone = ranks[slot];
+    __syncthreads();
+    for (int at = threadIdx.x; at < length; at += THREADS) {
+      if (ranks[at] > gone) ranks[at]--;
+    }
+    __syncthreads();
+  }
+  if (slot != last) {
+    copyRow(slab.keys(head) + (long long)slot * D, slab.keys(head) + (long long)last * D);
+    copyRow(slab.values(head) + (long long)slot * D, slab.values(head) + (long long)last * D);
+    if (threadIdx.x == 0) {
+      positions[slot] = positions[last];
+      slab.scores(head)[slot] = slab.scores(head)[last];
+      if (renumbered) ranks[slot] = ranks[last];
+    }
+  }
+  __syncthreads();
+}
+
+// Drops what a step leaves over in heads that decide alike, by the scores of the first; returns what stays.
+__device__ __forceinline__ int evictHeads(Slab slab, int first, int count, int length, const Settings& settings, int tokensSeen, int window) {
+  const int* positions = slab.positions(first);
+  const float* scores = slab.scores(first);
+  if (window > 0) {
+    for (;;) {
+      int slot = unseenSlot(positions, length, tokensSeen - window + 1);
+      if (slot < 0) break;
+      for (int head = first; head < first + count; head++) dropSlot(slab, head, slot, length, settings.renumbered);
+      length--;
+    }
+  }
+  if (length - settings.budget < settings.evictEvery) return length;
+  while (length > settings.budget) {
+    int slot = victimSlot(positions, scores, length, settings, tokensSeen);
+    for (int head = first; head < first + count; head++) dropSlot(slab, head, slot, length, settings.renumbered);
+    length--;
+  }
+  return length;
+}

@@ -1,0 +1,207 @@
+/**
+ * @file The launches of a decode step over evicting caches: `advanceCall` once, then `attendCall` for each layer, and
+ * `sharedEvictCall` at the end where all layers decide together.
+ */
+import { cuSource } from "../../../engine/targets/cuda/kernels/source.ts";
+import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
+import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
+import { dtypeBytes } from "../../../engine/dtype.ts";
+import { mostSplits, seatBuffers, stepBuffers } from "./buffers.ts";
+import { type KvModel, laneMacros, positionMacros, shapeMacros, STEP_THREADS } from "./model.ts";
+
+/** Kernels of a model's decode step. */
+export interface StepKernels {
+  readonly model: KvModel;
+  readonly advance: KernelSource;
+  readonly attend: KernelSource;
+  readonly sharedEvict: KernelSource;
+  readonly drop: KernelSource;
+}
+
+/** The kernels of a model's decode step. */
+export function stepKernels(model: KvModel): StepKernels {
+  const shape = shapeMacros(model, STEP_THREADS);
+  return {
+    model,
+    advance: cuSource("kvAdvance.cu", "kvAdvance", shape),
+    attend: cuSource("kvAttend.cu", "kvAttend", {
+      ...shape,
+      ...laneMacros(model),
+      ...positionMacros(model),
+      SPLITS: mostSplits(model),
+    }),
+    sharedEvict: cuSource("kvSharedEvict.cu", "kvSharedEvict", { ...shape, LAYERS: model.layers }),
+    drop: cuSource("kvDrop.cu", "kvDrop", shape),
+  };
+}
+
+/** Memory of seats and of the step, as `buffers.ts` lays it out. */
+export interface StepPlaces<P> {
+  readonly slabs: P;
+  readonly settings: P;
+  readonly records: P;
+  readonly rowSeats: P;
+  readonly positions: P;
+  readonly logits: P;
+  readonly partials: P;
+  readonly arrivals: P;
+}
+
+/** Sizes of a step. */
+export interface StepSizes {
+  readonly rows: number;
+  readonly seats: number;
+  /** Entries that the scratch has room for, at least those of the largest slab in use. */
+  readonly capacity: number;
+}
+
+/** Begins a step: seats of the rows have seen a token more. `slabs` and `settings` are those of layer 0. */
+export function advanceCall<P>(
+  { model, advance }: StepKernels,
+  { rows, seats }: StepSizes,
+  places: StepPlaces<P>,
+): KernelCall<P> {
+  const bytes = seatBuffers(model, seats);
+  return {
+    label: `advance ${rows} texts`,
+    source: advance,
+    grid: [Math.ceil(rows / STEP_THREADS), 1, 1],
+    block: [STEP_THREADS, 1, 1],
+    arguments: [
+      argument.read(places.rowSeats, 4 * rows),
+      argument.update(places.records, bytes.records),
+      argument.read(places.slabs, bytes.slabs / model.layers),
+      argument.read(places.settings, bytes.settings / model.layers),
+      argument.write(places.positions, 4 * rows),
+      argument.int32(rows),
+    ],
+  };
+}
+
+/** What a layer's attention reads and writes. Strides are elements from one row to the next. */
+export interface AttendPlaces<P> extends StepPlaces<P> {
+  /** Not yet turned. */
+  readonly q: P;
+  readonly k: P;
+  readonly v: P;
+  /** `rotaryTable`; null for a model without. */
+  readonly turns: P | null;
+  /** float32 `[heads]`; null for a model without. */
+  readonly slopes: P | null;
+  /** `[rows, heads · headDim]` */
+  readonly out: P;
+}
+
+/** Numbers of a layer's attention. */
+export interface AttendNumbers {
+  readonly layer: number;
+  readonly scale: number;
+  readonly qStride: number;
+  readonly kStride: number;
+  readonly vStride: number;
+  /** Rows of `turns`. */
+  readonly turnRows: number;
+}
+
+/**
+ * Appends each row's token to its text's cache, attends, scores and evicts. `slabs` and `settings` are those of the
+ * layer: rows `layer` of the tables.
+ * @param none the place that stands for null
+ */
+export function attendCall<P>(
+  { model, attend }: StepKernels,
+  sizes: StepSizes,
+  places: AttendPlaces<P>,
+  numbers: AttendNumbers,
+  none: P,
+): KernelCall<P> {
+  const { rows, seats, capacity } = sizes;
+  const { heads, kvHeads, headDim, dtype, rotary, slidingWindow } = model;
+  const element = dtypeBytes(dtype);
+  const seatBytes = seatBuffers(model, seats);
+  const stepBytes = stepBuffers(model, rows, capacity);
+  const span = (stride: number, width: number) => element * ((rows - 1) * stride + width * headDim);
+  const optional = (place: P | null, bytes: number) =>
+    place === null ? argument.read(none, 0) : argument.read(place, bytes);
+  return {
+    label: `attention of layer ${numbers.layer} over caches of ${rows} texts`,
+    source: attend,
+    grid: [mostSplits(model), kvHeads, rows],
+    block: [STEP_THREADS, 1, 1],
+    arguments: [
+      argument.read(places.rowSeats, stepBytes.rowSeats),
+      argument.update(places.records, seatBytes.records),
+      argument.read(places.slabs, seatBytes.slabs / model.layers),
+      argument.read(places.settings, seatBytes.settings / model.layers),
+      argument.read(places.q, span(numbers.qStride, heads)),
+      argument.read(places.k, span(numbers.kStride, kvHeads)),
+      argument.read(places.v, span(numbers.vStride, kvHeads)),
+      argument.int32(numbers.qStride),
+      argument.int32(numbers.kStride),
+      argument.int32(numbers.vStride),
+      optional(places.turns, 4 * numbers.turnRows * (rotary?.dim ?? 0)),
+      optional(places.slopes, 4 * heads),
+      argument.write(places.out, element * rows * heads * headDim),
+      argument.update(places.logits, stepBytes.logits),
+      argument.update(places.partials, stepBytes.partials),
+      argument.update(places.arrivals, stepBytes.arrivals),
+      argument.int32(capacity),
+      argument.float32(numbers.scale),
+      argument.int32(slidingWindow ?? 0),
+      argument.int32(numbers.layer),
+    ],
+  };
+}
+
+/**
+ * Ends a step where layers decide together: evicts by the sum of their scores. `slabs` and `settings` are the whole
+ * tables; texts whose layers decide alone are left as they are.
+ */
+export function sharedEvictCall<P>(
+  { model, sharedEvict }: StepKernels,
+  { rows, seats, capacity }: StepSizes,
+  places: StepPlaces<P>,
+): KernelCall<P> {
+  const seatBytes = seatBuffers(model, seats);
+  const stepBytes = stepBuffers(model, rows, capacity);
+  return {
+    label: `eviction by all layers of ${rows} texts`,
+    source: sharedEvict,
+    grid: [model.kvHeads, rows, 1],
+    block: [STEP_THREADS, 1, 1],
+    arguments: [
+      argument.read(places.rowSeats, stepBytes.rowSeats),
+      argument.read(places.records, seatBytes.records),
+      argument.read(places.slabs, seatBytes.slabs),
+      argument.read(places.settings, seatBytes.settings),
+      argument.write(places.logits, stepBytes.logits),
+      argument.int32(seats),
+      argument.int32(capacity),
+      argument.int32(model.slidingWindow ?? 0),
+    ],
+  };
+}
+
+/**
+ * Drops slots that the host chose in one layer of a seat.
+ * @param places `slots`: int32 `[kvHeads]`, −1 for none; `slabs` and `settings` are those of the layer
+ */
+export function dropCall<P>(
+  { model, drop }: StepKernels,
+  { seat, seats }: { seat: number; seats: number },
+  places: { slabs: P; settings: P; slots: P },
+): KernelCall<P> {
+  const bytes = seatBuffers(model, seats);
+  return {
+    label: `drop of seat ${seat}`,
+    source: drop,
+    grid: [model.kvHeads, 1, 1],
+    block: [STEP_THREADS, 1, 1],
+    arguments: [
+      argument.read(places.slabs, bytes.slabs / model.layers),
+      argument.read(places.settings, bytes.settings / model.layers),
+      argument.read(places.slots, 4 * model.kvHeads),
+      argument.int32(seat),
+    ],
+  };
+}
