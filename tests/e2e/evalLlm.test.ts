@@ -1,0 +1,92 @@
+/** @file `pareto eval llm` as a user runs it, on tiny models that know nothing. */
+import { readFile, writeFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
+import { writeWordModel } from "../unit/llm/eval/wordModel.ts";
+import { Workspace } from "./cli.ts";
+
+let work: Workspace;
+beforeAll(async () => {
+  work = await Workspace.create();
+  await writeWordModel(work.path("words"));
+  await writeTinyLlama2c(work.directory);
+  await writeFile(work.path("text.txt"), "abc abc bca ab abc bc abc a ".repeat(40));
+});
+afterAll(() => work.remove());
+
+const SMALL = ["--items", "6", "--seats", "4", "--budgets", "50,20%", "--threads", "1"];
+
+describe("pareto eval llm", () => {
+  test("measures a task for every policy and budget, and writes figures and a report", async () => {
+    const args = ["eval", "llm", "words", "--task", "copy", "--context", "48", "--kv", "h2o,keyformer,full"];
+    const { done } = await work.json([...args, "--seeds", "2", "--out", "copy", ...SMALL]);
+    expect(done).toMatchObject({ items: 6, measure: "accuracy", full: { policy: "full", budget: null } });
+    const points = done["points"] as { policy: string; budget: number; seeds: number; mean: number }[];
+    expect(points.map(({ policy, budget, seeds }) => [policy, budget, seeds])).toEqual([
+      ["h2o", 0.2, 1],
+      ["h2o", 0.5, 1],
+      ["keyformer", 0.2, 2],
+      ["keyformer", 0.5, 2],
+    ]);
+    // What this model says is noise.
+    expect(done["warnings"]).toEqual([expect.stringContaining("With a full cache")]);
+    const saved = JSON.parse(await readFile(work.path("copy", "evaluation.json"), "utf8"));
+    expect(saved.values).toHaveLength(5);
+    expect(saved.values[3].values).toHaveLength(6);
+    expect(await readFile(work.path("copy", "report.html"), "utf8")).toContain("copy, in-prompt");
+  });
+
+  test("measures the likelihood of a text, the same each time", async () => {
+    const args = ["eval", "llm", "tiny.bin", "--task", "perplexity", "--text", "text.txt", "--context", "12"];
+    const more = ["--scored-tokens", "10", "--kv", "random,window", ...SMALL];
+    const first = await work.json([...args, ...more, "--out", "first"]);
+    const again = await work.json([...args, ...more, "--out", "again", "--seats", "1"]);
+    expect(first.done).toMatchObject({ items: 6, measure: "nll", warnings: [] });
+    const of = ({ done }: typeof first) =>
+      (done["points"] as { mean: number }[]).map(({ mean }) => Number(mean.toFixed(4)));
+    expect(of(again)).toEqual(of(first));
+    expect(new Set(of(first)).size).toBeGreaterThan(1);
+  });
+
+  test("stops in time and says so", async () => {
+    const args = [
+      "eval",
+      "llm",
+      "words",
+      "--context",
+      "32",
+      "--kv",
+      "window",
+      "--out",
+      "short",
+      "--max-minutes",
+      "1e-6",
+    ];
+    const { done } = await work.json([...args, ...SMALL]);
+    expect(done["items"]).toBe(4);
+    expect(done["warnings"]).toContainEqual(expect.stringContaining("Time was up after 4 of 6 texts"));
+  });
+
+  test.each([
+    ["a task in words that the model lacks", ["tiny.bin"], "LLM_TASK_VOCABULARY"],
+    ["perplexity of nothing", ["tiny.bin", "--task", "perplexity"], "CLI_OPTION"],
+    ["a text for a task", ["words", "--text", "text.txt"], "CLI_OPTION"],
+    [
+      "a late riser in the prompt",
+      ["words", "--task", "late-riser", "--protocol", "in-prompt"],
+      "CLI_OPTION",
+    ],
+    ["an option that a policy has not", ["words", "--kv", "window", "--recent", "50%"], "KV_OPTION"],
+    ["a budget above all", ["words", "--budgets", "120"], "CLI_OPTION"],
+    ["a text too short for its question", ["words", "--context", "5"], "LLM_TASK_LENGTH"],
+    [
+      "a text file too short",
+      ["tiny.bin", "--task", "perplexity", "--text", "text.txt", "--context", "4000"],
+      "LLM_TEXT_LENGTH",
+    ],
+  ])("refuses %s", async (_, args, code) => {
+    const { status, stderr } = await work.run(["eval", "llm", ...args, "--out", "refused"]);
+    expect(stderr).toContain(`error ${code}`);
+    expect(status).toBe(2);
+  });
+});

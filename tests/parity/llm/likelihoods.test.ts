@@ -1,0 +1,33 @@
+/** @file Likelihoods that an evaluation decodes against those of transformers' logits, which see the whole text at once. */
+import { expect, test } from "vitest";
+import { fullArm, namedArms } from "../../../src/llm/eval/arms.ts";
+import { textItems } from "../../../src/llm/eval/textItems.ts";
+import { negativeLogLikelihood, walkLikelihoods } from "../../../src/llm/eval/walk.ts";
+import { cases, goldenLogits, openCase } from "./goldenModels.ts";
+
+test.each(["llama", "gpt2", "mpt"])(
+  "%s: those of a full cache are the plain forward pass's",
+  async (model) => {
+    const logits = await goldenLogits(model, "default");
+    const { tokens, prompt } = cases;
+    const width = logits.length / tokens.length;
+    let wanted = 0;
+    for (let i = prompt; i < tokens.length; i++)
+      wanted += negativeLogLikelihood(logits, i - 1, width, tokens[i]!);
+    wanted /= tokens.length - prompt;
+    const runner = await openCase(model, "default", 2);
+    try {
+      const items = textItems(tokens, { promptTokens: prompt, scoredTokens: tokens.length - prompt }, 1);
+      // The same text twice: seats do not touch each other.
+      const { scores } = await walkLikelihoods(runner, fullArm, [...items, ...items], { seed: 0, first: 0 });
+      for (const { score } of scores) expect(score).toBeCloseTo(wanted, 4);
+      // Half of the cache gives other likelihoods, or nothing would be measured.
+      const [half] = namedArms(["h2o"], [0.5]);
+      const evicted = await walkLikelihoods(runner, half!, items, { seed: 0, first: 0 });
+      expect(Math.abs(evicted.scores[0]!.score - wanted)).toBeGreaterThan(1e-3);
+      expect(evicted.memory.evictedTokens).toBeGreaterThan(0);
+    } finally {
+      await runner.dispose();
+    }
+  },
+);
