@@ -96,6 +96,8 @@ export interface Decoder {
   embed(tokens: Tensor, positions: Tensor): Tensor;
   /** Queries, keys and values of a layer from the hidden states `[rows, width]` before it; not yet rotated. */
   project(layer: number, hidden: Tensor): Projection;
+  /** The same side by side, `[rows, (heads + 2 · kvHeads) · headDim]`. */
+  projectAll(layer: number, hidden: Tensor): Tensor;
   /** Hidden states behind a layer. @param attended what attention gave, `[rows, heads · headDim]` */
   finish(layer: number, hidden: Tensor, attended: Tensor): Tensor;
   /** Logits `[rows, vocabulary]` from the hidden states behind the last layer. */

@@ -11,7 +11,7 @@ import { slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
-import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
+import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
 /** The tensors of a model, by name. */
 function tensorsOf(c: DecoderConfig): FamilyTensors {
@@ -58,11 +58,11 @@ export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     layerPrefix: "h.",
     embed: (tokens, positions) =>
       add(gather(weight("wte.weight"), tokens), gather(weight("wpe.weight"), positions)),
-    project: (layer, hidden) => {
+    ...projections((layer, hidden) => {
       const all = linear(`h.${layer}.attn.c_attn`, norm(`h.${layer}.ln_1`, hidden));
       const part = (i: number) => slice(all, { 1: [i * width, (i + 1) * width] });
-      return { q: part(0), k: part(1), v: part(2) };
-    },
+      return { q: part(0), k: part(1), v: part(2), whole: all };
+    }),
     finish: (layer, hidden, attended) => {
       const h = add(hidden, linear(`h.${layer}.attn.c_proj`, attended));
       const inner = activate(linear(`h.${layer}.mlp.c_fc`, norm(`h.${layer}.ln_2`, h)));

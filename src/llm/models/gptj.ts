@@ -8,10 +8,10 @@ import { gather } from "../../engine/graph/ops/indexing.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
-import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
+import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
 /** The layers that give queries, keys and values. */
-function projections(layer: number): string[] {
+function queryKeyValue(layer: number): string[] {
   return ["q", "k", "v"].map((part) => `h.${layer}.attn.${part}_proj`);
 }
 
@@ -25,8 +25,8 @@ function tensorsOf(c: DecoderConfig): FamilyTensors {
   };
   for (let layer = 0; layer < c.layers; layer++) {
     withBias(`h.${layer}.ln_1`, c.width);
-    stacks.push(projections(layer));
-    for (const name of [...projections(layer), `h.${layer}.attn.out_proj`])
+    stacks.push(queryKeyValue(layer));
+    for (const name of [...queryKeyValue(layer), `h.${layer}.attn.out_proj`])
       tensors.set(`${name}.weight`, [c.width, c.width]);
     withBias(`h.${layer}.mlp.fc_in`, c.innerWidth, c.width);
     withBias(`h.${layer}.mlp.fc_out`, c.width, c.innerWidth);
@@ -51,10 +51,11 @@ export function gptj(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     states: weights.states,
     layerPrefix: "h.",
     embed: (tokens) => gather(weights.tensor("wte.weight"), tokens),
-    project: (layer, hidden) => {
-      const [q, k, v] = weights.stacked(projections(layer), norm(`h.${layer}.ln_1`, hidden));
-      return { q: q!, k: k!, v: v! };
-    },
+    ...projections((layer, hidden) => {
+      const { parts, whole } = weights.stacked(queryKeyValue(layer), norm(`h.${layer}.ln_1`, hidden));
+      const [q, k, v] = parts;
+      return { q: q!, k: k!, v: v!, whole };
+    }),
     finish: (layer, hidden, attended) => {
       const inner = linear(`h.${layer}.mlp.fc_in`, norm(`h.${layer}.ln_1`, hidden));
       const h = add(linear(`h.${layer}.attn.out_proj`, attended), hidden);

@@ -10,10 +10,10 @@ import { reshape } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { rmsNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
-import { WeightLayout, type FamilyTensors } from "./weightLayout.ts";
+import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
 /** The layers that give queries, keys and values. */
-function projections(layer: number): string[] {
+function queryKeyValue(layer: number): string[] {
   return ["q", "k", "v"].map((part) => `model.layers.${layer}.self_attn.${part}_proj`);
 }
 
@@ -32,7 +32,7 @@ function tensorsOf(c: DecoderConfig): FamilyTensors {
   };
   for (let layer = 0; layer < c.layers; layer++) {
     const at = `model.layers.${layer}`;
-    stacks.push(projections(layer), gated(layer));
+    stacks.push(queryKeyValue(layer), gated(layer));
     tensors.set(`${at}.input_layernorm.weight`, [c.width]);
     linear(`${at}.self_attn.q_proj`, c.heads * c.headDim, c.width, c.biases.queryKeyValue);
     linear(`${at}.self_attn.k_proj`, c.kvHeads * c.headDim, c.width, c.biases.queryKeyValue);
@@ -69,19 +69,22 @@ export function llama(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     states: weights.states,
     layerPrefix: "model.layers.",
     embed: (tokens) => gather(weights.tensor("model.embed_tokens.weight"), tokens),
-    project: (layer, hidden) => {
+    ...projections((layer, hidden) => {
       const at = `model.layers.${layer}`;
-      const [q, k, v] = weights.stacked(projections(layer), norm(`${at}.input_layernorm`, hidden));
+      const { parts, whole } = weights.stacked(queryKeyValue(layer), norm(`${at}.input_layernorm`, hidden));
+      const [q, k, v] = parts;
       return {
         q: headNorm(`${at}.self_attn.q_norm`, q!),
         k: headNorm(`${at}.self_attn.k_norm`, k!),
         v: v!,
+        whole: config.hasHeadNorm ? null : whole,
       };
-    },
+    }),
     finish: (layer, hidden, attended) => {
       const at = `model.layers.${layer}`;
       const h = add(hidden, linear(`${at}.self_attn.o_proj`, attended));
-      const [gate, up] = weights.stacked(gated(layer), norm(`${at}.post_attention_layernorm`, h));
+      const { parts } = weights.stacked(gated(layer), norm(`${at}.post_attention_layernorm`, h));
+      const [gate, up] = parts;
       const inner = mul(mul(gate!, sigmoid(gate!)), up!);
       return add(h, linear(`${at}.mlp.down_proj`, inner));
     },

@@ -11,7 +11,7 @@ import { slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
-import { WeightLayout } from "./weightLayout.ts";
+import { projections, WeightLayout } from "./weightLayout.ts";
 
 /** The tensors of a model, by name. */
 function tensorsOf(c: DecoderConfig): Map<string, Shape> {
@@ -52,12 +52,12 @@ export function mpt(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     states: weights.states,
     layerPrefix: "blocks.",
     embed: (tokens) => gather(weight("wte.weight"), tokens),
-    project: (layer, hidden) => {
+    ...projections((layer, hidden) => {
       const product = linear(`blocks.${layer}.attn.Wqkv`, norm(`blocks.${layer}.norm_1`, hidden));
       const all = clip === null ? product : maximum(minimum(product, clip), -clip);
       const part = (i: number) => slice(all, { 1: [i * width, (i + 1) * width] });
-      return { q: part(0), k: part(1), v: part(2) };
-    },
+      return { q: part(0), k: part(1), v: part(2), whole: all };
+    }),
     finish: (layer, hidden, attended) => {
       const h = add(hidden, linear(`blocks.${layer}.attn.out_proj`, attended));
       const inner = gelu(linear(`blocks.${layer}.ffn.up_proj`, norm(`blocks.${layer}.norm_2`, h)));

@@ -6,9 +6,9 @@ import type { Tensor } from "../../engine/graph/node.ts";
 import { matmul } from "../../engine/graph/ops/contraction.ts";
 import { add, cast } from "../../engine/graph/ops/elementwise.ts";
 import { state } from "../../engine/graph/ops/leaf.ts";
-import { slice } from "../../engine/graph/ops/movement.ts";
+import { concat, slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../engine/shape.ts";
-import type { Decoder, DecoderLayout } from "./decoder.ts";
+import type { Decoder, DecoderLayout, Projection } from "./decoder.ts";
 
 /** What a state is made of. */
 export interface StateSource {
@@ -31,6 +31,27 @@ export interface FamilyTensors {
 /** The name of linear layers stacked: the first one's, with the last parts of the others'. */
 function stackName(layers: readonly string[]): string {
   return layers.map((name, i) => (i === 0 ? name : name.slice(name.lastIndexOf(".") + 1))).join("+");
+}
+
+/** Queries, keys and values, and all of them side by side where one product gives them so. */
+export interface WholeProjection extends Projection {
+  whole: Tensor | null;
+}
+
+/** The two ways in which a decoder gives a projection. */
+export function projections(
+  projection: (layer: number, hidden: Tensor) => WholeProjection,
+): Pick<Decoder, "project" | "projectAll"> {
+  return {
+    project: (layer, hidden) => {
+      const { q, k, v } = projection(layer, hidden);
+      return { q, k, v };
+    },
+    projectAll: (layer, hidden) => {
+      const { q, k, v, whole } = projection(layer, hidden);
+      return whole ?? concat([q, k, v], 1);
+    },
+  };
 }
 
 /** A model's states, and its linear layers over them. */
@@ -63,16 +84,17 @@ export class WeightLayout {
     return this.#product(name, x, transposeB, outDtype);
   }
 
-  /** What several layers of one stack give for the same rows, in one product where they are merged. */
-  stacked(names: readonly string[], x: Tensor): Tensor[] {
-    if (!this.#isMerged) return names.map((name) => this.linear(name, x));
+  /** What several layers of one stack give for the same rows, and side by side where one product gives it so. */
+  stacked(names: readonly string[], x: Tensor): { parts: Tensor[]; whole: Tensor | null } {
+    if (!this.#isMerged) return { parts: names.map((name) => this.linear(name, x)), whole: null };
     const all = this.#product(stackName(names), x, true, this.dtype);
     let end = 0;
-    return names.map((name) => {
+    const parts = names.map((name) => {
       const start = end;
       end += this.#family.tensors.get(`${name}.weight`)![0]!;
       return slice(all, { 1: [start, end] });
     });
+    return { parts, whole: all };
   }
 
   #product(name: string, x: Tensor, transposeB: boolean, outDtype: Decoder["dtype"]): Tensor {
