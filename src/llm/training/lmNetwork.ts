@@ -6,6 +6,7 @@
  * the other.
  */
 import type { TypedArray } from "../../engine/dtype.ts";
+import { roundToHalf } from "../../engine/half.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device, HostTensors, Precision, Program } from "../../engine/program.ts";
 import { Rng } from "../../engine/rng.ts";
@@ -141,6 +142,15 @@ export class LmNetwork {
       }
     }
     return scored;
+  }
+
+  /** Rounds all weights to bfloat16, as they are saved. */
+  async roundWeights(): Promise<void> {
+    for (const name of this.parameters.names) {
+      const values = await this.readWeight(name);
+      roundToHalf("bfloat16", values);
+      await this.#device.writeState(name, values);
+    }
   }
 
   /** A parameter's elements. */
