@@ -29,7 +29,7 @@ import { dropout, oneHot } from "../../nn/functional.ts";
 import { clipGradientNorm, optimizerUpdates } from "../../nn/optimizers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
 import type { Decoder } from "../models/decoder.ts";
-import { rotaryTables, rotateHeads } from "./rotateHeads.ts";
+import { rotaryTables, rotateHeads } from "../models/rotaryGraph.ts";
 
 /** Sizes of a batch. */
 export interface TextShape {
