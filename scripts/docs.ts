@@ -46,8 +46,9 @@ function optionRow(option: Option): string {
 
 function commandPage(command: Command, prefix: string): string {
   const name = `${prefix} ${command.name()}`;
-  if (command.commands.length > 0)
-    return command.commands.map((inner) => commandPage(inner, name)).join("\n");
+  const inner = command.commands.map((subcommand) => commandPage(subcommand, name));
+  // A group alone does nothing; a command may have others below it.
+  if (inner.length > 0 && command.registeredArguments.length === 0) return inner.join("\n");
   const operands = command.registeredArguments.map((argument) => {
     const operand = argument.variadic ? `${argument.name()}...` : argument.name();
     return { operand: argument.required ? `<${operand}>` : `[${operand}]`, meaning: argument.description };
@@ -57,7 +58,8 @@ function commandPage(command: Command, prefix: string): string {
     ...operands.map(({ operand, meaning }) => `| \`${operand}\` | ${meaning} |`),
     ...command.options.map(optionRow),
   ];
-  return `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
+  const page = `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
+  return [page, ...inner].join("\n");
 }
 
 /** The page of all commands. */

@@ -18,6 +18,8 @@ export async function runCommands(commands: readonly Command[]): Promise<void> {
     .version(paretoVersion())
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError("(see --help)")
+    // Options behind the name of a command are that command's, also where commands have commands of their own.
+    .enablePositionalOptions()
     .exitOverride();
   for (const command of commands) {
     program.addCommand(command);

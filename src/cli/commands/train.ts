@@ -31,6 +31,7 @@ import {
   type ReadFlags,
 } from "../sourceOptions.ts";
 import { trainRun, type FinishedRun } from "../trainRun.ts";
+import { trainLmCommand } from "./trainLm.ts";
 
 interface Flags extends ReadFlags, ColumnFlags, ModelFlags, ScheduleFlags, CommonFlags {
   out?: string;
@@ -51,6 +52,8 @@ export function trainCommand(): Command {
       "go on with the run in this folder; threads, strategy and the fae options may change",
     );
   cacheOption(scheduleOptions(modelOptions(columnOptions(readOptions(command)))));
+  // What follows `lm` is its own; a file of that name is ./lm.
+  command.enablePositionalOptions().addCommand(trainLmCommand());
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
       checkFlags(command, flags);
