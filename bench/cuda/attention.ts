@@ -18,16 +18,30 @@ import { numbersOf } from "../../src/engine/half.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import type { BenchRow } from "../measure.ts";
 import { attempt } from "./groups.ts";
-import type { CudaSizes } from "./sizes.ts";
+import type { AttentionSize, CudaSizes } from "./sizes.ts";
 
 const TARGETS = { forward: 0.4, backward: 0.3 };
 const PRODUCT_SETS = 4;
 /** Largest ‖got − want‖ / ‖want‖ of a sampled row. */
 const TOLERANCE = 0.03;
 
-/** Forward, then backward. */
+/** Forward, then backward, of each size. */
 export async function* attentionRows(sizes: CudaSizes): AsyncGenerator<BenchRow, void, undefined> {
-  const { batch, heads, tokens, headDim } = sizes.attention;
+  for (const size of sizes.attention) yield* rowsOf(size, sizes);
+}
+
+/** Slopes 2^(−8 m / heads), as a model of a power of two heads has them. */
+const slopesOf = ({ heads, alibi }: AttentionSize) =>
+  alibi ? Array.from({ length: heads }, (_, head) => 2 ** ((-8 * (head + 1)) / heads)) : undefined;
+
+async function* rowsOf(
+  attentionSize: AttentionSize,
+  sizes: CudaSizes,
+): AsyncGenerator<BenchRow, void, undefined> {
+  const { batch, heads, tokens, headDim, alibi, passes } = attentionSize;
+  const alibiSlopes = slopesOf(attentionSize);
+  const attend = (q: Tensor, k: Tensor, v: Tensor) =>
+    attention(q, k, v, { causal: true, ...(alibiSlopes && { alibiSlopes }) });
   const shape = [batch, heads, tokens, headDim];
   const device = await CudaDevice.open();
   try {
@@ -46,7 +60,7 @@ export async function* attentionRows(sizes: CudaSizes): AsyncGenerator<BenchRow,
           };
         }),
       );
-    const forward = await compile((q, k, v) => [["out", attention(q, k, v, { causal: true })]]);
+    const forward = await compile((q, k, v) => [["out", attend(q, k, v)]]);
     await forward.run({});
     const bf16 = productKinds.find(({ name }) => name === "bf16")!;
     const size = { width: sizes.productWidth, sets: PRODUCT_SETS };
@@ -62,7 +76,7 @@ export async function* attentionRows(sizes: CudaSizes): AsyncGenerator<BenchRow,
       const target = TARGETS[pass];
       return {
         case: `attention ${pass}`,
-        size: `bf16, causal, ${batch} × ${heads} heads of ${headDim}, ${tokens.toLocaleString("en-US")} tokens`,
+        size: `bf16, causal${alibi ? ", ALiBi" : ""}, ${batch} × ${heads} heads of ${headDim}, ${tokens.toLocaleString("en-US")} tokens`,
         milliseconds,
         figure: `${own.toFixed(0)} TFLOP/s`,
         limit: `${limit.toFixed(0)} TFLOP/s, bf16 product of ${sizes.productWidth}³`,
@@ -72,13 +86,14 @@ export async function* attentionRows(sizes: CudaSizes): AsyncGenerator<BenchRow,
       };
     };
     yield await attempt("attention forward", async () => {
-      await checkRows(device, sizes, "out");
+      await checkRows(device, attentionSize, "out");
       const times = await timer.interleave(sizes, [() => products.program.replay(), () => forward.replay()]);
       return row("forward", flop, times[1]!, times[0]!);
     });
+    if (!passes.includes("backward")) return;
     yield await attempt("attention backward", async () => {
       const both = await compile((q, k, v) => {
-        const out = attention(q, k, v, { causal: true });
+        const out = attend(q, k, v);
         const loss = sum(mul(cast(out, "float32"), cast(state("g", shape, dtype), "float32")));
         const [dq, dk, dv] = grad(loss, [q, k, v]);
         return [
@@ -88,7 +103,7 @@ export async function* attentionRows(sizes: CudaSizes): AsyncGenerator<BenchRow,
         ];
       });
       await both.run({});
-      await checkRows(device, sizes, "dq");
+      await checkRows(device, attentionSize, "dq");
       const [productMs, forwardMs, bothMs] = await timer.interleave(sizes, [
         () => products.program.replay(),
         () => forward.replay(),
@@ -102,8 +117,9 @@ export async function* attentionRows(sizes: CudaSizes): AsyncGenerator<BenchRow,
 }
 
 /** Compares rows of the output, or of the gradient by q, with float64. @throws Error when one is wrong */
-async function checkRows(device: CudaDevice, sizes: CudaSizes, result: "out" | "dq"): Promise<void> {
-  const { batch, heads, tokens: T, headDim: D } = sizes.attention;
+async function checkRows(device: CudaDevice, size: AttentionSize, result: "out" | "dq"): Promise<void> {
+  const { batch, heads, tokens: T, headDim: D } = size;
+  const slopes = slopesOf(size);
   const read = async (name: string) => numbersOf(await device.readState(name), "bfloat16");
   const [q, k, v, g] = [await read("q"), await read("k"), await read("v"), await read("g")];
   const found = await read(result);
@@ -123,7 +139,8 @@ async function checkRows(device: CudaDevice, sizes: CudaSizes, result: "out" | "
       return total;
     };
     const keys = Array.from({ length: t + 1 }, (_, s) => s);
-    const scores = keys.map((s) => dot(q, at(t), k, at(s)) / Math.sqrt(D));
+    const slope = slopes?.[head % heads] ?? 0;
+    const scores = keys.map((s) => dot(q, at(t), k, at(s)) / Math.sqrt(D) - slope * (t - s));
     const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
     const exps = scores.map((score) => Math.exp(score - most));
     const total = exps.reduce((a, b) => a + b, 0);
@@ -135,13 +152,13 @@ async function checkRows(device: CudaDevice, sizes: CudaSizes, result: "out" | "
       factors = keys.map((s) => (weights[s]! * (forWeights[s]! - mean)) / Math.sqrt(D));
     }
     const summed = result === "dq" ? k : v;
-    let [wrong, size] = [0, 0];
+    let [wrong, whole] = [0, 0];
     for (let d = 0; d < D; d++) {
       const want = keys.reduce((sum, s) => sum + factors[s]! * summed[at(s) + d]!, 0);
       wrong += (found[at(t) + d]! - want) ** 2;
-      size += want ** 2;
+      whole += want ** 2;
     }
-    const error = Math.sqrt(wrong / size);
+    const error = Math.sqrt(wrong / whole);
     // Written so that NaN is wrong.
     if (!(error <= TOLERANCE)) {
       throw new Error(

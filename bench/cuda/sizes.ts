@@ -1,5 +1,16 @@
 /** @file What the CUDA benchmarks are measured on: the sizes of the figures, and small ones that only show it runs. */
 
+/** An attention over texts of one length. */
+export interface AttentionSize {
+  readonly batch: number;
+  readonly heads: number;
+  readonly tokens: number;
+  readonly headDim: number;
+  /** Whether scores fall with distance. */
+  readonly alibi: boolean;
+  readonly passes: readonly ("forward" | "backward")[];
+}
+
 /** Sizes of every case. */
 export interface CudaSizes {
   /** Whether figures mean nothing. */
@@ -12,12 +23,7 @@ export interface CudaSizes {
   /** Bytes of the embedding table that rows are gathered from and updated in, and lookups at once. */
   readonly tableBytes: number;
   readonly lookups: number;
-  readonly attention: {
-    readonly batch: number;
-    readonly heads: number;
-    readonly tokens: number;
-    readonly headDim: number;
-  };
+  readonly attention: readonly AttentionSize[];
   /** Multiplies the rows of the Kaggle tables. */
   readonly rowsScale: number;
   readonly batches: readonly number[];
@@ -43,7 +49,12 @@ export const fullSizes: CudaSizes = {
   rowWidth: 4096,
   tableBytes: 4096 * MIB,
   lookups: 4 * MIB,
-  attention: { batch: 2, heads: 16, tokens: 4096, headDim: 128 },
+  attention: [
+    { batch: 2, heads: 16, tokens: 4096, headDim: 128, alibi: false, passes: ["forward", "backward"] },
+    // Prompts of MPT-7B and of GPT-J-6B.
+    { batch: 1, heads: 32, tokens: 4096, headDim: 128, alibi: true, passes: ["forward"] },
+    { batch: 1, heads: 16, tokens: 4096, headDim: 256, alibi: false, passes: ["forward"] },
+  ],
   rowsScale: 1,
   batches: [2048, 16_384],
   steps: 300,
@@ -63,7 +74,11 @@ export const smallSizes: CudaSizes = {
   rowWidth: 256,
   tableBytes: MIB / 4,
   lookups: 512,
-  attention: { batch: 1, heads: 1, tokens: 128, headDim: 128 },
+  attention: [
+    { batch: 1, heads: 1, tokens: 128, headDim: 128, alibi: false, passes: ["forward", "backward"] },
+    { batch: 1, heads: 2, tokens: 128, headDim: 128, alibi: true, passes: ["forward"] },
+    { batch: 1, heads: 1, tokens: 128, headDim: 256, alibi: false, passes: ["forward"] },
+  ],
   rowsScale: 1e-4,
   batches: [64, 128],
   steps: 12,
