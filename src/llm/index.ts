@@ -2,18 +2,17 @@
  * @file `pareto/llm`: language models whose KV cache evicts. A `KvPolicy` decides what each layer's cache keeps;
  * `choosePolicy` makes one by its name, and users may write their own.
  *
- * `openModel` → `DenseDecoder.open` → a new `LlmSession` for each text → `generateTokens`.
+ * `openModel` → `openRunner` → `runner.begin` for each text → `generateTokens`, or `runBatch` for many at once.
  */
 export { estimate } from "./estimate.ts";
 export type { CacheEstimate, Estimate, EstimateOptions, LlmDtype } from "./estimate.ts";
-export { DenseDecoder } from "./generate/denseDecoder.ts";
-export type { DecoderOptions } from "./generate/denseDecoder.ts";
+export type { Continued, EndedBy } from "./generate/continuation.ts";
 export { generateTokens } from "./generate/generate.ts";
 export type { GenerateOptions, GenerateTimes } from "./generate/generate.ts";
+export { runBatch } from "./generate/runBatch.ts";
+export type { BatchOptions, BatchRequest, BatchResult, BatchTimes } from "./generate/runBatch.ts";
 export { Sampler } from "./generate/sampler.ts";
 export type { SamplerOptions } from "./generate/sampler.ts";
-export { LlmSession } from "./generate/session.ts";
-export type { SessionMemory, SessionOptions } from "./generate/session.ts";
 export { parseBudget, parseRecent } from "./kv/budget.ts";
 export type { Budget, Recent } from "./kv/budget.ts";
 export { choosePolicy, POLICY_NAMES } from "./kv/choosePolicy.ts";
@@ -53,5 +52,16 @@ export type { OpenedModel } from "./load/openModel.ts";
 export type { ModelFiles } from "./load/weights.ts";
 export type { DecoderConfig } from "./models/decoder.ts";
 export type { RotaryConfig, RotaryScaling } from "./models/rotary.ts";
+export { openRunner } from "./runner/openRunner.ts";
+export type { RunnerOptions } from "./runner/openRunner.ts";
+export type {
+  LayerSnapshot,
+  LlmRunner,
+  TextMemory,
+  TextOptions,
+  TextSnapshot,
+  TextToken,
+  TextTokens,
+} from "./runner/runner.ts";
 export { TokenStream } from "./tokenizer/tokenizer.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";

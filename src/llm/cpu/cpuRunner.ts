@@ -77,6 +77,7 @@ export class CpuRunner implements LlmRunner {
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {
     const parts: Part[] = [];
     let row = 0;
+    this.#requireOnce(texts);
     for (const { seat, tokens } of texts) {
       this.#requireTokens(tokens);
       this.#requirePosition(this.#seat(seat), tokens.length);
@@ -94,6 +95,7 @@ export class CpuRunner implements LlmRunner {
   }
 
   async step(tokens: readonly TextToken[]): Promise<Float32Array> {
+    this.#requireOnce(tokens);
     for (const { seat, token } of tokens) {
       this.#requireTokens([token]);
       const { text } = this.#seat(seat);
@@ -280,6 +282,12 @@ export class CpuRunner implements LlmRunner {
   #requireSeat(seat: number): void {
     if (Number.isInteger(seat) && seat >= 0 && seat < this.seats) return;
     throw badSeat(`this runner has seats 0 to ${this.seats - 1}`, seat);
+  }
+
+  #requireOnce(texts: readonly { seat: number }[]): void {
+    const seats = texts.map(({ seat }) => seat);
+    const twice = seats.find((seat, i) => seats.includes(seat, i + 1));
+    if (twice !== undefined) throw badSeat("a seat comes once in a call", twice);
   }
 
   #requireTokens(tokens: readonly number[]): void {

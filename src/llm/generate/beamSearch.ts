@@ -19,14 +19,14 @@ export interface BeamSearchOptions {
 }
 
 /** How the beams go on: each by a token, behind one of the beams before. */
-export interface BeamStep {
+interface BeamStep {
   /** Places among the beams before, in their order: the only one after the prompt. */
   parents: number[];
   tokens: number[];
 }
 
 /** A text that a search found. */
-export interface BeamText {
+interface BeamText {
   tokens: number[];
   /** The mean log-probability of its tokens, the end token included. */
   score: number;

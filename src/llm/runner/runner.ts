@@ -33,7 +33,11 @@ export interface TextTokens {
   seat: number;
   /** At least one. */
   tokens: readonly number[];
-  /** More of the same prompt or turn follows: nothing is evicted yet. */
+  /**
+   * More of the same prompt or turn follows: nothing is evicted yet. A prompt comes to the same in any pieces where
+   * `promptTokens` is given. So does a further turn, but under a policy that scores the last queries alone: its length
+   * is not known until it ends, so those of each piece count.
+   */
   more?: boolean;
 }
 

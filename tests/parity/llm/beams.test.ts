@@ -7,8 +7,7 @@ import { full } from "../../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
 import { collect } from "../../unit/llm/fakeRunner.ts";
-import { cases } from "./goldenModels.ts";
-import { openCaseRunner } from "./openRunner.ts";
+import { cases, openCase } from "./goldenModels.ts";
 
 interface Found {
   prompt: number[];
@@ -26,7 +25,7 @@ const found = JSON.parse(
 
 describe.each(Object.keys(found))("%s", (model) => {
   test("finds the texts that transformers finds, alone and in a batch with others", async () => {
-    const runner = await openCaseRunner(model, "default", 9);
+    const runner = await openCase(model, "default", 9);
     try {
       const requests = found[model]!.map(({ prompt, beams, endTokens, maxNewTokens }): BatchRequest => {
         return { prompt, beams, endTokens, text: { policies: full, maxNewTokens } };
@@ -50,7 +49,7 @@ describe.each(Object.keys(found))("%s", (model) => {
 
 describe("beams whose caches evict", () => {
   const run = async (policy: KvPolicy, beams: number) => {
-    const runner = await openCaseRunner("llama", "default", beams);
+    const runner = await openCase("llama", "default", beams);
     try {
       const request: BatchRequest = {
         prompt: cases.tokens.slice(0, 30),
