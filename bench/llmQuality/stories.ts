@@ -1,0 +1,66 @@
+/** @file A story that a model goes on with, token by token: how soon and how far policies lead away from it. */
+import { fullArm, isNoisy, namedArms, type Arm } from "../../src/llm/eval/arms.ts";
+import { walkLikelihoods } from "../../src/llm/eval/walk.ts";
+import type { PolicyName } from "../../src/llm/kv/choosePolicy.ts";
+import type { LlmRunner } from "../../src/llm/runner/runner.ts";
+import type { QualityFile, StoryResult } from "./qualityFile.ts";
+
+/** Tokens that are read at once: the beginning of the story as the model itself writes it. */
+const PROMPT = 64;
+const NEW = 200;
+const BUDGET = 0.5;
+const RUN = 4;
+
+/** The most probable tokens after a prompt. */
+async function greedy(runner: LlmRunner, arm: Arm, prompt: readonly number[], count: number, seed: number) {
+  const policy = arm.make(count);
+  runner.begin(0, { policies: () => policy, maxNewTokens: count, seed });
+  try {
+    const logits = await runner.read([{ seat: 0, tokens: prompt }]);
+    const said = [logits.reduce((best, x, i) => (x > logits[best]! ? i : best), 0)];
+    while (said.length < count) {
+      const [next] = await runner.stepGreedy([{ seat: 0, token: said.at(-1)! }]);
+      said.push(next!);
+    }
+    return said;
+  } finally {
+    runner.release(0);
+  }
+}
+
+/** The share of runs of four tokens that stood in the text before. */
+export function repetition(tokens: readonly number[]): number {
+  const seen = new Set<string>();
+  const runs = Math.max(1, tokens.length - RUN + 1);
+  for (let i = 0; i + RUN <= tokens.length; i++) seen.add(tokens.slice(i, i + RUN).join());
+  return 1 - seen.size / runs;
+}
+
+/** Goes on with the story under every policy. @param start tokens of an empty text */
+export async function storyResults(
+  runner: LlmRunner,
+  start: readonly number[],
+  policies: readonly PolicyName[],
+  seeds: number,
+): Promise<NonNullable<QualityFile["stories"]>> {
+  const story = await greedy(runner, fullArm, start, PROMPT - start.length + NEW, 0);
+  const prompt = [...start, ...story.slice(0, PROMPT - start.length)];
+  const rest = story.slice(PROMPT - start.length);
+  const item = { prompt: Int32Array.from(prompt), forced: Int32Array.from(rest), answer: new Int32Array(0) };
+  const results: StoryResult[] = [];
+  for (const arm of [fullArm, ...namedArms(policies, [BUDGET])]) {
+    for (let seed = 0; seed < (isNoisy(arm.make(1)) ? seeds : 1); seed++) {
+      const said = await greedy(runner, arm, prompt, NEW, seed);
+      const { scores } = await walkLikelihoods(runner, arm, [item], { seed, first: 0 });
+      const at = said.findIndex((token, i) => token !== rest[i]);
+      results.push({
+        policy: arm.policy,
+        seed,
+        firstDifference: at < 0 ? null : at + 1,
+        negativeLogLikelihood: scores[0]!.score,
+        repetition: repetition(said),
+      });
+    }
+  }
+  return { promptTokens: PROMPT, newTokens: NEW, budget: BUDGET, results };
+}

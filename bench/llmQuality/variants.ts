@@ -1,0 +1,38 @@
+/** @file Keyformer with one option changed at a time, as the paper's ablations have it. */
+import { keyformer, type KeyformerOptions } from "../../src/llm/kv/policies/keyformer.ts";
+import { fullArm, type Arm } from "../../src/llm/eval/arms.ts";
+
+/** The variant that changes nothing. */
+export const DEFAULT_VARIANT = "as the paper has it";
+
+/** What is changed, as tables show it. */
+const variants: readonly [name: string, options: Partial<KeyformerOptions>][] = [
+  [DEFAULT_VARIANT, {}],
+  ["noise gaussian", { noise: "gaussian" }],
+  ["noise constant", { noise: "constant" }],
+  ["noise none", { noise: "none" }],
+  ["noise once a key", { noiseReuse: "per-key" }],
+  ["τ 1→1", { tauEnd: 1 }],
+  ["τ 2→2", { tauInit: 2 }],
+  ["τ 1→4", { tauEnd: 4 }],
+  ...[0, 10, 20, 50, 70, 100].map((percent): [string, Partial<KeyformerOptions>] => [
+    `recent ${percent} %`,
+    { recent: { ratioOfBudget: percent / 100 } },
+  ]),
+  ["scores shared by layers", { scope: "shared" }],
+  ["new positions", { positions: "new" }],
+  ["4 sinks", { sinks: 4 }],
+  ["the authors' masks", { mode: "reference-mask" }],
+];
+
+/** All of them at every budget, after the full cache. */
+export function variantArms(budgets: readonly number[]): Arm[] {
+  const arms = variants.flatMap(([policy, options]) =>
+    budgets.map((budget): Arm => ({
+      policy,
+      budget,
+      make: (horizon) => keyformer({ budget: { ratioOfPrompt: budget }, horizon, ...options }),
+    })),
+  );
+  return [fullArm, ...arms];
+}
