@@ -1,0 +1,227 @@
+/**
+ * @file Runs a language model on a GPU. Weights, caches and all that a step needs stay in its memory; a decode step is
+ * one recorded graph, and what comes back to the host is tokens, or logits when they are asked for.
+ *
+ * When a call fails, the texts in it are gone: begin again.
+ */
+import { isHalf, type HalfDType } from "../../engine/dtype.ts";
+import { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import type { ModelFiles } from "../load/weights.ts";
+import type { Decoder, DecoderConfig } from "../models/decoder.ts";
+import { decoderOf } from "../models/models.ts";
+import type {
+  LlmRunner,
+  TextMemory,
+  TextOptions,
+  TextSnapshot,
+  TextToken,
+  TextTokens,
+} from "../runner/runner.ts";
+import { badPrompt, badSeat, requirePosition, requireTokens } from "../runner/textErrors.ts";
+import type { KvModel } from "./calls/model.ts";
+import { DecodeStep, type StepTexts } from "./decodeStep.ts";
+import { DenseRows } from "./denseRows.ts";
+import { RotaryPlaces } from "./rotaryPlaces.ts";
+import { SeatCaches, type Text } from "./seatCaches.ts";
+import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
+
+/** How a runner is opened. */
+export interface CudaRunnerOptions {
+  /** What weights, keys and values are; sums and scores are float32 always. Defaults to bf16. */
+  dtype?: "f32" | "bf16" | "f16";
+  /** Texts held at a time. Defaults to 1. */
+  seats?: number;
+  /** Told tensors loaded so far, and in all. */
+  onProgress?: LoadProgress;
+}
+
+const dtypes = { f32: "float32", bf16: "bfloat16", f16: "float16" } as const satisfies Record<
+  string,
+  "float32" | HalfDType
+>;
+
+/** A model on a GPU. */
+export class CudaRunner implements LlmRunner {
+  readonly config: DecoderConfig;
+  readonly seats: number;
+  readonly #device: CudaDevice;
+  readonly #dense: DenseRows;
+  readonly #caches: SeatCaches;
+  readonly #rotary: RotaryPlaces | null;
+  readonly #slopes: DeviceBuffer | null;
+  readonly #step: DecodeStep;
+
+  private constructor(device: CudaDevice, decoder: Decoder, seats: number) {
+    const { config } = decoder;
+    this.config = config;
+    this.seats = seats;
+    this.#device = device;
+    this.#dense = new DenseRows(device, decoder);
+    this.#caches = new SeatCaches(device, kvModelOf(decoder), seats);
+    this.#rotary = config.rotary ? new RotaryPlaces(device, config.rotary) : null;
+    this.#slopes = null;
+    if (config.alibiSlopes) {
+      const slopes = Float32Array.from(config.alibiSlopes);
+      this.#slopes = device.allocator.allocate(slopes.byteLength, "ALiBi slopes");
+      device.stream.copyToDevice(this.#slopes.pointer, slopes, slopes.byteLength);
+    }
+    this.#step = new DecodeStep({
+      device,
+      config,
+      dense: this.#dense,
+      caches: this.#caches,
+      rotary: this.#rotary,
+      slopes: this.#slopes?.pointer ?? 0,
+    });
+  }
+
+  /**
+   * Loads a model. The files may be closed afterwards.
+   * @throws ParetoError what opening a GPU refuses, CUDA_OUT_OF_MEMORY, and what reading refuses
+   */
+  static async open(files: ModelFiles, options: CudaRunnerOptions = {}): Promise<CudaRunner> {
+    return CudaRunner.#open(files.config, options, (device, decoder) =>
+      loadWeights(device, decoder, files, options.onProgress),
+    );
+  }
+
+  /** A model of a shape with random weights of deviation 0.02, to measure and to test. */
+  static async random(config: DecoderConfig, options: CudaRunnerOptions = {}, seed = 0): Promise<CudaRunner> {
+    return CudaRunner.#open(config, options, (device, decoder) => randomWeights(device, decoder, seed));
+  }
+
+  static async #open(
+    config: DecoderConfig,
+    { dtype = "bf16", seats = 1 }: CudaRunnerOptions,
+    fill: (device: CudaDevice, decoder: Decoder) => Promise<void>,
+  ): Promise<CudaRunner> {
+    const decoder = decoderOf(config, { dtype: dtypes[dtype], isMerged: true });
+    const device = await CudaDevice.open({ precision: isHalf(decoder.dtype) ? "tf32" : "float32" });
+    try {
+      await fill(device, decoder);
+      return new CudaRunner(device, decoder, seats);
+    } catch (error) {
+      await device.dispose();
+      throw error;
+    }
+  }
+
+  begin(seat: number, options: TextOptions): void {
+    this.release(seat);
+    this.#caches.begin(seat, options);
+  }
+
+  async read(texts: readonly TextTokens[]): Promise<Float32Array> {
+    const out: Float32Array[] = [];
+    for (const { seat, tokens } of texts) {
+      const text = this.#text(seat);
+      text.promptTokens = tokens.length;
+      for (let layer = 0; layer < this.config.layers; layer++)
+        this.#caches.setSlab(seat, layer, this.#caches.newSlab(this.#caches.wantedCapacity(text, layer, tokens.length)));
+      this.#caches.writeText(seat);
+      let logits = new Float32Array(0);
+      for (const token of tokens) logits = await this.step([{ seat, token }]);
+      out.push(logits);
+    }
+    return Float32Array.from(out.flatMap((x) => [...x]));
+  }
+
+  async step(tokens: readonly TextToken[]): Promise<Float32Array> {
+    return this.#guarded(tokens, () => this.#step.logits(this.#textsOf(tokens)));
+  }
+
+  async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
+    return this.#guarded(tokens, () => this.#step.greedy(this.#textsOf(tokens)));
+  }
+
+  async fork(from: number, to: number): Promise<void> {
+    this.#text(from);
+    this.#requireSeat(to);
+    if (from === to) return;
+    this.release(to);
+    this.#caches.fork(from, to);
+  }
+
+  async snapshot(_seat: number): Promise<TextSnapshot> {
+    throw new Error("snapshot");
+  }
+
+  async restore(_seat: number, _snapshot: TextSnapshot): Promise<void> {
+    throw new Error("restore");
+  }
+
+  release(seat: number): void {
+    this.#requireSeat(seat);
+    this.#caches.release(seat);
+  }
+
+  memory(seat: number): TextMemory {
+    this.#requireSeat(seat);
+    return this.#caches.memory(seat);
+  }
+
+  async dispose(): Promise<void> {
+    await this.#device.finished();
+    this.#step.dispose();
+    this.#caches.dispose();
+    this.#rotary?.dispose();
+    this.#slopes?.free();
+    this.#dense.dispose();
+    await this.#device.dispose();
+  }
+
+  /** Checks a step's texts, runs it, and empties their seats when it fails. */
+  async #guarded<T>(tokens: readonly TextToken[], run: () => Promise<T>): Promise<T> {
+    for (const { seat, token } of tokens) {
+      requireTokens(this.config, [token]);
+      const text = this.#text(seat);
+      if (text.slabs.length === 0 || text.isPartial)
+        throw badPrompt("a text reads its prompt first", `token ${token}`);
+      if (text.policies[0]!.positions === "original") requirePosition(this.config, text.tokensSeen);
+    }
+    try {
+      return await run();
+    } catch (error) {
+      for (const { seat } of tokens) this.release(seat);
+      throw error;
+    }
+  }
+
+  #textsOf(tokens: readonly TextToken[]): StepTexts {
+    const policies = tokens.flatMap(({ seat }) => this.#text(seat).policies);
+    return {
+      seats: tokens.map(({ seat }) => seat),
+      tokens: tokens.map(({ token }) => token),
+      isRenumbered: policies.some(({ positions }) => positions === "new"),
+      isShared: policies.some(({ scope }) => scope === "shared"),
+    };
+  }
+
+  #text(seat: number): Text {
+    this.#requireSeat(seat);
+    const text = this.#caches.text(seat);
+    if (text) return text;
+    throw badSeat("a seat begins a text before it reads", seat);
+  }
+
+  #requireSeat(seat: number): void {
+    if (Number.isInteger(seat) && seat >= 0 && seat < this.seats) return;
+    throw badSeat(`this runner has seats 0 to ${this.seats - 1}`, seat);
+  }
+}
+
+function kvModelOf({ config, dtype }: Decoder): KvModel {
+  const { layers, heads, kvHeads, headDim, rotary, alibiSlopes, slidingWindow } = config;
+  return {
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    dtype,
+    hasAlibi: alibiSlopes !== null,
+    rotary: rotary && { dim: rotary.dim, isInterleaved: rotary.isInterleaved },
+    slidingWindow,
+    isRenumbered: false,
+  };
+}

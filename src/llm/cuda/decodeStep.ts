@@ -1,0 +1,271 @@
+/**
+ * @file A decode step of several texts: one recorded graph of launches for each number of rows. All that changes from
+ * step to step – tokens, seats, lengths, positions, temperatures – lies in device memory, so a recording stays right
+ * while texts grow, end, move and evict; it is made anew only when memory that it names has moved.
+ */
+import { ParetoError } from "../../engine/errors.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { CapturedGraph } from "../../engine/targets/cuda/driver/stream.ts";
+import { PinnedBuffer } from "../../engine/targets/cuda/memory/pinned.ts";
+import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import type { DecoderConfig } from "../models/decoder.ts";
+import { SEAT_WORDS, seatWord, stepBuffers } from "./calls/buffers.ts";
+import type { KvModel } from "./calls/model.ts";
+import {
+  advanceCall,
+  attendCall,
+  sharedEvictCall,
+  stepKernels,
+  type StepKernels,
+} from "./calls/stepCalls.ts";
+import type { DenseRows } from "./denseRows.ts";
+import type { RotaryPlaces } from "./rotaryPlaces.ts";
+import type { SeatCaches } from "./seatCaches.ts";
+import { Workspace } from "./workspace.ts";
+
+/** What a step is made of. */
+export interface StepParts {
+  readonly device: CudaDevice;
+  readonly config: DecoderConfig;
+  readonly dense: DenseRows;
+  readonly caches: SeatCaches;
+  readonly rotary: RotaryPlaces | null;
+  /** Address of float32 `[heads]`, or 0. */
+  readonly slopes: number;
+}
+
+/** The texts of a step. */
+export interface StepTexts {
+  readonly seats: readonly number[];
+  readonly tokens: readonly number[];
+  /** Some policy numbers its entries anew. */
+  readonly isRenumbered: boolean;
+  /** Some policy's layers decide together. */
+  readonly isShared: boolean;
+}
+
+type Piece =
+  | ("inputs" | "positions" | "logits" | "partials" | "arrivals")
+  | ("hidden" | "next" | "projected" | "attended" | "vocabulary" | "tokens");
+
+interface Kernels {
+  kernels: StepKernels;
+  queue: CallQueue;
+}
+
+/** Runs steps. */
+export class DecodeStep {
+  readonly #parts: StepParts;
+  readonly #places: Workspace<Piece>;
+  readonly #kernels = new Map<boolean, Kernels>();
+  readonly #graphs = new Map<string, CapturedGraph>();
+  #rows = 0;
+  #capacity = 0;
+  #denseVersion = -1;
+  /** Tokens and seats of the rows; then tokens chosen, the seats' records, and logits. */
+  #staging: PinnedBuffer | undefined;
+
+  constructor(parts: StepParts) {
+    this.#parts = parts;
+    this.#places = new Workspace(parts.device, "decode step");
+  }
+
+  /** Compiles and allocates for so many texts; a step does it by itself. */
+  async prepare(count: number, capacity: number, isRenumbered: boolean): Promise<number> {
+    const { dense, device, caches, config } = this.#parts;
+    const rows = 2 ** Math.ceil(Math.log2(count));
+    await dense.prepare(rows, rows);
+    if (!this.#kernels.has(isRenumbered)) {
+      const model: KvModel = { ...caches.model, isRenumbered };
+      const kernels = stepKernels(model);
+      const queue = await CallQueue.compile(device, [kernels.advance, kernels.attend, kernels.sharedEvict]);
+      this.#kernels.set(isRenumbered, { kernels, queue });
+    }
+    const hasGrown = rows > this.#rows;
+    this.#rows = Math.max(this.#rows, rows);
+    this.#capacity = Math.max(this.#capacity, capacity);
+    const { positions, logits, partials, arrivals } = stepBuffers(caches.model, this.#rows, this.#capacity);
+    const { rowBytes } = dense;
+    const moved = this.#places.reserve({
+      inputs: 8 * this.#rows,
+      positions,
+      logits,
+      partials,
+      arrivals,
+      hidden: this.#rows * rowBytes.hidden,
+      next: this.#rows * rowBytes.hidden,
+      projected: this.#rows * rowBytes.projected,
+      attended: this.#rows * rowBytes.attended,
+      vocabulary: 4 * this.#rows * config.vocabulary,
+      tokens: 4 * this.#rows,
+    });
+    if (hasGrown) device.stream.clear(this.#places.at("arrivals"), arrivals);
+    const hasMoved = moved.length > 0 || dense.version !== this.#denseVersion;
+    if (hasMoved) this.forget();
+    this.#denseVersion = dense.version;
+    const bytes = this.#outAt(this.#rows) + 4 * this.#rows + 4 * SEAT_WORDS * caches.seats;
+    if (!this.#staging || this.#staging.bytes.length < bytes) {
+      this.#staging?.dispose();
+      this.#staging = new PinnedBuffer(device.context, bytes);
+    }
+    return rows;
+  }
+
+  /** Drops recordings, because memory that they name has moved. */
+  forget(): void {
+    for (const graph of this.#graphs.values()) graph.dispose();
+    this.#graphs.clear();
+  }
+
+  /** Runs a step and gives the most probable token of each text. @throws ParetoError KV_LOGITS_NOT_FINITE */
+  async greedy(texts: StepTexts): Promise<Int32Array> {
+    await this.#start(texts);
+    const count = texts.seats.length;
+    const { device } = this.#parts;
+    const staging = this.#staging!;
+    const at = this.#outAt(this.#rows);
+    device.stream.copyToHost(
+      staging.bytes.subarray(at, at + 4 * count),
+      this.#places.at("tokens"),
+      4 * count,
+    );
+    await this.#finish(texts);
+    return staging.int32(at, count).slice();
+  }
+
+  /** Runs a step and gives logits `[texts, vocabulary]`. @throws ParetoError KV_LOGITS_NOT_FINITE */
+  async logits(texts: StepTexts): Promise<Float32Array> {
+    await this.#start(texts);
+    const { device, config } = this.#parts;
+    const logits = new Float32Array(texts.seats.length * config.vocabulary);
+    device.stream.copyToHost(logits, this.#places.at("vocabulary"), logits.byteLength);
+    await this.#finish(texts);
+    return logits;
+  }
+
+  /** Queues what a step does with so many texts, again and again, to be timed; caches change as in steps. */
+  async replay(texts: StepTexts, times: number): Promise<void> {
+    for (let i = 0; i < times; i++) await this.#start(texts);
+  }
+
+  dispose(): void {
+    this.forget();
+    this.#places.dispose();
+    this.#staging?.dispose();
+    this.#staging = undefined;
+  }
+
+  async #start(texts: StepTexts): Promise<void> {
+    const { device, caches, rotary } = this.#parts;
+    const { seats, tokens } = texts;
+    for (const seat of seats) {
+      caches.reserveStep(seat);
+      caches.writeStep(seat);
+    }
+    const last = Math.max(...seats.map((seat) => caches.text(seat)!.tokensSeen));
+    if (rotary?.reserve(last + 1)) this.forget();
+    const rows = await this.prepare(seats.length, caches.capacityOf(seats), texts.isRenumbered);
+    const wanted = new Int32Array(2 * rows).fill(-1, rows);
+    wanted.set(tokens);
+    wanted.set(seats, rows);
+    // A copy of equal numbers may be under way.
+    const staged = this.#staging!.int32(0, 2 * rows);
+    if (wanted.some((word, i) => staged[i] !== word)) staged.set(wanted);
+    const key = `${rows} ${texts.isRenumbered} ${texts.isShared}`;
+    let graph = this.#graphs.get(key);
+    if (!graph) {
+      graph = device.stream.capture(() => this.#record(rows, texts));
+      this.#graphs.set(key, graph);
+    }
+    device.stream.copyToDevice(
+      this.#places.at("inputs"),
+      this.#staging!.bytes.subarray(0, 8 * rows),
+      8 * rows,
+    );
+    graph.launch(device.stream);
+    for (const seat of seats) {
+      const text = caches.text(seat)!;
+      text.tokensSeen++;
+      text.step++;
+    }
+  }
+
+  #record(rows: number, { isRenumbered, isShared }: StepTexts): void {
+    const { device, config, dense, caches, rotary, slopes } = this.#parts;
+    const { kernels, queue } = this.#kernels.get(isRenumbered)!;
+    const { stream } = device;
+    const { heads, kvHeads, headDim, layers } = config;
+    const at = (name: Piece) => this.#places.at(name);
+    const sizes = { rows, seats: caches.seats, capacity: this.#capacity };
+    const inputs = at("inputs");
+    const stepPlaces = (layer: number) => ({
+      ...caches.tablesOf(layer),
+      rowSeats: inputs + 4 * rows,
+      positions: at("positions"),
+      logits: at("logits"),
+      partials: at("partials"),
+      arrivals: at("arrivals"),
+    });
+    queue.launch(stream, [advanceCall(kernels, sizes, stepPlaces(0))]);
+    dense.embed(rows, { tokens: inputs, positions: at("positions") }, at("hidden"));
+    let [hidden, next] = [at("hidden"), at("next")];
+    const [projected, attended] = [at("projected"), at("attended")];
+    const element = dense.rowBytes.attended / (heads * headDim);
+    const stride = (heads + 2 * kvHeads) * headDim;
+    for (let layer = 0; layer < layers; layer++) {
+      dense.project(layer, rows, { hidden, projected });
+      const places = {
+        ...stepPlaces(layer),
+        q: projected,
+        k: projected + heads * headDim * element,
+        v: projected + (heads + kvHeads) * headDim * element,
+        turns: rotary?.pointer ?? null,
+        slopes: slopes === 0 ? null : slopes,
+        out: attended,
+      };
+      const numbers = {
+        layer,
+        scale: config.attentionScale(layer),
+        qStride: stride,
+        kStride: stride,
+        vStride: stride,
+        turnRows: rotary?.rows ?? 0,
+      };
+      queue.launch(stream, [attendCall(kernels, sizes, places, numbers, 0)]);
+      dense.finish(layer, rows, { hidden, attended }, next);
+      [hidden, next] = [next, hidden];
+    }
+    if (isShared) queue.launch(stream, [sharedEvictCall(kernels, sizes, stepPlaces(0))]);
+    dense.head(rows, hidden, { logits: at("vocabulary"), tokens: at("tokens") });
+  }
+
+  /** Waits for a step and looks whether its numbers were sound. */
+  async #finish({ seats }: StepTexts): Promise<void> {
+    const { device, caches } = this.#parts;
+    const from = this.#outAt(this.#rows) + 4 * this.#rows;
+    const bytes = 4 * SEAT_WORDS * caches.seats;
+    const staging = this.#staging!;
+    device.stream.copyToHost(staging.bytes.subarray(from, from + bytes), caches.tables.records, bytes);
+    await device.finished();
+    checkFaults(staging.int32(from, bytes / 4), seats);
+  }
+
+  /** Where results begin in the page-locked block. */
+  #outAt(rows: number): number {
+    return 8 * rows;
+  }
+}
+
+/** @throws ParetoError KV_LOGITS_NOT_FINITE when a record of some seats says so */
+export function checkFaults(records: Int32Array, seats: readonly number[]): void {
+  for (const seat of seats) {
+    const fault = records[seat * SEAT_WORDS + seatWord.fault]!;
+    if (fault === 0) continue;
+    throw new ParetoError({
+      code: "KV_LOGITS_NOT_FINITE",
+      where: `layer ${fault - 1}`,
+      message: `logits of attention must be finite or −∞, got another one in seat ${seat}`,
+      fix: "check the weights, and that the dtype holds the model's activations (bf16 has float32's range)",
+    });
+  }
+}
