@@ -59,7 +59,7 @@ export class LmNetwork {
     const decoder = decoderOf(config);
     this.parameters = new Parameters(seed);
     for (const [name, shape] of decoder.tensors)
-      this.parameters.get(name, shape, initializerOf(name, shape.length, config));
+      this.parameters.get(name, shape, initializerOf(name, shape, config));
     const { beta2, weightDecay, gradientNorm } = optimizer;
     this.#training = {
       decoder,
