@@ -85,6 +85,14 @@ export class DenseDecoder {
     }
   }
 
+  /** Compiles what passes of so many rows, and logits of so many of them, need. */
+  async prepare(rows: number, wanted: number): Promise<void> {
+    const { layers } = this.config;
+    for (const size of new Set(blockSizes(rows)))
+      for (let before = 0; before < layers; before++) await this.#program(before, size);
+    for (const size of new Set(blockSizes(wanted))) await this.#program(layers, size);
+  }
+
   /** Shapes of the arrays of {@link Rows}, with padding. */
   rowsShape(count: number): { rows: number; hidden: number; q: number; k: number } {
     const { width, heads, kvHeads, headDim } = this.config;

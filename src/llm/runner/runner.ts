@@ -94,6 +94,12 @@ export interface LlmRunner {
   readonly seats: number;
 
   /**
+   * Compiles what a read of so many tokens in all and a step of every seat need. Whoever leaves it out pays for it in
+   * the first calls.
+   */
+  prepare(tokens: number): Promise<void>;
+
+  /**
    * Empties a seat and sets how its next text is cached.
    * @throws ParetoError LLM_SEAT for a seat that is not there
    */

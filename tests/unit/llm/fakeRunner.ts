@@ -30,6 +30,10 @@ export class FakeRunner implements LlmRunner {
     this.#logitsOf = logitsOf;
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   begin(seat: number, _: TextOptions): void {
     this.texts[seat] = [];
   }

@@ -47,6 +47,7 @@ export function ruleRunner(
   const runner: LlmRunner = {
     config: { vocabulary } as LlmRunner["config"],
     seats,
+    prepare: () => Promise.resolve(),
     begin: (seat, options) => {
       invariant(seat < seats, "a seat that is there");
       calls.push({ call: "begin", seats: [seat] });
