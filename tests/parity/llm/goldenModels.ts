@@ -8,6 +8,7 @@ import { openModelFolder } from "../../../src/llm/load/modelFolder.ts";
 import type { ModelFiles } from "../../../src/llm/load/weights.ts";
 import { openRunner } from "../../../src/llm/runner/openRunner.ts";
 import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
+import type { RunnerDevice } from "./runnerDevices.ts";
 
 const golden = join(import.meta.dirname, "../../../golden/llm");
 
@@ -54,9 +55,14 @@ async function withFiles<T>(model: string, name: string, use: (files: ModelFiles
   }
 }
 
-/** A case's model, loaded. */
-export function openCase(model: string, name: string, seats = 1): Promise<LlmRunner> {
-  return withFiles(model, name, (files) => openRunner(files, { device: "cpu", threads: 1, seats }));
+/** A case's model, loaded, in float32. */
+export function openCase(
+  model: string,
+  name: string,
+  seats = 1,
+  device: RunnerDevice = "cpu",
+): Promise<LlmRunner> {
+  return withFiles(model, name, (files) => openRunner(files, { device, dtype: "f32", threads: 1, seats }));
 }
 
 /** The dense part of a case's model alone. */
