@@ -3,9 +3,9 @@
  * example files into the pages that show them, and follows every relative link. With `--check` it writes nothing and
  * fails where a page is stale. It runs neither the examples nor the benchmarks: `--demo FILE` and `--bench FILE` put
  * the table of a saved output of `npm start` or `npm run bench` into every page that shows it; what was measured on a
- * GPU or of proteins comes from the newest files in `bench/results`.
+ * GPU, of proteins or of language models comes from the newest files in `bench/results`, `docs/images` too.
  */
-import { access, readFile, readdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -13,8 +13,10 @@ import type { Command, Option } from "commander";
 import { benchTable } from "../bench/table.ts";
 import type { BenchRow } from "../bench/measure.ts";
 import { allCommands } from "../src/cli/program.ts";
-import { proteinQuality, proteinSpeed } from "./proteinResults.ts";
+import { llmQuality, recallPlot } from "./llmResults.ts";
+import { proteinQuality } from "./proteinResults.ts";
 import { linkTo, newestResult } from "./resultFiles.ts";
+import { speedResults } from "./speedResults.ts";
 
 const root = dirname(import.meta.dirname);
 const { values: flags } = parseArgs({
@@ -143,8 +145,10 @@ async function withResults(page: string): Promise<string> {
   for (const [name, make] of [
     ["cuda results", cudaRates],
     ["cuda parity", cudaParity],
-    ["protein speed", proteinSpeed],
+    ["protein speed", () => speedResults("protein-speed")],
     ["protein quality", proteinQuality],
+    ["llm speed", () => speedResults("llm-speed")],
+    ["llm quality", llmQuality],
   ] as const) {
     const place = new RegExp(`(<!-- ${name} -->\n)[^]*?(\n<!-- end of ${name} -->)`);
     if (!place.test(text)) continue;
@@ -169,10 +173,15 @@ async function keep(file: string, wanted: string): Promise<void> {
   const now = await readFile(join(root, file), "utf8").catch(() => "");
   if (now === wanted) return;
   if (isCheck) problems.push(`${file} is stale: run node scripts/docs.ts`);
-  else await writeFile(join(root, file), wanted);
+  else {
+    await mkdir(dirname(join(root, file)), { recursive: true });
+    await writeFile(join(root, file), wanted);
+  }
 }
 
 await keep("docs/cli.md", cliPage());
+const plot = await recallPlot();
+if (plot !== null) await keep("docs/images/recall-by-budget.svg", plot);
 const docs = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));
 const examples = (await readdir(join(root, "examples"), { recursive: true })).filter((name) =>
   name.endsWith(".md"),

@@ -1,0 +1,72 @@
+/** @file What `docs/results.md` and the README say of language models, from the newest files of `bench/results`. */
+import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile.ts";
+import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
+import { budgetSvg, type Panel } from "./budgetSvg.ts";
+import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";
+import { origin } from "./speedResults.ts";
+
+function qualityFiles(): Promise<ResultFile<QualityFile>[]> {
+  return newestResults<QualityFile>((name) => name.startsWith("llm-quality"));
+}
+
+/** Curves, ablations, findings and stories. */
+export async function llmQuality(): Promise<string> {
+  const files = await qualityFiles();
+  if (files.length === 0) return "Not measured yet.";
+  const contents = files.map(({ content }) => content);
+  const ablations = contents.flatMap((content) => content.ablations);
+  const stories = contents.flatMap((content) => content.stories ?? []);
+  const parts = [
+    ...contents.flatMap(({ curves }) => curves.map(curveTable)),
+    ...(ablations.length > 0 ? [["#### The paper's options, one at a time"]] : []),
+    ...ablations.map(ablationTable),
+    ...(ablations.length > 0 ? [["#### The paper's findings"], findingsTable(ablations)] : []),
+    ...(stories.length > 0 ? [["#### A real checkpoint"]] : []),
+    ...stories.map(storyTable),
+    [
+      "Measured on:",
+      "",
+      ...files.map((file) => {
+        const { machine, gpu, command, dtype } = file.content;
+        return `- ${origin(machine, gpu)}, ${dtype}, \`${command}\` (${linkTo(file)})`;
+      }),
+    ],
+  ];
+  return parts.map((lines) => lines.join("\n")).join("\n\n");
+}
+
+/** Names of protocols, as the plot has them. */
+const PANELS = { "in-prompt": "the question in the prompt", after: "the question after the prompt" } as const;
+/** Policies that are drawn, in the order of their colours. */
+const DRAWN = ["keyformer", "h2o", "snapkv", "tova", "streaming", "window", "random"];
+
+/** The plot of recall against budget, as SVG; null where it was not measured. */
+export async function recallPlot(): Promise<string | null> {
+  const curves = (await qualityFiles()).flatMap(({ content }) => content.curves);
+  const panels = Object.entries(PANELS).flatMap(([protocol, title]): Panel[] => {
+    const result = curves.find(
+      (curve) => curve.model === "recall-rotary" && curve.task === "recall" && curve.protocol === protocol,
+    );
+    return result === undefined ? [] : [panelOf(result, title)];
+  });
+  return panels.length === 0 ? null : budgetSvg(panels);
+}
+
+function panelOf({ arms, tokens, items }: QualityResult, title: string): Panel {
+  return {
+    title: `Recall, ${title}`,
+    note: `${items} texts of ${tokens} tokens`,
+    full: 100 * arms[0]!.mean,
+    lines: DRAWN.map((policy) => ({
+      name: policy,
+      points: arms
+        .filter((arm) => arm.policy === policy && arm.budget !== null)
+        .map(({ budget, mean, low, high }) => ({
+          x: 100 * budget!,
+          y: 100 * mean,
+          low: 100 * low,
+          high: 100 * high,
+        })),
+    })).filter(({ points }) => points.length > 0),
+  };
+}
