@@ -13,7 +13,7 @@ const MOST_NAMES = 96;
 const MOST_LETTERS = 20;
 const MOST_CHAINS = 8;
 /** Shares of texts that hold a string, and chains of names. */
-const [STRINGS, CHAINS] = [0.5, 0.5];
+const [STRINGS, CHAINS] = [0.3, 0.5];
 
 /** Where a text is written. */
 export interface PracticeRow {
