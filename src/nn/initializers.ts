@@ -55,8 +55,9 @@ export const orthogonal: Initializer = (values, shape, rng) => {
     // Twice is enough for orthogonality to rounding error.
     for (let pass = 0; pass < 2; pass++) {
       for (const u of vectors) {
-        const dot = u.reduce((s, x, i) => s + x * v[i]!, 0);
-        u.forEach((x, i) => (v[i]! -= dot * x));
+        let dot = 0;
+        for (let i = 0; i < length; i++) dot += u[i]! * v[i]!;
+        for (let i = 0; i < length; i++) v[i]! -= dot * u[i]!;
       }
     }
     const norm = Math.hypot(...v);

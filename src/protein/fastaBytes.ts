@@ -10,7 +10,7 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { wrapFileError } from "../data/fileErrors.ts";
 import { ParetoError } from "../engine/errors.ts";
 
-const CHUNK_BYTES = 1 << 18;
+const CHUNK_BYTES = 1 << 16;
 
 /** How far to look for signs of binary data. */
 const LOOKED_AT_BYTES = 1024;

@@ -156,9 +156,7 @@ export async function loadProteinNetwork(
   const weights = await readProteinWeights({ directory, config });
   const replicas = await openReplicas(name, { threads, batchSize, purpose: "prediction" });
   const model = proteinModel(config.network, config.families.length);
-  const network = await ProteinNetwork.create(replicas, model, { seed: 0, isTraining: false });
-  for (const [tensor, values] of weights) await network.writeWeight(tensor, values);
-  return network;
+  return ProteinNetwork.create(replicas, model, { seed: 0, isTraining: false, weights });
 }
 
 /**

@@ -1,15 +1,15 @@
 /**
- * @file From FASTA records to families, in the order of the file and in constant memory: records are taken in groups,
- * a group's windows are predicted in batches, and the group is given out before the next is read.
+ * @file From FASTA records to families, in the order of the file and in constant memory: windows go through the network
+ * in batches, and records are given out, some at once, when all before them are done too. Some hundred are under way.
  */
 import type { Readable } from "node:stream";
-import { encodeResidues } from "../alphabet.ts";
+import { encodeInto } from "../alphabet.ts";
 import { readFastaGroups } from "../fasta.ts";
 import type { BadRecord, FastaOptions, FastaRecord } from "../fastaRecord.ts";
-import type { ProteinNetwork } from "../training/proteinNetwork.ts";
+import type { Predicted, ProteinNetwork } from "../training/proteinNetwork.ts";
 import { AttentionTrack, type AttentionSpan } from "./attentionTrack.ts";
-import { WindowBatches } from "./windowBatches.ts";
-import { windowCount, windowsOf } from "./windows.ts";
+import { WindowBatches, type WindowOwner } from "./windowBatches.ts";
+import { windowCount, windowsOf, type Window } from "./windows.ts";
 
 /** A family that a sequence may belong to. */
 export interface Candidate {
@@ -48,8 +48,8 @@ export interface ClassifyOptions extends FastaOptions {
   attention?: boolean;
 }
 
-/** Windows of a group of records. */
-const GROUP_WINDOWS = 2048;
+/** Records given out at once, where so many are done. */
+const GROUP = 64;
 
 /**
  * Classifies records.
@@ -62,70 +62,101 @@ export async function* classifyFasta(
   source: string | Readable,
   options: ClassifyOptions,
 ): AsyncGenerator<(Classification | BadRecord)[]> {
-  let group: (FastaRecord | BadRecord)[] = [];
-  let windows = 0;
+  const { length } = options;
+  const perStep = options.attention === true ? network.model.residuesPerStep : null;
+  const batches = new WindowBatches(network, length, perStep !== null);
+  const spare: Float64Array[] = [];
+  let ids = new Uint8Array(0);
+  /** Records that are not given out yet, in their order. */
+  let waiting: (PendingRecord | BadRecord)[] = [];
+  const taken = (count: number): (Classification | BadRecord)[] => {
+    const group = waiting.slice(0, count).map((record) => {
+      if (record.bad) return record;
+      spare.push(record.sum);
+      return record.classification(options);
+    });
+    waiting = waiting.slice(count);
+    return group;
+  };
+  const done = (): number => {
+    const first = waiting.findIndex((record) => !record.bad && record.left > 0);
+    return first < 0 ? waiting.length : first;
+  };
   for await (const records of readFastaGroups(source, options)) {
     for (const record of records) {
-      group.push(record);
-      windows += record.bad ? 1 : windowCount(record.residues.length, options.length);
-      if (windows < GROUP_WINDOWS) continue;
-      yield await classifyGroup(network, group, options);
-      group = [];
-      windows = 0;
-    }
-  }
-  if (group.length > 0) yield await classifyGroup(network, group, options);
-}
-
-async function classifyGroup(
-  network: ProteinNetwork,
-  group: readonly (FastaRecord | BadRecord)[],
-  options: ClassifyOptions,
-): Promise<(Classification | BadRecord)[]> {
-  const { length, families } = options;
-  const { residuesPerStep } = network.model;
-  const withAttention = options.attention === true && residuesPerStep !== null;
-  const batches = new WindowBatches(network, length, withAttention);
-  const sums: (Float64Array | null)[] = [];
-  const tracks: (AttentionTrack | null)[] = [];
-  for (const record of group) {
-    if (record.bad) {
-      sums.push(null);
-      tracks.push(null);
-      continue;
-    }
-    const ids = encodeResidues(record.residues);
-    const sum = new Float64Array(families.length);
-    const track = withAttention ? new AttentionTrack(ids.length, residuesPerStep) : null;
-    sums.push(sum);
-    tracks.push(track);
-    for (const window of windowsOf(ids.length, length)) {
-      await batches.add(ids.subarray(window.start, window.end), (probabilities, attention) => {
-        for (let c = 0; c < sum.length; c++) sum[c]! += probabilities[c]!;
-        if (attention) track?.add(window, attention);
-      });
+      if (record.bad) waiting.push(record);
+      else {
+        const residues = record.residues.length;
+        const sum = spare.pop()?.fill(0) ?? new Float64Array(options.families.length);
+        const pending = new PendingRecord(record, windowCount(residues, length), sum, perStep);
+        waiting.push(pending);
+        if (ids.length < residues) ids = new Uint8Array(residues);
+        encodeInto(record.residues, ids, 0);
+        for (const window of windowsOf(residues, length)) {
+          const wait = batches.add(ids, window, pending);
+          if (wait) await wait;
+        }
+      }
+      if (waiting.length % GROUP > 0) continue;
+      const count = done();
+      if (count >= GROUP) yield taken(count);
     }
   }
   await batches.flush();
-  return group.map((record, i) => {
-    if (record.bad) return record;
-    const windows = windowCount(record.residues.length, length);
-    const candidates = best(sums[i]!, windows, options);
-    const track = tracks[i];
-    return {
-      ...record,
-      candidates,
-      isUnknown: candidates[0]!.probability < options.threshold,
-      windows,
-      ...(track && { attention: track.spans() }),
-    };
-  });
+  if (waiting.length > 0) yield taken(waiting.length);
 }
 
-/** The most probable families, those first that come first among equals. */
-function best(sum: Float64Array, windows: number, { families, top = 1 }: ClassifyOptions): Candidate[] {
-  const order = Array.from(sum, (_, c) => c).sort((a, b) => sum[b]! - sum[a]! || a - b);
-  return order
-    .slice(0, top)
-    .map((c) => ({ family: families[c]!, probability: Math.min(1, sum[c]! / windows) }));
+/** A record, some of whose windows are still to come. */
+class PendingRecord implements WindowOwner {
+  readonly bad = false;
+  readonly #record: FastaRecord;
+  readonly #windows: number;
+  readonly #track: AttentionTrack | null;
+  /** `[C]`: over the windows so far. */
+  readonly sum: Float64Array;
+  /** Windows to come. */
+  left: number;
+
+  constructor(record: FastaRecord, windows: number, sum: Float64Array, perStep: number | null) {
+    this.#record = record;
+    this.#windows = windows;
+    this.#track = perStep === null ? null : new AttentionTrack(record.residues.length, perStep);
+    this.sum = sum;
+    this.left = windows;
+  }
+
+  take(window: Window, { probabilities, attention }: Predicted, row: number): void {
+    const { sum } = this;
+    const from = row * sum.length;
+    for (let c = 0; c < sum.length; c++) sum[c]! += probabilities[from + c]!;
+    this.left--;
+    if (!attention) return;
+    const steps = (attention.length * sum.length) / probabilities.length;
+    this.#track?.add(window, attention.subarray(row * steps, (row + 1) * steps));
+  }
+
+  /** What was found, once no window is to come. */
+  classification({ families, threshold, top = 1 }: ClassifyOptions): Classification {
+    const { sum } = this;
+    const windows = this.#windows;
+    const candidates = best(sum, top).map((c) => ({
+      family: families[c]!,
+      probability: Math.min(1, sum[c]! / windows),
+    }));
+    const isUnknown = candidates[0]!.probability < threshold;
+    const attention = this.#track && { attention: this.#track.spans() };
+    return { ...this.#record, candidates, isUnknown, windows, ...attention };
+  }
+}
+
+/** Numbers of the highest sums, those first that come first among equals. */
+function best(sum: Float64Array, top: number): number[] {
+  if (top === 1) {
+    let first = 0;
+    for (let c = 1; c < sum.length; c++) if (sum[c]! > sum[first]!) first = c;
+    return [first];
+  }
+  return Array.from(sum, (_, c) => c)
+    .sort((a, b) => sum[b]! - sum[a]! || a - b)
+    .slice(0, top);
 }

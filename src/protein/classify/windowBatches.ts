@@ -1,107 +1,146 @@
 /**
  * @file Windows of many sequences through a network, in batches of like length. A window waits in the bucket of its
- * length until that is full; its probabilities are then handed to whoever it belongs to. A few batches are under way
- * at once, so that the host fills the next ones while the device computes.
+ * length until that is full; its probabilities are then handed on. A few batches are under way at once, so that the
+ * host fills the next ones while the device computes. Buffers are made once and used again and again: a file of
+ * millions of records leaves no garbage of arrays.
  */
 import { bucketLengths } from "../training/bucketedBatches.ts";
 import type { Predicted, ProteinNetwork } from "../training/proteinNetwork.ts";
+import type { Window } from "./windows.ts";
 
-/** Receives what was predicted of one window: probabilities `[C]`, attention `[steps]`; views, to be copied from. */
-export type OnWindow = (probabilities: Float32Array, attention: Float32Array | undefined) => void;
+/** Receives what was predicted of one of its windows: row `row` of a batch, to be copied from. */
+export interface WindowOwner {
+  take(window: Window, predicted: Predicted, row: number): void;
+}
 
 interface Bucket {
-  length: number;
+  count: number;
+  /** Windows that were added before its first. */
+  since: number;
+  /** `[B, L]` for the longest windows; shorter ones take the first `B · T` of it. */
   ids: Int32Array;
   lengths: Int32Array;
-  owners: OnWindow[];
+  /** `[B]`: whose window a row is, and where it starts. */
+  owners: (WindowOwner | null)[];
+  starts: Uint32Array;
+  probabilities: Float32Array;
 }
 
 /** Batches under way at once, for each device. */
 const IN_FLIGHT = 2;
+/** A window waits for so many others at most. When it goes on depends on the order of windows only, not on time. */
+const MOST_WAITING = 512;
 
 /** Gathers windows into batches. */
 export class WindowBatches {
   readonly #network: ProteinNetwork;
   readonly #withAttention: boolean;
-  readonly #buckets: Bucket[];
+  readonly #lengths: readonly number[];
+  /** The open bucket of each length. */
+  readonly #open: Bucket[];
+  readonly #free: Bucket[] = [];
   readonly #flights: Promise<void>[] = [];
+  #added = 0;
 
   /** @param length residues that the network reads */
   constructor(network: ProteinNetwork, length: number, withAttention: boolean) {
     this.#network = network;
     this.#withAttention = withAttention;
-    this.#buckets = bucketLengths(length).map((limit) => this.#empty(limit));
+    this.#lengths = bucketLengths(length);
+    this.#open = this.#lengths.map(() => this.#take());
   }
 
   /**
    * Adds a window.
-   * @param ids its residues' ids, 1 to L of them
+   * @param ids those of the residues of the whole sequence
+   * @param owner told, before {@link flush} returns
+   * @returns a promise where a batch has to be done first
    */
-  async add(ids: Uint8Array, owner: OnWindow): Promise<void> {
-    const place = this.#buckets.findIndex(({ length }) => ids.length <= length);
-    const bucket = this.#buckets[place]!;
-    const row = bucket.owners.length;
-    bucket.ids.set(ids, row * bucket.length);
-    bucket.lengths[row] = ids.length;
-    bucket.owners.push(owner);
-    if (bucket.owners.length < this.#network.partRows) return;
-    this.#buckets[place] = this.#empty(bucket.length);
-    await this.#send(bucket);
+  add(ids: Uint8Array, window: Window, owner: WindowOwner): Promise<void> | undefined {
+    const size = window.end - window.start;
+    let place = 0;
+    while (size > this.#lengths[place]!) place++;
+    const [bucket, length] = [this.#open[place]!, this.#lengths[place]!];
+    const row = bucket.count++;
+    if (row === 0) bucket.since = this.#added;
+    this.#added++;
+    const from = row * length;
+    for (let i = 0; i < size; i++) bucket.ids[from + i] = ids[window.start + i]!;
+    bucket.ids.fill(0, from + size, from + length);
+    bucket.lengths[row] = size;
+    bucket.owners[row] = owner;
+    bucket.starts[row] = window.start;
+    if (bucket.count === this.#network.partRows) return this.#send(place);
+    const late = this.#open.findIndex(({ count, since }) => count > 0 && this.#added - since > MOST_WAITING);
+    return late < 0 ? undefined : this.#send(late);
   }
 
   /** Predicts the windows that still wait, and returns when all are done. */
   async flush(): Promise<void> {
-    let carried: Bucket | null = null;
-    for (const [place, bucket] of this.#buckets.entries()) {
-      this.#buckets[place] = this.#empty(bucket.length);
-      // A batch that is not full costs as much as a full one: what is left of shorter windows goes along with longer.
-      const joined: Bucket = carried ? await this.#join(carried, bucket) : bucket;
-      carried = joined.owners.length > 0 ? joined : null;
+    // A batch that is not full costs as much as a full one: what is left of shorter windows goes along with longer.
+    for (const [place, { count }] of this.#open.entries()) {
+      if (count === 0) continue;
+      if (place + 1 < this.#open.length) await this.#join(place);
+      else await this.#send(place);
     }
-    if (carried) await this.#send(carried);
     while (this.#flights.length > 0) await this.#flights.shift();
   }
 
-  /** Moves the windows of a bucket into one of longer rows, sending that whenever it is full. */
-  async #join(from: Bucket, to: Bucket): Promise<Bucket> {
-    let into = to;
-    for (const [row, owner] of from.owners.entries()) {
-      if (into.owners.length === this.#network.partRows) {
-        await this.#send(into);
-        into = this.#empty(to.length);
-      }
-      const place = into.owners.length;
-      const start = row * from.length;
-      into.ids.set(from.ids.subarray(start, start + from.length), place * into.length);
-      into.lengths[place] = from.lengths[row]!;
-      into.owners.push(owner);
+  /** Moves the windows of a bucket into that of longer rows, sending this whenever it is full. */
+  async #join(place: number): Promise<void> {
+    const [from, fromLength, length] = [this.#open[place]!, this.#lengths[place]!, this.#lengths[place + 1]!];
+    for (let row = 0; row < from.count; row++) {
+      const into = this.#open[place + 1]!;
+      const at = into.count++;
+      into.ids.set(from.ids.subarray(row * fromLength, (row + 1) * fromLength), at * length);
+      into.ids.fill(0, at * length + fromLength, (at + 1) * length);
+      into.lengths[at] = from.lengths[row]!;
+      into.owners[at] = from.owners[row]!;
+      into.starts[at] = from.starts[row]!;
+      if (into.count === this.#network.partRows) await this.#send(place + 1);
     }
-    return into;
+    from.count = 0;
   }
 
-  #empty(length: number): Bucket {
-    const { partRows: batchSize } = this.#network;
-    const lengths = new Int32Array(batchSize).fill(1);
-    return { length, ids: new Int32Array(batchSize * length), lengths, owners: [] };
+  /** An empty bucket. */
+  #take(): Bucket {
+    const free = this.#free.pop();
+    if (free) return free;
+    const { partRows: rows, model } = this.#network;
+    const longest = this.#lengths.at(-1)!;
+    return {
+      count: 0,
+      since: 0,
+      ids: new Int32Array(this.#network.hostBuffer(4 * rows * longest)),
+      lengths: new Int32Array(this.#network.hostBuffer(4 * rows)),
+      owners: Array.from({ length: rows }, () => null),
+      starts: new Uint32Array(rows),
+      probabilities: new Float32Array(this.#network.hostBuffer(4 * rows * model.classes)),
+    };
   }
 
-  async #send(bucket: Bucket): Promise<void> {
-    const flight = this.#network
-      .predict(bucket, this.#withAttention)
-      .then((predicted) => hand(predicted, bucket, this.#network.model.classes));
+  /** Sends the open bucket of a length, and puts an empty one in its place. */
+  async #send(place: number): Promise<void> {
+    const flight = this.#predict(this.#open[place]!, this.#lengths[place]!);
+    this.#open[place] = this.#take();
     // It is awaited later; a failure before then must not count as unhandled.
     flight.catch(() => undefined);
     this.#flights.push(flight);
     if (this.#flights.length >= IN_FLIGHT * this.#network.parallelism) await this.#flights.shift();
   }
-}
 
-function hand({ probabilities, attention }: Predicted, { owners, lengths }: Bucket, classes: number): void {
-  const steps = attention ? attention.length / lengths.length : 0;
-  for (const [row, owner] of owners.entries()) {
-    owner(
-      probabilities.subarray(row * classes, (row + 1) * classes),
-      attention?.subarray(row * steps, (row + 1) * steps),
-    );
+  async #predict(bucket: Bucket, length: number): Promise<void> {
+    const { count, lengths, ids, probabilities, owners, starts } = bucket;
+    const rows = this.#network.partRows;
+    lengths.fill(1, count);
+    const batch = { length, ids: ids.subarray(0, rows * length), lengths };
+    const predicted = await this.#network.predict(batch, this.#withAttention, probabilities);
+    for (let row = 0; row < count; row++) {
+      const start = starts[row]!;
+      owners[row]!.take({ start, end: start + lengths[row]! }, predicted, row);
+      owners[row] = null;
+    }
+    bucket.count = 0;
+    this.#free.push(bucket);
   }
 }

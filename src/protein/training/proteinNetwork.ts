@@ -37,6 +37,8 @@ export interface ProteinNetworkOptions {
   hasDecoys?: boolean;
   /** Whether it has optimizer state. */
   isTraining: boolean;
+  /** Weights by name; those that are missing get initial values. */
+  weights?: ReadonlyMap<string, Float32Array>;
 }
 
 /** What is predicted of a batch. */
@@ -85,7 +87,7 @@ export class ProteinNetwork {
     this.#seed = seed;
   }
 
-  /** Builds a network with initial weights. */
+  /** Builds a network with initial weights, or those that are given. */
   static async create(
     replicas: Replicas,
     model: ProteinModel,
@@ -97,6 +99,9 @@ export class ProteinNetwork {
     if (options.isTraining) traceTraining(model, shape, network.#states);
     else tracePrediction(model, shape, network.parameters);
     for (const device of network.#devices) {
+      for (const [name, values] of options.weights ?? []) {
+        await device.createState(name, { shape: network.parameters.shapeOf(name), dtype: "float32" }, values);
+      }
       await network.parameters.create(device);
       await network.#states.slots.create(device);
     }
@@ -198,17 +203,28 @@ export class ProteinNetwork {
     return { loss: losses.reduce((a, b) => a + b, 0), logits };
   }
 
-  /** The probabilities of a batch of {@link partRows} rows, on whichever device's turn it is. */
+  /** Memory for batches that come again and again: shared with a device's threads where that saves copies. */
+  hostBuffer(sizeBytes: number): ArrayBuffer | SharedArrayBuffer {
+    const isShared = this.#devices[0]!.target === "cpu";
+    return isShared ? new SharedArrayBuffer(sizeBytes) : new ArrayBuffer(sizeBytes);
+  }
+
+  /**
+   * The probabilities of a batch of {@link partRows} rows, on whichever device's turn it is.
+   * @param into receives the probabilities, `[B, C]`; a new array unless told
+   */
   async predict(
     { length, ids, lengths }: Pick<BucketBatch, "length" | "ids" | "lengths">,
     withAttention = false,
+    into?: Float32Array,
   ): Promise<Predicted> {
     const device = this.#nextDevice++ % this.#devices.length;
     const shape = { batchSize: this.partRows, length };
     const program = await this.#program(device, `predict ${length} ${withAttention}`, () =>
       tracePrediction(this.model, shape, this.parameters, withAttention),
     );
-    const { probabilities, attention } = await program.run({ ids, lengths });
+    const receivers = into && { probabilities: into };
+    const { probabilities, attention } = await program.run({ ids, lengths }, receivers);
     return {
       probabilities: probabilities as Float32Array,
       ...(attention && { attention: attention as Float32Array }),

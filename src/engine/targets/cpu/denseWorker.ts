@@ -59,6 +59,8 @@ async function compile(program: number, plan: ProgramPlan, profile: string | und
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
     enableCpuMemArena: !returnsMemory,
+    // A pattern is one block for all tensors of a run, however short each of them is needed.
+    enableMemPattern: !returnsMemory,
     // A spinning thread takes its core from the kernel threads, from other sessions and from other processes; on an
     // idle machine the step of a click model is as fast without, on a busy one twice as fast.
     extra: { session: { intra_op: { allow_spinning: "0" } } },
