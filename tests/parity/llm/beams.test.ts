@@ -3,11 +3,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type BatchRequest, runBatch } from "../../../src/llm/generate/runBatch.ts";
+import type { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
+import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
-import { collect } from "../../unit/llm/fakeRunner.ts";
-import { cases, openCase } from "./goldenModels.ts";
+import type { LlmRunner, TextToken } from "../../../src/llm/runner/runner.ts";
+import { collect, FakeRunner } from "../../unit/llm/fakeRunner.ts";
+import { cases, openCase, openDense } from "./goldenModels.ts";
+import { MaskedModel } from "./maskedModel.ts";
 
 interface Found {
   prompt: number[];
@@ -47,36 +51,105 @@ describe.each(Object.keys(found))("%s", (model) => {
   });
 });
 
+/** A runner whose seats keep everything and mask what accumulated attention drops. It decodes and forks, no more. */
+function maskedRunner(
+  dense: DenseDecoder,
+  seats: number,
+  keep: { budget: number; recent: number },
+): LlmRunner {
+  const texts: { model: MaskedModel; tokensSeen: number }[] = [];
+  const readAll = async (given: readonly { seat: number; tokens: readonly number[] }[]) => {
+    const rows: Float32Array[] = [];
+    for (const { seat, tokens } of given) {
+      const text = texts[seat]!;
+      let logits: Float32Array = new Float32Array(0);
+      for (const token of tokens) logits = await text.model.read(token, text.tokensSeen++);
+      text.model.evictHeavy(text.tokensSeen, keep);
+      rows.push(logits);
+    }
+    return Float32Array.from(rows.flatMap((row) => [...row]));
+  };
+  const fake = new FakeRunner(() => [], { vocabulary: dense.config.vocabulary, seats });
+  return Object.assign(fake, {
+    begin: (seat: number) => void (texts[seat] = { model: new MaskedModel(dense, false), tokensSeen: 0 }),
+    read: readAll,
+    step: (tokens: readonly TextToken[]) =>
+      readAll(tokens.map(({ seat, token }) => ({ seat, tokens: [token] }))),
+    fork: async (from: number, to: number) => {
+      texts[to] = { ...texts[from]!, model: texts[from]!.model.clone() };
+    },
+  });
+}
+
 describe("beams whose caches evict", () => {
-  const run = async (policy: KvPolicy, beams: number) => {
-    const runner = await openCase("llama", "default", beams);
+  test.each(["llama", "mpt"])(
+    "%s: equal beams over everything, with what is evicted masked",
+    async (model) => {
+      const runner = await openCase(model, "default", 4);
+      const dense = await openDense(model, "default");
+      try {
+        const masked = maskedRunner(dense, 4, { budget: 10, recent: 5 });
+        for (const start of [0, 25]) {
+          const request: BatchRequest = {
+            prompt: cases.tokens.slice(start, start + 24),
+            text: { policies: () => h2o({ budget: { tokens: 10 } }), maxNewTokens: 20 },
+            beams: 4,
+            endTokens: [],
+          };
+          const [found] = await collect(runBatch(runner, [request]));
+          const [wanted] = await collect(runBatch(masked, [request]));
+          expect(found!.tokens).toEqual(wanted!.tokens);
+          expect(found!.score).toBeCloseTo(wanted!.score!, 4);
+          expect(found!.memory.evictedTokens).toBe(24 + 19 - 10);
+        }
+      } finally {
+        await Promise.all([runner.dispose(), dense.dispose()]);
+      }
+    },
+  );
+
+  const run = async (runner: LlmRunner, policy: KvPolicy) => {
+    const requests = [1, 4, 1, 2, 1].map((beams, i): BatchRequest => {
+      const text = { policies: () => policy, maxNewTokens: 20 - i, seed: 5 };
+      return { prompt: cases.tokens.slice(i, 30), text, beams, endTokens: [] };
+    });
+    const results = await collect(runBatch(runner, requests));
+    return results.map(({ index, tokens, score }) => ({ index, tokens, score }));
+  };
+
+  test.each(Object.keys(cases.models))(
+    "%s: a budget of the whole text changes no bit, with noise and without",
+    async (model) => {
+      const runner = await openCase(model, "default", 7);
+      try {
+        const wanted = await run(runner, full());
+        for (const noise of ["gumbel", "none"] as const) {
+          const policy = keyformer({ budget: { tokens: 50 }, noise, horizon: 20 });
+          expect(await run(runner, policy)).toEqual(wanted);
+        }
+      } finally {
+        await runner.dispose();
+      }
+    },
+  );
+
+  test("hold their budget each, and find the same text again for the same seed", async () => {
+    const runner = await openCase("llama", "default", 3);
     try {
-      const request: BatchRequest = {
-        prompt: cases.tokens.slice(0, 30),
-        text: { policies: () => policy, maxNewTokens: 24, seed: 5 },
-        beams,
-        endTokens: [],
+      const search = async () => {
+        const policy = keyformer({ budget: { tokens: 12 }, horizon: 24 });
+        const text = { policies: () => policy, maxNewTokens: 24, seed: 5 };
+        const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, endTokens: [] };
+        return (await collect(runBatch(runner, [request])))[0]!;
       };
-      return (await collect(runBatch(runner, [request])))[0]!;
+      const found = await search();
+      // The last token is never read.
+      expect(found.memory).toMatchObject({ tokensSeen: 53, evictedTokens: 41 });
+      // Beams that share a cache count it each.
+      expect(found.memory.kvBytes).toBe(3 * 2 * 2 * 2 * 8 * 4 * (12 + 1));
+      expect(await search()).toEqual(found);
     } finally {
       await runner.dispose();
     }
-  };
-
-  test("a budget of the whole text changes nothing, with noise and without", async () => {
-    const wanted = await run(full(), 4);
-    for (const noise of ["gumbel", "none"] as const) {
-      const found = await run(keyformer({ budget: { tokens: 54 }, noise, horizon: 24 }), 4);
-      expect(found).toMatchObject({ tokens: wanted.tokens, score: wanted.score });
-    }
-  });
-
-  test("hold their budget each, and the same text again for the same seed", async () => {
-    const policy = keyformer({ budget: { tokens: 12 }, horizon: 24 });
-    const found = await run(policy, 3);
-    // The last token is never read.
-    expect(found.memory).toMatchObject({ tokensSeen: 53, evictedTokens: 41 });
-    expect(found.memory.kvBytes).toBe(3 * 2 * 2 * 2 * 8 * 4 * (12 + 1));
-    expect(await run(policy, 3)).toEqual(found);
   });
 });

@@ -43,18 +43,53 @@ export class MaskedModel {
       for (const at of gone) this.#hidden.add(`${each}/${kvHead}/${at}`);
   }
 
-  /** Expects a decision to keep the `recent` newest tokens and, of the older ones, those with the largest sums. */
+  /** What a decision of accumulated attention should be: see {@link heavy}. */
   expectHeavy({ kind, layer, kvHead, positions }: KvDecision, tokensSeen: number, recent: number): void {
-    const sumOf = (at: number) => this.#sums.get(`${layer}/${kvHead}/${at}`) ?? 0;
-    const live = Array.from({ length: tokensSeen }, (_, at) => at).filter(
+    const live = this.#live(layer, kvHead, tokensSeen);
+    const budget = kind === "evict" ? live.length - 1 : positions.length;
+    const kept = new Set(this.#heavy(layer, kvHead, live, { budget, recent }));
+    expect(positions).toEqual(live.filter((at) => kept.has(at) === (kind === "keep")));
+  }
+
+  /** Hides what accumulated attention without noise drops: all but `budget` entries of each head. */
+  evictHeavy(tokensSeen: number, keep: { budget: number; recent: number }): void {
+    for (let layer = 0; layer < this.#dense.config.layers; layer++) {
+      for (let kvHead = 0; kvHead < this.#dense.config.kvHeads; kvHead++) {
+        const live = this.#live(layer, kvHead, tokensSeen);
+        const kept = new Set(this.#heavy(layer, kvHead, live, keep));
+        for (const at of live) if (!kept.has(at)) this.#hidden.add(`${layer}/${kvHead}/${at}`);
+      }
+    }
+  }
+
+  /** Another text that goes on from here. */
+  clone(): MaskedModel {
+    const other = new MaskedModel(this.#dense, this.#isRenumbered);
+    this.#keys.forEach((keys, layer) => (other.#keys[layer] = [...keys]));
+    this.#values.forEach((values, layer) => (other.#values[layer] = [...values]));
+    for (const hidden of this.#hidden) other.#hidden.add(hidden);
+    for (const [key, sum] of this.#sums) other.#sums.set(key, sum);
+    return other;
+  }
+
+  #live(layer: number, kvHead: number, tokensSeen: number): number[] {
+    return Array.from({ length: tokensSeen }, (_, at) => at).filter(
       (at) => !this.#hidden.has(`${layer}/${kvHead}/${at}`),
     );
-    const older = live.filter((at) => at < tokensSeen - recent).sort((a, b) => sumOf(b) - sumOf(a));
-    const wanted =
-      kind === "evict"
-        ? older.slice(-1)
-        : [...older.slice(0, positions.length - recent), ...live.slice(-recent)].sort((a, b) => a - b);
-    expect(positions).toEqual(wanted);
+  }
+
+  /** The `recent` newest entries and, of the older ones, those with the largest sums, the older first of equals. */
+  #heavy(
+    layer: number,
+    kvHead: number,
+    live: readonly number[],
+    { budget, recent }: { budget: number; recent: number },
+  ): number[] {
+    const sumOf = (at: number) => this.#sums.get(`${layer}/${kvHead}/${at}`) ?? 0;
+    const from = live.at(-1)! + 1 - recent;
+    const newest = live.filter((at) => at >= from);
+    const older = live.filter((at) => at < from).sort((a, b) => sumOf(b) - sumOf(a) || a - b);
+    return [...older.slice(0, Math.max(0, budget - newest.length)), ...newest];
   }
 
   /** @returns the logits of the token after `token` */
