@@ -20,8 +20,9 @@ import type {
 } from "../runner/runner.ts";
 import { badPrompt, badSeat, requirePosition, requireTokens } from "../runner/textErrors.ts";
 import type { KvModel } from "./calls/model.ts";
-import { DecodeStep, type StepTexts } from "./decodeStep.ts";
+import { DecodeStep, type StepParts, type StepTexts } from "./decodeStep.ts";
 import { DenseRows } from "./denseRows.ts";
+import { PromptPass } from "./promptPass.ts";
 import { RotaryPlaces } from "./rotaryPlaces.ts";
 import { SeatCaches, type Text } from "./seatCaches.ts";
 import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
@@ -51,6 +52,7 @@ export class CudaRunner implements LlmRunner {
   readonly #rotary: RotaryPlaces | null;
   readonly #slopes: DeviceBuffer | null;
   readonly #step: DecodeStep;
+  readonly #prompts: PromptPass;
 
   private constructor(device: CudaDevice, decoder: Decoder, seats: number) {
     const { config } = decoder;
@@ -66,14 +68,16 @@ export class CudaRunner implements LlmRunner {
       this.#slopes = device.allocator.allocate(slopes.byteLength, "ALiBi slopes");
       device.stream.copyToDevice(this.#slopes.pointer, slopes, slopes.byteLength);
     }
-    this.#step = new DecodeStep({
+    const parts: StepParts = {
       device,
       config,
       dense: this.#dense,
       caches: this.#caches,
       rotary: this.#rotary,
       slopes: this.#slopes?.pointer ?? 0,
-    });
+    };
+    this.#step = new DecodeStep(parts);
+    this.#prompts = new PromptPass(parts);
   }
 
   /**
@@ -113,25 +117,22 @@ export class CudaRunner implements LlmRunner {
   }
 
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {
-    const out: Float32Array[] = [];
     for (const { seat, tokens } of texts) {
-      const text = this.#text(seat);
-      text.promptTokens = tokens.length;
-      for (let layer = 0; layer < this.config.layers; layer++)
-        this.#caches.setSlab(seat, layer, this.#caches.newSlab(this.#caches.wantedCapacity(text, layer, tokens.length)));
-      this.#caches.writeText(seat);
-      let logits = new Float32Array(0);
-      for (const token of tokens) logits = await this.step([{ seat, token }]);
-      out.push(logits);
+      requireTokens(this.config, tokens);
+      this.#requirePosition(this.#text(seat), tokens.length);
     }
-    return Float32Array.from(out.flatMap((x) => [...x]));
+    return this.#guarded(texts, () =>
+      this.#prompts.read(texts.map(({ seat, tokens, more = false }) => ({ seat, tokens, more }))),
+    );
   }
 
   async step(tokens: readonly TextToken[]): Promise<Float32Array> {
+    this.#checkStep(tokens);
     return this.#guarded(tokens, () => this.#step.logits(this.#textsOf(tokens)));
   }
 
   async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
+    this.#checkStep(tokens);
     return this.#guarded(tokens, () => this.#step.greedy(this.#textsOf(tokens)));
   }
 
@@ -164,6 +165,7 @@ export class CudaRunner implements LlmRunner {
   async dispose(): Promise<void> {
     await this.#device.finished();
     this.#step.dispose();
+    this.#prompts.dispose();
     this.#caches.dispose();
     this.#rotary?.dispose();
     this.#slopes?.free();
@@ -171,19 +173,31 @@ export class CudaRunner implements LlmRunner {
     await this.#device.dispose();
   }
 
-  /** Checks a step's texts, runs it, and empties their seats when it fails. */
-  async #guarded<T>(tokens: readonly TextToken[], run: () => Promise<T>): Promise<T> {
+  #checkStep(tokens: readonly TextToken[]): void {
     for (const { seat, token } of tokens) {
       requireTokens(this.config, [token]);
       const text = this.#text(seat);
-      if (text.slabs.length === 0 || text.isPartial)
-        throw badPrompt("a text reads its prompt first", `token ${token}`);
+      if (!text.hasRead || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
       if (text.policies[0]!.positions === "original") requirePosition(this.config, text.tokensSeen);
     }
+  }
+
+  /** Told when a text is read, and not in the middle of it. */
+  #requirePosition({ options, policies, tokensSeen, most, hasRead }: Text, tokens: number): void {
+    const isRenumbered = policies[0]!.positions === "new";
+    // The last token that is chosen is never read.
+    const later = isRenumbered ? 0 : Math.max(0, options.maxNewTokens - 1);
+    const first = isRenumbered ? most[0]! : tokensSeen;
+    const end = Math.max(first + tokens, hasRead ? 0 : (options.promptTokens ?? 0));
+    requirePosition(this.config, end - 1 + later);
+  }
+
+  /** Empties the seats of a call that fails. */
+  async #guarded<T>(texts: readonly { seat: number }[], run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (error) {
-      for (const { seat } of tokens) this.release(seat);
+      for (const { seat } of texts) this.release(seat);
       throw error;
     }
   }

@@ -43,6 +43,8 @@ export interface Text {
   step: number;
   /** A piece of a prompt or turn was read and more is to come. */
   isPartial: boolean;
+  /** A whole prompt was read. */
+  hasRead: boolean;
 }
 
 /** The tables' addresses, as the calls name them. */
@@ -106,6 +108,7 @@ export class SeatCaches {
       promptTokens: 0,
       step: 0,
       isPartial: false,
+      hasRead: false,
     };
     this.#texts[seat] = text;
     return text;
@@ -178,14 +181,14 @@ export class SeatCaches {
       if (isStepwise(policy)) this.#writeSettings(seat, layer, 1);
   }
 
-  /** Makes room for one entry more in every layer of a text. @returns whether the largest slab has grown */
+  /** Makes room for one entry more in every layer of a text. */
   reserveStep(seat: number): void {
     const text = this.#texts[seat]!;
     for (const [layer, slab] of text.slabs.entries()) {
       const { evictEvery, budget } = text.policies[layer]!;
       const limit = budget(text.promptTokens) + evictEvery;
       const needed = Math.min(text.most[layer]! + 1, limit);
-      if (needed > slab.capacity) this.#grow(seat, layer, Math.min(2 * slab.capacity, limit));
+      if (needed > slab.capacity) this.resize(seat, layer, Math.min(2 * slab.capacity, limit));
       // With as many as the limit the launch evicts.
       text.most[layer] = needed === limit ? limit - evictEvery : needed;
     }
@@ -249,10 +252,11 @@ export class SeatCaches {
     this.#device.stream.copyToDevice(at, words, words.byteLength);
   }
 
-  /** Moves a layer's entries to a slab with more room, head by head. */
-  #grow(seat: number, layer: number, capacity: number): void {
+  /** Moves a layer's entries to a slab of another size, head by head. */
+  resize(seat: number, layer: number, capacity: number): void {
     const { kvHeads } = this.model;
     const old = this.#texts[seat]!.slabs[layer]!;
+    if (old.capacity === capacity) return;
     const slab = this.newSlab(capacity);
     const [from, to] = [this.layout(old.capacity), this.layout(capacity)];
     const { stream } = this.#device;
@@ -262,7 +266,11 @@ export class SeatCaches {
     for (const part of ["positions", "scores", "ranks", "keys", "values"] as const) {
       const [oldBytes, newBytes] = [from[part].bytes / kvHeads, to[part].bytes / kvHeads];
       for (let head = 0; head < kvHeads; head++)
-        copy(from[part].offsetBytes + head * oldBytes, to[part].offsetBytes + head * newBytes, oldBytes);
+        copy(
+          from[part].offsetBytes + head * oldBytes,
+          to[part].offsetBytes + head * newBytes,
+          Math.min(oldBytes, newBytes),
+        );
     }
     this.setSlab(seat, layer, slab);
   }

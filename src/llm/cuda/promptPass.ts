@@ -1,0 +1,411 @@
+/**
+ * @file Reads prompts, pieces of them and further turns on a GPU: the dense rows of several texts together, attention,
+ * scores and eviction text by text, layer after layer. A layer evicts as soon as a text was read in it, so at any time
+ * one layer alone holds all of it – unless the policy's layers decide together, or more of the read follows.
+ */
+import { trace } from "../../engine/graph/graph.ts";
+import { attention } from "../../engine/graph/ops/composite/attention.ts";
+import { reshape, transpose } from "../../engine/graph/ops/movement.ts";
+import type { CudaProgram } from "../../engine/targets/cuda/cudaProgram.ts";
+import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
+import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
+import {
+  appendCall,
+  attendReadCall,
+  gatherCall,
+  keepCall,
+  liftCall,
+  readKernels,
+  scoreCalls,
+  settleCalls,
+  sumLayersCall,
+  type ReadKernels,
+  type ReadPlaces,
+  type ReadSizes,
+} from "./calls/readCalls.ts";
+import { dependsOnLength, rotaryTable } from "./calls/rotaryTable.ts";
+import { checkFaults, type StepParts } from "./decodeStep.ts";
+import { roundedRows } from "./denseRows.ts";
+import type { Text } from "./seatCaches.ts";
+import { Workspace } from "./workspace.ts";
+
+/** Rows of several texts computed together, at most; a longer text is computed alone. */
+const GROUP_ROWS = 4096;
+/** Reads are padded to a multiple of this for attention, so that few programs serve all lengths. */
+const ATTENTION_ROWS = 128;
+
+/** What one text reads. */
+export interface ReadText {
+  readonly seat: number;
+  readonly tokens: readonly number[];
+  readonly more: boolean;
+}
+
+type Piece =
+  | ("tokens" | "positions" | "hidden" | "next" | "projected" | "attended" | "lastHidden" | "lastAttended")
+  | ("lastNext" | "vocabulary" | "chosen" | "region" | "queries" | "rowSums" | "unrotated" | "votes")
+  | ("kept" | "keptCounts" | "turns" | "length" | "arena");
+
+/** A text within a group. */
+interface Part {
+  readonly read: ReadText;
+  readonly text: Text;
+  /** Its first row. */
+  readonly row: number;
+  /** Entries that were cached before, at most, in each layer. */
+  readonly before: readonly number[];
+  /** A prompt or turn begins with this read. */
+  readonly isReset: boolean;
+}
+
+/** Reads texts. */
+export class PromptPass {
+  readonly #parts: StepParts;
+  readonly #places: Workspace<Piece>;
+  readonly #kernels = new Map<boolean, { kernels: ReadKernels; queue: CallQueue }>();
+  readonly #attention = new Map<string, CudaProgram>();
+
+  constructor(parts: StepParts) {
+    this.#parts = parts;
+    this.#places = new Workspace(parts.device, "prompts");
+  }
+
+  /** Reads texts, whose seats have begun. @returns logits `[texts, vocabulary]` after the last token of each */
+  async read(reads: readonly ReadText[]): Promise<Float32Array> {
+    const { device, config, caches } = this.#parts;
+    const { vocabulary } = config;
+    const logits = new Float32Array(reads.length * vocabulary);
+    for (let from = 0; from < reads.length;) {
+      let [to, rows] = [from, 0];
+      do rows += reads[to++]!.tokens.length;
+      while (to < reads.length && rows + reads[to]!.tokens.length <= GROUP_ROWS);
+      const at = await this.#group(reads.slice(from, to));
+      const part = logits.subarray(from * vocabulary, to * vocabulary);
+      device.stream.copyToHost(part, at, part.byteLength);
+      const records = new Int32Array(SEAT_WORDS * caches.seats);
+      device.stream.copyToHost(records, caches.tables.records, records.byteLength);
+      await device.finished();
+      checkFaults(
+        records,
+        reads.slice(from, to).map(({ seat }) => seat),
+      );
+      from = to;
+    }
+    return logits;
+  }
+
+  dispose(): void {
+    this.#places.dispose();
+    for (const program of this.#attention.values()) program.release();
+    this.#attention.clear();
+  }
+
+  /** @returns address of the logits */
+  async #group(reads: readonly ReadText[]): Promise<number> {
+    const { device, config, dense, rotary } = this.#parts;
+    const { layers } = config;
+    const parts = this.#begin(reads);
+    const rows = reads.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    await dense.prepare(rows, reads.length);
+    for (const part of parts) await this.#compile(part);
+    this.#reserve(parts, rows);
+    const last = Math.max(...parts.map(({ text }) => text.tokensSeen));
+    rotary?.reserve(last + 1);
+    this.#copyTokens(parts, rows);
+    const at = (name: Piece) => this.#places.at(name);
+    const { stream } = device;
+    const [projected, attended] = [at("projected"), at("attended")];
+    let [hidden, next] = [at("hidden"), at("next")];
+    dense.embed(rows, { tokens: at("tokens"), positions: at("positions") }, hidden);
+    for (let layer = 0; layer < layers; layer++) {
+      dense.project(layer, rows, { hidden, projected });
+      for (const part of parts) this.#readLayer(part, layer);
+      if (layer + 1 === layers) break;
+      dense.finish(layer, rows, { hidden, attended }, next);
+      [hidden, next] = [next, hidden];
+    }
+    for (const part of parts) this.#endRead(part);
+    // Only the logits after each text's last token are wanted.
+    for (const [i, { row, read }] of parts.entries()) {
+      const from = row + read.tokens.length - 1;
+      for (const [name, source, bytes] of [
+        ["lastHidden", hidden, dense.rowBytes.hidden],
+        ["lastAttended", attended, dense.rowBytes.attended],
+      ] as const)
+        stream.copyOnDevice(at(name) + i * bytes, source + from * bytes, bytes);
+    }
+    const places = { hidden: at("lastHidden"), attended: at("lastAttended") };
+    dense.finish(layers - 1, reads.length, places, at("lastNext"));
+    dense.head(reads.length, at("lastNext"), { logits: at("vocabulary"), tokens: at("chosen") });
+    return at("vocabulary");
+  }
+
+  /** Notes what is read; from here on the texts are as long as after the read. */
+  #begin(reads: readonly ReadText[]): Part[] {
+    const { caches } = this.#parts;
+    let row = 0;
+    return reads.map((read) => {
+      const text = caches.text(read.seat)!;
+      const count = read.tokens.length;
+      const part: Part = {
+        read,
+        text,
+        row,
+        before: text.slabs.length === 0 ? text.most.map(() => 0) : [...text.most],
+        isReset: !text.isPartial,
+      };
+      text.tokensSeen += count;
+      const whole = !text.hasRead && read.more ? (text.options.promptTokens ?? 0) : 0;
+      text.promptTokens = Math.max(text.tokensSeen, whole);
+      text.isPartial = read.more;
+      text.hasRead ||= !read.more;
+      caches.writeText(read.seat);
+      row += count;
+      return part;
+    });
+  }
+
+  #reserve(parts: readonly Part[], rows: number): void {
+    const { caches, dense, config } = this.#parts;
+    const { rowBytes } = dense;
+    const rounded = roundedRows(rows) + ATTENTION_ROWS;
+    const texts = roundedRows(parts.length);
+    const places: Partial<Record<Piece, number>> = {
+      tokens: 4 * rounded,
+      positions: 4 * rounded,
+      hidden: rounded * rowBytes.hidden,
+      next: rounded * rowBytes.hidden,
+      projected: rounded * rowBytes.projected,
+      attended: rounded * rowBytes.attended,
+      lastHidden: texts * rowBytes.hidden,
+      lastAttended: texts * rowBytes.attended,
+      lastNext: texts * rowBytes.hidden,
+      vocabulary: 4 * texts * config.vocabulary,
+      chosen: 4 * texts,
+      length: 4,
+    };
+    const grow = (name: Piece, bytes: number) => {
+      places[name] = Math.max(places[name] ?? 0, bytes);
+    };
+    for (const part of parts) {
+      const { queryStride, capacity } = this.#sizes(part, 0, Math.max(...part.before));
+      const { region, unrotated, ...others } = promptBuffers(caches.model, queryStride, capacity);
+      grow("region", region.bytes);
+      if (part.text.policies.some(({ positions }) => positions === "new")) grow("unrotated", unrotated);
+      for (const [name, bytes] of Object.entries(others)) grow(name as keyof typeof others, bytes);
+      if (this.#isOwnTable()) grow("turns", 4 * part.text.tokensSeen * config.rotary!.dim);
+      grow("arena", this.#attention.get(this.#attentionKey(queryStride, 0))?.arenaBytes ?? 0);
+    }
+    this.#places.reserve(places);
+  }
+
+  #copyTokens(parts: readonly Part[], rows: number): void {
+    const { device } = this.#parts;
+    const ids = new Int32Array(rows);
+    const positions = new Int32Array(rows);
+    for (const { read, row, text, before } of parts) {
+      ids.set(read.tokens, row);
+      const isRenumbered = text.policies[0]!.positions === "new";
+      const first = isRenumbered ? before[0]! : text.tokensSeen - read.tokens.length;
+      for (let i = 0; i < read.tokens.length; i++) positions[row + i] = first + i;
+    }
+    device.stream.copyToDevice(this.#places.at("tokens"), ids, ids.byteLength);
+    device.stream.copyToDevice(this.#places.at("positions"), positions, positions.byteLength);
+  }
+
+  /** Queues one text's attention in a layer and what it keeps there. */
+  #readLayer(part: Part, layer: number): void {
+    const { caches, config, dense, rotary } = this.#parts;
+    const { text, read, row, before } = part;
+    const policy = text.policies[layer]!;
+    const { kernels, queue } = this.#kernels.get(this.#isRenumbered(text))!;
+    const sizes = this.#sizes(part, layer, before[layer]!);
+    const places = this.#readPlaces(part, layer);
+    const run = (...calls: KernelCall<number>[]) => queue.launch(this.#parts.device.stream, calls);
+    const turnRows = this.#isOwnTable() ? text.tokensSeen : (rotary?.rows ?? 0);
+    // Kept keys were turned as their text was then.
+    const old = text.slabs[layer];
+    const options = { isRead: true, isReset: part.isReset, slabCapacity: old?.capacity ?? 0, turnRows };
+    if (layer === 0 && this.#isOwnTable()) this.#copyTurns(text.tokensSeen);
+    if (old) run(liftCall(kernels, sizes, places, options));
+    else this.#emptyRegion(sizes.capacity);
+    const { heads, kvHeads, headDim } = config;
+    const element = dense.rowBytes.attended / (heads * headDim);
+    const q = this.#places.at("projected") + row * dense.rowBytes.projected;
+    const stride = (heads + 2 * kvHeads) * headDim;
+    const projections = {
+      q,
+      k: q + heads * headDim * element,
+      v: q + (heads + kvHeads) * headDim * element,
+      qStride: stride,
+      kStride: stride,
+      vStride: stride,
+    };
+    run(appendCall(kernels, sizes, places, projections, turnRows));
+    const out = this.#places.at("attended") + row * dense.rowBytes.attended;
+    if (old) run(attendReadCall(kernels, sizes, places, out));
+    else this.#attend(sizes, out);
+    run(...scoreCalls(kernels, sizes, places, policy));
+    const isShared = policy.scope === "shared";
+    if (!read.more) run(...settleCalls(kernels, sizes, places, policy));
+    const keepsAll = read.more || isShared;
+    run(keepCall(kernels, sizes, places, { by: "scores", keepsAll }));
+    const wanted = caches.wantedCapacity(text, layer, text.promptTokens);
+    const capacity = keepsAll ? Math.max(sizes.entries, Math.min(wanted, text.promptTokens)) : wanted;
+    if (!old || old.capacity < capacity || (!keepsAll && old.capacity !== capacity))
+      caches.setSlab(read.seat, layer, caches.newSlab(capacity));
+    const isRenumbered = policy.positions === "new";
+    run(gatherCall(kernels, sizes, places, { isInPlace: false, isRenumbered }));
+    const budget = policy.budget(text.promptTokens);
+    text.most[layer] = keepsAll ? sizes.entries : Math.min(sizes.entries, budget);
+  }
+
+  /** Lets layers that decide together decide, once all of them have been read. */
+  #endRead(part: Part): void {
+    const { caches, device } = this.#parts;
+    const { text, read } = part;
+    if (read.more || text.policies[0]!.scope !== "shared") return;
+    const { kernels, queue } = this.#kernels.get(this.#isRenumbered(text))!;
+    const run = (...calls: KernelCall<number>[]) => queue.launch(device.stream, calls);
+    const entries = text.most[0]!;
+    const inSlab = (layer: number): [ReadSizes, ReadPlaces<number>] => {
+      const { buffer, capacity } = text.slabs[layer]!;
+      const sizes = { ...this.#sizes(part, layer, part.before[layer]!), capacity, entries };
+      return [sizes, { ...this.#readPlaces(part, layer), region: buffer.pointer }];
+    };
+    const [sizes, places] = inSlab(0);
+    run(sumLayersCall(kernels, sizes, places, caches.tables.slabs));
+    run(keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }));
+    const budget = text.policies[0]!.budget(text.promptTokens);
+    for (const layer of text.slabs.keys()) {
+      run(gatherCall(kernels, ...inSlab(layer), { isInPlace: true, isRenumbered: false }));
+      text.most[layer] = Math.min(entries, budget);
+      caches.resize(read.seat, layer, caches.wantedCapacity(text, layer, text.promptTokens));
+    }
+  }
+
+  /** Attention of a first read, by the engine's kernel. */
+  #attend(sizes: ReadSizes, out: number): void {
+    const { caches, device } = this.#parts;
+    const { keys, values } = slabLayout(caches.model, sizes.capacity);
+    const region = this.#places.at("region");
+    device.stream.copyToDevice(this.#places.at("length"), Int32Array.of(sizes.rows), 4);
+    this.#attention.get(this.#attentionKey(sizes.queryStride, sizes.layer))!.queue({
+      arena: this.#places.at("arena"),
+      inputs: {
+        q: this.#places.at("queries"),
+        k: region + keys.offsetBytes,
+        v: region + values.offsetBytes,
+        length: this.#places.at("length"),
+      },
+      outputs: { attended: out },
+      state: () => 0,
+    });
+  }
+
+  #emptyRegion(capacity: number): void {
+    const { lengths } = slabLayout(this.#parts.caches.model, capacity);
+    this.#parts.device.stream.clear(this.#places.at("region") + lengths.offsetBytes, lengths.bytes);
+  }
+
+  #sizes({ read, text }: Part, layer: number, before: number): ReadSizes {
+    const { caches, config } = this.#parts;
+    const rows = read.tokens.length;
+    const padded = Math.ceil(rows / ATTENTION_ROWS) * ATTENTION_ROWS;
+    return {
+      seat: read.seat,
+      seats: caches.seats,
+      layer,
+      rows,
+      queryStride: padded,
+      capacity: text.slabs.length === 0 || before === 0 ? padded : before + padded,
+      entries: before + rows,
+      scale: config.attentionScale(layer),
+    };
+  }
+
+  #readPlaces({ text }: Part, layer: number): ReadPlaces<number> {
+    const { caches, rotary, slopes } = this.#parts;
+    const at = (name: Piece) => this.#places.at(name);
+    const hasNew = text.policies.some(({ positions }) => positions === "new");
+    return {
+      ...caches.tablesOf(layer),
+      region: at("region"),
+      queries: at("queries"),
+      rowSums: at("rowSums"),
+      votes: at("votes"),
+      kept: at("kept"),
+      keptCounts: at("keptCounts"),
+      unrotated: hasNew ? at("unrotated") : null,
+      turns: rotary === null ? null : this.#isOwnTable() ? at("turns") : rotary.pointer,
+      slopes: slopes === 0 ? null : slopes,
+      none: 0,
+    };
+  }
+
+  /** Angles depend on the length of the text that is read. */
+  #isOwnTable(): boolean {
+    const { rotary } = this.#parts.config;
+    return rotary !== null && dependsOnLength(rotary);
+  }
+
+  #copyTurns(length: number): void {
+    const table = rotaryTable(this.#parts.config.rotary!, length, length);
+    this.#parts.device.stream.copyToDevice(this.#places.at("turns"), table, table.byteLength);
+  }
+
+  #isRenumbered(text: Text): boolean {
+    return text.policies.some(({ positions }) => positions === "new");
+  }
+
+  #attentionKey(rows: number, layer: number): string {
+    return `${rows} ${this.#parts.config.attentionScale(layer)}`;
+  }
+
+  async #compile(part: Part): Promise<void> {
+    const { device, caches, config } = this.#parts;
+    const isRenumbered = this.#isRenumbered(part.text);
+    if (!this.#kernels.has(isRenumbered)) {
+      const kernels = readKernels({ ...caches.model, isRenumbered });
+      const { lift, append, attend, sums, columns, pool, meanHeads, sumLayers, keep, gather, gatherInPlace } =
+        kernels;
+      const sources = [lift, append, pool, meanHeads, sumLayers, keep, gather, gatherInPlace];
+      const queue = await CallQueue.compile(device, [
+        ...sources,
+        ...[attend, sums, columns].map(({ source }) => source),
+      ]);
+      this.#kernels.set(isRenumbered, { kernels, queue });
+    }
+    if (part.text.slabs.length > 0) return;
+    const { queryStride: rows } = this.#sizes(part, 0, 0);
+    for (let layer = 0; layer < config.layers; layer++) {
+      const key = this.#attentionKey(rows, layer);
+      if (!this.#attention.has(key)) this.#attention.set(key, await this.#attentionProgram(rows, layer));
+    }
+  }
+
+  #attentionProgram(rows: number, layer: number): Promise<CudaProgram> {
+    const { device, config, dense } = this.#parts;
+    const { heads, kvHeads, headDim, slidingWindow, alibiSlopes } = config;
+    const { dtype } = dense.decoder;
+    const keys = { shape: [1, kvHeads, rows, headDim], dtype } as const;
+    const inputs = {
+      q: { shape: [1, heads, rows, headDim], dtype },
+      k: keys,
+      v: keys,
+      length: { shape: [1], dtype: "int32" },
+    } as const;
+    const graph = trace(inputs, ({ q, k, v, length }) => {
+      const out = attention(q, k, v, {
+        causal: true,
+        scale: config.attentionScale(layer),
+        lengths: length,
+        ...(slidingWindow !== null && { window: slidingWindow }),
+        ...(alibiSlopes && { alibiSlopes }),
+      });
+      return { outputs: { attended: reshape(transpose(out, [0, 2, 1, 3]), [rows, heads * headDim]) } };
+    });
+    return device.compile(graph, { isQueued: true });
+  }
+}
