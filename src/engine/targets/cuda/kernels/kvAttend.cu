@@ -20,17 +20,12 @@
 
 #include "kvEvict.cuh"
 #include "kvNoise.cuh"
+#include "kvLogits.cuh"
 
 #define GROUPS (THREADS / LANES)
 #define TILE (GROUPS * PASSES)
 #define WARPS (THREADS / 32)
 #define HELD (PIECES * VEC)
-#define LEAST -1e30f
-#ifdef ROTARY
-#define ROTARY_WIDTH ROTARY
-#else
-#define ROTARY_WIDTH 0
-#endif
 // Heads of a group whose sums are merged at a time.
 #define MERGED (GROUP * D <= 2048 ? GROUP : 2048 / D)
 
@@ -38,31 +33,6 @@
 __device__ __forceinline__ int splitSize(int length) {
   constexpr int Unit = TILE > 64 ? TILE : 64;
   return ((length + SPLITS - 1) / SPLITS + Unit - 1) / Unit * Unit;
-}
-
-// Element e of a head turned by the angles of a row of the table.
-__device__ __forceinline__ float turned(const float* row, int e, const float* head) {
-#ifdef ROTARY
-  if (e < ROTARY) {
-#ifdef INTERLEAVED
-    int pair = e / 2, partner = e ^ 1;
-    bool left = e % 2 == 0;
-#else
-    int pair = e % (ROTARY / 2), partner = e < ROTARY / 2 ? e + ROTARY / 2 : e - ROTARY / 2;
-    bool left = e < ROTARY / 2;
-#endif
-    float cosine = row[pair], sine = row[ROTARY / 2 + pair];
-    return left ? head[e] * cosine - head[partner] * sine : head[partner] * sine + head[e] * cosine;
-  }
-#endif
-  return head[e];
-}
-
-// Merges (most, sum) pairs of softmax.
-__device__ __forceinline__ void mergePair(float& most, float& sum, float otherMost, float otherSum) {
-  float both = fmaxf(most, otherMost);
-  sum = sum * expf(most - both) + otherSum * expf(otherMost - both);
-  most = both;
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)

@@ -1,0 +1,440 @@
+/**
+ * @file One text's attention over evicting caches, layer by layer, on the host and by the kernels of a GPU, from the same
+ * projections: what both must agree on.
+ */
+import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
+import { decodeHalf, encodeHalf } from "../../../src/engine/half.ts";
+import { attend, type Projected } from "../../unit/llm/cpu/hostAttention.ts";
+import {
+  promptBuffers,
+  SEAT_WORDS,
+  seatBuffers,
+  seatWord,
+  SETTINGS_WORDS,
+  stepBuffers,
+} from "../../../src/llm/cuda/calls/buffers.ts";
+import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
+import * as reads from "../../../src/llm/cuda/calls/readCalls.ts";
+import { rotaryTable } from "../../../src/llm/cuda/calls/rotaryTable.ts";
+import { settingsWords } from "../../../src/llm/cuda/calls/settings.ts";
+import {
+  advanceCall,
+  attendCall,
+  sharedEvictCall,
+  type StepPlaces,
+  stepKernels,
+} from "../../../src/llm/cuda/calls/stepCalls.ts";
+import { KvCache } from "../../../src/llm/kv/kvCache.ts";
+import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
+import type { DecoderConfig } from "../../../src/llm/models/decoder.ts";
+import { type DeviceSlab, type HeadEntries, KvDevice, slabTable } from "./kvDevice.ts";
+
+/** A model's attention and a text's policy. */
+export interface TextCase {
+  config: DecoderConfig;
+  dtype: KvModel["dtype"];
+  policy: KvPolicy;
+  seed: number;
+  stream: number;
+}
+
+/** What happens to a text: tokens that are read at once, and whether more of the same read follow; or decoded tokens. */
+export type TextEvent = { read: number; more?: boolean } | { steps: number };
+
+/** Attention's output of an event in a layer, or of a step. */
+export interface TextState {
+  /** `[layer][tokens · heads · headDim]` */
+  outputs: Float32Array[];
+  /** `[layer][kvHead]`; null within a read, where what no later query sees may be dropped or not. */
+  entries: HeadEntries[][] | null;
+}
+
+/** Queries, keys and values of tokens from `first` on in a layer. */
+export type ProjectionOf = (layer: number, first: number, tokens: number) => Projected;
+
+/** Runs events on the host. */
+export function runOnHost(
+  text: TextCase,
+  events: readonly TextEvent[],
+  projectionOf: ProjectionOf,
+): TextState[] {
+  const { config, policy } = text;
+  const { layers, heads, kvHeads, headDim, slidingWindow } = config;
+  const cache = new KvCache({
+    layers,
+    queryHeads: heads,
+    kvHeads,
+    headDim,
+    ...(slidingWindow !== null && { attentionWindow: slidingWindow }),
+    promptTokens: firstReadOf(events),
+    maxNewTokens: 8,
+    seed: text.seed,
+    stream: text.stream,
+    policies: () => policy,
+  });
+  const states: TextState[] = [];
+  const state = (outputs: Float32Array[], isEnd: boolean): void => {
+    const entries = cache.layers.map((layer) =>
+      Array.from({ length: kvHeads }, (_, head) => {
+        const { positions, scores, length } = layer.view(head);
+        const slots = Array.from({ length }, (__, slot) => slot).sort(
+          (a, b) => positions[a]! - positions[b]!,
+        );
+        return {
+          positions: slots.map((slot) => positions[slot]!),
+          scores: slots.map((slot) => scores[slot]!),
+        };
+      }),
+    );
+    states.push({ outputs, entries: isEnd ? entries : null });
+  };
+  let seen = 0;
+  for (const { tokens, isStep, isEnd, readTokens } of piecesOf(events)) {
+    if (!isStep) cache.expect(readTokens);
+    const outputs: Float32Array[] = [];
+    for (let layer = 0; layer < layers; layer++) {
+      outputs.push(attend(config, layer, cache.layers[layer]!, projectionOf(layer, seen, tokens), tokens));
+      if (isStep) cache.endStep(layer);
+      else if (isEnd) cache.endPrompt(layer);
+    }
+    seen += tokens;
+    state(outputs, isEnd);
+  }
+  return states;
+}
+
+/** Runs events by the kernels, in seat 1 of 3. */
+export async function runOnDevice(
+  device: CudaDevice,
+  text: TextCase,
+  events: readonly TextEvent[],
+  projectionOf: ProjectionOf,
+): Promise<TextState[]> {
+  const memory = new KvDevice(device);
+  try {
+    return await new DeviceText(memory, text, events).run(projectionOf);
+  } finally {
+    memory.free();
+  }
+}
+
+const SEATS = 3;
+const SEAT = 1;
+/** Room beyond a read's rows, so that strides are no lengths. */
+const SPARE = 3;
+
+class DeviceText {
+  readonly #memory: KvDevice;
+  readonly #text: TextCase;
+  readonly #events: readonly TextEvent[];
+  readonly #model: KvModel;
+  readonly #slabs: DeviceSlab[];
+  readonly #record = new Uint32Array(SEATS * SEAT_WORDS);
+  readonly #step: StepPlaces<number>;
+  readonly #none: number;
+  readonly #turns: number | null;
+  readonly #slopes: number | null;
+  readonly #total: number;
+  /** Whether layers decide together, so that their slabs hold whole reads. */
+  readonly #isShared: boolean;
+
+  constructor(memory: KvDevice, text: TextCase, events: readonly TextEvent[]) {
+    const { config, policy, dtype } = text;
+    this.#memory = memory;
+    this.#text = text;
+    this.#events = events;
+    this.#isShared = policy.scope === "shared";
+    this.#model = {
+      layers: config.layers,
+      heads: config.heads,
+      kvHeads: config.kvHeads,
+      headDim: config.headDim,
+      dtype,
+      hasAlibi: config.alibiSlopes !== null,
+      rotary: config.rotary && { dim: config.rotary.dim, isInterleaved: config.rotary.isInterleaved },
+      slidingWindow: config.slidingWindow,
+      isRenumbered: policy.positions === "new",
+    };
+    this.#total = events.reduce((sum, event) => sum + ("read" in event ? event.read : event.steps), 0);
+    const capacity = this.#total + SPARE;
+    this.#slabs = Array.from({ length: config.layers * SEATS }, (_, i) =>
+      i % SEATS === SEAT ? memory.slab(this.#model, capacity) : { address: 0, capacity: 0 },
+    );
+    const seatBytes = seatBuffers(this.#model, SEATS);
+    const stepBytes = stepBuffers(this.#model, 2, capacity);
+    this.#step = {
+      slabs: memory.upload(slabTable(this.#slabs)),
+      settings: memory.zeros(seatBytes.settings),
+      records: memory.zeros(seatBytes.records),
+      rowSeats: memory.upload(new Int32Array([-1, SEAT])),
+      positions: memory.zeros(stepBytes.positions),
+      logits: memory.zeros(stepBytes.logits),
+      partials: memory.zeros(stepBytes.partials),
+      arrivals: memory.zeros(stepBytes.arrivals),
+    };
+    this.#none = 0;
+    this.#turns = config.rotary ? memory.upload(rotaryTable(config.rotary, this.#total)) : null;
+    this.#slopes = config.alibiSlopes ? memory.upload(Float32Array.from(config.alibiSlopes)) : null;
+    const at = SEAT * SEAT_WORDS;
+    this.#record[at + seatWord.seedLow] = text.seed;
+    this.#record[at + seatWord.stream] = text.stream;
+  }
+
+  async run(projectionOf: ProjectionOf): Promise<TextState[]> {
+    const states: TextState[] = [];
+    const { layers } = this.#model;
+    const at = SEAT * SEAT_WORDS;
+    let isBegun = false;
+    let hasFreshRecord = false;
+    for (const { tokens, isStep, isEnd, readTokens } of piecesOf(this.#events)) {
+      const seen = this.#record[at + seatWord.tokensSeen]!;
+      const outputs: Float32Array[] = [];
+      this.#record[at + seatWord.tokensSeen] = seen + tokens;
+      if (isStep) {
+        // The device counts by itself.
+        if (!hasFreshRecord) throw new Error("a text begins with a read");
+        this.#record[at + seatWord.step]!++;
+        const kernels = stepKernels(this.#model);
+        const sizes = { rows: 2, seats: SEATS, capacity: this.#total + SPARE };
+        await this.#memory.launch(advanceCall(kernels, sizes, this.#step));
+        for (let layer = 0; layer < layers; layer++) {
+          outputs.push(await this.#attendStep(layer, projectionOf(layer, seen, 1)));
+        }
+        if (this.#isShared) await this.#memory.launch(sharedEvictCall(kernels, sizes, this.#step));
+      } else {
+        this.#writeSettings(readTokens);
+        this.#memory.write(this.#step.records, this.#record);
+        hasFreshRecord = true;
+        for (let layer = 0; layer < layers; layer++) {
+          outputs.push(
+            await this.#read(layer, projectionOf(layer, seen, tokens), tokens, { isBegun, isEnd }),
+          );
+        }
+        if (isEnd && this.#isShared) await this.#keepShared();
+        isBegun = !isEnd;
+      }
+      const entries = Array.from({ length: layers }, (_, layer) =>
+        this.#memory.entries(this.#model, this.#slab(layer)),
+      );
+      states.push({ outputs, entries: isEnd ? entries : null });
+    }
+    return states;
+  }
+
+  #slab(layer: number): DeviceSlab {
+    return this.#slabs[layer * SEATS + SEAT]!;
+  }
+
+  #writeSettings(promptTokens: number): void {
+    const words = new Int32Array(this.#model.layers * SEATS * SETTINGS_WORDS);
+    for (let layer = 0; layer < this.#model.layers; layer++) {
+      words.set(
+        settingsWords(this.#text.policy, { promptTokens, step: 0 }),
+        (layer * SEATS + SEAT) * SETTINGS_WORDS,
+      );
+    }
+    this.#memory.write(this.#step.settings, words);
+  }
+
+  /** The rows of the tables for a layer. */
+  #tables(layer: number): { slabs: number; settings: number } {
+    const bytes = seatBuffers(this.#model, SEATS);
+    return {
+      slabs: this.#step.slabs + (layer * bytes.slabs) / this.#model.layers,
+      settings: this.#step.settings + (layer * bytes.settings) / this.#model.layers,
+    };
+  }
+
+  #upload(values: Float32Array): number {
+    const { dtype } = this.#model;
+    return this.#memory.upload(dtype === "float32" ? values : encodeHalf(dtype, values));
+  }
+
+  #download(address: number, length: number): Float32Array {
+    const { dtype } = this.#model;
+    if (dtype === "float32") return this.#memory.read(new Float32Array(length), address);
+    return decodeHalf(dtype, this.#memory.read(new Uint16Array(length), address));
+  }
+
+  /** q, k and v side by side, as one product gives them; row 0 is idle. */
+  #projected({ q, k, v }: Projected, tokens: number, idle: number) {
+    const { heads, kvHeads, headDim } = this.#model;
+    const [wide, narrow] = [heads * headDim, kvHeads * headDim];
+    const stride = wide + 2 * narrow;
+    const rows = new Float32Array((idle + tokens) * stride);
+    for (let row = 0; row < tokens; row++) {
+      const at = (idle + row) * stride;
+      rows.set(q.subarray(row * wide, (row + 1) * wide), at);
+      rows.set(k.subarray(row * narrow, (row + 1) * narrow), at + wide);
+      rows.set(v.subarray(row * narrow, (row + 1) * narrow), at + wide + narrow);
+    }
+    const address = this.#upload(rows);
+    const bytes = this.#model.dtype === "float32" ? 4 : 2;
+    const strides = { qStride: stride, kStride: stride, vStride: stride };
+    return { q: address, k: address + bytes * wide, v: address + bytes * (wide + narrow), ...strides };
+  }
+
+  async #attendStep(layer: number, projected: Projected): Promise<Float32Array> {
+    const { heads, headDim } = this.#model;
+    const width = heads * headDim;
+    const out = this.#upload(new Float32Array(2 * width));
+    const { q, k, v, ...strides } = this.#projected(projected, 1, 1);
+    const call = attendCall(
+      stepKernels(this.#model),
+      { rows: 2, seats: SEATS, capacity: this.#total + SPARE },
+      { ...this.#step, ...this.#tables(layer), q, k, v, turns: this.#turns, slopes: this.#slopes, out },
+      { layer, scale: this.#text.config.attentionScale(layer), ...strides, turnRows: this.#total },
+      this.#none,
+    );
+    await this.#memory.launch(call);
+    return this.#download(out, 2 * width).subarray(width);
+  }
+
+  async #read(
+    layer: number,
+    projected: Projected,
+    rows: number,
+    { isBegun, isEnd }: { isBegun: boolean; isEnd: boolean },
+  ): Promise<Float32Array> {
+    const memory = this.#memory;
+    const model = this.#model;
+    const { policy } = this.#text;
+    const kernels = reads.readKernels(model);
+    const slab = this.#slab(layer);
+    const held = Math.max(...memory.entries(model, slab).map(({ positions }) => positions.length));
+    const sizes = this.#readSizes(layer, rows, held + rows);
+    const places = this.#readPlaces(layer, sizes);
+    const width = model.heads * model.headDim;
+    const out = this.#upload(new Float32Array(rows * width));
+    const lift = { isRead: true, isReset: !isBegun, slabCapacity: slab.capacity, turnRows: this.#total };
+    const { q, k, v, ...strides } = this.#projected(projected, rows, 0);
+    const isSettled = isEnd ? reads.settleCalls(kernels, sizes, places, policy) : [];
+    await memory.launch(
+      reads.liftCall(kernels, sizes, places, lift),
+      reads.appendCall(kernels, sizes, places, { q, k, v, ...strides }, this.#total),
+      reads.attendReadCall(kernels, sizes, places, out),
+      ...reads.scoreCalls(kernels, sizes, places, policy),
+      ...isSettled,
+      reads.keepCall(kernels, sizes, places, { by: "scores", keepsAll: !isEnd || this.#isShared }),
+      reads.gatherCall(kernels, sizes, places, {
+        isInPlace: false,
+        isRenumbered: policy.positions === "new",
+      }),
+    );
+    return this.#download(out, rows * width);
+  }
+
+  #readSizes(layer: number, rows: number, entries: number): reads.ReadSizes {
+    return {
+      seat: SEAT,
+      seats: SEATS,
+      layer,
+      rows,
+      queryStride: rows + SPARE,
+      capacity: entries + SPARE,
+      entries,
+      scale: this.#text.config.attentionScale(layer),
+    };
+  }
+
+  #readPlaces(layer: number, { queryStride, capacity }: reads.ReadSizes): reads.ReadPlaces<number> {
+    const memory = this.#memory;
+    const bytes = promptBuffers(this.#model, queryStride, capacity);
+    return {
+      ...this.#tables(layer),
+      records: this.#step.records,
+      region: memory.zeros(bytes.region.bytes),
+      queries: memory.zeros(bytes.queries),
+      rowSums: memory.zeros(bytes.rowSums),
+      votes: memory.zeros(bytes.votes),
+      kept: memory.zeros(bytes.kept),
+      keptCounts: memory.zeros(bytes.keptCounts),
+      unrotated: this.#model.isRenumbered ? memory.zeros(bytes.unrotated) : null,
+      turns: this.#turns,
+      slopes: this.#slopes,
+      none: this.#none,
+    };
+  }
+
+  /** Layers that decide together choose once all are read. */
+  async #keepShared(): Promise<void> {
+    const kernels = reads.readKernels(this.#model);
+    const first = this.#slab(0);
+    const sizes = { ...this.#readSizes(0, 0, this.#total), capacity: first.capacity };
+    const places = { ...this.#readPlaces(0, { ...sizes, queryStride: 1 }), region: first.address };
+    await this.#memory.launch(
+      reads.sumLayersCall(kernels, sizes, places, this.#step.slabs),
+      reads.keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }),
+    );
+    for (let layer = 0; layer < this.#model.layers; layer++) {
+      const own = { ...places, ...this.#tables(layer), region: this.#slab(layer).address };
+      await this.#memory.launch(
+        reads.gatherCall(kernels, { ...sizes, layer }, own, { isInPlace: true, isRenumbered: false }),
+      );
+    }
+  }
+}
+
+function firstReadOf(events: readonly TextEvent[]): number {
+  let tokens = 0;
+  for (const event of events) {
+    if (!("read" in event)) break;
+    tokens += event.read;
+    if (!event.more) break;
+  }
+  return tokens;
+}
+
+/** Events one after another, steps one by one; `readTokens` are those of the text at the end of a read. */
+function* piecesOf(events: readonly TextEvent[]) {
+  let seen = 0;
+  for (const [i, event] of events.entries()) {
+    if ("steps" in event) {
+      for (let step = 0; step < event.steps; step++)
+        yield { tokens: 1, isStep: true, isEnd: true, readTokens: 0 };
+      seen += event.steps;
+      continue;
+    }
+    let readTokens = seen + event.read;
+    for (let next = i; (events[next] as { more?: boolean }).more; next++) {
+      readTokens += (events[next + 1] as { read: number }).read;
+    }
+    yield { tokens: event.read, isStep: false, isEnd: !event.more, readTokens };
+    seen += event.read;
+  }
+}
+
+/** Values of a tensor as its dtype holds them. */
+export function rounded(values: Float32Array, dtype: KvModel["dtype"]): Float32Array {
+  return dtype === "float32" ? values : decodeHalf(dtype, encodeHalf(dtype, values) as Uint16Array);
+}
+
+/** Values of a text, spread as a trained head's: the same for every target and piece. */
+export function projectionsOf(text: TextCase, seed: number, spread: number): ProjectionOf {
+  const { heads, kvHeads, headDim } = text.config;
+  const values = (
+    layer: number,
+    kind: number,
+    first: number,
+    tokens: number,
+    width: number,
+  ): Float32Array => {
+    const out = new Float32Array(tokens * width);
+    for (let i = 0; i < out.length; i++) {
+      let word = Math.imul(seed + 1, 0x9e3779b1);
+      for (const part of [layer, kind, first * width + i]) {
+        word = Math.imul(word ^ (part + 0x7f4a7c15), 0x85ebca6b);
+        word ^= word >>> 15;
+        word = Math.imul(word, 0xc2b2ae35);
+        word ^= word >>> 13;
+      }
+      out[i] = ((word >>> 0) / 2 ** 32 - 0.5) * spread;
+    }
+    return rounded(out, text.dtype);
+  };
+  return (layer, first, tokens) => ({
+    q: values(layer, 0, first, tokens, heads * headDim),
+    k: values(layer, 1, first, tokens, kvHeads * headDim),
+    v: values(layer, 2, first, tokens, kvHeads * headDim),
+  });
+}

@@ -1,0 +1,212 @@
+/**
+ * @file The kernels over evicting caches against the host: outputs, what stays and its scores, for every policy, position
+ * scheme and element type, over prompts, pieces, turns and decoding. Skipped without a GPU.
+ */
+import { describe, expect, it, test } from "vitest";
+import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import {
+  full,
+  h2o,
+  keyformer,
+  type KeyformerOptions,
+  knorm,
+  type KvPolicy,
+  random,
+  snapkv,
+  streaming,
+  tova,
+  window,
+} from "../../src/llm/index.ts";
+import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
+import { tryOpenDevice } from "./harness/devices.ts";
+import {
+  projectionsOf,
+  runOnDevice,
+  runOnHost,
+  type TextCase,
+  type TextEvent,
+  type TextState,
+} from "./harness/kvTexts.ts";
+
+const opened = await tryOpenDevice("cuda");
+
+/** A small model's attention. */
+function configOf(options: Partial<DecoderConfig> = {}): DecoderConfig {
+  const { heads = 4, headDim = 16 } = options;
+  return {
+    family: "llama",
+    modelType: "test",
+    layers: 2,
+    width: heads * headDim,
+    heads,
+    kvHeads: 2,
+    headDim,
+    innerWidth: 8,
+    vocabulary: 8,
+    maxPositions: 512,
+    normEpsilon: 1e-5,
+    activation: "silu",
+    rotary: { dim: headDim, theta: 10_000, isInterleaved: false, scaling: { kind: "default" } },
+    alibiSlopes: null,
+    hasLearnedPositions: false,
+    isTied: true,
+    biases: { queryKeyValue: false, output: false, mlp: false },
+    hasHeadNorm: false,
+    clip: null,
+    logitScale: 1,
+    slidingWindow: null,
+    attentionScale: () => 1 / Math.sqrt(headDim),
+    endTokens: [],
+    ...options,
+  };
+}
+
+const tokens = (count: number) => ({ tokens: count });
+const budget = tokens(20);
+const kf = (options: Partial<KeyformerOptions> = {}) => keyformer({ budget, horizon: 12, ...options });
+
+const PROMPT_AND_STEPS: TextEvent[] = [{ read: 45 }, { steps: 6 }];
+const EVERYTHING: TextEvent[] = [
+  { read: 20, more: true },
+  { read: 23 },
+  { steps: 3 },
+  { read: 7, more: true },
+  { read: 4 },
+  { steps: 3 },
+];
+
+const policies: Record<string, () => KvPolicy> = {
+  full,
+  window: () => window({ budget }),
+  streaming: () => streaming({ budget }),
+  h2o: () => h2o({ budget }),
+  keyformer: () => kf(),
+  tova: () => tova({ budget }),
+  snapkv: () => snapkv({ budget }),
+  knorm: () => knorm({ budget }),
+  random: () => random({ budget }),
+};
+
+const options: Record<string, Partial<KeyformerOptions>> = {
+  "gaussian noise": { noise: "gaussian" },
+  "constant noise": { noise: "constant" },
+  "noise of keys": { noiseReuse: "per-key" },
+  "a falling temperature": { tauInit: 3, tauEnd: 1.5 },
+  "layers that decide together": { scope: "shared" },
+  "new positions": { positions: "new" },
+  "the group's sum": { groupReduce: "sum" },
+  "the group's greatest": { groupReduce: "max" },
+  sinks: { sinks: 3 },
+  "eviction at intervals": { evictEvery: 3 },
+  "the authors' mask": { mode: "reference-mask" },
+};
+
+const SLOPES = [0.25, 0.0625, 0.015625, 0.00390625];
+const noRotary = { rotary: null };
+const models: Record<string, Partial<DecoderConfig>> = {
+  "one query head a KV head": { kvHeads: 4 },
+  "six query heads a KV head": { heads: 6, kvHeads: 1 },
+  "interleaved pairs of part of a head": {
+    rotary: { dim: 8, theta: 10_000, isInterleaved: true, scaling: { kind: "default" } },
+  },
+  ALiBi: { ...noRotary, alibiSlopes: SLOPES },
+  "no positions": noRotary,
+  "a sliding window": { slidingWindow: 24 },
+  "heads of 8": { headDim: 8 },
+  "heads of 80": { headDim: 80, ...noRotary },
+  "heads of 256": { headDim: 256 },
+};
+
+/** How far apart outputs and scores may be, relative to the largest. */
+const tolerance = { float32: 2e-5, float16: 4e-3, bfloat16: 3e-2 };
+
+function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  within: number,
+  what: string,
+): void {
+  expect(actual.length, what).toBe(expected.length);
+  let largest = 1e-3;
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++) {
+    if (!(Math.abs(actual[i]! - expected[i]!) <= within * largest)) {
+      expect.fail(`${what}: element ${i} is ${actual[i]}, not ${expected[i]} (largest ${largest})`);
+    }
+  }
+}
+
+function expectSame(device: TextState[], host: TextState[], dtype: TextCase["dtype"]): void {
+  expect(device.length).toBe(host.length);
+  for (const [event, { outputs, entries }] of host.entries()) {
+    for (const [layer, output] of outputs.entries()) {
+      const what = `event ${event}, layer ${layer}`;
+      expectClose(device[event]!.outputs[layer]!, output, tolerance[dtype], `output of ${what}`);
+      for (const [head, { positions, scores }] of entries?.[layer]!.entries() ?? []) {
+        const own = device[event]!.entries![layer]![head]!;
+        expect(own.positions, `kept in ${what}, head ${head}`).toEqual(positions);
+        expectClose(own.scores, scores, tolerance[dtype], `scores of ${what}, head ${head}`);
+      }
+    }
+  }
+}
+
+if ("missing" in opened) {
+  test.skip(`skipped: ${opened.missing}`);
+} else {
+  const device = opened as CudaDevice;
+
+  async function check(
+    config: DecoderConfig,
+    policy: KvPolicy,
+    events: readonly TextEvent[],
+    dtype: TextCase["dtype"] = "float32",
+  ): Promise<void> {
+    const text: TextCase = { config, dtype, policy, seed: 1234, stream: 7 };
+    const projectionOf = projectionsOf(text, 5, 4);
+    const host = runOnHost(text, events, projectionOf);
+    expectSame(await runOnDevice(device, text, events, projectionOf), host, dtype);
+  }
+
+  describe("a text's cache by kernels", () => {
+    for (const [name, policy] of Object.entries(policies)) {
+      it(`follows ${name} through pieces, turns and decoding`, () => check(configOf(), policy(), EVERYTHING));
+    }
+    for (const [name, own] of Object.entries(options)) {
+      it(`follows Keyformer with ${name}`, () => check(configOf(), kf(own), EVERYTHING));
+    }
+    for (const [name, own] of Object.entries(models)) {
+      it(`follows Keyformer in a model with ${name}`, () => check(configOf(own), kf(), EVERYTHING));
+    }
+    it("numbers entries anew with ALiBi", () =>
+      check(configOf({ ...noRotary, alibiSlopes: SLOPES }), kf({ positions: "new" }), EVERYTHING));
+    it("numbers entries anew with interleaved pairs", () =>
+      check(
+        configOf({ rotary: { dim: 8, theta: 10_000, isInterleaved: true, scaling: { kind: "default" } } }),
+        kf({ positions: "new" }),
+        EVERYTHING,
+      ));
+    for (const [name, policy] of [
+      ["tova", tova({ budget })],
+      ["streaming", streaming({ budget })],
+    ] as const) {
+      it(`follows ${name} in a model with a sliding window`, () =>
+        check(configOf({ slidingWindow: 24 }), policy, EVERYTHING));
+    }
+    it("splits long caches among blocks", () =>
+      check(configOf(), kf({ budget: tokens(700) }), [{ read: 800 }, { steps: 3 }]));
+    for (const dtype of ["bfloat16", "float16"] as const) {
+      for (const headDim of [16, 64, 128, 256]) {
+        it(`attends in ${dtype} with heads of ${headDim}`, () =>
+          check(
+            configOf({ headDim }),
+            window({ budget }),
+            [{ read: 150 }, { steps: 3 }, { read: 40 }],
+            dtype,
+          ));
+      }
+      it(`scores in ${dtype}`, () =>
+        check(configOf({ headDim: 64 }), kf({ budget: tokens(80) }), PROMPT_AND_STEPS, dtype));
+    }
+  });
+}
