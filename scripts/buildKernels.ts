@@ -18,8 +18,30 @@ const flags = [
 ];
 execFileSync(process.execPath, [compiler, ...flags.join(" ").split(" ")], { cwd: folder, stdio: "inherit" });
 
-const module = await webAssembly.compile(await readFile(`${folder}kernels.wasm`));
+const bytes = await readFile(`${folder}kernels.wasm`);
+const module = await webAssembly.compile(bytes);
 const foreign = webAssembly.Module.imports(module).filter((item) => item.kind !== "memory");
 if (foreign.length > 0) throw new Error(`the kernels import host functions: ${JSON.stringify(foreign)}`);
+// Static data would be written anew by each thread, into memory that arenas and heaps hand out.
+if (hasDataSection(bytes))
+  throw new Error("the kernels have static data: use no arrays and no Math of float64");
 const names = webAssembly.Module.exports(module).map((item) => item.name);
 console.log(`kernels.wasm: ${names.join(", ")}`);
+
+/** Whether a module has a section of data: sections are an id, a length (LEB128), and so many bytes. */
+function hasDataSection(bytes: Uint8Array): boolean {
+  const dataSection = 11;
+  for (let at = 8; at < bytes.length;) {
+    if (bytes[at++] === dataSection) return true;
+    let length = 0;
+    let shift = 0;
+    let byte: number;
+    do {
+      byte = bytes[at++]!;
+      length |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte >= 0x80);
+    at += length;
+  }
+  return false;
+}

@@ -1,11 +1,14 @@
 /**
  * @file Runs a language model on the host: products on the `cpu` target, rows of all texts of a call together, and
- * attention text by text.
+ * attention over each text's cache by kernels. Rows and caches lie in one memory that both read, of at most 4 GiB.
  *
  * A layer evicts as soon as it has attended to a whole read, so at any time one layer alone holds all of it. When a
  * call fails, the texts in it are gone: begin again.
  */
+import { availableParallelism } from "node:os";
 import { ParetoError } from "../../engine/errors.ts";
+import { HeapKernels } from "../../engine/targets/cpu/kernels/heapKernels.ts";
+import type { CacheMemory } from "../kv/cacheMemory.ts";
 import { KvCache } from "../kv/kvCache.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
@@ -17,7 +20,7 @@ import type {
   TextToken,
   TextTokens,
 } from "../runner/runner.ts";
-import { attend } from "./cachedAttention.ts";
+import { CacheAttention } from "./cacheAttention.ts";
 import { type DecoderOptions, DenseDecoder, type Rows } from "./denseDecoder.ts";
 
 /** How a runner is opened. */
@@ -55,18 +58,37 @@ export class CpuRunner implements LlmRunner {
   readonly config: DecoderConfig;
   readonly seats: number;
   readonly #dense: DenseDecoder;
+  readonly #kernels: HeapKernels;
+  readonly #attention: CacheAttention;
+  readonly #memory: CacheMemory;
   readonly #seats: (Seat | null)[];
 
-  private constructor(dense: DenseDecoder, seats: number) {
+  private constructor(dense: DenseDecoder, kernels: HeapKernels, seats: number) {
     this.config = dense.config;
     this.seats = seats;
     this.#dense = dense;
+    this.#kernels = kernels;
+    this.#attention = new CacheAttention(dense.config, kernels);
+    const { heap } = kernels;
+    this.#memory = {
+      allocate: (bytes) => {
+        const byteOffset = heap.allocate(bytes);
+        return { buffer: heap.memory.buffer, byteOffset };
+      },
+      free: ({ byteOffset }) => heap.free(byteOffset),
+    };
     this.#seats = Array.from({ length: seats }, () => null);
   }
 
   /** Loads a model in float32. */
   static async open(files: ModelFiles, { seats = 1, ...options }: CpuRunnerOptions = {}): Promise<CpuRunner> {
-    return new CpuRunner(await DenseDecoder.open(files, options), seats);
+    const kernels = await HeapKernels.create(options.threads ?? availableParallelism());
+    return new CpuRunner(await DenseDecoder.open(files, options), kernels, seats);
+  }
+
+  async prepare(tokens: number): Promise<void> {
+    await this.#dense.prepare(tokens, 1);
+    await this.#dense.prepare(this.seats, this.seats);
   }
 
   begin(seat: number, options: TextOptions): void {
@@ -184,13 +206,15 @@ export class CpuRunner implements LlmRunner {
 
   async dispose(): Promise<void> {
     for (let seat = 0; seat < this.seats; seat++) this.release(seat);
+    await this.#kernels.dispose();
     await this.#dense.dispose();
   }
 
   /** All layers over the rows of some texts. @returns logits after each text's last row */
   async #pass(parts: readonly Part[], count: number): Promise<Float32Array> {
+    const blocks: number[] = [];
     try {
-      const rows = this.#rows(count);
+      const rows = this.#rows(count, blocks);
       const tokens = parts.flatMap((part) => [...part.tokens]);
       const positions = parts.flatMap(({ text, tokens: own }) => {
         const first = text.cache.layers[0]!.nextPosition(0);
@@ -198,7 +222,14 @@ export class CpuRunner implements LlmRunner {
       });
       await this.#dense.begin(rows, tokens, positions);
       for (let layer = 0; ; layer++) {
-        for (const part of parts) this.#attend(layer, rows, part);
+        const texts = parts.map(({ text, row, tokens: own, end }) => {
+          return { cache: text.cache.layers[layer]!, row, tokens: own.length, isDecoded: end === "step" };
+        });
+        await this.#attention.run(layer, rows, texts);
+        for (const { text, end } of parts) {
+          if (end === "prompt") text.cache.endPrompt(layer);
+          else if (end === "step") text.cache.endStep(layer);
+        }
         if (layer + 1 === this.config.layers) break;
         await this.#dense.between(layer, rows);
       }
@@ -210,26 +241,20 @@ export class CpuRunner implements LlmRunner {
     } catch (error) {
       for (const { seat } of parts) this.release(seat);
       throw error;
+    } finally {
+      for (const block of blocks) this.#kernels.heap.free(block);
     }
   }
 
-  #attend(layer: number, { q, k, v, attended }: Rows, { text, tokens, row, end }: Part): void {
-    const { heads, kvHeads, headDim } = this.config;
-    const part = (x: Float32Array, width: number) => x.subarray(row * width, (row + tokens.length) * width);
-    const projected = {
-      q: part(q, heads * headDim),
-      k: part(k, kvHeads * headDim),
-      v: part(v, kvHeads * headDim),
-    };
-    const cache = text.cache.layers[layer]!;
-    part(attended, heads * headDim).set(attend(this.config, layer, cache, projected, tokens.length));
-    if (end === "prompt") text.cache.endPrompt(layer);
-    else if (end === "step") text.cache.endStep(layer);
-  }
-
-  #rows(count: number): Rows {
+  /** Rows of one pass; `blocks` receives what is to be freed after it. */
+  #rows(count: number, blocks: number[]): Rows {
+    const { heap } = this.#kernels;
     const { rows, hidden, q, k } = this.#dense.rowsShape(count);
-    const array = (width: number) => new Float32Array(new SharedArrayBuffer(4 * rows * width));
+    const array = (width: number) => {
+      const pointer = heap.allocate(4 * rows * width);
+      blocks.push(pointer);
+      return heap.float32At(pointer, rows * width);
+    };
     return { count, hidden: array(hidden), q: array(q), k: array(k), v: array(k), attended: array(q) };
   }
 
@@ -263,6 +288,7 @@ export class CpuRunner implements LlmRunner {
       seed,
       stream,
       policies,
+      memory: this.#memory,
       ...(onDecision && { onDecision }),
     });
   }

@@ -57,6 +57,8 @@ export class LayerCache {
   #values = new Float32Array(0);
   #positions = new Int32Array(0);
   #scores = new Float32Array(0);
+  /** Where entries are numbered anew: the order of live slots by position, `[kvHeads, capacity]`. */
+  #ranks: Int32Array | null;
   /** Of a read: sums of its rows over a group, `[kvHeads, capacity]`, in float64 until it ends. */
   #sums = new Float64Array(0);
   #tokensSeen = 0;
@@ -83,6 +85,7 @@ export class LayerCache {
     this.#rows =
       scoring.from === "attention" ? new ScoreRows(scoring, queryHeads / kvHeads, this.#noise, layer) : null;
     this.#lengths = new Int32Array(kvHeads);
+    this.#ranks = policy.positions === "new" ? new Int32Array(0) : null;
   }
 
   /** Slots a KV head has room for; the stride, in entries, between heads in `keys` and `values`. */
@@ -108,6 +111,16 @@ export class LayerCache {
   /** `[kvHeads, capacity]`; fetch it anew after each append and eviction. */
   get scores(): Float32Array {
     return this.#scores;
+  }
+
+  /** `[kvHeads, capacity]`: positions for rotary and ALiBi; fetch them anew after each append and eviction. */
+  get places(): Int32Array {
+    return this.#ranks ?? this.#positions;
+  }
+
+  /** What noise is keyed by: words of the seed, and the stream. */
+  get noiseKey(): { low: number; high: number; stream: number } {
+    return this.#noise.key;
   }
 
   /** Tokens seen so far, kept or not. */
@@ -139,7 +152,7 @@ export class LayerCache {
   get bytes(): { kvBytes: number; bookkeepingBytes: number } {
     return {
       kvBytes: this.#keys.byteLength + this.#values.byteLength,
-      bookkeepingBytes: this.#positions.byteLength + this.#scores.byteLength,
+      bookkeepingBytes: this.#positions.byteLength + this.#scores.byteLength + (this.#ranks?.byteLength ?? 0),
     };
   }
 
@@ -161,11 +174,8 @@ export class LayerCache {
    * where the policy numbers them anew (keys must then be cached unrotated).
    */
   attentionPositions(kvHead: number): Int32Array {
-    const view = this.view(kvHead);
-    if (this.policy.positions === "original") return view.positions.subarray(0, view.length);
-    const ranks = new Int32Array(view.length);
-    for (const [rank, slot] of slotsByPosition(view).entries()) ranks[slot] = rank;
-    return ranks;
+    const from = kvHead * this.#capacity;
+    return this.places.subarray(from, from + this.#lengths[kvHead]!);
   }
 
   /** A KV head as its policy sees it; `positions` and `scores` are views of the cache. */
@@ -187,12 +197,13 @@ export class LayerCache {
 
   /** Says that tokens are read, up to so many of the text: a prompt in pieces, or a further turn. */
   expect(tokens: number): void {
-    if (!this.#isReading) {
-      this.#isReading = true;
-      // Votes, and the last row, are those of this read alone.
-      const { scoring } = this.policy;
-      if (scoring.from === "attention" && scoring.rows !== "accumulate") this.#scores.fill(0);
+    const { scoring } = this.policy;
+    if (scoring.from === "attention" && scoring.rows !== "accumulate" && tokens > this.#readTokens) {
+      // Votes, and the last row, are those of this read alone, or of its last piece where its length was not known.
+      this.#scores.fill(0);
+      this.#sums.fill(0);
     }
+    this.#isReading = true;
     this.#readTokens = Math.max(tokens, this.#tokensSeen);
   }
 
@@ -230,7 +241,9 @@ export class LayerCache {
     const { from } = this.policy.scoring;
     for (let head = 0; head < kvHeads; head++) {
       for (let token = 0; token < tokens; token++) {
-        const entry = head * this.#capacity + this.#lengths[head]!++;
+        const rank = this.#lengths[head]!++;
+        const entry = head * this.#capacity + rank;
+        if (this.#ranks) this.#ranks[entry] = rank;
         const position = this.#tokensSeen + token;
         this.#positions[entry] = position;
         if (from === "keyNorm")
@@ -323,9 +336,12 @@ export class LayerCache {
 
   /** Drops a slot: the last live one, which is the newest token, takes its place. */
   drop(kvHead: number, slot: number): void {
-    const length = this.#lengths[kvHead]!;
-    this.#copyEntry(kvHead, length - 1, slot);
-    this.#lengths[kvHead] = length - 1;
+    const last = this.#lengths[kvHead]! - 1;
+    const ranks = this.#ranks?.subarray(kvHead * this.#capacity, kvHead * this.#capacity + last + 1);
+    const gone = ranks?.[slot];
+    this.#copyEntry(kvHead, last, slot);
+    if (ranks) for (let at = 0; at < last; at++) if (ranks[at]! > gone!) ranks[at]!--;
+    this.#lengths[kvHead] = last;
     this.#evicted++;
   }
 
@@ -337,6 +353,7 @@ export class LayerCache {
       this.#evicted += this.#lengths[head]! - kept.length;
       this.#lengths[head] = kept.length;
     }
+    this.#rank();
   }
 
   /** Another cache of the same text, with memory of its own. */
@@ -353,7 +370,9 @@ export class LayerCache {
     copy.#sums = this.#sums.slice();
     if (this.#block) {
       copy.#take(this.#capacity);
-      for (const name of ["keys", "values", "positions", "scores"] as const) copy[name].set(this[name]);
+      for (const name of ["keys", "values", "positions", "scores", "places"] as const) {
+        copy[name].set(this[name]);
+      }
     }
     return copy;
   }
@@ -405,6 +424,7 @@ export class LayerCache {
       this.#scores.set(snapshot.scores.subarray(from, end), to);
       from = end;
     }
+    this.#rank();
   }
 
   /** Gives the memory back; the cache cannot be used afterwards. */
@@ -414,6 +434,7 @@ export class LayerCache {
     this.#capacity = 0;
     this.#keys = this.#values = this.#scores = new Float32Array(0);
     this.#positions = new Int32Array(0);
+    if (this.#ranks) this.#ranks = this.#positions;
     this.#lengths.fill(0);
   }
 
@@ -422,6 +443,15 @@ export class LayerCache {
     const budget = this.policy.budget(this.#readTokens);
     const all = this.#readTokens + Math.max(1, this.#sequence.maxNewTokens);
     return [budget, Math.min(budget + this.policy.evictEvery, all)];
+  }
+
+  /** Ranks all live slots anew. */
+  #rank(): void {
+    if (!this.#ranks) return;
+    for (let head = 0; head < this.#shape.kvHeads; head++) {
+      const from = head * this.#capacity;
+      for (const [rank, slot] of slotsByPosition(this.view(head)).entries()) this.#ranks[from + slot] = rank;
+    }
   }
 
   #copyEntry(kvHead: number, from: number, to: number): void {
@@ -433,6 +463,7 @@ export class LayerCache {
     this.#values.copyWithin(target * headDim, source * headDim, (source + 1) * headDim);
     this.#positions[target] = this.#positions[source]!;
     this.#scores[target] = this.#scores[source]!;
+    if (this.#ranks) this.#ranks[target] = this.#ranks[source]!;
   }
 
   #reserve(tokens: number): void {
@@ -450,6 +481,7 @@ export class LayerCache {
       ? needed - tokens + Math.max(tokens, this.#readTokens - this.#tokensSeen)
       : Math.min(2 * this.#capacity, this.#budget + this.policy.evictEvery);
     this.#resize(Math.max(needed, later), kept);
+    this.#rank();
   }
 
   #resize(capacity: number, slotsByHead: readonly (readonly number[])[]): void {
@@ -488,7 +520,7 @@ export class LayerCache {
   #take(capacity: number): void {
     const { kvHeads, headDim } = this.#shape;
     const entries = kvHeads * capacity;
-    const { buffer, byteOffset } = this.#memory.allocate(8 * entries * (headDim + 1));
+    const { buffer, byteOffset } = this.#memory.allocate(4 * entries * (2 * headDim + (this.#ranks ? 3 : 2)));
     this.#block = { buffer, byteOffset };
     this.#capacity = capacity;
     this.#keys = new Float32Array(buffer as ArrayBuffer, byteOffset, entries * headDim);
@@ -500,6 +532,7 @@ export class LayerCache {
     const bookkeeping = byteOffset + 8 * entries * headDim;
     this.#positions = new Int32Array(buffer as ArrayBuffer, bookkeeping, entries);
     this.#scores = new Float32Array(buffer as ArrayBuffer, bookkeeping + 4 * entries, entries);
+    if (this.#ranks) this.#ranks = new Int32Array(buffer as ArrayBuffer, bookkeeping + 8 * entries, entries);
   }
 }
 

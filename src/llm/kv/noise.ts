@@ -48,6 +48,11 @@ export class PairNoise {
     this.#layer = layer;
   }
 
+  /** Words of the seed, and the stream. */
+  get key(): { low: number; high: number; stream: number } {
+    return { low: this.#key[0], high: this.#key[1], stream: this.#stream };
+  }
+
   #draw(head: number, queryPosition: number, keyPosition: number): void {
     const counter = this.#counter;
     counter[0] = keyPosition;

@@ -91,6 +91,35 @@ function rotaryFrequencies({ dim, theta, scaling }: RotaryConfig, length: number
   }
 }
 
+/** Whether the frequencies of a rotation change with the length of the text. */
+export function dependsOnLength({ scaling }: RotaryConfig): boolean {
+  return scaling.kind === "dynamic" || scaling.kind === "longrope";
+}
+
+/**
+ * Cosines and sines of positions one after the other.
+ * @param out receives `[rows, 2, dim / 2]`, a row's cosines before its sines
+ * @param first position of the first row
+ * @param length tokens seen so far, with these rows
+ */
+export function rotaryAngles(
+  rotary: RotaryConfig,
+  { rows, first, length }: { rows: number; first: number; length: number },
+  out: Float32Array,
+): void {
+  const half = rotary.dim / 2;
+  const frequencies = rotaryFrequencies(rotary, length);
+  const { scaling } = rotary;
+  const factor = "attentionFactor" in scaling ? scaling.attentionFactor : 1;
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < half; i++) {
+      const angle = (first + row) * frequencies[i]!;
+      out[2 * row * half + i] = Math.cos(angle) * factor;
+      out[(2 * row + 1) * half + i] = Math.sin(angle) * factor;
+    }
+  }
+}
+
 /**
  * Turns heads in place.
  * @param x `[rows, heads · headDim]`
@@ -102,19 +131,14 @@ export function rotate(
   rotary: RotaryConfig,
   { rows, headDim, first, length }: { rows: number; headDim: number; first: number; length: number },
 ): void {
-  const { dim, isInterleaved, scaling } = rotary;
+  const { dim, isInterleaved } = rotary;
   const half = dim / 2;
-  const frequencies = rotaryFrequencies(rotary, length);
-  const factor = "attentionFactor" in scaling ? scaling.attentionFactor : 1;
-  const cosines = new Float32Array(half);
-  const sines = new Float32Array(half);
+  const angles = new Float32Array(rows * dim);
+  rotaryAngles(rotary, { rows, first, length }, angles);
   const width = x.length / rows;
   for (let row = 0; row < rows; row++) {
-    for (let i = 0; i < half; i++) {
-      const angle = (first + row) * frequencies[i]!;
-      cosines[i] = Math.cos(angle) * factor;
-      sines[i] = Math.sin(angle) * factor;
-    }
+    const cosines = angles.subarray(row * dim, row * dim + half);
+    const sines = angles.subarray(row * dim + half, (row + 1) * dim);
     for (let start = row * width; start < (row + 1) * width; start += headDim) {
       for (let i = 0; i < half; i++) {
         const a = start + (isInterleaved ? 2 * i : i);

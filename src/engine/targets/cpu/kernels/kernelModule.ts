@@ -11,10 +11,18 @@ export const KERNEL_NAMES = [
   "gatherRows",
   "refreshRows",
   "readLines",
+  "readBytes",
   "updateSgd",
   "updateAdagrad",
   "updateRowwiseAdagrad",
   "updateAdam",
+  "placeRows",
+  "turnKeys",
+  "attendRows",
+  "decodeToken",
+  "fillNoise",
+  "mapExp",
+  "mapLog",
   "moveRows",
 ] as const;
 

@@ -9,7 +9,6 @@
 import { Worker } from "node:worker_threads";
 import { invariant, ParetoError } from "../../../errors.ts";
 import { workerFile } from "../../../workerFile.ts";
-import type { Arena } from "./arena.ts";
 import { KERNEL_NAMES, kernelModule, type KernelName } from "./kernelModule.ts";
 import {
   ARGUMENTS,
@@ -29,15 +28,20 @@ import {
   STOP,
   type TrapMessage,
 } from "./poolProtocol.ts";
-import type { WasmModule } from "./webAssembly.ts";
+import type { WasmMemory, WasmModule } from "./webAssembly.ts";
+
+/** An arena or a heap: the threads know it by its memory. */
+interface KernelMemory {
+  readonly memory: WasmMemory;
+}
 
 /** One kernel call. */
 export interface KernelTask {
   kernel: KernelName;
   /** The memory it works on. */
-  arena: Arena;
+  arena: KernelMemory;
   /** The second memory, of `moveRows` only: `arena` is the near one. */
-  other?: Arena;
+  other?: KernelMemory;
   arguments: readonly number[];
 }
 
@@ -68,7 +72,7 @@ export class ThreadPool {
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #records: Float64Array<SharedArrayBuffer>;
   readonly #workers: Worker[];
-  readonly #arenas = new Map<Arena, number>();
+  readonly #arenas = new Map<KernelMemory, number>();
   /** Jobs in flight by their place in the ring, and those that wait for a place. */
   readonly #ring: (Job | undefined)[] = Array.from({ length: RING });
   readonly #queue: Job[] = [];
@@ -133,7 +137,7 @@ export class ThreadPool {
   }
 
   /** Lets the threads forget an arena, so that its memory can be freed. No job may be using it. */
-  release(arena: Arena): void {
+  release(arena: KernelMemory): void {
     const number = this.#arenas.get(arena);
     if (number === undefined) return;
     this.#arenas.delete(arena);
@@ -223,7 +227,7 @@ export class ThreadPool {
     Atomics.store(this.#control, jobWord(slot, REMAINING), count);
   }
 
-  #numberOf(arena: Arena): number {
+  #numberOf(arena: KernelMemory): number {
     let number = this.#arenas.get(arena);
     if (number === undefined) {
       number = this.#arenasMade++;

@@ -12,6 +12,8 @@ export interface WasmModule {
 /** A memory; a shared one can be sent to workers. */
 export interface WasmMemory {
   readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  /** Adds pages of 64 KiB. A shared memory keeps its place, so views of what it was stay valid. */
+  grow(pages: number): number;
 }
 
 interface WasmInterface {

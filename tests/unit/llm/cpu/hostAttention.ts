@@ -3,10 +3,10 @@
  * the cache the rows of logits that its policy scores. The output never sees a score: noise and temperature belong to
  * the policy alone.
  */
-import type { LayerCache } from "../kv/layerCache.ts";
-import type { DecoderConfig } from "../models/decoder.ts";
-import { rotate } from "../models/rotary.ts";
-import { logitsOf, WeightedValues } from "./headAttention.ts";
+import type { LayerCache } from "../../../../src/llm/kv/layerCache.ts";
+import type { DecoderConfig } from "../../../../src/llm/models/decoder.ts";
+import { rotate } from "../../../../src/llm/models/rotary.ts";
+import { logitsOf, WeightedValues } from "./hostRows.ts";
 
 /** Queries, keys and values of the newest tokens of a text, `[tokens, …]`. */
 export interface Projected {

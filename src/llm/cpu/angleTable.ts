@@ -1,0 +1,60 @@
+/**
+ * @file Cosines and sines of rotary positions in the memory of the kernels, made once for all layers and texts. Kinds
+ * whose angles change with the length of the text are made anew when it changes.
+ */
+import type { Heap } from "../../engine/targets/cpu/kernels/heap.ts";
+import { dependsOnLength, rotaryAngles, type RotaryConfig } from "../models/rotary.ts";
+
+/** Where rows of angles lie: `[places, 2, dim / 2]`. */
+export interface Angles {
+  readonly pointer: number;
+  /** Place of the first row. */
+  readonly from: number;
+}
+
+const FEWEST_ROWS = 256;
+
+/** The angles of one model. */
+export class AngleTable {
+  readonly #heap: Heap;
+  readonly #rotary: RotaryConfig;
+  readonly #changes: boolean;
+  #pointer = 0;
+  #from = 0;
+  #rows = 0;
+  #length = 0;
+
+  constructor(heap: Heap, rotary: RotaryConfig) {
+    this.#heap = heap;
+    this.#rotary = rotary;
+    this.#changes = dependsOnLength(rotary);
+  }
+
+  /**
+   * The angles of some places; valid until the next call.
+   * @param length tokens of the text, with the newest
+   */
+  at(first: number, count: number, length: number): Angles {
+    if (this.#changes) {
+      const isHeld = first >= this.#from && first + count <= this.#from + this.#rows;
+      if (!isHeld || length !== this.#length) this.#make(first, count, length);
+    } else if (first + count > this.#rows) {
+      this.#make(0, Math.max(2 * this.#rows, first + count, FEWEST_ROWS), 0);
+    }
+    return { pointer: this.#pointer, from: this.#from };
+  }
+
+  #make(from: number, rows: number, length: number): void {
+    const { dim } = this.#rotary;
+    if (this.#pointer !== 0) this.#heap.free(this.#pointer);
+    this.#pointer = this.#heap.allocate(4 * rows * dim);
+    rotaryAngles(
+      this.#rotary,
+      { rows, first: from, length },
+      this.#heap.float32At(this.#pointer, rows * dim),
+    );
+    this.#from = from;
+    this.#rows = rows;
+    this.#length = length;
+  }
+}
