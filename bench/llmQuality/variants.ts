@@ -11,6 +11,7 @@ const variants: readonly [name: string, options: Partial<KeyformerOptions>][] = 
   ["noise gaussian", { noise: "gaussian" }],
   ["noise constant", { noise: "constant" }],
   ["noise none", { noise: "none" }],
+  ["noise expected", { noise: "expected" }],
   ["noise once a key", { noiseReuse: "per-key" }],
   ["τ 1→1", { tauEnd: 1 }],
   ["τ 2→2", { tauInit: 2 }],

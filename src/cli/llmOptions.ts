@@ -2,19 +2,19 @@
 import type { Command } from "commander";
 import { parseBudget, parseRecent, type Budget, type Recent } from "../llm/kv/budget.ts";
 import { choosePolicy, POLICY_NAMES, type PolicyChoice, type PolicyName } from "../llm/kv/choosePolicy.ts";
-import type { KvPolicy, NoiseKind } from "../llm/kv/policy.ts";
+import type { KvPolicy } from "../llm/kv/policy.ts";
 import type { RunnerOptions } from "../llm/runner/openRunner.ts";
 import { threadsOption, withDefault } from "./defaults.ts";
 import { oneOf, positiveNumber, wholeNumber } from "./values.ts";
 
-const NOISES: readonly NoiseKind[] = ["gumbel", "gaussian", "constant", "none"];
+const NOISES = ["gumbel", "gaussian", "constant", "none", "expected"] as const;
 
 /** What tunes a policy, besides its budget. */
 export interface KvTuningFlags {
   recent?: Recent;
   sinks?: number;
   evictEvery?: number;
-  kvNoise?: NoiseKind;
+  kvNoise?: (typeof NOISES)[number];
   kvTauInit?: number;
   kvTauEnd?: number;
   kvPositions?: "original" | "new";
