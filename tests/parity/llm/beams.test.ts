@@ -12,6 +12,7 @@ import type { LlmRunner, TextToken } from "../../../src/llm/runner/runner.ts";
 import { collect, FakeRunner } from "../../unit/llm/fakeRunner.ts";
 import { cases, openCase, openDense } from "./goldenModels.ts";
 import { MaskedModel } from "./maskedModel.ts";
+import { onEachDevice } from "./runnerDevices.ts";
 
 interface Found {
   prompt: number[];
@@ -26,30 +27,6 @@ interface Found {
 const found = JSON.parse(
   await readFile(join(import.meta.dirname, "../../../golden/llm/beams.json"), "utf8"),
 ) as Record<string, Found[]>;
-
-describe.each(Object.keys(found))("%s", (model) => {
-  test("finds the texts that transformers finds, alone and in a batch with others", async () => {
-    const runner = await openCase(model, "default", 9);
-    try {
-      const requests = found[model]!.map(({ prompt, beams, endTokens, maxNewTokens }): BatchRequest => {
-        return { prompt, beams, endTokens, text: { policies: full, maxNewTokens } };
-      });
-      const alone = [];
-      for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
-      const together = await collect(runBatch(runner, requests));
-      together.sort((a, b) => a.index - b.index);
-      for (const results of [alone, together]) {
-        for (const [i, { tokens, endedBy, score }] of found[model]!.entries()) {
-          expect(results[i]).toMatchObject({ tokens, endedBy });
-          expect(results[i]!.score).toBeCloseTo(score, 4);
-        }
-      }
-      for (let seat = 0; seat < runner.seats; seat++) expect(runner.memory(seat).kvBytes).toBe(0);
-    } finally {
-      await runner.dispose();
-    }
-  });
-});
 
 /** A runner whose seats keep everything and mask what accumulated attention drops. It decodes and forks, no more. */
 function maskedRunner(
@@ -81,75 +58,101 @@ function maskedRunner(
   });
 }
 
-describe("beams whose caches evict", () => {
-  test.each(["llama", "mpt"])(
-    "%s: equal beams over everything, with what is evicted masked",
-    async (model) => {
-      const runner = await openCase(model, "default", 4);
-      const dense = await openDense(model, "default");
+onEachDevice((device) => {
+  describe.each(Object.keys(found))("%s", (model) => {
+    test("finds the texts that transformers finds, alone and in a batch with others", async () => {
+      const runner = await openCase(model, "default", 9, device);
       try {
-        const masked = maskedRunner(dense, 4, { budget: 10, recent: 5 });
-        for (const start of [0, 25]) {
-          const request: BatchRequest = {
-            prompt: cases.tokens.slice(start, start + 24),
-            text: { policies: () => h2o({ budget: { tokens: 10 } }), maxNewTokens: 20 },
-            beams: 4,
-            endTokens: [],
-          };
-          const [found] = await collect(runBatch(runner, [request]));
-          const [wanted] = await collect(runBatch(masked, [request]));
-          expect(found!.tokens).toEqual(wanted!.tokens);
-          expect(found!.score).toBeCloseTo(wanted!.score!, 4);
-          expect(found!.memory.evictedTokens).toBe(24 + 19 - 10);
+        const requests = found[model]!.map(({ prompt, beams, endTokens, maxNewTokens }): BatchRequest => {
+          return { prompt, beams, endTokens, text: { policies: full, maxNewTokens } };
+        });
+        const alone = [];
+        for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
+        const together = await collect(runBatch(runner, requests));
+        together.sort((a, b) => a.index - b.index);
+        for (const results of [alone, together]) {
+          for (const [i, { tokens, endedBy, score }] of found[model]!.entries()) {
+            expect(results[i]).toMatchObject({ tokens, endedBy });
+            expect(results[i]!.score).toBeCloseTo(score, 4);
+          }
         }
-      } finally {
-        await Promise.all([runner.dispose(), dense.dispose()]);
-      }
-    },
-  );
-
-  const run = async (runner: LlmRunner, policy: KvPolicy) => {
-    const requests = [1, 4, 1, 2, 1].map((beams, i): BatchRequest => {
-      const text = { policies: () => policy, maxNewTokens: 20 - i, seed: 5 };
-      return { prompt: cases.tokens.slice(i, 30), text, beams, endTokens: [] };
-    });
-    const results = await collect(runBatch(runner, requests));
-    return results.map(({ index, tokens, score }) => ({ index, tokens, score }));
-  };
-
-  test.each(Object.keys(cases.models))(
-    "%s: a budget of the whole text changes no bit, with noise and without",
-    async (model) => {
-      const runner = await openCase(model, "default", 7);
-      try {
-        const wanted = await run(runner, full());
-        for (const noise of ["gumbel", "none"] as const) {
-          const policy = keyformer({ budget: { tokens: 50 }, noise, horizon: 20 });
-          expect(await run(runner, policy)).toEqual(wanted);
-        }
+        for (let seat = 0; seat < runner.seats; seat++) expect(runner.memory(seat).kvBytes).toBe(0);
       } finally {
         await runner.dispose();
       }
-    },
-  );
+    });
+  });
 
-  test("hold their budget each, and find the same text again for the same seed", async () => {
-    const runner = await openCase("llama", "default", 3);
-    try {
-      const search = async () => {
-        const policy = keyformer({ budget: { tokens: 12 }, horizon: 24 });
-        const text = { policies: () => policy, maxNewTokens: 24, seed: 5 };
-        const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, endTokens: [] };
-        return (await collect(runBatch(runner, [request])))[0]!;
-      };
-      const found = await search();
-      // The last token is never read.
-      expect(found.memory).toMatchObject({ tokensSeen: 53, evictedTokens: 41 });
-      // Beams that share a cache count it each.
-      expect(found.memory.kvBytes).toBe(3 * 2 * 2 * 2 * 8 * 4 * (12 + 1));
-      expect(await search()).toEqual(found);
-    } finally {
-      await runner.dispose();
-    }
+  describe("beams whose caches evict", () => {
+    test.each(["llama", "mpt"])(
+      "%s: equal beams over everything, with what is evicted masked",
+      async (model) => {
+        const runner = await openCase(model, "default", 4, device);
+        const dense = await openDense(model, "default");
+        try {
+          const masked = maskedRunner(dense, 4, { budget: 10, recent: 5 });
+          for (const start of [0, 25]) {
+            const request: BatchRequest = {
+              prompt: cases.tokens.slice(start, start + 24),
+              text: { policies: () => h2o({ budget: { tokens: 10 } }), maxNewTokens: 20 },
+              beams: 4,
+              endTokens: [],
+            };
+            const [found] = await collect(runBatch(runner, [request]));
+            const [wanted] = await collect(runBatch(masked, [request]));
+            expect(found!.tokens).toEqual(wanted!.tokens);
+            expect(found!.score).toBeCloseTo(wanted!.score!, 4);
+            expect(found!.memory.evictedTokens).toBe(24 + 19 - 10);
+          }
+        } finally {
+          await Promise.all([runner.dispose(), dense.dispose()]);
+        }
+      },
+    );
+
+    const run = async (runner: LlmRunner, policy: KvPolicy) => {
+      const requests = [1, 4, 1, 2, 1].map((beams, i): BatchRequest => {
+        const text = { policies: () => policy, maxNewTokens: 20 - i, seed: 5 };
+        return { prompt: cases.tokens.slice(i, 30), text, beams, endTokens: [] };
+      });
+      const results = await collect(runBatch(runner, requests));
+      return results.map(({ index, tokens, score }) => ({ index, tokens, score }));
+    };
+
+    test.each(Object.keys(cases.models))(
+      "%s: a budget of the whole text changes no bit, with noise and without",
+      async (model) => {
+        const runner = await openCase(model, "default", 7, device);
+        try {
+          const wanted = await run(runner, full());
+          for (const noise of ["gumbel", "none"] as const) {
+            const policy = keyformer({ budget: { tokens: 50 }, noise, horizon: 20 });
+            expect(await run(runner, policy)).toEqual(wanted);
+          }
+        } finally {
+          await runner.dispose();
+        }
+      },
+    );
+
+    test("hold their budget each, and find the same text again for the same seed", async () => {
+      const runner = await openCase("llama", "default", 3, device);
+      try {
+        const search = async () => {
+          const policy = keyformer({ budget: { tokens: 12 }, horizon: 24 });
+          const text = { policies: () => policy, maxNewTokens: 24, seed: 5 };
+          const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, endTokens: [] };
+          return (await collect(runBatch(runner, [request])))[0]!;
+        };
+        const found = await search();
+        // The last token is never read.
+        expect(found.memory).toMatchObject({ tokensSeen: 53, evictedTokens: 41 });
+        // Beams that share a cache count it each.
+        expect(found.memory.kvBytes).toBe(3 * 2 * 2 * 2 * 8 * 4 * (12 + 1));
+        expect(await search()).toEqual(found);
+      } finally {
+        await runner.dispose();
+      }
+    });
   });
 });

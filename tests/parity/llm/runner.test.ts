@@ -10,6 +10,7 @@ import { streaming } from "../../../src/llm/kv/policies/streaming.ts";
 import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
 import { collect } from "../../unit/llm/fakeRunner.ts";
 import { cases, largestDifference, openCase } from "./goldenModels.ts";
+import { onEachDevice } from "./runnerDevices.ts";
 
 const refusal = (code: string): unknown => expect.objectContaining({ code });
 const text = (maxNewTokens = 4, policies = full) => ({ policies, maxNewTokens });
@@ -19,168 +20,170 @@ const STEPS = 12;
 const promptOf = (i: number) => cases.tokens.slice(i * 4, i * 4 + LENGTHS[i]!);
 const forcedOf = (i: number, step: number) => cases.tokens[(i * 11 + step * 5) % cases.tokens.length]!;
 
-describe.each([
-  ["llama", "default"],
-  ["llama", "mistral"],
-  ["gpt2", "default"],
-  ["mpt", "default"],
-])("%s %s", (model, name) => {
-  test("a text in a ragged batch is what it is alone, whatever its seat", async () => {
-    const runner = await openCase(model, name, LENGTHS.length);
-    try {
-      const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: STEPS });
-      const run = async (texts: readonly number[], seatOf: (i: number) => number) => {
-        const decisions = new Map<number, KvDecision[]>(texts.map((i) => [i, []]));
-        for (const i of texts) {
-          runner.begin(seatOf(i), {
-            policies: () => policy,
-            maxNewTokens: STEPS,
-            seed: 5,
-            onDecision: (decision) => decisions.get(i)!.push(decision),
-          });
+onEachDevice((device) => {
+  describe.each([
+    ["llama", "default"],
+    ["llama", "mistral"],
+    ["gpt2", "default"],
+    ["mpt", "default"],
+  ])("%s %s", (model, name) => {
+    test("a text in a ragged batch is what it is alone, whatever its seat", async () => {
+      const runner = await openCase(model, name, LENGTHS.length, device);
+      try {
+        const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: STEPS });
+        const run = async (texts: readonly number[], seatOf: (i: number) => number) => {
+          const decisions = new Map<number, KvDecision[]>(texts.map((i) => [i, []]));
+          for (const i of texts) {
+            runner.begin(seatOf(i), {
+              policies: () => policy,
+              maxNewTokens: STEPS,
+              seed: 5,
+              onDecision: (decision) => decisions.get(i)!.push(decision),
+            });
+          }
+          const passes = [await runner.read(texts.map((i) => ({ seat: seatOf(i), tokens: promptOf(i) })))];
+          for (let step = 0; step < STEPS; step++)
+            passes.push(await runner.step(texts.map((i) => ({ seat: seatOf(i), token: forcedOf(i, step) }))));
+          const { vocabulary } = runner.config;
+          const logits = texts.map((_, row) =>
+            passes.flatMap((pass) => [...pass.subarray(row * vocabulary, (row + 1) * vocabulary)]),
+          );
+          return { logits, decisions };
+        };
+        const order = [3, 0, 4, 2, 1];
+        const together = await run(order, (i) => (i * 2 + 1) % LENGTHS.length);
+        for (const [row, i] of order.entries()) {
+          const alone = await run([i], () => 0);
+          expect(largestDifference(together.logits[row]!, alone.logits[0]!)).toBeLessThan(1e-4);
+          expect(together.decisions.get(i)).toEqual(alone.decisions.get(i));
         }
-        const passes = [await runner.read(texts.map((i) => ({ seat: seatOf(i), tokens: promptOf(i) })))];
-        for (let step = 0; step < STEPS; step++)
-          passes.push(await runner.step(texts.map((i) => ({ seat: seatOf(i), token: forcedOf(i, step) }))));
-        const { vocabulary } = runner.config;
-        const logits = texts.map((_, row) =>
-          passes.flatMap((pass) => [...pass.subarray(row * vocabulary, (row + 1) * vocabulary)]),
-        );
-        return { logits, decisions };
-      };
-      const order = [3, 0, 4, 2, 1];
-      const together = await run(order, (i) => (i * 2 + 1) % LENGTHS.length);
-      for (const [row, i] of order.entries()) {
-        const alone = await run([i], () => 0);
-        expect(largestDifference(together.logits[row]!, alone.logits[0]!)).toBeLessThan(1e-4);
-        expect(together.decisions.get(i)).toEqual(alone.decisions.get(i));
+      } finally {
+        await runner.dispose();
+      }
+    });
+  });
+
+  test("a continuous batch gives each text what it comes to alone", async () => {
+    const runner = await openCase("llama", "default", 4, device);
+    try {
+      const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: 9 });
+      const requests = LENGTHS.map((_, i): BatchRequest => {
+        return {
+          prompt: promptOf(i),
+          text: { policies: () => policy, maxNewTokens: 5 + 2 * i, seed: i },
+          endTokens: [2],
+          ...(i % 2 === 1 ? { beams: 2 } : { sampler: { temperature: i, seed: i } }),
+        };
+      });
+      const alone = [];
+      for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
+      for (const given of [requests, requests.toReversed()]) {
+        for (const result of await collect(runBatch(runner, given))) {
+          const { tokens, endedBy, memory } = alone[requests.indexOf(given[result.index]!)]!;
+          expect(result).toMatchObject({ tokens, endedBy, memory });
+        }
       }
     } finally {
       await runner.dispose();
     }
   });
-});
 
-test("a continuous batch gives each text what it comes to alone", async () => {
-  const runner = await openCase("llama", "default", 4);
-  try {
-    const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: 9 });
-    const requests = LENGTHS.map((_, i): BatchRequest => {
-      return {
-        prompt: promptOf(i),
-        text: { policies: () => policy, maxNewTokens: 5 + 2 * i, seed: i },
-        endTokens: [2],
-        ...(i % 2 === 1 ? { beams: 2 } : { sampler: { temperature: i, seed: i } }),
-      };
+  describe("a runner", () => {
+    let gpt2: LlmRunner;
+    beforeAll(async () => {
+      gpt2 = await openCase("gpt2", "default", 2, device);
     });
-    const alone = [];
-    for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
-    for (const given of [requests, requests.toReversed()]) {
-      for (const result of await collect(runBatch(runner, given))) {
-        const { tokens, endedBy, memory } = alone[requests.indexOf(given[result.index]!)]!;
-        expect(result).toMatchObject({ tokens, endedBy, memory });
+    afterAll(() => gpt2.dispose());
+
+    /** Reads a prompt in the first seat. */
+    const read = (tokens: readonly number[], options = text()) => {
+      gpt2.begin(0, options);
+      return gpt2.read([{ seat: 0, tokens }]);
+    };
+
+    async function textOf(prompt: number[], maxNewTokens: number, policies = full, endTokens: number[] = []) {
+      gpt2.begin(0, { policies, maxNewTokens });
+      const tokens: number[] = [];
+      const run = generateTokens(gpt2, prompt, new Sampler(), { maxNewTokens, endTokens });
+      for (;;) {
+        const next = await run.next();
+        if (next.done) return { tokens, times: next.value };
+        tokens.push(next.value);
       }
     }
-  } finally {
-    await runner.dispose();
-  }
-});
 
-describe("a runner", () => {
-  let gpt2: LlmRunner;
-  beforeAll(async () => {
-    gpt2 = await openCase("gpt2", "default", 2);
-  });
-  afterAll(() => gpt2.dispose());
-
-  /** Reads a prompt in the first seat. */
-  const read = (tokens: readonly number[], options = text()) => {
-    gpt2.begin(0, options);
-    return gpt2.read([{ seat: 0, tokens }]);
-  };
-
-  async function textOf(prompt: number[], maxNewTokens: number, policies = full, endTokens: number[] = []) {
-    gpt2.begin(0, { policies, maxNewTokens });
-    const tokens: number[] = [];
-    const run = generateTokens(gpt2, prompt, new Sampler(), { maxNewTokens, endTokens });
-    for (;;) {
-      const next = await run.next();
-      if (next.done) return { tokens, times: next.value };
-      tokens.push(next.value);
-    }
-  }
-
-  test("refuses an empty prompt, a step before it and tokens that the model lacks", async () => {
-    await expect(read([])).rejects.toThrow(refusal("LLM_PROMPT"));
-    await expect(read([3, 64])).rejects.toThrow(refusal("LLM_PROMPT"));
-    gpt2.begin(0, text());
-    await expect(gpt2.step([{ seat: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
-    await gpt2.read([{ seat: 0, tokens: [3], more: true }]);
-    await expect(gpt2.step([{ seat: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
-    await expect(read([3]).then(() => gpt2.step([{ seat: 0, token: -1 }]))).rejects.toThrow(
-      refusal("LLM_PROMPT"),
-    );
-  });
-
-  test("refuses seats that are not there, have not begun or come twice", async () => {
-    gpt2.release(0);
-    await expect(gpt2.read([{ seat: 0, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEAT"));
-    await expect(gpt2.read([{ seat: 2, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEAT"));
-    expect(() => gpt2.begin(-1, text())).toThrow(refusal("LLM_SEAT"));
-    await expect(gpt2.fork(0, 1)).rejects.toThrow(refusal("LLM_SEAT"));
-    gpt2.begin(0, text());
-    const twice = [
-      { seat: 0, tokens: [3] },
-      { seat: 0, tokens: [4] },
-    ];
-    await expect(gpt2.read(twice)).rejects.toThrow(refusal("LLM_SEAT"));
-  });
-
-  test("refuses a text beyond the learned positions before it begins, unless positions are numbered anew", async () => {
-    const prompt = cases.tokens.slice(0, 60);
-    // The last token is chosen at position 128 but never read.
-    await expect(read(prompt, text(70))).rejects.toThrow(refusal("LLM_CONTEXT"));
-    await expect(read(prompt, text(69))).resolves.toHaveLength(64);
-    const renumbered = () => streaming({ budget: { tokens: 20 } });
-    expect((await textOf(prompt, 100, renumbered)).tokens).toHaveLength(100);
-  });
-
-  test("goes on from one token, within and beyond a budget", async () => {
-    const wanted = await textOf([5], 30);
-    const within = await textOf([5], 30, () => keyformer({ budget: { tokens: 40 }, horizon: 30 }));
-    expect(within.tokens).toEqual(wanted.tokens);
-    const beyond = await textOf([5], 30, () => keyformer({ budget: { tokens: 8 }, horizon: 30 }));
-    expect(beyond.times.memory).toMatchObject({
-      tokensSeen: 30,
-      evictedTokens: 22,
-      kvBytes: 2 * 2 * 32 * 4 * (8 + 1),
-      fullKvBytes: 2 * 2 * 32 * 4 * 30,
+    test("refuses an empty prompt, a step before it and tokens that the model lacks", async () => {
+      await expect(read([])).rejects.toThrow(refusal("LLM_PROMPT"));
+      await expect(read([3, 64])).rejects.toThrow(refusal("LLM_PROMPT"));
+      gpt2.begin(0, text());
+      await expect(gpt2.step([{ seat: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
+      await gpt2.read([{ seat: 0, tokens: [3], more: true }]);
+      await expect(gpt2.step([{ seat: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
+      await expect(read([3]).then(() => gpt2.step([{ seat: 0, token: -1 }]))).rejects.toThrow(
+        refusal("LLM_PROMPT"),
+      );
     });
-    // The text ended by itself and can go on.
-    expect(gpt2.memory(0)).toEqual(beyond.times.memory);
-  });
 
-  test("ends at an end token, which is not given", async () => {
-    const { tokens } = await textOf([5], 30);
-    const end = tokens[4]!;
-    const cut = await textOf([5], 30, full, [end]);
-    expect(cut.tokens).toEqual(tokens.slice(0, tokens.indexOf(end)));
-    expect(cut.times).toMatchObject({ endedBy: "end-token", decodeSteps: tokens.indexOf(end) });
-  });
-
-  test("a text that is stopped frees its memory", async () => {
-    const stop = new AbortController();
-    gpt2.begin(0, text(60));
-    const options = { maxNewTokens: 60, endTokens: [], signal: stop.signal };
-    const run = generateTokens(gpt2, cases.tokens.slice(0, 50), new Sampler(), options);
-    await run.next();
-    await run.next();
-    expect(gpt2.memory(0).kvBytes).toBeGreaterThan(0);
-    stop.abort();
-    expect(await run.next()).toMatchObject({
-      done: true,
-      value: { endedBy: "signal", memory: { tokensSeen: 51 } },
+    test("refuses seats that are not there, have not begun or come twice", async () => {
+      gpt2.release(0);
+      await expect(gpt2.read([{ seat: 0, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEAT"));
+      await expect(gpt2.read([{ seat: 2, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEAT"));
+      expect(() => gpt2.begin(-1, text())).toThrow(refusal("LLM_SEAT"));
+      await expect(gpt2.fork(0, 1)).rejects.toThrow(refusal("LLM_SEAT"));
+      gpt2.begin(0, text());
+      const twice = [
+        { seat: 0, tokens: [3] },
+        { seat: 0, tokens: [4] },
+      ];
+      await expect(gpt2.read(twice)).rejects.toThrow(refusal("LLM_SEAT"));
     });
-    expect(gpt2.memory(0)).toMatchObject({ kvBytes: 0, bookkeepingBytes: 0, tokensSeen: 0 });
+
+    test("refuses a text beyond the learned positions before it begins, unless positions are numbered anew", async () => {
+      const prompt = cases.tokens.slice(0, 60);
+      // The last token is chosen at position 128 but never read.
+      await expect(read(prompt, text(70))).rejects.toThrow(refusal("LLM_CONTEXT"));
+      await expect(read(prompt, text(69))).resolves.toHaveLength(64);
+      const renumbered = () => streaming({ budget: { tokens: 20 } });
+      expect((await textOf(prompt, 100, renumbered)).tokens).toHaveLength(100);
+    });
+
+    test("goes on from one token, within and beyond a budget", async () => {
+      const wanted = await textOf([5], 30);
+      const within = await textOf([5], 30, () => keyformer({ budget: { tokens: 40 }, horizon: 30 }));
+      expect(within.tokens).toEqual(wanted.tokens);
+      const beyond = await textOf([5], 30, () => keyformer({ budget: { tokens: 8 }, horizon: 30 }));
+      expect(beyond.times.memory).toMatchObject({
+        tokensSeen: 30,
+        evictedTokens: 22,
+        kvBytes: 2 * 2 * 32 * 4 * (8 + 1),
+        fullKvBytes: 2 * 2 * 32 * 4 * 30,
+      });
+      // The text ended by itself and can go on.
+      expect(gpt2.memory(0)).toEqual(beyond.times.memory);
+    });
+
+    test("ends at an end token, which is not given", async () => {
+      const { tokens } = await textOf([5], 30);
+      const end = tokens[4]!;
+      const cut = await textOf([5], 30, full, [end]);
+      expect(cut.tokens).toEqual(tokens.slice(0, tokens.indexOf(end)));
+      expect(cut.times).toMatchObject({ endedBy: "end-token", decodeSteps: tokens.indexOf(end) });
+    });
+
+    test("a text that is stopped frees its memory", async () => {
+      const stop = new AbortController();
+      gpt2.begin(0, text(60));
+      const options = { maxNewTokens: 60, endTokens: [], signal: stop.signal };
+      const run = generateTokens(gpt2, cases.tokens.slice(0, 50), new Sampler(), options);
+      await run.next();
+      await run.next();
+      expect(gpt2.memory(0).kvBytes).toBeGreaterThan(0);
+      stop.abort();
+      expect(await run.next()).toMatchObject({
+        done: true,
+        value: { endedBy: "signal", memory: { tokensSeen: 51 } },
+      });
+      expect(gpt2.memory(0)).toMatchObject({ kvBytes: 0, bookkeepingBytes: 0, tokensSeen: 0 });
+    });
   });
 });
