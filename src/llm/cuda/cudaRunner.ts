@@ -6,6 +6,7 @@
  */
 import { isHalf, type HalfDType } from "../../engine/dtype.ts";
 import { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { AllocatorStats } from "../../engine/targets/cuda/memory/cachingAllocator.ts";
 import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder, DecoderConfig } from "../models/decoder.ts";
@@ -116,6 +117,11 @@ export class CudaRunner implements LlmRunner {
     this.#caches.begin(seat, options);
   }
 
+  async prepare(tokens: number): Promise<void> {
+    await this.#prompts.prepare(tokens);
+    await this.#step.prepare(this.seats, tokens, false);
+  }
+
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {
     for (const { seat, tokens } of texts) {
       requireTokens(this.config, tokens);
@@ -190,6 +196,16 @@ export class CudaRunner implements LlmRunner {
     const first = isRenumbered ? most[0]! : tokensSeen;
     const end = Math.max(first + tokens, hasRead ? 0 : (options.promptTokens ?? 0));
     requirePosition(this.config, end - 1 + later);
+  }
+
+  /** What the GPU's memory is used for, all programs and tables with it. */
+  get deviceMemory(): AllocatorStats {
+    return this.#device.allocator.stats();
+  }
+
+  /** Launches that a layer takes in a decode step of one text. */
+  get layerLaunches(): number {
+    return this.#dense.layerSteps + 1;
   }
 
   /** Empties the seats of a call that fails. */

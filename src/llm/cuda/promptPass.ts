@@ -8,6 +8,7 @@ import { attention } from "../../engine/graph/ops/composite/attention.ts";
 import { reshape, transpose } from "../../engine/graph/ops/movement.ts";
 import type { CudaProgram } from "../../engine/targets/cuda/cudaProgram.ts";
 import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import type { KernelSource } from "../../engine/targets/cuda/plan.ts";
 import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
 import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
 import {
@@ -93,6 +94,13 @@ export class PromptPass {
       from = to;
     }
     return logits;
+  }
+
+  /** Compiles what a prompt of so many tokens needs. */
+  async prepare(tokens: number): Promise<void> {
+    await this.#parts.dense.prepare(tokens, 1);
+    await this.#compileKernels(false);
+    await this.#compileAttention(paddedRows(tokens));
   }
 
   dispose(): void {
@@ -312,7 +320,7 @@ export class PromptPass {
   #sizes({ read, text }: Part, layer: number, before: number): ReadSizes {
     const { caches, config } = this.#parts;
     const rows = read.tokens.length;
-    const padded = Math.ceil(rows / ATTENTION_ROWS) * ATTENTION_ROWS;
+    const padded = paddedRows(rows);
     return {
       seat: read.seat,
       seats: caches.seats,
@@ -364,22 +372,20 @@ export class PromptPass {
   }
 
   async #compile(part: Part): Promise<void> {
-    const { device, caches, config } = this.#parts;
-    const isRenumbered = this.#isRenumbered(part.text);
-    if (!this.#kernels.has(isRenumbered)) {
-      const kernels = readKernels({ ...caches.model, isRenumbered });
-      const { lift, append, attend, sums, columns, pool, meanHeads, sumLayers, keep, gather, gatherInPlace } =
-        kernels;
-      const sources = [lift, append, pool, meanHeads, sumLayers, keep, gather, gatherInPlace];
-      const queue = await CallQueue.compile(device, [
-        ...sources,
-        ...[attend, sums, columns].map(({ source }) => source),
-      ]);
-      this.#kernels.set(isRenumbered, { kernels, queue });
-    }
-    if (part.text.slabs.length > 0) return;
-    const { queryStride: rows } = this.#sizes(part, 0, 0);
-    for (let layer = 0; layer < config.layers; layer++) {
+    await this.#compileKernels(this.#isRenumbered(part.text));
+    if (part.text.slabs.length === 0) await this.#compileAttention(paddedRows(part.read.tokens.length));
+  }
+
+  async #compileKernels(isRenumbered: boolean): Promise<void> {
+    if (this.#kernels.has(isRenumbered)) return;
+    const { device, caches } = this.#parts;
+    const kernels = readKernels({ ...caches.model, isRenumbered });
+    const queue = await CallQueue.compile(device, readSources(kernels));
+    this.#kernels.set(isRenumbered, { kernels, queue });
+  }
+
+  async #compileAttention(rows: number): Promise<void> {
+    for (let layer = 0; layer < this.#parts.config.layers; layer++) {
       const key = this.#attentionKey(rows, layer);
       if (!this.#attention.has(key)) this.#attention.set(key, await this.#attentionProgram(rows, layer));
     }
@@ -408,4 +414,14 @@ export class PromptPass {
     });
     return device.compile(graph, { isQueued: true });
   }
+}
+
+/** Rows of a read as attention has them. */
+function paddedRows(rows: number): number {
+  return Math.ceil(rows / ATTENTION_ROWS) * ATTENTION_ROWS;
+}
+
+/** All kernels of reads. */
+function readSources({ model: _, ...kernels }: ReadKernels): KernelSource[] {
+  return Object.values(kernels).map((kernel) => ("source" in kernel ? kernel.source : kernel));
 }
