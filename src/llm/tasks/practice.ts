@@ -10,10 +10,12 @@ import { ASK, COPY, END, KEYS, LETTER_TOKENS, REPEAT, VALUES } from "./words.ts"
 
 /** Most names that a text uses; the others never occur in it. */
 const MOST_NAMES = 96;
-const MOST_LETTERS = 20;
+const MOST_STRING = 20;
 const MOST_CHAINS = 8;
 /** Shares of texts that hold a string, and chains of names. */
-const [STRINGS, CHAINS] = [0.3, 0.5];
+const [STRINGS, CHAINS] = [0.4, 0.4];
+/** A text has at most one chain for so many tokens: direct questions have to be learned first. */
+const TOKENS_A_CHAIN = 96;
 
 /** Where a text is written. */
 export interface PracticeRow {
@@ -46,12 +48,12 @@ export function practice(seed: number, index: number, { tokens, targets }: Pract
   };
   const names = someOf(rng, KEYS, MOST_NAMES);
   if (rng.uniform() < STRINGS) {
-    const most = Math.min(MOST_LETTERS, Math.floor(length / 8));
-    const answer = [...someOf(rng, LETTER_TOKENS, 2 + rng.integer(Math.max(1, most - 1))), END];
+    const answer = [...stringOf(rng, names, Math.min(MOST_STRING, Math.floor(length / 8))), END];
     learn([[COPY, ...answer]], [{ cue: [REPEAT], answer }]);
   }
   if (rng.uniform() < CHAINS) {
-    for (let left = 1 + rng.integer(MOST_CHAINS); left > 0; left--) {
+    const most = Math.min(MOST_CHAINS, Math.ceil(length / TOKENS_A_CHAIN));
+    for (let left = 1 + rng.integer(most); left > 0; left--) {
       const { parts, value } = chainOf(rng, names.splice(0, 2 + rng.integer(2)));
       const asked = parts.map(([key]) => ({ cue: [ASK, key], answer: [value] }));
       if (!learn(parts, asked)) break;
@@ -76,6 +78,18 @@ export function practice(seed: number, index: number, { tokens, targets }: Pract
   fill(rng, tokens, body, length);
   targets.fill(-1);
   ask(rng, questions, body, { tokens, targets });
+}
+
+/**
+ * A string of letters; or of names that occur nowhere else, each with a number behind it, so that looking for what
+ * followed a name is learned from every token of a string and not from single answers alone.
+ */
+function stringOf(rng: Rng, names: number[], most: number): number[] {
+  const size = 2 + rng.integer(Math.max(1, most - 1));
+  if (rng.uniform() < 0.5) return someOf(rng, LETTER_TOKENS, size);
+  const pairs = Math.ceil(size / 2);
+  const numbers = someOf(rng, VALUES, pairs);
+  return names.splice(0, pairs).flatMap((name, i) => [name, numbers[i]!]);
 }
 
 /** Asks from a place on to the end, every question before any comes again. */
