@@ -239,9 +239,7 @@ describe.each(cases)("%s", (_name, change, policy) => {
     const inPieces = await byKernels(three, config, policy, [1, 7, 64, 100, 28]);
     expect(inPieces.scores).toEqual(wanted.scores);
     expect(inPieces.decisions).toEqual(wanted.decisions);
-    // Each piece has rows of its own.
-    if (config.rotary?.scaling.kind !== "dynamic")
-      expect(inPieces.attended.flat()).toEqual(wanted.attended.flat());
+    expect(inPieces.attended.flat()).toEqual(wanted.attended.flat());
   });
 });
 

@@ -2,7 +2,7 @@
  * @file exp, log and noise, four float32 at a time, after the polynomials of the Cephes library (Moshier).
  *
  * Against the exact value rounded to float32 both functions err by at most 2 units in the last place over the ranges
- * that they are used for; tests/unit/llm/kv/kernels.test.ts holds them to it.
+ * that they are used for; tests/unit/llm/cpu/numbers.test.ts holds them to it.
  */
 
 /** Below this exp counts as 0: its last normal float32. */
