@@ -28,6 +28,10 @@ const GATHER_IN_PLACE_THREADS = 1024;
 /** Most blocks a KV head of a gather. */
 const GATHER_BLOCKS = 64;
 const PLAIN_WARPS = 4;
+/** Rows that a block on tensor cores owns, and the bytes of shared memory that the rows of the other side take. */
+const TILE_ROWS = 64;
+const STAGED_BYTES = 40_000;
+const WIDEST_ON_TENSOR_CORES = 256;
 
 /** A kernel with the rows that a block has. */
 interface RowKernel {
@@ -76,11 +80,21 @@ export function readKernels(model: KvModel): ReadKernels {
   };
 }
 
+/** The kernel on tensor cores where the element type and the width allow it. */
 function readKernel(model: KvModel, name: string, macro: string): RowKernel {
+  const { headDim, dtype } = model;
   const threads = 32 * PLAIN_WARPS;
-  const TILE = model.headDim > 128 ? 16 : 32;
-  const macros = { ...shapeMacros(model, threads), ...positionMacros(model), TILE, [macro]: 1 };
-  return { source: cuSource("kvReadPlain.cu", name, macros), rows: PLAIN_WARPS, threads };
+  const macros = { ...shapeMacros(model, threads), ...positionMacros(model), [macro]: 1 };
+  if (dtype !== "float32" && headDim % 16 === 0 && headDim <= WIDEST_ON_TENSOR_CORES) {
+    const tiles = macro === "ATTEND" ? 2 : 1;
+    const stagedBytes = (rows: number) => 2 * tiles * rows * 2 * (headDim + 8);
+    const BN = stagedBytes(64) <= STAGED_BYTES ? 64 : stagedBytes(32) <= STAGED_BYTES ? 32 : 16;
+    const half = dtype === "float16" && { HALF: 1 };
+    const source = cuSource("kvReadTiles.cu", name, { ...macros, ...half, BN });
+    return { source, rows: TILE_ROWS, threads };
+  }
+  const TILE = headDim > 128 ? 16 : 32;
+  return { source: cuSource("kvReadPlain.cu", name, { ...macros, TILE }), rows: PLAIN_WARPS, threads };
 }
 
 /** A read of one text in one layer. */

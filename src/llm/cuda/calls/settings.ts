@@ -53,6 +53,7 @@ export function settingsWords(policy: KvPolicy, { promptTokens, step }: Settings
     floats.set([start, end, delta], 15);
     words[18] = scoring.rows === "accumulate" ? 0 : promptTokens - window;
     words[19] = scoring.pool ?? 1;
+    floats[20] = scoring.damping ?? 1;
   }
   const budget = policy.budget(promptTokens);
   words[5] = clamped(budget);

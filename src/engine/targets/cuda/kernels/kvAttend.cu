@@ -324,7 +324,7 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
         sum = settings.groupReduce == REDUCE_MAX ? fmaxf(sum, share) : sum + share;
       }
       sum *= settings.share();
-      scores[slot] = settings.scoring == SCORE_LAST ? sum : __ldcg(scores + slot) + sum;
+      scores[slot] = settings.scoring == SCORE_LAST ? sum : settings.damping * __ldcg(scores + slot) + sum;
     }
   }
 

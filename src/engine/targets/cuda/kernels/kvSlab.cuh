@@ -42,7 +42,8 @@ struct Settings {
   float tauStart, tauEnd, tauDelta;
   int scoreFrom;  // the first position whose row of logits is scored
   int pool;
-  int unused[4];
+  float damping;  // what a score is multiplied by before a decoded token's row is added
+  int unused[3];
 
   __device__ __forceinline__ float temperature(int step) const {
     return fminf(fmaxf(tauStart + step * tauDelta, fminf(tauStart, tauEnd)), fmaxf(tauStart, tauEnd));
