@@ -3,7 +3,6 @@
  * are found by their names.
  */
 import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { ParetoError } from "../../engine/errors.ts";
@@ -69,11 +68,11 @@ export function parseRecipe(json: unknown, where: string): Recipe {
 
 /**
  * Reads a recipe.
- * @param nameOrPath the name of one that ships with Pareto, or a JSON file
+ * @param nameOrPath the name of one that ships with Pareto, or the path of a JSON file
  * @throws ParetoError `LLM_RECIPE`, `FILE_MISSING`, `FILE_REFUSED`
  */
 export async function readRecipe(nameOrPath: string): Promise<Recipe> {
-  const isName = nameOrPath === basename(nameOrPath) && !nameOrPath.endsWith(".json");
+  const isName = /^[\w-]+$/.test(nameOrPath);
   const path = isName ? fileURLToPath(new URL(`${nameOrPath}.json`, RECIPES)) : nameOrPath;
   const text = await readFile(path, "utf8").catch((error: unknown) => {
     throw fileError(error, path);
