@@ -22,6 +22,10 @@ const variants: readonly [name: string, options: Partial<KeyformerOptions>][] = 
   ]),
   ["scores shared by layers", { scope: "shared" }],
   ["new positions", { positions: "new" }],
+  ...[0.975, 0.95, 0.9, 0.875].map((damping): [string, Partial<KeyformerOptions>] => [
+    `damping ${damping}`,
+    { damping },
+  ]),
   ["4 sinks", { sinks: 4 }],
   ["the authors' masks", { mode: "reference-mask" }],
 ];

@@ -25,6 +25,8 @@ export interface EstimateOptions {
   /** Texts at a time; they are read together. Defaults to 1. */
   batch?: number;
   policies: LayerPolicies;
+  /** Where it runs; defaults to `cpu`. A GPU's caches have a place for each entry's rank, whatever the policy. */
+  device?: "cpu" | "cuda";
   dtype: LlmDtype;
   /** Bytes a second at which the device's memory is read; rates are null without it. */
   bandwidth?: number | null;
@@ -34,7 +36,7 @@ export interface EstimateOptions {
 export interface CacheEstimate {
   /** Keys and values, when all new tokens are decoded. */
   kvBytes: number;
-  /** Their positions and scores. */
+  /** Their positions and scores, and ranks where entries are numbered anew. */
   bookkeepingBytes: number;
   /** Most bytes of caches at a time, which is while the prompt is read: a layer holds all of it until it has evicted. */
   promptPeakBytes: number;
@@ -66,8 +68,9 @@ export interface Estimate {
 }
 
 const ELEMENT_BYTES: Readonly<Record<LlmDtype, number>> = { f32: 4, bf16: 2, f16: 2 };
-/** A position (int32) and a score (float32). */
+/** A position (int32) and a score (float32); a rank (int32). */
 const BOOKKEEPING_BYTES = 8;
+const RANK_BYTES = 4;
 /** Rows of a prompt that a layer's products work on at a time, at most. */
 const BLOCK_ROWS = 4096;
 /** Longest prompt that is looked at for where a policy pays. */
@@ -89,18 +92,25 @@ function scoringBytes({ scoring, budget }: KvPolicy, contextTokens: number): num
 function cacheOf(
   config: DecoderConfig,
   policies: LayerPolicies,
-  { contextTokens, newTokens, batch, elementBytes }: Required<Sizes>,
+  { contextTokens, newTokens, batch, elementBytes, device }: Sizes,
 ): Pick<CacheEstimate, "kvBytes" | "bookkeepingBytes" | "promptPeakBytes"> & { readBytes: number } {
   const { layers, kvHeads, headDim, slidingWindow } = config;
   const kvEntryBytes = kvHeads * 2 * headDim * elementBytes;
   let entries = 0;
   let promptEntries = 0;
+  let bookkeepingBytes = 0;
+  let entryBytes = 0;
   let readBytes = 0;
   for (let layer = 0; layer < layers; layer++) {
     const policy = policies(layer);
     const budget = policy.budget(contextTokens);
     const sequence = { budget, evictEvery: policy.evictEvery, promptTokens: contextTokens, newTokens };
-    entries += budgetCapacity(sequence);
+    const capacity = budgetCapacity(sequence);
+    const isRanked = device === "cuda" || policy.positions === "new";
+    const bookkeeping = kvHeads * (BOOKKEEPING_BYTES + (isRanked ? RANK_BYTES : 0));
+    entries += capacity;
+    bookkeepingBytes += capacity * bookkeeping;
+    entryBytes = Math.max(entryBytes, kvEntryBytes + bookkeeping);
     if (budget < contextTokens) {
       // Under shared scores no layer evicts before the last one has read the prompt; others share one layer's room.
       promptEntries = policy.scope === "shared" ? promptEntries + contextTokens : contextTokens;
@@ -108,11 +118,12 @@ function cacheOf(
     const attended = meanAttended(sequence, slidingWindow ?? Number.POSITIVE_INFINITY);
     readBytes += attended * (kvEntryBytes + kvHeads * scoringBytes(policy, contextTokens));
   }
-  const bookkeeping = kvHeads * BOOKKEEPING_BYTES;
+  const kvBytes = batch * entries * kvEntryBytes;
+  bookkeepingBytes *= batch;
   return {
-    kvBytes: batch * entries * kvEntryBytes,
-    bookkeepingBytes: batch * entries * bookkeeping,
-    promptPeakBytes: batch * (entries + promptEntries) * (kvEntryBytes + bookkeeping),
+    kvBytes,
+    bookkeepingBytes,
+    promptPeakBytes: kvBytes + bookkeepingBytes + batch * promptEntries * entryBytes,
     readBytes: batch * readBytes,
   };
 }
@@ -122,6 +133,7 @@ interface Sizes {
   newTokens: number;
   batch: number;
   elementBytes: number;
+  device: "cpu" | "cuda";
 }
 
 /** The least whole number from 1 to {@link MOST_CONTEXT} from which `holds` is true; null when it is not at the last. */
@@ -141,7 +153,7 @@ function leastFrom(holds: (n: number) => boolean): number | null {
  * @throws ParetoError what the policies refuse
  */
 export function estimate(config: DecoderConfig, options: EstimateOptions): Estimate {
-  const { contextTokens, newTokens, batch = 1, policies, dtype, bandwidth = null } = options;
+  const { contextTokens, newTokens, batch = 1, policies, dtype, bandwidth = null, device = "cpu" } = options;
   const elementBytes = ELEMENT_BYTES[dtype];
   const { tensors } = decoderOf(config);
   let parameters = 0;
@@ -161,7 +173,7 @@ export function estimate(config: DecoderConfig, options: EstimateOptions): Estim
   const activationBytes =
     elementBytes * (rows * perRow + 2 * innerWidth * Math.min(rows, BLOCK_ROWS)) + 4 * batch * vocabulary;
   const at = (of: LayerPolicies, contextTokens: number) =>
-    cacheOf(config, of, { contextTokens, newTokens, batch, elementBytes });
+    cacheOf(config, of, { contextTokens, newTokens, batch, elementBytes, device });
   const estimateOf = (of: LayerPolicies): CacheEstimate => {
     const { readBytes, ...cache } = at(of, contextTokens);
     const stepBytes = weightsRead + readBytes;

@@ -91,6 +91,7 @@ const options: Record<string, Partial<KeyformerOptions>> = {
   "gaussian noise": { noise: "gaussian" },
   "constant noise": { noise: "constant" },
   "noise of keys": { noiseReuse: "per-key" },
+  "damped scores": { damping: 0.9 },
   "a falling temperature": { tauInit: 3, tauEnd: 1.5 },
   "layers that decide together": { scope: "shared" },
   "new positions": { positions: "new" },

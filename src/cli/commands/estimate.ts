@@ -82,6 +82,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
     newTokens,
     batch,
     policies: () => policy,
+    device,
     dtype,
     bandwidth: limits.bytesPerSecond,
   });

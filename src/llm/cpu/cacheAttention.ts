@@ -220,7 +220,7 @@ export class CacheAttention {
       noise: attention ? noiseNumber[attention.noise] : 0,
       isNoisePerKey: Number(attention?.noiseReuse === "per-key"),
       takesHighest: Number(attention?.groupReduce === "max"),
-      replaces: Number(attention?.rows === "last"),
+      damping: attention?.rows === "last" ? 0 : (attention?.damping ?? 1),
       share: attention?.groupReduce === "mean" ? kvHeads / heads : 1,
       temperature: attention?.temperature(cache.decodedTokens) ?? 1,
       seedLow: key.low,

@@ -34,7 +34,7 @@ const FIELDS = [
   "noise",
   "isNoisePerKey",
   "takesHighest",
-  "replaces",
+  "damping",
   "share",
   "temperature",
   "seedLow",
@@ -44,7 +44,7 @@ const FIELDS = [
 ] as const;
 
 /** Those that are floats. */
-const FLOATS: ReadonlySet<string> = new Set(["scale", "share", "temperature"]);
+const FLOATS: ReadonlySet<string> = new Set(["scale", "damping", "share", "temperature"]);
 
 /** A view's fields: counts, and pointers in bytes. */
 export type CacheView = Record<(typeof FIELDS)[number], number>;

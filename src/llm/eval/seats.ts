@@ -30,6 +30,7 @@ export function seatsFor(
       newTokens: decoded,
       batch,
       policies: full,
+      device,
       dtype: dtype ?? (device === "cpu" ? "f32" : "bf16"),
     }).full.peakBytes;
   const one = peak(1);

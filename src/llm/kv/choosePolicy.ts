@@ -55,6 +55,7 @@ const TUNING: Record<keyof Tuning, string> = {
   tauDelta: "change of temperature",
   scope: "scope",
   positions: "choice of positions",
+  damping: "damping",
   groupReduce: "choice of how grouped heads are reduced",
   sinks: "sinks",
   evictEvery: "interval of evictions",

@@ -276,7 +276,7 @@ export class LayerCache {
     const step = this.#isReading
       ? this.#decoded
       : Math.max(0, this.#decoded - (this.#tokensSeen - 1 - row.queryPosition));
-    this.#rows.add(row, positions, scores, length, step);
+    this.#rows.add(row, positions, scores, length, { step, isReading: this.#isReading });
   }
 
   /**

@@ -22,6 +22,11 @@ export interface AttentionScoring {
    * rows of the prompt's last `window` queries, with no rows in decode.
    */
   rows: "accumulate" | "last" | "window";
+  /**
+   * What a score is multiplied by before the row of a decoded token is added (`rows: "accumulate"`); 1 when left out. The
+   * rows of a prompt or a turn are summed as they are.
+   */
+  damping?: number;
   /** How many of the prompt's last queries are scored under `rows: "window"`, for a prompt of so many tokens. */
   window?: (promptTokens: number) => number;
   /** Odd width of the average taken over neighbouring positions after the prompt (`rows: "window"`); 1 takes none. */

@@ -46,6 +46,11 @@ export class ScoreRows {
     return this.#scoring.groupReduce === "mean" ? 1 / this.#group : 1;
   }
 
+  /** What a score is multiplied by before a decoded token's row is added. */
+  get damping(): number {
+    return this.#scoring.rows === "last" ? 0 : (this.#scoring.damping ?? 1);
+  }
+
   /**
    * Position of the first query whose row the scores need; the rest need not be handed over.
    * @param isReading a prompt or a turn, else decoding
@@ -61,9 +66,16 @@ export class ScoreRows {
   /**
    * Adds a row to the scores of its KV head.
    * @param step of the temperature
+   * @param isReading a prompt or a turn, else decoding
    * @throws ParetoError KV_LOGITS_NOT_FINITE for a logit that is NaN or +∞
    */
-  add(row: LogitRow, positions: Int32Array, scores: Float32Array, length: number, step: number): void {
+  add(
+    row: LogitRow,
+    positions: Int32Array,
+    scores: Float32Array,
+    length: number,
+    { step, isReading }: { step: number; isReading: boolean },
+  ): void {
     const visible = row.visible ?? length;
     if (this.#row.length < visible) {
       this.#row = new Float64Array(2 * visible);
@@ -82,11 +94,8 @@ export class ScoreRows {
       }
     }
     const { share } = this;
-    if (this.#scoring.rows === "last") {
-      for (let slot = 0; slot < visible; slot++) scores[slot] = share * total[slot]!;
-    } else {
-      for (let slot = 0; slot < visible; slot++) scores[slot]! += share * total[slot]!;
-    }
+    const kept = isReading && this.#scoring.rows !== "last" ? 1 : this.damping;
+    for (let slot = 0; slot < visible; slot++) scores[slot] = kept * scores[slot]! + share * total[slot]!;
   }
 
   /** One query head's row into `#head`. */

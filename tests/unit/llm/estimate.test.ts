@@ -69,6 +69,8 @@ describe("estimate", () => {
     // 2 · layers · KV heads · head size · bytes · (k + 1), and 8 bytes an entry.
     expect(found.policy.kvBytes).toBe(2 * 32 * 32 * 128 * 2 * 513);
     expect(found.policy.bookkeepingBytes).toBe(32 * 32 * 513 * 8);
+    const onGpu = estimate(await shapeOf(MPT_7B), { ...KILO, policies: () => half, device: "cuda" });
+    expect(onGpu.policy.bookkeepingBytes).toBe(32 * 32 * 513 * 12);
     // One layer holds the whole prompt while all have room for their budget.
     expect(found.policy.promptPeakBytes).toBe(513 * (524_288 + 8192) + 1024 * (16_384 + 256));
     // Of 1024 steps the first attends to 1025 tokens, the last to 2048.
@@ -159,7 +161,8 @@ describe("occupancy, against caches that run", () => {
           const text = { budget, evictEvery: policy.evictEvery, promptTokens, newTokens };
           const { kvBytes, bookkeepingBytes } = cache.stats;
           expect(kvBytes).toBe(2 * 2 * 2 * 4 * budgetCapacity(text));
-          expect(bookkeepingBytes).toBe(2 * 8 * budgetCapacity(text));
+          const perEntry = policy.positions === "new" ? 12 : 8;
+          expect(bookkeepingBytes).toBe(2 * perEntry * budgetCapacity(text));
           const attended = steps.slice(1).map(([layer]) => layer![0]!.attended.length);
           const mean = attended.reduce((sum, n) => sum + n, 0) / newTokens;
           expect(meanAttended(text, Number.POSITIVE_INFINITY)).toBeCloseTo(mean, 9);

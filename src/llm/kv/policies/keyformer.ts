@@ -35,6 +35,11 @@ export interface KeyformerOptions extends TemperatureOptions {
   noise?: NoiseKind | "expected";
   /** `fresh` when left out: noise for each query and key, as the authors' code draws it. */
   noiseReuse?: "fresh" | "per-key";
+  /**
+   * What scores are multiplied by in decode before each new row is added, above 0 and at most 1; 1 when left out. The
+   * paper tries 0.875 to 1 and prefers 1; that it spares the prompt's rows is our reading.
+   */
+  damping?: number;
   /** `layer` when left out; `shared` sums scores over layers, which keep the same tokens. */
   scope?: "layer" | "shared";
   /** `original` when left out, the paper's better variant. */
@@ -52,7 +57,8 @@ export interface KeyformerOptions extends TemperatureOptions {
 /**
  * Keyformer's policy for one layer. The recent share is clamped to at least one token and at most the budget, sinks to
  * what the recent ones leave; a `reference-mask` with no recent token never evicts, as the authors' code.
- * @throws ParetoError KV_BUDGET, KV_RECENT, KV_SINKS, KV_TEMPERATURE, KV_EVICT_EVERY, KV_REFERENCE_MASK
+ * @throws ParetoError KV_BUDGET, KV_RECENT, KV_SINKS, KV_TEMPERATURE, KV_EVICT_EVERY, KV_DAMPING,
+ *   KV_REFERENCE_MASK
  */
 export function keyformer(options: KeyformerOptions): KvPolicy {
   return accumulated("keyformer", options);
@@ -78,6 +84,7 @@ export function accumulated(name: string, options: KeyformerOptions): KvPolicy {
   checkRecent(recent);
   checkSinks(sinks);
   checkEvictEvery(evictEvery);
+  checkDamping(options.damping);
   const scoring: AttentionScoring = {
     from: "attention",
     rows: "accumulate",
@@ -86,6 +93,7 @@ export function accumulated(name: string, options: KeyformerOptions): KvPolicy {
     noiseReuse: options.noiseReuse ?? "fresh",
     groupReduce: options.groupReduce ?? "mean",
     heads: "each",
+    ...(options.damping !== undefined && { damping: options.damping }),
   };
   const common = {
     name,
@@ -147,6 +155,16 @@ function checkEvictEvery(evictEvery: number): void {
     where: "evictEvery",
     message: `tokens between evictions are a whole number of at least 1, got ${evictEvery}`,
     fix: "use 1 to evict at each token",
+  });
+}
+
+function checkDamping(damping = 1): void {
+  if (damping > 0 && damping <= 1) return;
+  throw new ParetoError({
+    code: "KV_DAMPING",
+    where: "damping",
+    message: `scores are damped by a number above 0 and at most 1, got ${damping}`,
+    fix: "leave it out, or use 0.975",
   });
 }
 

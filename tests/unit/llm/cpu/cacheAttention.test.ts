@@ -61,6 +61,7 @@ const cases: [name: string, change: Partial<DecoderConfig>, policy: KvPolicy][] 
   ["gaussian noise", {}, keyformer({ budget, noise: "gaussian", horizon: 8 })],
   ["constant noise", {}, keyformer({ budget, noise: "constant", horizon: 8 })],
   ["noise of a key", {}, keyformer({ budget, noiseReuse: "per-key", horizon: 8 })],
+  ["damped scores", {}, keyformer({ budget, damping: 0.9, horizon: 8 })],
   ["votes", {}, snapkv({ budget, recent: { tokens: 5 } })],
   ["the last row", {}, tova({ budget })],
   ["entries numbered anew", {}, streaming({ budget })],

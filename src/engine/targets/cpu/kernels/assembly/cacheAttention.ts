@@ -324,11 +324,11 @@ export function decodeToken(view: CacheView, kvHead: i32, scratch: usize): i32 {
   const code = attendRows(view, kvHead, 0, 1, scratch, sums);
   if (code != 0 || !isScored) return code;
   const share = <f64>view.share;
+  const damping = <f64>view.damping;
   const scores = view.scores + ((<usize>kvHead * <usize>view.capacity) << 2);
   for (let slot = 0; slot < length; slot++) {
     const at = scores + (<usize>slot << 2);
-    const before: f64 = view.replaces != 0 ? 0 : <f64>load<f32>(at);
-    store<f32>(at, <f32>(before + share * load<f64>(sums + (<usize>slot << 3))));
+    store<f32>(at, <f32>(damping * <f64>load<f32>(at) + share * load<f64>(sums + (<usize>slot << 3))));
   }
   return 0;
 }

@@ -52,8 +52,8 @@ export class CacheView {
   isNoisePerKey!: i32;
   /** Scores of a group are the highest of its heads, not their sum. */
   takesHighest!: i32;
-  /** The newest row takes the place of older scores. */
-  replaces!: i32;
+  /** What a score is multiplied by before a decoded token's row is added; 0 puts the row in its place. */
+  damping!: f32;
   /** What the sum over a group is multiplied by. */
   share!: f32;
   temperature!: f32;
