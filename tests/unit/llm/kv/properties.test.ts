@@ -119,6 +119,23 @@ it("draws other noise, and keeps other tokens, for another seed or stream", () =
   expect(new Set([kept(1, 0), kept(2, 0), kept(1, 1)]).size).toBe(3);
 });
 
+it("keeps with noise most of what it keeps without, and of what another seed keeps", () => {
+  const kept = (noise: "gumbel" | "none", seed: number, logits: number) => {
+    const policy = keyformer({ budget: { ratioOfPrompt: 0.25 }, recent: { tokens: 1 }, noise, horizon: 1 });
+    // Logits of deviation 2, as uniform ones within √3 times that.
+    const logit = hashLogit(logits, 2 * Math.sqrt(3));
+    const { steps } = driveCache(logit, { policy, promptTokens: 256, newTokens: 0, seed });
+    return steps[0]![0]![0]!.positions;
+  };
+  const shared = (a: number[], b: number[]) => a.filter((at) => b.includes(at)).length / a.length;
+  const mean = (overlap: (logits: number) => number) =>
+    Array.from({ length: 8 }, (_, i) => overlap(i)).reduce((a, b) => a + b) / 8;
+  const withoutNoise = mean((i) => shared(kept("none", 1, i), kept("gumbel", 1, i)));
+  const ofSeeds = mean((i) => shared(kept("gumbel", 1, i), kept("gumbel", 2, i)));
+  expect(Math.abs(withoutNoise - 0.8)).toBeLessThan(0.07);
+  expect(Math.abs(ofSeeds - 0.7)).toBeLessThan(0.07);
+});
+
 const everyPolicy = fc.record({
   name: fc.constantFrom(...POLICY_NAMES),
   tokens: fc.integer({ min: 2, max: 40 }),
