@@ -122,7 +122,7 @@ export function withRunnerOptions(command: Command): Command {
 }
 
 /** The options of a policy that a user set, but for its name and budget. */
-export function tuningOf(flags: KvTuningFlags): Partial<PolicyChoice> {
+function tuningOf(flags: KvTuningFlags): Partial<PolicyChoice> {
   const { recent, sinks, evictEvery } = flags;
   return {
     ...(recent && { recent }),

@@ -8,7 +8,7 @@
  * token included. The best N that do not end go on. The search is over when N texts are finished or all have their
  * length. Sums are float64; of equals the one of the earlier beam, then of the lower token, comes first.
  */
-import { logSumExp } from "./logits.ts";
+import { largest, logSumExp } from "./logits.ts";
 
 /** When a search is over. */
 export interface BeamSearchOptions {
@@ -113,20 +113,13 @@ export class BeamSearch {
   /** The `most` best continuations, best first. */
   #best(logits: Float32Array, most: number): Candidate[] {
     const vocabulary = logits.length / this.#live.length;
-    const best: Candidate[] = [];
-    for (const [beam, { sum: before }] of this.#live.entries()) {
+    const best = this.#live.flatMap(({ sum }, beam): Candidate[] => {
       const row = logits.subarray(beam * vocabulary, (beam + 1) * vocabulary);
-      const offset = before - logSumExp(row);
-      for (let token = 0; token < vocabulary; token++) {
-        const sum = offset + row[token]!;
-        if (best.length === most && !(sum > best[most - 1]!.sum)) continue;
-        let place = best.length;
-        while (place > 0 && sum > best[place - 1]!.sum) place--;
-        best.splice(place, 0, { beam, token, sum });
-        if (best.length > most) best.pop();
-      }
-    }
-    return best;
+      const offset = sum - logSumExp(row);
+      return largest(row, most).map((token) => ({ beam, token, sum: offset + row[token]! }));
+    });
+    // Of equals the earlier one stays first: sorting is stable.
+    return best.sort((a, b) => b.sum - a.sum).slice(0, most);
   }
 }
 

@@ -4,7 +4,7 @@
  * same logits.
  */
 import { Rng } from "../../engine/rng.ts";
-import { argmax } from "./logits.ts";
+import { argmax, largest } from "./logits.ts";
 
 /** How tokens are chosen. */
 export interface SamplerOptions {
@@ -20,6 +20,10 @@ export interface SamplerOptions {
 
 /** Stream of a seed's numbers, apart from those of other uses. */
 const STREAM = 0x73616d70;
+
+/** Tokens that are put in order first, and then, to find those that reach a probability. */
+const FIRST_TOKENS = 64;
+const MORE_TOKENS = 1024;
 
 /** Chooses tokens one after the other. */
 export class Sampler {
@@ -41,22 +45,43 @@ export class Sampler {
     const { temperature, topK, topP } = this.#options;
     const best = argmax(logits);
     if (this.isGreedy) return best;
-    const weights = Float64Array.from(logits, (x) => Math.exp((x - logits[best]!) / temperature));
-    // Most probable first; of equals the lower token, so that the order is the same everywhere.
-    const order = Array.from(weights.keys());
-    if (topK < weights.length || topP < 1) order.sort((a, b) => weights[b]! - weights[a]! || a - b);
-    order.length = Math.min(order.length, topK);
-    let total = order.reduce((sum, token) => sum + weights[token]!, 0);
+    const weight = (token: number) => Math.exp((logits[token]! - logits[best]!) / temperature);
+    // Most probable first, of equals the lower token, so that the order is the same everywhere; null for all tokens.
+    let drawn = topK < logits.length ? largest(logits, topK) : null;
+    let total = 0;
+    if (drawn) for (const token of drawn) total += weight(token);
+    else for (let token = 0; token < logits.length; token++) total += weight(token);
     if (topP < 1) {
-      let sum = 0;
-      const end = order.findIndex((token) => (sum += weights[token]!) >= topP * total);
-      if (end >= 0) {
-        order.length = end + 1;
-        total = sum;
-      }
+      drawn = nucleus(logits, drawn, weight, topP * total);
+      total = drawn.reduce((sum, token) => sum + weight(token), 0);
     }
     let left = this.#rng.uniform() * total;
-    for (const token of order) if ((left -= weights[token]!) < 0) return token;
-    return order.findLast((token) => weights[token]! > 0)!;
+    // Rounding may leave a rest behind the last token.
+    let last = best;
+    for (let i = 0; i < (drawn ?? logits).length; i++) {
+      const token = drawn ? drawn[i]! : i;
+      const share = weight(token);
+      if ((left -= share) < 0) return token;
+      if (share > 0) last = token;
+    }
+    return last;
+  }
+}
+
+/** The most probable tokens that together reach a weight, of those given or of all. */
+function nucleus(
+  logits: Float32Array,
+  given: readonly number[] | null,
+  weight: (token: number) => number,
+  wanted: number,
+): number[] {
+  // Few tokens have most of the weight, so not all need be put in order.
+  let order = given ?? largest(logits, FIRST_TOKENS);
+  for (;;) {
+    let sum = 0;
+    const end = order.findIndex((token) => (sum += weight(token)) >= wanted);
+    if (end >= 0) return order.slice(0, end + 1);
+    if (given || order.length === logits.length) return [...order];
+    order = largest(logits, order.length === FIRST_TOKENS ? MORE_TOKENS : logits.length);
   }
 }
