@@ -63,5 +63,13 @@ export type {
   TextToken,
   TextTokens,
 } from "./runner/runner.ts";
+export { taskNamed, TASK_NAMES } from "./tasks/tasks.ts";
+export type { TaskName } from "./tasks/tasks.ts";
+export type { Protocol, Task, TaskItem } from "./tasks/task.ts";
+export { parseRecipe, readRecipe } from "./training/recipe.ts";
+export type { Recipe } from "./training/recipe.ts";
+export { trainLm } from "./training/trainLm.ts";
+export type { LmRunConfig, TrainLmOptions, TrainLmResult } from "./training/trainLm.ts";
+export type { GroupQuality, Validation } from "./training/validate.ts";
 export { TokenStream } from "./tokenizer/tokenizer.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";
