@@ -8,7 +8,7 @@
  * - `--seeds 1,2,3`, `--only MODEL:SPLIT:SEED,…` (`*` for all) instead of all runs, in this order
  * - `--baselines`: the k-mer models instead, on the CPU; `--full`: ProFamNet on the random split, without a cap
  * - `--cap N` (1000), `--min-family N` (700): recipe HF73-1k
- * - `--epochs N`, `--batch-size N`, `--lr X`, `--patience N`, `--precision NAME`, `--decoys X`: as for the command
+ * - `--epochs N`, `--batch-size N`, `--lr X`, `--patience N`, `--precision NAME`, `--decoys X`, `--flanks X`: as for the command
  * - `--budget-seconds N`: starts no run after them; `--kill-seconds N`: ends what still runs then
  * - `--models DIR` keeps the saved models; `--commit ID` where there is no checkout
  */
@@ -42,6 +42,7 @@ const { values, positionals: sources } = parseArgs({
     patience: { type: "string" },
     precision: { type: "string" },
     decoys: { type: "string" },
+    flanks: { type: "string" },
     "budget-seconds": { type: "string" },
     "kill-seconds": { type: "string" },
     models: { type: "string" },
@@ -95,9 +96,9 @@ async function main(): Promise<void> {
   const kill = wholeOr("kill-seconds", values["kill-seconds"], null);
   const stop = new AbortController();
   const timer = kill === null ? null : setTimeout(() => stop.abort(), 1000 * kill);
-  const passedOn = (["epochs", "batch-size", "lr", "patience", "precision", "decoys"] as const).flatMap(
-    (name) => (values[name] === undefined ? [] : [`--${name}`, values[name]]),
-  );
+  const passedOn = (
+    ["epochs", "batch-size", "lr", "patience", "precision", "decoys", "flanks"] as const
+  ).flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]]));
   const settings: GridSettings = {
     sources,
     cap: values.full ? null : wholeOr("cap", values.cap, null),

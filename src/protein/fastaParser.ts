@@ -9,6 +9,7 @@
 import { describeCharacter, REFUSED, RESIDUE_OF_BYTE, STOP } from "./alphabet.ts";
 import { SeenIds } from "./fastaIds.ts";
 import type { BadRecord, BadRecordCode, FastaOptions, FastaRecord, FastaWarning } from "./fastaRecord.ts";
+import { looksLikeNucleotides } from "./nucleotides.ts";
 
 const TAB = 9;
 const LF = 10;
@@ -26,6 +27,7 @@ const FIXES: Record<BadRecordCode, string> = {
   FASTA_INNER_STOP: "Cut the sequence at its stops, and give each piece a header of its own.",
   FASTA_BAD_CHARACTER: "Write the sequence in letters; gaps may be - or ., a stop * may end it.",
   FASTA_NO_HEADER: "Put a line that begins with > before each sequence, e.g. >my_protein.",
+  FASTA_NUCLEOTIDES: "Translate it first, or give the protein's sequence.",
   FASTA_TOO_LONG: "Check that this is a protein and not a chromosome, or raise the limit of residues.",
 };
 const MISSING_BREAK = "Put a line break before the >, which otherwise opens no record.";
@@ -238,6 +240,10 @@ export class FastaParser {
     const { id, description } = this.#readHeader();
     this.#checkId(id);
     if (this.#residueCount === 0) this.#fail("FASTA_EMPTY", "The record has no residues: 0");
+    if (looksLikeNucleotides(this.#residues, this.#residueCount)) {
+      const start = this.#residues.toString("latin1", 0, 30);
+      this.#fail("FASTA_NUCLEOTIDES", `The sequence is DNA or RNA by its letters: ${JSON.stringify(start)}`);
+    }
     if (this.#fault !== null) {
       this.#out.push({ bad: true, id, description, line, ...this.#fault });
       return;

@@ -15,7 +15,7 @@ export interface FastaRecord {
 }
 
 /** Why a record cannot be used. */
-export type BadRecordCode = SequenceFault | "FASTA_NO_HEADER" | "FASTA_TOO_LONG";
+export type BadRecordCode = SequenceFault | "FASTA_NO_HEADER" | "FASTA_NUCLEOTIDES" | "FASTA_TOO_LONG";
 
 /** A record that cannot be used; reading goes on after it. */
 export interface BadRecord {

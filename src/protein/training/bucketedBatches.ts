@@ -27,6 +27,8 @@ export const DECOY = -2;
 const SHUFFLE_STREAM = 0x71000000;
 /** The same for the residues of decoys. */
 const DECOY_STREAM = 0x73000000;
+/** The same for flanks. */
+const FLANK_STREAM = 0x74000000;
 const BUCKETS = 4;
 /** No bucket is shorter: below, a step costs more than its residues. */
 const SHORTEST = 32;
@@ -50,6 +52,8 @@ const kept = (set: SequenceSet, row: number, limit: number): number =>
  * @param lengths rising; longer sequences keep their first `lengths.at(-1)` residues
  * @param shuffle orders the rows first
  * @param decoys so many rows of a full batch, at its end, are made of its first sequences, shuffled and reversed in turn
+ * @param flanks this share of the sequences stand between residues that belong to no family, as a domain does in its
+ * protein: those of other sequences of the batch, in any order. A sequence gets up to as many as it has itself.
  */
 export function* bucketedBatches(
   set: SequenceSet,
@@ -59,17 +63,23 @@ export function* bucketedBatches(
     lengths,
     shuffle,
     decoys = 0,
+    flanks = 0,
   }: {
     batchSize: number;
     lengths: readonly number[];
     shuffle?: { seed: number; epoch: number };
     decoys?: number;
+    flanks?: number;
   },
 ): Generator<BucketBatch> {
   const size = batchSize - decoys;
   const rng = new Rng(shuffle?.seed ?? 0, DECOY_STREAM + (shuffle?.epoch ?? 0));
+  const flankRng = new Rng(shuffle?.seed ?? 0, FLANK_STREAM + (shuffle?.epoch ?? 0));
+  /** Residues with their flanks, of rows that have any. */
+  const widths = new Map<number, number>();
   const make = (taken: readonly number[], length: number): BucketBatch => {
     const batch = makeBatch(set, taken, batchSize, length);
+    if (flanks > 0) addFlanks(batch, widths, flankRng);
     if (decoys > 0) addDecoys(batch, Math.min(taken.length, decoys), rng);
     return batch;
   };
@@ -77,11 +87,15 @@ export function* bucketedBatches(
   if (shuffle) new Rng(shuffle.seed, SHUFFLE_STREAM + shuffle.epoch).shuffle(order);
   const longest = lengths.at(-1)!;
   const bucketOf = (row: number) => {
-    const length = kept(set, row, longest);
+    const length = widths.get(row) ?? kept(set, row, longest);
     return lengths.findIndex((limit) => length <= limit);
   };
   const buckets: number[][] = lengths.map(() => []);
   for (const row of order) {
+    if (flanks > 0 && flankRng.uniform() < flanks) {
+      const length = kept(set, row, longest);
+      widths.set(row, length + flankRng.integer(Math.min(length, longest - length) + 1));
+    }
     const place = bucketOf(row);
     const bucket = buckets[place]!;
     bucket.push(row);
@@ -100,6 +114,26 @@ export function* bucketedBatches(
 export function batchCount(rows: number, batchSize: number, decoys = 0): number {
   // A bucket leaves when it is full and the rest is joined, so only the very last batch is short.
   return Math.ceil(rows / (batchSize - decoys));
+}
+
+/** Moves sequences into the middle of others' residues. */
+function addFlanks(batch: BucketBatch, widths: Map<number, number>, rng: Rng): void {
+  const { size, length, ids, lengths, rows } = batch;
+  const original = ids.slice();
+  const counts = lengths.slice();
+  for (let i = 0; i < size; i++) {
+    const width = widths.get(rows[i]!);
+    const count = counts[i]!;
+    if (width === undefined || width === count) continue;
+    const before = rng.integer(width - count + 1);
+    const at = i * length;
+    for (let t = 0; t < width; t++) {
+      const other = rng.integer(size);
+      ids[at + t] = original[other * length + rng.integer(counts[other]!)]!;
+    }
+    ids.set(original.subarray(at, at + count), at + before);
+    lengths[i] = width;
+  }
 }
 
 /** Puts decoys behind the sequences of a batch: they have the composition of real ones, and no family. */

@@ -136,6 +136,7 @@ export class ProteinTrainer {
       lengths: bucketLengths(settings.length),
       shuffle: { seed: settings.seed, epoch: state.epoch },
       decoys: decoyRows(settings),
+      flanks: settings.flanks,
     });
     const flights: { batch: BucketBatch; step: number; done: ReturnType<ProteinNetwork["train"]> }[] = [];
     const land = async (): Promise<void> => {

@@ -13,6 +13,8 @@ export interface ProteinSettings {
   learningRate: number;
   /** Share of a batch that is decoys, sequences of no family, at most a half. */
   decoys: number;
+  /** Share of the sequences that are trained on between residues of no family. */
+  flanks: number;
   /** Of weights, dropout and order. */
   seed: number;
   device: "cpu" | "cuda";
@@ -29,6 +31,7 @@ export const DEFAULT_SETTINGS = {
   patience: 4,
   learningRate: 1e-3,
   decoys: 0,
+  flanks: 0,
   seed: 1,
 } as const satisfies Partial<ProteinSettings>;
 

@@ -231,6 +231,7 @@ async function trainOn(
           batchSize,
           learningRate: settings.learningRate,
           decoys: settings.decoys,
+          flanks: settings.flanks,
           sequences: result.sequences,
           validation: validationFigures,
           test: testFigures,

@@ -85,6 +85,28 @@ describe("buckets", () => {
     }
   });
 
+  test("flanks leave each sequence whole within its row, as many residues again around it at most", () => {
+    const options = { batchSize: 32, lengths, flanks: 0.5, shuffle: { seed: 4, epoch: 0 } };
+    const batches = [...bucketedBatches(set, rows, options)];
+    expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual([...rows]);
+    expect([...bucketedBatches(set, rows, options)]).toEqual(batches);
+    let widened = 0;
+    for (const { size, ids, length, lengths: residues, rows: own } of batches) {
+      for (let i = 0; i < size; i++) {
+        const [start, end] = [set.offsets[own[i]!]!, set.offsets[own[i]! + 1]!];
+        const kept = set.ids.subarray(start, Math.min(end, start + 128));
+        const found = ids.subarray(i * length, (i + 1) * length);
+        expect(Buffer.from(found).includes(Buffer.from(kept))).toBe(true);
+        expect(found.subarray(residues[i]).every((id) => id === 0)).toBe(true);
+        expect(found.subarray(0, residues[i]).every((id) => id > 0)).toBe(true);
+        expect(residues[i]).toBeLessThanOrEqual(Math.min(length, 2 * kept.length));
+        if (residues[i]! > kept.length) widened++;
+      }
+    }
+    expect(widened).toBeGreaterThan(0.3 * rows.length);
+    expect(widened).toBeLessThan(0.6 * rows.length);
+  });
+
   test.each([
     [256, [64, 128, 192, 256]],
     [100, [52, 76, 100]],

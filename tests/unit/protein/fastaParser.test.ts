@@ -125,6 +125,29 @@ describe("bad records stand in their place, and reading goes on", () => {
     expect(brief(parse(junk))).toEqual(["1 a: FASTA_BAD_CHARACTER", "3 b: MK"]);
   });
 
+  test("genes given for proteins, by their letters", () => {
+    const dna = "ATGGCCATTGTAATGGGCCGCTGAAAGGGTGCC";
+    const text = [
+      `>dna\n${dna}`,
+      `>rna\n${dna.toLowerCase().replaceAll("t", "u")}`,
+      `>codes\n${dna}NNNRYATGC`,
+      // A leucine, a repeat and a short peptide are protein.
+      `>protein\n${dna}L`,
+      `>repeat\n${"AG".repeat(40)}`,
+      `>short\n${dna.slice(0, 29)}`,
+      `>codes alone\n${"RYSWKMBDHVACG".repeat(4)}`,
+    ].join("\n");
+    expect(brief(parse(text)).map((line) => line.split(": ")[1]!.slice(0, 17))).toEqual([
+      "FASTA_NUCLEOTIDES",
+      "FASTA_NUCLEOTIDES",
+      "FASTA_NUCLEOTIDES",
+      dna.slice(0, 17),
+      "AGAGAGAGAGAGAGAGA",
+      dna.slice(0, 17),
+      "RYSWKMBDHVACGRYSW",
+    ]);
+  });
+
   test("more residues than allowed", () => {
     const options = { maxResidues: 10 };
     expect(brief(parse(">a\nACDEFGHIKL\n>b\nACDEF\nGHIKLM\n>c\nAC", options))).toEqual([

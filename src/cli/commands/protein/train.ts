@@ -37,6 +37,7 @@ interface Flags extends CommonFlags, ComputeFlags {
   lr: number;
   batchSize: number;
   decoys: number;
+  flanks: number;
   seed: number;
   precision: ProteinSettings["precision"];
   summary?: true;
@@ -102,6 +103,12 @@ export function proteinTrainCommand(): Command {
       "share of each batch that is shuffled and reversed sequences, up to a half, for which the network learns to name no family, so that unknown ones are told better (default: none)",
       positiveNumber("--decoys", 0.5),
       DEFAULT_SETTINGS.decoys,
+    )
+    .option(
+      "--flanks <share>",
+      "share of the sequences that are trained on between random residues, as a domain stands in its protein, so that whole proteins are recognised by a domain (default: none)",
+      positiveNumber("--flanks", 1),
+      DEFAULT_SETTINGS.flanks,
     )
     .option("--seed <n>", "of weights, dropout and order", wholeNumber("--seed", 0), DEFAULT_SETTINGS.seed)
     .option(
@@ -251,7 +258,7 @@ function dataOf(paths: string[], flags: Flags): ProteinData {
 }
 
 function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
-  const { model, length, epochs, patience, lr, batchSize, decoys, seed } = flags;
+  const { model, length, epochs, patience, lr, batchSize, decoys, flanks, seed } = flags;
   const { device, threads, precision } = flags;
   if (precision !== "float32" && device !== "cuda") {
     throw new ParetoError({
@@ -272,6 +279,7 @@ function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
       patience,
       learningRate,
       decoys,
+      flanks,
       seed,
       device,
       threads,

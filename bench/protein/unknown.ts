@@ -1,0 +1,135 @@
+/**
+ * @file How many sequences of no known family a saved model flags, and how many of known families it lets pass.
+ *
+ * Unknown are the sequences of the families of a source that the model was not trained on, and known sequences with
+ * their residues shuffled, reversed, or drawn anew, uniform over the 20. Known are test sequences of the model's own
+ * families: those of the split that it was trained with, drawn again from the same source. The first window of each
+ * sequence counts, as in training; whole files are what `pareto protein classify` is for.
+ */
+import { Rng } from "../../src/engine/rng.ts";
+import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
+import { readFamilies } from "../../src/protein/families/families.ts";
+import { loadProteinNetwork, openProteinModel } from "../../src/protein/savedModel.ts";
+import { split, SPLIT_NAMES, type SplitName } from "../../src/protein/splits/split.ts";
+import { predictRows } from "../../src/protein/training/predictRows.ts";
+
+/** One kind of sequences. */
+export interface FlaggedShare {
+  name: string;
+  sequences: number;
+  /** Share below the model's threshold. */
+  flagged: number;
+}
+
+/** What was measured. */
+export interface UnknownResult {
+  bench: "protein unknown";
+  model: string;
+  threshold: number;
+  /** Share of known test sequences that pass. */
+  passing: number;
+  known: number;
+  unknown: FlaggedShare[];
+  /** The families that the model does not know, one by one. */
+  families: FlaggedShare[];
+}
+
+/** What a saved model says of how it was trained. */
+interface Trained {
+  split?: unknown;
+  strict?: unknown;
+  cap?: unknown;
+  minimum?: unknown;
+  dataSeed?: unknown;
+}
+
+/** Changes the residues of one sequence in place. */
+type Change = (ids: Uint8Array, rng: Rng) => void;
+
+const CHANGES: Record<string, Change> = {
+  shuffled: (ids, rng) => rng.shuffle(ids),
+  reversed: (ids) => ids.reverse(),
+  random: (ids, rng) => ids.forEach((_, i) => (ids[i] = 1 + rng.integer(20))),
+};
+
+/**
+ * Measures a model.
+ * @param path a saved model or a run @param sources those that it was trained on
+ * @throws Error for a model that does not say how it was trained; ParetoError as reading and loading
+ */
+export async function measureUnknown(
+  path: string,
+  sources: readonly string[],
+  threads: number,
+): Promise<UnknownResult> {
+  const folder = await openProteinModel(path);
+  const { families, length, threshold, name, trained } = folder.config;
+  const { split: by, strict, cap, minimum, dataSeed } = trained as Trained;
+  if (!SPLIT_NAMES.includes(by as SplitName) || typeof minimum !== "number" || typeof dataSeed !== "number")
+    throw new Error(`the model does not say how its data was divided, got ${JSON.stringify(trained)}`);
+  const { set } = await readFamilies(sources, {
+    familyFrom: "file",
+    minimum,
+    ...(typeof cap === "number" && { cap }),
+    seed: dataSeed,
+  });
+  const known = split(set, by as SplitName, dataSeed, { strict: strict === true }).test;
+  const all = (await readFamilies(sources, { familyFrom: "file", minimum: 1, seed: dataSeed })).set;
+  const network = await loadProteinNetwork(folder, { device: "cpu", threads, batchSize: 128 });
+  const flags = async (from: SequenceSet, rows: Uint32Array): Promise<boolean[]> => {
+    const probabilities = await predictRows(network, from, rows, length);
+    return Array.from(rows, (_, i) => {
+      const own = probabilities.subarray(i * families.length, (i + 1) * families.length);
+      return Math.max(...own) < threshold;
+    });
+  };
+  const share = (name: string, flagged: readonly boolean[]): FlaggedShare => ({
+    name,
+    sequences: flagged.length,
+    flagged: flagged.filter(Boolean).length / flagged.length,
+  });
+  try {
+    const absent = Uint32Array.from(
+      Array.from({ length: all.count }, (_, row) => row).filter(
+        (row) => !families.includes(all.families[all.labels[row]!]!),
+      ),
+    );
+    const unknown: FlaggedShare[] = [];
+    const single: FlaggedShare[] = [];
+    if (absent.length > 0) {
+      const flagged = await flags(all, absent);
+      const byFamily = Map.groupBy(absent.keys(), (i) => all.families[all.labels[absent[i]!]!]!);
+      for (const [family, places] of byFamily)
+        single.push(
+          share(
+            family,
+            places.map((i) => flagged[i]!),
+          ),
+        );
+      unknown.push(share(`${single.length} families it was not trained on`, flagged));
+    }
+    for (const [name, change] of Object.entries(CHANGES)) {
+      unknown.push(share(`known ones, ${name}`, await flags(changed(set, known, change), known)));
+    }
+    const passing = 1 - share("known", await flags(set, known)).flagged;
+    return {
+      bench: "protein unknown",
+      model: name,
+      threshold,
+      passing,
+      known: known.length,
+      unknown,
+      families: single.sort((a, b) => a.flagged - b.flagged),
+    };
+  } finally {
+    await network.dispose();
+  }
+}
+
+/** A set with some of its sequences changed. */
+function changed(set: SequenceSet, rows: Uint32Array, change: Change): SequenceSet {
+  const ids = set.ids.slice();
+  const rng = new Rng(5);
+  for (const row of rows) change(ids.subarray(set.offsets[row]!, set.offsets[row + 1]!), rng);
+  return { ...set, ids };
+}
