@@ -18,6 +18,7 @@ import {
   window,
 } from "../../src/llm/index.ts";
 import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
+import { attentionConfig as configOf } from "./harness/attentionConfig.ts";
 import { tryOpenDevice } from "./harness/devices.ts";
 import {
   projectionsOf,
@@ -29,37 +30,6 @@ import {
 } from "./harness/kvTexts.ts";
 
 const opened = await tryOpenDevice("cuda");
-
-/** A small model's attention. */
-function configOf(options: Partial<DecoderConfig> = {}): DecoderConfig {
-  const { heads = 4, headDim = 16 } = options;
-  return {
-    family: "llama",
-    modelType: "test",
-    layers: 2,
-    width: heads * headDim,
-    heads,
-    kvHeads: 2,
-    headDim,
-    innerWidth: 8,
-    vocabulary: 8,
-    maxPositions: 512,
-    normEpsilon: 1e-5,
-    activation: "silu",
-    rotary: { dim: headDim, theta: 10_000, isInterleaved: false, scaling: { kind: "default" } },
-    alibiSlopes: null,
-    hasLearnedPositions: false,
-    isTied: true,
-    biases: { queryKeyValue: false, output: false, mlp: false },
-    hasHeadNorm: false,
-    clip: null,
-    logitScale: 1,
-    slidingWindow: null,
-    attentionScale: () => 1 / Math.sqrt(headDim),
-    endTokens: [],
-    ...options,
-  };
-}
 
 const tokens = (count: number) => ({ tokens: count });
 const budget = tokens(20);
@@ -161,12 +131,12 @@ if ("missing" in opened) {
     config: DecoderConfig,
     policy: KvPolicy,
     events: readonly TextEvent[],
-    dtype: TextCase["dtype"] = "float32",
+    { dtype = "float32", copies = false }: { dtype?: TextCase["dtype"]; copies?: boolean } = {},
   ): Promise<void> {
     const text: TextCase = { config, dtype, policy, seed: 1234, stream: 7 };
     const projectionOf = projectionsOf(text, 5, 4);
     const host = runOnHost(text, events, projectionOf);
-    expectSame(await runOnDevice(device, text, events, projectionOf), host, dtype);
+    expectSame(await runOnDevice(device, text, events, projectionOf, { copies }), host, dtype);
   }
 
   describe("a text's cache by kernels", () => {
@@ -194,20 +164,21 @@ if ("missing" in opened) {
       it(`follows ${name} in a model with a sliding window`, () =>
         check(configOf({ slidingWindow: 24 }), policy, EVERYTHING));
     }
+    for (const [name, own] of Object.entries({ "": {}, " of all layers": { scope: "shared" } } as const)) {
+      it(`goes on in two seats at once, bit by bit the same, by decisions${name}`, () =>
+        check(configOf(), kf(own), PROMPT_AND_STEPS, { copies: true }));
+    }
     it("splits long caches among blocks", () =>
       check(configOf(), kf({ budget: tokens(700) }), [{ read: 800 }, { steps: 3 }]));
     for (const dtype of ["bfloat16", "float16"] as const) {
       for (const headDim of [16, 64, 128, 256]) {
         it(`attends in ${dtype} with heads of ${headDim}`, () =>
-          check(
-            configOf({ headDim }),
-            window({ budget }),
-            [{ read: 150 }, { steps: 3 }, { read: 40 }],
+          check(configOf({ headDim }), window({ budget }), [{ read: 150 }, { steps: 3 }, { read: 40 }], {
             dtype,
-          ));
+          }));
       }
       it(`scores in ${dtype}`, () =>
-        check(configOf({ headDim: 64 }), kf({ budget: tokens(80) }), PROMPT_AND_STEPS, dtype));
+        check(configOf({ headDim: 64 }), kf({ budget: tokens(80) }), PROMPT_AND_STEPS, { dtype }));
     }
   });
 }

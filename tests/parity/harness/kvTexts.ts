@@ -20,6 +20,7 @@ import { settingsWords } from "../../../src/llm/cuda/calls/settings.ts";
 import {
   advanceCall,
   attendCall,
+  forkCall,
   sharedEvictCall,
   type StepPlaces,
   stepKernels,
@@ -103,16 +104,20 @@ export function runOnHost(
   return states;
 }
 
-/** Runs events by the kernels, in seat 1 of 3. */
+/**
+ * Runs events by the kernels, in seat 1 of 3.
+ * @param copies to seat 2 before the first step, which then takes the same steps in the same launches
+ */
 export async function runOnDevice(
   device: CudaDevice,
   text: TextCase,
   events: readonly TextEvent[],
   projectionOf: ProjectionOf,
+  { copies = false }: { copies?: boolean } = {},
 ): Promise<TextState[]> {
   const memory = new KvDevice(device);
   try {
-    return await new DeviceText(memory, text, events).run(projectionOf);
+    return await new DeviceText(memory, text, events, copies).run(projectionOf);
   } finally {
     memory.free();
   }
@@ -120,6 +125,7 @@ export async function runOnDevice(
 
 const SEATS = 3;
 const SEAT = 1;
+const COPY = 2;
 /** Room beyond a read's rows, so that strides are no lengths. */
 const SPARE = 3;
 
@@ -137,8 +143,11 @@ class DeviceText {
   readonly #total: number;
   /** Whether layers decide together, so that their slabs hold whole reads. */
   readonly #isShared: boolean;
+  #copiesNext: boolean;
+  #isCopied = false;
 
-  constructor(memory: KvDevice, text: TextCase, events: readonly TextEvent[]) {
+  constructor(memory: KvDevice, text: TextCase, events: readonly TextEvent[], copies: boolean) {
+    this.#copiesNext = copies;
     const { config, policy, dtype } = text;
     this.#memory = memory;
     this.#text = text;
@@ -158,10 +167,14 @@ class DeviceText {
     this.#total = events.reduce((sum, event) => sum + ("read" in event ? event.read : event.steps), 0);
     const capacity = this.#total + SPARE;
     this.#slabs = Array.from({ length: config.layers * SEATS }, (_, i) =>
-      i % SEATS === SEAT ? memory.slab(this.#model, capacity) : { address: 0, capacity: 0 },
+      i % SEATS === SEAT
+        ? memory.slab(this.#model, capacity)
+        : copies && i % SEATS === COPY
+          ? memory.slab(this.#model, capacity + SPARE)
+          : { address: 0, capacity: 0 },
     );
     const seatBytes = seatBuffers(this.#model, SEATS);
-    const stepBytes = stepBuffers(this.#model, 2, capacity);
+    const stepBytes = stepBuffers(this.#model, 2, capacity + SPARE);
     this.#step = {
       slabs: memory.upload(slabTable(this.#slabs)),
       settings: memory.zeros(seatBytes.settings),
@@ -195,7 +208,8 @@ class DeviceText {
         if (!hasFreshRecord) throw new Error("a text begins with a read");
         this.#record[at + seatWord.step]!++;
         const kernels = stepKernels(this.#model);
-        const sizes = { rows: 2, seats: SEATS, capacity: this.#total + SPARE };
+        const sizes = { rows: 2, seats: SEATS, capacity: this.#total + 2 * SPARE };
+        if (this.#copiesNext) await this.#copy();
         await this.#memory.launch(advanceCall(kernels, sizes, this.#step));
         for (let layer = 0; layer < layers; layer++) {
           outputs.push(await this.#attendStep(layer, projectionOf(layer, seen, 1)));
@@ -256,8 +270,33 @@ class DeviceText {
     return decodeHalf(dtype, this.#memory.read(new Uint16Array(length), address));
   }
 
-  /** q, k and v side by side, as one product gives them; row 0 is idle. */
-  #projected({ q, k, v }: Projected, tokens: number, idle: number) {
+  /** The text goes on in two seats at once, in rows of the same launches. */
+  async #copy(): Promise<void> {
+    this.#copiesNext = false;
+    this.#isCopied = true;
+    const capacity = this.#slab(0).capacity;
+    await this.#memory.launch(
+      forkCall(stepKernels(this.#model), { seats: SEATS, from: SEAT, to: COPY, capacity }, this.#step),
+    );
+    const records = this.#memory.read(new Int32Array(SEATS * SEAT_WORDS), this.#step.records);
+    records.copyWithin(COPY * SEAT_WORDS, SEAT * SEAT_WORDS, (SEAT + 1) * SEAT_WORDS);
+    this.#memory.write(this.#step.records, records);
+    const settings = new Int32Array(this.#model.layers * SEATS * SETTINGS_WORDS);
+    this.#memory.read(settings, this.#step.settings);
+    for (let layer = 0; layer < this.#model.layers; layer++) {
+      const at = layer * SEATS * SETTINGS_WORDS;
+      settings.copyWithin(at + COPY * SETTINGS_WORDS, at + SEAT * SETTINGS_WORDS, at + COPY * SETTINGS_WORDS);
+    }
+    this.#memory.write(this.#step.settings, settings);
+    this.#memory.write(this.#step.rowSeats, new Int32Array([COPY, SEAT]));
+  }
+
+  #requireSame(own: Float32Array, copied: Float32Array, layer: number): void {
+    if (own.some((x, i) => !Object.is(x, copied[i]))) throw new Error(`a copy differs in layer ${layer}`);
+  }
+
+  /** q, k and v side by side, as one product gives them, `copies` times; the first rows are idle unless copied to. */
+  #projected({ q, k, v }: Projected, tokens: number, idle: number, copies = 1) {
     const { heads, kvHeads, headDim } = this.#model;
     const [wide, narrow] = [heads * headDim, kvHeads * headDim];
     const stride = wide + 2 * narrow;
@@ -268,6 +307,7 @@ class DeviceText {
       rows.set(k.subarray(row * narrow, (row + 1) * narrow), at + wide);
       rows.set(v.subarray(row * narrow, (row + 1) * narrow), at + wide + narrow);
     }
+    if (copies === 2) rows.copyWithin(0, stride, 2 * stride);
     const address = this.#upload(rows);
     const bytes = this.#model.dtype === "float32" ? 4 : 2;
     const strides = { qStride: stride, kStride: stride, vStride: stride };
@@ -278,16 +318,19 @@ class DeviceText {
     const { heads, headDim } = this.#model;
     const width = heads * headDim;
     const out = this.#upload(new Float32Array(2 * width));
-    const { q, k, v, ...strides } = this.#projected(projected, 1, 1);
+    const { q, k, v, ...strides } = this.#projected(projected, 1, 1, 2);
     const call = attendCall(
       stepKernels(this.#model),
-      { rows: 2, seats: SEATS, capacity: this.#total + SPARE },
+      { rows: 2, seats: SEATS, capacity: this.#total + 2 * SPARE },
       { ...this.#step, ...this.#tables(layer), q, k, v, turns: this.#turns, slopes: this.#slopes, out },
       { layer, scale: this.#text.config.attentionScale(layer), ...strides, turnRows: this.#total },
       this.#none,
     );
     await this.#memory.launch(call);
-    return this.#download(out, 2 * width).subarray(width);
+    const rows = this.#download(out, 2 * width);
+    const own = rows.subarray(width);
+    if (this.#isCopied) this.#requireSame(own, rows.subarray(0, width), layer);
+    return own;
   }
 
   async #read(

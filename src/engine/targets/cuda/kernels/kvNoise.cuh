@@ -1,6 +1,8 @@
 // Noise for scores: a pure function of seed, stream, layer, head and the positions of query and key, as in
 // src/llm/kv/noise.ts. Philox4x32-10 (Salmon et al., SC'11); u = ((word >> 9) + ½) · 2^-23.
 
+#include "kvSlab.cuh"
+
 #define GUMBEL_MEAN 0.57721566f
 #define GUMBEL_DEVIATION 1.28254983f
 #define NO_QUERY 0xffffffffu
