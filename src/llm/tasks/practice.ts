@@ -46,7 +46,8 @@ export function practice(seed: number, index: number, { tokens, targets }: Pract
     questions.push(...asked);
     return true;
   };
-  const names = someOf(rng, KEYS, MOST_NAMES);
+  // No text can ask for more names than this.
+  const names = someOf(rng, KEYS, Math.min(MOST_NAMES, Math.ceil(length / 4)));
   if (rng.uniform() < STRINGS) {
     const answer = [...stringOf(rng, names, Math.min(MOST_STRING, Math.floor(length / 8))), END];
     learn([[COPY, ...answer]], [{ cue: [REPEAT], answer }]);
