@@ -2,11 +2,11 @@
  * @file Speed and memory, each figure related to a limit measured in the same run. Prints a table and, as its last
  * line, everything as one line of JSON.
  *
- * Run: `npm run bench -- [dense|train|fae|embedding|ingest|protein|cuda|all] [--json-only] [--threads N] [--out FILE]`.
+ * Run: `npm run bench -- [dense|train|fae|embedding|ingest|protein|llm|cuda|all] [--json-only] [--threads N] [--out FILE]`.
  * `all`, the default, takes some eight minutes and 6 GB; where there is no NVIDIA GPU it leaves `cuda` out and says so.
  * Each case runs in a process of its own, so that neither the memory nor the threads of one show in another.
  *
- * `cuda` and `protein` take `--only NAME,…`, some of their groups of rows, and `--small`, sizes that only show that it
+ * `cuda`, `protein` and `llm` take `--only NAME,…`, some of their groups of rows, and `--small`, sizes that only show that it
  * all runs.
  */
 import { writeFile } from "node:fs/promises";
@@ -18,6 +18,7 @@ import { benchEmbedding, type EmbeddingResult } from "./embedding.ts";
 import { benchFae, faeRows } from "./fae.ts";
 import type { IngestResult } from "./ingest.ts";
 import type { BenchRow } from "./measure.ts";
+import { benchLlm, llmGroups } from "./llm.ts";
 import { benchProtein, proteinGroups } from "./protein.ts";
 import { busyShare, commit, runAlone } from "./machine.ts";
 import { benchTable } from "./table.ts";
@@ -101,6 +102,14 @@ const cases: Record<string, (threads: number) => Promise<CaseOutcome>> = {
   ingest: ingestCase,
   protein: (threads) =>
     benchProtein(threads, { only: proteinGroups(isAll ? undefined : values.only), small: values.small }),
+  llm: () =>
+    benchLlm({
+      only: llmGroups(isAll ? undefined : values.only),
+      small: values.small,
+      log: (line) => {
+        if (!values["json-only"]) console.error(line);
+      },
+    }),
   cuda: () => cudaBench({ only: groupsNamed(values.only), small: values.small }),
 };
 
@@ -132,6 +141,7 @@ async function refusal(): Promise<string | null> {
   try {
     if (asked.includes("cuda")) groupsNamed(values.only);
     else if (asked.includes("protein")) proteinGroups(values.only);
+    else if (asked.includes("llm")) llmGroups(values.only);
   } catch (error) {
     return (error as Error).message;
   }

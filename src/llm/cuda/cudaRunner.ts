@@ -4,7 +4,7 @@
  *
  * When a call fails, the texts in it are gone: begin again.
  */
-import { isHalf, type HalfDType } from "../../engine/dtype.ts";
+import type { HalfDType } from "../../engine/dtype.ts";
 import { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { AllocatorStats } from "../../engine/targets/cuda/memory/cachingAllocator.ts";
 import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
@@ -19,7 +19,7 @@ import type {
   TextToken,
   TextTokens,
 } from "../runner/runner.ts";
-import { badPrompt, badSeat, requirePosition, requireTokens } from "../runner/textErrors.ts";
+import { badPrompt, badSeat, requireOnce, requirePosition, requireTokens } from "../runner/textErrors.ts";
 import type { KvModel } from "./calls/model.ts";
 import { DecodeStep, type StepParts, type StepTexts } from "./decodeStep.ts";
 import { DenseRows } from "./denseRows.ts";
@@ -102,7 +102,7 @@ export class CudaRunner implements LlmRunner {
     fill: (device: CudaDevice, decoder: Decoder) => Promise<void>,
   ): Promise<CudaRunner> {
     const decoder = decoderOf(config, { dtype: dtypes[dtype], isMerged: true });
-    const device = await CudaDevice.open({ precision: isHalf(decoder.dtype) ? "tf32" : "float32" });
+    const device = await CudaDevice.open();
     try {
       await fill(device, decoder);
       return new CudaRunner(device, decoder, seats);
@@ -123,6 +123,7 @@ export class CudaRunner implements LlmRunner {
   }
 
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {
+    requireOnce(texts);
     for (const { seat, tokens } of texts) {
       requireTokens(this.config, tokens);
       this.#requirePosition(this.#text(seat), tokens.length);
@@ -180,6 +181,7 @@ export class CudaRunner implements LlmRunner {
   }
 
   #checkStep(tokens: readonly TextToken[]): void {
+    requireOnce(tokens);
     for (const { seat, token } of tokens) {
       requireTokens(this.config, [token]);
       const text = this.#text(seat);

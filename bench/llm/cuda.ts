@@ -1,0 +1,353 @@
+/**
+ * @file Speed and memory of language models on one GPU, in bf16, with random weights of real shapes. Decode is held
+ * against the bytes that a step must read at the bandwidth measured in the same run, prompts against the rate of
+ * products, and an evicting cache against what the bytes that it saves predict.
+ *
+ * A generation of thousands of steps is not run step by step: as a full cache grows, the time of a step is measured at
+ * five lengths and integrated; under a budget the cache has one length and is measured at that. Texts of a batch are
+ * forks of one that was read.
+ */
+import { full } from "../../src/llm/kv/policies/full.ts";
+import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
+import { window } from "../../src/llm/kv/policies/window.ts";
+import type { LayerPolicies } from "../../src/llm/kv/policy.ts";
+import { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
+import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
+import { failedRow } from "../cuda/groups.ts";
+import { median, type BenchRow } from "../measure.ts";
+import { torchStepMs } from "../torch.ts";
+import { kvTokenBytes, matrixElements, promptOperations, stepBytes } from "./counts.ts";
+import type { GpuRates } from "./rates.ts";
+import { peerNames, shapeNames, shapeOf, type ShapeName } from "./shapes.ts";
+
+/** What all groups are told. */
+export interface GpuBench {
+  readonly rates: GpuRates;
+  readonly isSmall: boolean;
+  /** Told what is being done. */
+  readonly log: (line: string) => void;
+}
+
+/** Texts of one request that explores, as the paper's. */
+const BEAMS = 4;
+/** Steps that are timed at each length, and before them. */
+const STEPS = 16;
+const WARM_UP = 4;
+/** Places of a generation where a full cache is measured. */
+const PLACES = [0, 0.25, 0.5, 0.75, 1];
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+const perSecond = (value: number) => value.toFixed(value < 100 ? 1 : 0);
+
+/** Tokens of a prompt that repeats nothing for long. */
+function promptOf({ vocabulary }: DecoderConfig, tokens: number): number[] {
+  return Array.from({ length: tokens }, (_, i) => (i * 7919 + (i >> 5)) % vocabulary);
+}
+
+const half = { ratioOfPrompt: 0.5 };
+const keyformerHalf: LayerPolicies = () => keyformer({ budget: half, horizon: 1024 });
+/** The same length of cache, with nothing scored: what scoring costs is what is missing here. */
+const windowHalf: LayerPolicies = () => window({ budget: half });
+
+/** Reads a prompt in seat 0 and copies it to the others. @returns seconds of the prompt */
+async function fill(
+  runner: CudaRunner,
+  policies: LayerPolicies,
+  { prompt, seats, room }: { prompt: number; seats: number; room: number },
+): Promise<number> {
+  for (let seat = 0; seat < runner.seats; seat++) runner.release(seat);
+  runner.begin(0, { policies, maxNewTokens: room });
+  await runner.prepare(prompt);
+  const start = performance.now();
+  await runner.read([{ seat: 0, tokens: promptOf(runner.config, prompt) }]);
+  const seconds = (performance.now() - start) / 1000;
+  for (let seat = 1; seat < seats; seat++) await runner.fork(0, seat);
+  return seconds;
+}
+
+/** Median milliseconds of greedy steps of the first seats, from the host's call to its answer. */
+async function stepMs(runner: CudaRunner, seats: number, steps = STEPS): Promise<number> {
+  const tokens = Array.from({ length: seats }, (_, seat) => ({
+    seat,
+    token: seat % runner.config.vocabulary,
+  }));
+  const times: number[] = [];
+  for (let i = 0; i < WARM_UP + steps; i++) {
+    const start = performance.now();
+    const next = await runner.stepGreedy(tokens);
+    if (i >= WARM_UP) times.push(performance.now() - start);
+    for (const [row, token] of next.entries()) tokens[row]!.token = token;
+  }
+  return median(times);
+}
+
+async function withRunner<T>(
+  name: ShapeName,
+  { isSmall, log }: GpuBench,
+  seats: number,
+  use: (runner: CudaRunner) => Promise<T>,
+): Promise<T> {
+  const start = performance.now();
+  const runner = await CudaRunner.random(shapeOf(name, isSmall), { dtype: "bf16", seats });
+  log(`${name}: weights made in ${Math.round(performance.now() - start)} ms`);
+  try {
+    return await use(runner);
+  } finally {
+    await runner.dispose();
+  }
+}
+
+/** Decode of one text after 1,024 tokens with a full cache. */
+export async function* decodeRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
+  const prompt = bench.isSmall ? 40 : 1024;
+  for (const name of shapeNames) {
+    const config = shapeOf(name, bench.isSmall);
+    const [ms, launches] = await withRunner(name, bench, 1, async (runner) => {
+      await fill(runner, () => full(), { prompt, seats: 1, room: 64 });
+      return [await stepMs(runner, 1, 2 * STEPS), runner.layerLaunches] as const;
+    });
+    const bytes = stepBytes(config, 1, prompt);
+    const limitMs = (1000 * bytes) / bench.rates.bandwidth;
+    const ratio = limitMs / ms;
+    const peer = await torchStepMs(peerNames[name], prompt, 1);
+    bench.log(`${name}: ${ms.toFixed(3)} ms a token, ${launches} launches a layer`);
+    yield {
+      case: `decode ${name}`,
+      size: `1 text after ${prompt} tokens, full cache, ${gigabytes(bytes)} a token`,
+      milliseconds: ms,
+      figure: `${perSecond(1000 / ms)} tokens/s`,
+      limit: `${perSecond(1000 / limitMs)} tokens/s at ${(bench.rates.bandwidth / 1e9).toFixed(0)} GB/s`,
+      ratio,
+      target: "≥ 0.70",
+      met: ratio >= 0.7,
+    };
+    if (peer === null) continue;
+    yield {
+      case: `decode ${name}, peer`,
+      size: `1 text after ${prompt} tokens, transformers`,
+      milliseconds: peer,
+      figure: `${perSecond(1000 / peer)} tokens/s`,
+      limit: `${perSecond(1000 / ms)} tokens/s, Pareto`,
+      ratio: peer / ms,
+      target: "",
+      met: null,
+    };
+  }
+}
+
+/** Prompts of 4,096 tokens, kept whole and under Keyformer. */
+export async function* promptRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
+  const prompt = bench.isSmall ? 64 : 4096;
+  for (const name of shapeNames) {
+    const config = shapeOf(name, bench.isSmall);
+    const [plain, scored] = await withRunner(name, bench, 1, async (runner) => {
+      const best = async (policies: LayerPolicies) => {
+        const times: number[] = [];
+        for (let i = 0; i < 4; i++) times.push(await fill(runner, policies, { prompt, seats: 1, room: 1 }));
+        return 1000 * median(times.slice(1));
+      };
+      return [await best(() => full()), await best(keyformerHalf)] as const;
+    });
+    bench.log(`${name}: prompt ${plain.toFixed(1)} ms, with scores ${scored.toFixed(1)} ms`);
+    const operations = promptOperations(config, prompt);
+    for (const [cached, ms] of [
+      ["full cache", plain],
+      ["Keyformer at 50 %", scored],
+    ] as const) {
+      const rate = (1000 * operations) / ms;
+      const ratio = rate / bench.rates.products;
+      const hasTarget = cached === "full cache";
+      yield {
+        case: `prompt ${name}`,
+        size: `${prompt} tokens, ${cached}, ${(operations / 1e12).toFixed(1)} T operations`,
+        milliseconds: ms,
+        figure: `${(rate / 1e12).toFixed(0)} TFLOP/s, ${perSecond((1000 * prompt) / ms)} tokens/s`,
+        limit: `${(bench.rates.products / 1e12).toFixed(0)} TFLOP/s of bf16 products`,
+        ratio,
+        target: hasTarget ? "≥ 0.45" : "",
+        met: hasTarget ? ratio >= 0.45 : null,
+      };
+    }
+  }
+}
+
+/** Time of a step of a full cache, the mean over a generation. */
+async function fullMs(runner: CudaRunner, prompt: number, generated: number, seats: number): Promise<number> {
+  const times: number[] = [];
+  for (const place of PLACES) {
+    const length = prompt + Math.round(place * (generated - STEPS - WARM_UP));
+    await fill(runner, () => full(), { prompt: length, seats, room: STEPS + WARM_UP });
+    times.push(await stepMs(runner, seats));
+  }
+  // Between two places it grows with the length.
+  let sum = 0;
+  for (let i = 1; i < times.length; i++) sum += (times[i - 1]! + times[i]!) / 2;
+  return sum / (times.length - 1);
+}
+
+async function keyformerMs(runner: CudaRunner, prompt: number, seats: number): Promise<number> {
+  await fill(runner, keyformerHalf, { prompt, seats, room: STEPS + WARM_UP });
+  return stepMs(runner, seats);
+}
+
+/** Device memory that may hold keys and values. */
+const KV_BYTES_MAX = 58e9;
+
+/** Keyformer at half the prompt against a full cache. */
+export async function* keyformerRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
+  const name = "MPT-7B";
+  const config = shapeOf(name, bench.isSmall);
+  const lengths = bench.isSmall ? [32] : [1024, 2048, 4096];
+  const batches = bench.isSmall ? [1] : [1, 8, 32];
+  const fits = (length: number, batch: number) => {
+    return BEAMS * batch * 2 * length * kvTokenBytes(config) <= KV_BYTES_MAX;
+  };
+  const most = Math.max(...lengths.flatMap((n) => batches.filter((b) => fits(n, b)))) * BEAMS;
+  yield* await withRunner(name, bench, most, async (runner) => {
+    const rows: BenchRow[] = [];
+    for (const length of lengths) {
+      for (const batch of batches) {
+        const size = `${length}+${length}, beam ${BEAMS}, batch ${batch}`;
+        const seats = BEAMS * batch;
+        if (!fits(length, batch)) {
+          const bytes = seats * 2 * length * kvTokenBytes(config);
+          rows.push({
+            case: `Keyformer at 50 %, ${name}`,
+            size,
+            milliseconds: null,
+            figure: "not measured",
+            limit: `a full cache takes ${gigabytes(bytes)}`,
+            ratio: null,
+            target: "",
+            met: null,
+          });
+          continue;
+        }
+        const kept = length / 2;
+        const whole = await fullMs(runner, length, length, seats);
+        const evicting = await keyformerMs(runner, length, seats);
+        const speedup = whole / evicting;
+        const predicted = stepBytes(config, seats, 1.5 * length) / stepBytes(config, seats, kept);
+        bench.log(`${size}: full ${whole.toFixed(2)} ms, Keyformer ${evicting.toFixed(2)} ms`);
+        const ratio = speedup / predicted;
+        rows.push({
+          case: `Keyformer at 50 %, ${name}`,
+          size,
+          milliseconds: evicting,
+          figure: `${speedup.toFixed(2)} × full cache (${whole.toFixed(2)} ms)`,
+          limit: `${predicted.toFixed(2)} ×, by bytes read`,
+          ratio,
+          target: "≥ 0.90",
+          met: ratio >= 0.9,
+        });
+      }
+    }
+    return rows;
+  });
+}
+
+/** Tokens a second in the memory of a full cache, its scores' cost, and its bytes. */
+export async function* memoryRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
+  const name = "MPT-7B";
+  const length = bench.isSmall ? 32 : 4096;
+  const [few, many] = bench.isSmall ? [2, 8] : [8, 32];
+  yield* await withRunner(name, bench, many, async (runner) => {
+    const rows: BenchRow[] = [];
+    const whole = await fullMs(runner, length, length, few);
+    const evicting = await keyformerMs(runner, length, many);
+    const held = (seats: number) => seats * runner.memory(0).kvBytes;
+    const bytes = held(many);
+    const ratio = many / evicting / (few / whole);
+    bench.log(
+      `equal memory: full ${few} texts ${whole.toFixed(2)} ms, Keyformer ${many} ${evicting.toFixed(2)} ms`,
+    );
+    rows.push({
+      case: `equal KV memory, ${name}`,
+      size: `${length}+${length}, ${few} texts at full cache, ${many} with Keyformer at 50 % (${gigabytes(bytes)})`,
+      milliseconds: evicting,
+      figure: `${perSecond((1000 * many) / evicting)} tokens/s`,
+      limit: `${perSecond((1000 * few) / whole)} tokens/s, full cache`,
+      ratio,
+      target: "≥ 2.4",
+      met: ratio >= 2.4,
+    });
+    rows.push(await scoringRow(runner, name, bench));
+    rows.push(await flatRow(runner, name, bench));
+    return rows;
+  });
+}
+
+/** What scores, noise and eviction add to a step of the same cached length. */
+async function scoringRow(runner: CudaRunner, name: string, bench: GpuBench): Promise<BenchRow> {
+  const prompt = bench.isSmall ? 64 : 4096;
+  const times: number[][] = [[], []];
+  for (let round = 0; round < 3; round++) {
+    for (const [i, policies] of [windowHalf, keyformerHalf].entries()) {
+      await fill(runner, policies, { prompt, seats: 1, room: 2 * STEPS + WARM_UP });
+      times[i]!.push(await stepMs(runner, 1, 2 * STEPS));
+    }
+  }
+  const [bare, scored] = times.map(median) as [number, number];
+  const share = (scored - bare) / scored;
+  bench.log(`scoring: ${bare.toFixed(3)} ms without, ${scored.toFixed(3)} ms with`);
+  return {
+    case: `scoring and eviction, ${name}`,
+    size: `1 text, ${prompt / 2} entries, Keyformer over a window of the same length`,
+    milliseconds: scored - bare,
+    figure: `${(100 * share).toFixed(1)} % of a step`,
+    limit: `${scored.toFixed(3)} ms, the whole step`,
+    ratio: share,
+    target: "≤ 0.08",
+    met: share <= 0.08,
+  };
+}
+
+/** Bytes of keys and values against the formula, and over 4,000 steps. */
+async function flatRow(runner: CudaRunner, name: string, bench: GpuBench): Promise<BenchRow> {
+  const { config } = runner;
+  const prompt = bench.isSmall ? 32 : 512;
+  const steps = bench.isSmall ? 40 : 4000;
+  await fill(runner, keyformerHalf, { prompt, seats: 1, room: steps });
+  const before = runner.memory(0);
+  const reserved = runner.deviceMemory.reservedBytes;
+  await stepMs(runner, 1, steps - WARM_UP);
+  const after = runner.memory(0);
+  const expected = (prompt / 2 + 1) * kvTokenBytes(config);
+  const growth = runner.deviceMemory.reservedBytes - reserved;
+  const met = before.kvBytes === expected && after.kvBytes === expected && growth === 0;
+  bench.log(`bytes: ${before.kvBytes} before, ${after.kvBytes} after ${steps} steps`);
+  return {
+    case: `KV bytes, ${name}`,
+    size: `Keyformer at 50 % of ${prompt} tokens, before and after ${steps} steps`,
+    milliseconds: null,
+    figure: `${before.kvBytes} and ${after.kvBytes}; the device's memory grew by ${growth}`,
+    limit: `${expected}, 2 · layers · KV heads · head width · 2 bytes · (budget + 1)`,
+    ratio: after.kvBytes / expected,
+    target: "= 1",
+    met,
+  };
+}
+
+/** Weights and what a token adds, for the results. */
+export function shapeResults(
+  isSmall: boolean,
+): { name: string; weightBytes: number; kvTokenBytes: number }[] {
+  return shapeNames.map((name) => {
+    const config = shapeOf(name, isSmall);
+    return { name, weightBytes: 2 * matrixElements(config), kvTokenBytes: kvTokenBytes(config) };
+  });
+}
+
+/** Rows of a group; what fails is a row that says so. */
+export async function collect(
+  name: string,
+  rows: AsyncGenerator<BenchRow, void, undefined>,
+): Promise<BenchRow[]> {
+  const found: BenchRow[] = [];
+  try {
+    for await (const row of rows) found.push(row);
+  } catch (error) {
+    found.push(failedRow(name, error));
+  }
+  return found;
+}
