@@ -6,7 +6,6 @@
  * call fails, the texts in it are gone: begin again.
  */
 import { availableParallelism } from "node:os";
-import { ParetoError } from "../../engine/errors.ts";
 import { HeapKernels } from "../../engine/targets/cpu/kernels/heapKernels.ts";
 import type { CacheMemory } from "../kv/cacheMemory.ts";
 import { KvCache } from "../kv/kvCache.ts";
@@ -20,6 +19,14 @@ import type {
   TextToken,
   TextTokens,
 } from "../runner/runner.ts";
+import {
+  badPrompt,
+  badSeat,
+  requireFit,
+  requireOnce,
+  requirePosition,
+  requireTokens,
+} from "../runner/textErrors.ts";
 import { CacheAttention } from "./cacheAttention.ts";
 import { type DecoderOptions, DenseDecoder, type Rows } from "./denseDecoder.ts";
 
@@ -99,9 +106,9 @@ export class CpuRunner implements LlmRunner {
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {
     const parts: Part[] = [];
     let row = 0;
-    this.#requireOnce(texts);
+    requireOnce(texts);
     for (const { seat, tokens } of texts) {
-      this.#requireTokens(tokens);
+      requireTokens(this.config, tokens);
       this.#requirePosition(this.#seat(seat), tokens.length);
     }
     for (const { seat, tokens, more = false } of texts) {
@@ -117,9 +124,9 @@ export class CpuRunner implements LlmRunner {
   }
 
   async step(tokens: readonly TextToken[]): Promise<Float32Array> {
-    this.#requireOnce(tokens);
+    requireOnce(tokens);
     for (const { seat, token } of tokens) {
-      this.#requireTokens([token]);
+      requireTokens(this.config, [token]);
       const { text } = this.#seat(seat);
       if (!text || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
       this.#requirePosition(
@@ -164,18 +171,7 @@ export class CpuRunner implements LlmRunner {
 
   async restore(seat: number, snapshot: TextSnapshot): Promise<void> {
     const held = this.#seat(seat);
-    const { layers, kvHeads, headDim } = this.config;
-    const fits = snapshot.layers.every(({ lengths, keys, positions }) => {
-      return lengths.length === kvHeads && keys.length === positions.length * headDim;
-    });
-    if (snapshot.layers.length !== layers || !fits) {
-      throw new ParetoError({
-        code: "LLM_SNAPSHOT",
-        where: "LlmRunner.restore",
-        message: `this model has ${layers} layers of ${kvHeads} KV heads of ${headDim} elements, got a snapshot of ${snapshot.layers.length} layers`,
-        fix: "Restore a snapshot on a runner of the model that it was taken from.",
-      });
-    }
+    requireFit(this.config, snapshot);
     this.#drop(held);
     const cache = this.#newCache(held.options, snapshot.promptTokens);
     for (const [i, layer] of cache.layers.entries()) layer.restore(snapshot.layers[i]!, snapshot);
@@ -310,54 +306,12 @@ export class CpuRunner implements LlmRunner {
     throw badSeat(`this runner has seats 0 to ${this.seats - 1}`, seat);
   }
 
-  #requireOnce(texts: readonly { seat: number }[]): void {
-    const seats = texts.map(({ seat }) => seat);
-    const twice = seats.find((seat, i) => seats.includes(seat, i + 1));
-    if (twice !== undefined) throw badSeat("a seat comes once in a call", twice);
-  }
-
-  #requireTokens(tokens: readonly number[]): void {
-    const { vocabulary } = this.config;
-    if (tokens.length === 0) throw badPrompt("a text reads at least one token", "none");
-    for (const token of tokens) {
-      if (Number.isInteger(token) && token >= 0 && token < vocabulary) continue;
-      throw badPrompt(`tokens of this model are whole numbers below ${vocabulary}`, `${token}`);
-    }
-  }
-
-  /** Learned positions end; others go on, beyond what the model was trained for. */
   #requirePosition({ options, text }: Seat, tokens: number): void {
-    const { maxPositions, hasLearnedPositions } = this.config;
-    if (!hasLearnedPositions) return;
     const isRenumbered = options.policies(0).positions === "new";
     // The last token that is chosen is never read. Told now, and not in the middle of a text.
     const later = isRenumbered ? 0 : Math.max(0, options.maxNewTokens - 1);
     const first = text?.cache.layers[0]!.nextPosition(0) ?? 0;
-    const last = Math.max(first + tokens, text ? 0 : (options.promptTokens ?? 0)) - 1 + later;
-    if (last < maxPositions) return;
-    throw new ParetoError({
-      code: "LLM_CONTEXT",
-      where: "LlmRunner",
-      message: `the model has learned ${maxPositions} positions, got position ${last}`,
-      fix: "Shorten the prompt or generate fewer tokens, or take a policy that numbers positions anew.",
-    });
+    const end = Math.max(first + tokens, text ? 0 : (options.promptTokens ?? 0));
+    requirePosition(this.config, end - 1 + later);
   }
-}
-
-function badPrompt(message: string, received: string): ParetoError {
-  return new ParetoError({
-    code: "LLM_PROMPT",
-    where: "LlmRunner",
-    message: `${message}, got ${received}`,
-    fix: "Begin a text in a seat, read its prompt, then step token by token.",
-  });
-}
-
-function badSeat(message: string, seat: number): ParetoError {
-  return new ParetoError({
-    code: "LLM_SEAT",
-    where: "LlmRunner",
-    message: `${message}, got seat ${seat}`,
-    fix: "Open the runner with enough seats, and begin a text in a seat before it reads.",
-  });
 }

@@ -1,6 +1,7 @@
 /** @file What every runner refuses of a text. */
 import { ParetoError } from "../../engine/errors.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
+import type { TextSnapshot } from "./runner.ts";
 
 /** Tokens or a call that a text cannot take. */
 export function badPrompt(message: string, received: string): ParetoError {
@@ -22,14 +23,11 @@ export function badSeat(message: string, seat: number): ParetoError {
   });
 }
 
-/** A snapshot of another model's shape. */
-export function badSnapshot({ layers, kvHeads, headDim }: DecoderConfig, received: number): ParetoError {
-  return new ParetoError({
-    code: "LLM_SNAPSHOT",
-    where: "LlmRunner.restore",
-    message: `this model has ${layers} layers of ${kvHeads} KV heads of ${headDim} elements, got a snapshot of ${received} layers`,
-    fix: "Restore a snapshot on a runner of the model that it was taken from.",
-  });
+/** @throws ParetoError LLM_SEAT for a seat that comes twice in a call */
+export function requireOnce(texts: readonly { seat: number }[]): void {
+  const seats = texts.map(({ seat }) => seat);
+  const twice = seats.find((seat, i) => seats.includes(seat, i + 1));
+  if (twice !== undefined) throw badSeat("a seat comes once in a call", twice);
 }
 
 /** @throws ParetoError LLM_PROMPT for no token, or one that the model lacks */
@@ -53,5 +51,20 @@ export function requirePosition({ maxPositions, hasLearnedPositions }: DecoderCo
     where: "LlmRunner",
     message: `the model has learned ${maxPositions} positions, got position ${last}`,
     fix: "Shorten the prompt or generate fewer tokens, or take a policy that numbers positions anew.",
+  });
+}
+
+/** @throws ParetoError LLM_SNAPSHOT for one of another model's shape */
+export function requireFit({ layers, kvHeads, headDim }: DecoderConfig, snapshot: TextSnapshot): void {
+  const fits = snapshot.layers.every(
+    ({ lengths, keys, positions }) =>
+      lengths.length === kvHeads && keys.length === positions.length * headDim,
+  );
+  if (fits && snapshot.layers.length === layers) return;
+  throw new ParetoError({
+    code: "LLM_SNAPSHOT",
+    where: "LlmRunner.restore",
+    message: `this model has ${layers} layers of ${kvHeads} KV heads of ${headDim} elements, got a snapshot of ${snapshot.layers.length} layers`,
+    fix: "Restore a snapshot on a runner of the model that it was taken from.",
   });
 }
