@@ -123,6 +123,25 @@ describe("pareto generate", () => {
     expect(done["evictedTokens"]).toBe((done["promptTokens"] as number) - 6 + evicted.length / 4);
   });
 
+  test("ends a text after the token at hand on Ctrl-C, and says what it came to", async () => {
+    const endless = ["--max-new-tokens", "1000000", "--kv", "window", "--kv-budget", "8"];
+    const { child, done } = work.start(["generate", bin, "--prompt", PROMPT, "--json", ...endless]);
+    await new Promise<void>((resolve) => {
+      child.stdout!.on("data", (text: string) => text.includes('"event":"token"') && resolve());
+    });
+    child.kill("SIGINT");
+    const { status, stdout } = await done;
+    const last = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as Record<string, unknown>;
+    // The model may have said its end token before the signal came.
+    expect([status, last["endedBy"]]).toSatisfy((pair: unknown[]) =>
+      [
+        [130, "signal"],
+        [0, "end-token"],
+      ].some(([a, b]) => pair[0] === a && pair[1] === b),
+    );
+    expect(last).toMatchObject({ event: "done", kvBytes: (8 + 1) * 2 * 2 * 2 * 4 * 4 });
+  });
+
   test("names the line of a batch that is no prompt", async () => {
     await writeFile(work.path("bad.jsonl"), '{"prompt": "a"}\n{"prompt": "b", "max_tokens": 3}\n');
     const { status, stderr } = await work.run(["generate", bin, "--batch", "bad.jsonl"]);
