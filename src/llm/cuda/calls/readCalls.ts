@@ -366,7 +366,7 @@ export function sumLayersCall<P>(
   slabs: P,
 ): KernelCall<P> {
   const { layers, kvHeads } = kernels.model;
-  const { seat, rows, scratch } = common(kernels, sizes, places);
+  const { seat, scratch } = common(kernels, sizes, places);
   return {
     label: "sums of scores over layers",
     source: kernels.sumLayers,
@@ -377,7 +377,6 @@ export function sumLayersCall<P>(
       argument.int32(layers),
       argument.int32(sizes.seats),
       seat,
-      rows,
       argument.write(places.votes, scratch.votes),
       argument.int32(sizes.capacity),
     ],
@@ -386,7 +385,8 @@ export function sumLayersCall<P>(
 
 /**
  * Chooses the entries that stay.
- * @param by the region's own scores, or the sums over layers in `votes`
+ * @param by the region's own scores; or the sums over layers in `votes`, the region being the first layer's slab, which
+ *   counts the new tokens already
  * @param keepsAll only entries that no later query sees go
  */
 export function keepCall<P>(
@@ -406,7 +406,7 @@ export function keepCall<P>(
       settings,
       seat,
       ...region,
-      rows,
+      by === "votes" ? argument.int32(0) : rows,
       argument.read(by === "votes" ? places.votes : places.none, by === "votes" ? scratch.votes : 0),
       argument.int32(sizes.capacity),
       argument.write(places.kept, scratch.kept),

@@ -316,15 +316,27 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
   }
   float* scores = slab.scores(kvHead);
   if (scored) {
-    for (int slot = threadIdx.x; slot < length; slot += THREADS) {
-      float sum = 0.f;
+    constexpr int Together = 4;  // slots whose logits are on their way at a time
+    const bool isLastRow = settings.scoring == SCORE_LAST, isGreatest = settings.groupReduce == REDUCE_MAX;
+    const float share = settings.share(), kept = isLastRow ? 0.f : settings.damping;
+    for (int slot0 = threadIdx.x; slot0 < length; slot0 += THREADS * Together) {
+      float sum[Together], before[Together];
 #pragma unroll
-      for (int g = 0; g < GROUP; g++) {
-        float share = expf(__ldcg(logits + (long long)g * capacity + slot) - noisyTop[g]) * noisyScale[g];
-        sum = settings.groupReduce == REDUCE_MAX ? fmaxf(sum, share) : sum + share;
+      for (int t = 0; t < Together; t++) {
+        int slot = min(slot0 + t * THREADS, length - 1);
+        before[t] = __ldcg(scores + slot);
+        sum[t] = 0.f;
+#pragma unroll
+        for (int g = 0; g < GROUP; g++) {
+          float weight = expf(__ldcg(logits + (long long)g * capacity + slot) - noisyTop[g]) * noisyScale[g];
+          sum[t] = isGreatest ? fmaxf(sum[t], weight) : sum[t] + weight;
+        }
       }
-      sum *= settings.share();
-      scores[slot] = settings.scoring == SCORE_LAST ? sum : settings.damping * __ldcg(scores + slot) + sum;
+#pragma unroll
+      for (int t = 0; t < Together; t++) {
+        int slot = slot0 + t * THREADS;
+        if (slot < length) scores[slot] = (isLastRow ? 0.f : kept * before[t]) + share * sum[t];
+      }
     }
   }
 

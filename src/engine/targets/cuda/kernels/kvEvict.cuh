@@ -7,18 +7,21 @@
 __device__ __forceinline__ int worstSlot(const int* positions, const float* scores, int length, bool byAge, int from, int to) {
   __shared__ int found;
   unsigned long long worst = ~0ull;
+  int own = -1;
+#pragma unroll 8
   for (int slot = threadIdx.x; slot < length; slot += THREADS) {
     int position = positions[slot];
-    if (position < from || position >= to) continue;
-    unsigned long long key = byAge ? (unsigned)position : (unsigned long long)ordered(scores[slot]) << 32 | (0xfffffffeu - (unsigned)position);
-    if (key < worst) worst = key;
+    float score = scores[slot];
+    // No two entries have one position, so keys are distinct.
+    unsigned long long key = byAge ? (unsigned)position : (unsigned long long)ordered(score) << 32 | (0xfffffffeu - (unsigned)position);
+    if (position >= from && position < to && key < worst) {
+      worst = key;
+      own = slot;
+    }
   }
   unsigned long long least = leastOfBlock(worst);
   if (least == ~0ull) return -1;
-  int position = byAge ? (int)least : (int)(0xfffffffeu - (unsigned)least);
-  for (int slot = threadIdx.x; slot < length; slot += THREADS) {
-    if (positions[slot] == position) found = slot;
-  }
+  if (worst == least) found = own;
   __syncthreads();
   int slot = found;
   __syncthreads();
@@ -55,12 +58,20 @@ __device__ __forceinline__ void dropSlot(Slab slab, int head, int slot, int leng
     __syncthreads();
   }
   if (slot != last) {
-    copyRow(slab.keys(head) + (long long)slot * D, slab.keys(head) + (long long)last * D);
-    copyRow(slab.values(head) + (long long)slot * D, slab.values(head) + (long long)last * D);
-    if (threadIdx.x == 0) {
-      positions[slot] = positions[last];
-      slab.scores(head)[slot] = slab.scores(head)[last];
-      if (renumbered) ranks[slot] = ranks[last];
+    Vector *keys = (Vector*)slab.keys(head), *values = (Vector*)slab.values(head);
+    const long long to = (long long)slot * (D / VEC), from = (long long)last * (D / VEC);
+    for (int i = threadIdx.x; i < D / VEC; i += THREADS) {
+      Vector key = keys[from + i], value = values[from + i];
+      keys[to + i] = key;
+      values[to + i] = value;
+    }
+    if (threadIdx.x == THREADS - 1) {
+      float* scores = slab.scores(head);
+      int position = positions[last], rank = renumbered ? ranks[last] : 0;
+      float score = scores[last];
+      positions[slot] = position;
+      scores[slot] = score;
+      if (renumbered) ranks[slot] = rank;
     }
   }
   __syncthreads();

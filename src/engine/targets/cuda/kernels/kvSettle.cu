@@ -6,7 +6,7 @@
 //   LAYERS  votes [KV_HEADS, stride] become the sums of the scores over all layers, whose slabs hold the same tokens.
 //           Launch: ⌈entries / THREADS⌉ × KV_HEADS blocks.
 //
-// `rows` tokens follow those that the region's lengths count. Macros: one of these; ELEMENT, D, KV_HEADS, GROUP, THREADS.
+// Of POOL and MEAN, `rows` tokens follow those that the region's lengths count. Macros: one of these; ELEMENT, D, KV_HEADS, GROUP, THREADS.
 
 #include "kvSlab.cuh"
 
@@ -45,9 +45,9 @@ kvMeanHeads(char* base, int capacity, int rows) {
 
 #ifdef LAYERS
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvSumLayers(const uint4* slabs, int layers, int seats, int seat, int rows, float* votes, int stride) {
+kvSumLayers(const uint4* slabs, int layers, int seats, int seat, float* votes, int stride) {
   int slot = blockIdx.x * THREADS + threadIdx.x, head = blockIdx.y;
-  if (slot >= slabOf(slabs, seat).lengths()[head] + rows) return;
+  if (slot >= slabOf(slabs, seat).lengths()[head]) return;
   float sum = 0.f;
   for (int layer = 0; layer < layers; layer++) sum += slabOf(slabs + (long long)layer * seats, seat).scores(head)[slot];
   votes[(long long)head * stride + slot] = sum;
