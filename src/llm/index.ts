@@ -6,6 +6,13 @@
  */
 export { estimate } from "./estimate.ts";
 export type { CacheEstimate, Estimate, EstimateOptions, LlmDtype } from "./estimate.ts";
+export { fullArm, namedArms } from "./eval/arms.ts";
+export type { Arm } from "./eval/arms.ts";
+export type { Interval } from "./eval/bootstrap.ts";
+export { evaluate } from "./eval/evaluate.ts";
+export type { ArmResult, Evaluated, EvaluateOptions } from "./eval/evaluate.ts";
+export { textItems } from "./eval/textItems.ts";
+export type { TextPieces } from "./eval/textItems.ts";
 export type { Continued, EndedBy } from "./generate/continuation.ts";
 export { generateTokens } from "./generate/generate.ts";
 export type { GenerateOptions, GenerateTimes } from "./generate/generate.ts";
