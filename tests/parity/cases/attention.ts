@@ -80,7 +80,7 @@ const large: readonly Problem[] = [
   { name: "a width between", q: [1, 1, 33, 80], k: [1, 1, 65, 80] },
   { name: "a wide width", q: [1, 1, 20, 192], k: [1, 1, 35, 192], causal: true },
   { name: "a width beyond", q: [1, 1, 20, 264], k: [1, 1, 35, 264], causal: true },
-  { name: "width 256, causal, grouped", q: [1, 2, 150, 256], k: [1, 1, 170, 256], causal: true },
+  { name: "width 256, causal, grouped", q: [1, 2, 70, 256], k: [1, 1, 135, 256], causal: true },
   { name: "width 256 with a mask", q: [1, 1, 30, 256], k: [1, 1, 140, 256], mask: [30, 140] },
   ...[64, 80, 256].flatMap((width): Problem[] => [
     {
@@ -92,19 +92,20 @@ const large: readonly Problem[] = [
     },
     {
       name: `tiles of width ${width}, a window`,
-      q: [1, 2, 330, width],
-      k: [1, 1, 340, width],
+      // long enough that tiles before the window are skipped
+      q: [1, 1, width === 256 ? 200 : 330, width],
+      k: [1, 1, width === 256 ? 210 : 340, width],
       causal: true,
-      window: 70,
+      window: 40,
     },
     {
       name: `tiles of width ${width}, lengths, ALiBi and a window`,
-      q: [3, 2, 200, width],
-      k: [3, 1, 200, width],
+      q: [3, 2, 140, width],
+      k: [3, 1, 140, width],
       causal: true,
       window: 50,
       alibiSlopes: slopes(2),
-      lengths: [200, 65, 130],
+      lengths: [140, 65, 130],
     },
   ]),
   { name: "tiles, a window that sees ahead", q: [1, 1, 260, 64], k: [1, 1, 200, 64], window: 20 },
