@@ -6,14 +6,19 @@ import type { Rng } from "../../engine/rng.ts";
 import { itemRng } from "./itemRng.ts";
 import { anyOf, fill, roomOf, shuffled, someOf, spread } from "./layout.ts";
 import { chainOf, interleave } from "./variable.ts";
-import { ASK, COPY, END, KEYS, LETTER_TOKENS, REPEAT, VALUES } from "./words.ts";
+import { ASK, COPY, END, KEYS, LETTER_TOKENS, REPEAT, VALUES, WORDS, type TokenRange } from "./words.ts";
 
 /** Most names that a text uses; the others never occur in it. */
 const MOST_NAMES = 96;
-const MOST_STRING = 20;
+const MOST_LETTERS = 20;
+const MOST_ECHO = 200;
 const MOST_CHAINS = 8;
-/** Shares of texts that hold a string, and chains of names. */
-const [STRINGS, CHAINS] = [0.4, 0.4];
+/** Share of texts that are one long string and its repetition. */
+const ECHOES = 0.3;
+/** Shares of the others that hold a string, and chains of names. */
+const [STRINGS, CHAINS] = [0.3, 0.4];
+/** All words but those with a meaning of their own. */
+const ALL_WORDS: TokenRange = { first: KEYS.first, count: WORDS.length - KEYS.first };
 /** A text has at most one chain for so many tokens: direct questions have to be learned first. */
 const TOKENS_A_CHAIN = 96;
 
@@ -31,11 +36,33 @@ interface Question {
 }
 
 /** A text of a seed and an index; none of them is one that {@link itemRng} gives for evaluation. */
-export function practice(seed: number, index: number, { tokens, targets }: PracticeRow): void {
+export function practice(seed: number, index: number, row: PracticeRow): void {
   const rng = itemRng("practice", seed, index);
+  if (rng.uniform() < ECHOES) echo(rng, row);
+  else questions(rng, row);
+}
+
+/**
+ * A string of words of every kind, as long as fits, and once more the same. What follows a word is what followed it
+ * before: learned from every second token of a text, for all words alike, that rule answers questions too.
+ */
+function echo(rng: Rng, { tokens, targets }: PracticeRow): void {
+  const size = Math.min(MOST_ECHO, Math.floor(tokens.length / 2) - 2 - rng.integer(3));
+  const said = [...someOf(rng, ALL_WORDS, size), END];
+  fill(rng, tokens, 0, tokens.length);
+  targets.fill(-1);
+  const again = tokens.length - size - 2;
+  const start = rng.integer(again - size - 1);
+  tokens.set([COPY, ...said], start);
+  tokens.set([REPEAT, ...said], again);
+  targets.set(said, again);
+}
+
+/** Names, chains and a string among filler words, and questions about them. */
+function questions(rng: Rng, { tokens, targets }: PracticeRow): void {
   const length = tokens.length;
   const lists: number[][][] = [];
-  const questions: Question[] = [];
+  const asks: Question[] = [];
   // What is said and asked about takes at most so much, so that filler is left.
   let room = Math.floor(0.9 * length);
   const learn = (parts: number[][], asked: Question[]): boolean => {
@@ -43,13 +70,14 @@ export function practice(seed: number, index: number, { tokens, targets }: Pract
     if (taken > room) return false;
     room -= taken;
     lists.push(parts);
-    questions.push(...asked);
+    asks.push(...asked);
     return true;
   };
   // No text can ask for more names than this.
   const names = someOf(rng, KEYS, Math.min(MOST_NAMES, Math.ceil(length / 4)));
   if (rng.uniform() < STRINGS) {
-    const answer = [...stringOf(rng, names, Math.min(MOST_STRING, Math.floor(length / 8))), END];
+    const most = Math.min(MOST_LETTERS, Math.floor(length / 8));
+    const answer = [...someOf(rng, LETTER_TOKENS, 2 + rng.integer(Math.max(1, most - 1))), END];
     learn([[COPY, ...answer]], [{ cue: [REPEAT], answer }]);
   }
   if (rng.uniform() < CHAINS) {
@@ -66,7 +94,7 @@ export function practice(seed: number, index: number, { tokens, targets }: Pract
     if (!learn([[key, value]], [{ cue: [ASK, key], answer: [value] }])) break;
   }
   const said = lists.reduce((n, parts) => n + roomOf(parts), 0);
-  const asked = questions.reduce((n, { cue, answer }) => n + cue.length + answer.length, 0);
+  const asked = asks.reduce((n, { cue, answer }) => n + cue.length + answer.length, 0);
   const tail = Math.min(length - said, Math.ceil(asked * (0.8 + 0.8 * rng.uniform())));
   const body = length - tail;
   const order = interleave(rng, shuffled(rng, lists));
@@ -78,19 +106,7 @@ export function practice(seed: number, index: number, { tokens, targets }: Pract
   );
   fill(rng, tokens, body, length);
   targets.fill(-1);
-  ask(rng, questions, body, { tokens, targets });
-}
-
-/**
- * A string of letters; or of names that occur nowhere else, each with a number behind it, so that looking for what
- * followed a name is learned from every token of a string and not from single answers alone.
- */
-function stringOf(rng: Rng, names: number[], most: number): number[] {
-  const size = 2 + rng.integer(Math.max(1, most - 1));
-  if (rng.uniform() < 0.5) return someOf(rng, LETTER_TOKENS, size);
-  const pairs = Math.ceil(size / 2);
-  const numbers = someOf(rng, VALUES, pairs);
-  return names.splice(0, pairs).flatMap((name, i) => [name, numbers[i]!]);
+  ask(rng, asks, body, { tokens, targets });
 }
 
 /** Asks from a place on to the end, every question before any comes again. */

@@ -15,7 +15,7 @@ import { openCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
-import { initialWeights } from "./initialWeights.ts";
+import { initializerOf } from "./initialWeights.ts";
 import type { LmBatch, ScoredText, ValidationGroup } from "./lmData.ts";
 import type { Recipe } from "./recipe.ts";
 import {
@@ -58,9 +58,8 @@ export class LmNetwork {
     this.#seed = seed;
     const decoder = decoderOf(config);
     this.parameters = new Parameters(seed);
-    const weights = initialWeights(decoder, seed);
     for (const [name, shape] of decoder.tensors)
-      this.parameters.get(name, shape, (values) => values.set(weights.get(name)!));
+      this.parameters.get(name, shape, initializerOf(name, shape, config));
     const { beta2, weightDecay, gradientNorm } = optimizer;
     this.#training = {
       decoder,
