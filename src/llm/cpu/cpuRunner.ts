@@ -8,6 +8,7 @@
 import { availableParallelism } from "node:os";
 import { HeapKernels } from "../../engine/targets/cpu/kernels/heapKernels.ts";
 import type { CacheMemory } from "../kv/cacheMemory.ts";
+import { argmax } from "../generate/logits.ts";
 import { KvCache } from "../kv/kvCache.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
@@ -143,12 +144,7 @@ export class CpuRunner implements LlmRunner {
   async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
     const logits = await this.step(tokens);
     const { vocabulary } = this.config;
-    return Int32Array.from(tokens, (_, i) => {
-      const row = logits.subarray(i * vocabulary, (i + 1) * vocabulary);
-      let best = 0;
-      for (let token = 1; token < vocabulary; token++) if (row[token]! > row[best]!) best = token;
-      return best;
-    });
+    return Int32Array.from(tokens, (_, i) => argmax(logits.subarray(i * vocabulary, (i + 1) * vocabulary)));
   }
 
   async fork(from: number, to: number): Promise<void> {
