@@ -168,6 +168,17 @@ if ("missing" in opened) {
       it(`goes on in two seats at once, bit by bit the same, by decisions${name}`, () =>
         check(configOf(), kf(own), PROMPT_AND_STEPS, { copies: true }));
     }
+    for (const [name, policy, config] of [
+      ["each layer", kf({ evictEvery: 2 }), {}],
+      ["all layers", kf({ scope: "shared" }), {}],
+      ["the newest query, with a sliding window", tova({ budget }), { slidingWindow: 24 }],
+      ["new positions", kf({ positions: "new" }), {}],
+    ] as const) {
+      it(`leaves a policy without a rule to the host: ${name}`, () => {
+        const { rule: _, ...own } = policy;
+        return check(configOf(config), own, EVERYTHING);
+      });
+    }
     it("splits long caches among blocks", () =>
       check(configOf(), kf({ budget: tokens(700) }), [{ read: 800 }, { steps: 3 }]));
     for (const dtype of ["bfloat16", "float16"] as const) {

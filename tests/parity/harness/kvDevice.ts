@@ -4,6 +4,7 @@ import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts"
 import { packArguments } from "../../../src/engine/targets/cuda/driver/module.ts";
 import type { DeviceBuffer } from "../../../src/engine/targets/cuda/memory/deviceAllocator.ts";
 import type { KernelCall } from "../../../src/engine/targets/cuda/rows/kernelCall.ts";
+import type { CopiedLayer } from "../../../src/llm/cuda/calls/hostChoice.ts";
 import { type KvShape, SLAB_WORDS, slabLayout } from "../../../src/llm/cuda/calls/buffers.ts";
 
 /** A slab in device memory. */
@@ -66,13 +67,19 @@ export class KvDevice {
     return { address: this.zeros(slabLayout(shape, capacity).bytes), capacity };
   }
 
-  /** Entries of a slab's KV heads, in order of position. */
-  entries(shape: KvShape, { address, capacity }: DeviceSlab): HeadEntries[] {
+  /** What a slab holds, in order of slot. @param rows new tokens that its lengths do not count */
+  copied(shape: KvShape, layer: number, { address, capacity }: DeviceSlab, rows = 0): CopiedLayer {
     const layout = slabLayout(shape, capacity);
     const lengths = this.read(new Int32Array(shape.kvHeads), address + layout.lengths.offsetBytes);
     const size = shape.kvHeads * capacity;
     const positions = this.read(new Int32Array(size), address + layout.positions.offsetBytes);
     const scores = this.read(new Float32Array(size), address + layout.scores.offsetBytes);
+    return { layer, capacity, lengths: lengths.map((length) => length + rows), positions, scores };
+  }
+
+  /** Entries of a slab's KV heads, in order of position. */
+  entries(shape: KvShape, slab: DeviceSlab): HeadEntries[] {
+    const { lengths, positions, scores, capacity } = this.copied(shape, 0, slab);
     return Array.from(lengths, (length, head) => {
       const slots = Array.from({ length }, (_, slot) => head * capacity + slot);
       slots.sort((a, b) => positions[a]! - positions[b]!);

@@ -13,6 +13,12 @@ import {
   SETTINGS_WORDS,
   stepBuffers,
 } from "../../../src/llm/cuda/calls/buffers.ts";
+import {
+  type CopiedLayer,
+  droppedByHost,
+  keptByHost,
+  type TextProgress,
+} from "../../../src/llm/cuda/calls/hostChoice.ts";
 import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
 import * as reads from "../../../src/llm/cuda/calls/readCalls.ts";
 import { rotaryTable } from "../../../src/llm/cuda/calls/rotaryTable.ts";
@@ -20,6 +26,7 @@ import { settingsWords } from "../../../src/llm/cuda/calls/settings.ts";
 import {
   advanceCall,
   attendCall,
+  dropCall,
   forkCall,
   sharedEvictCall,
   type StepPlaces,
@@ -145,6 +152,7 @@ class DeviceText {
   readonly #isShared: boolean;
   #copiesNext: boolean;
   #isCopied = false;
+  #promptTokens = 0;
 
   constructor(memory: KvDevice, text: TextCase, events: readonly TextEvent[], copies: boolean) {
     this.#copiesNext = copies;
@@ -213,7 +221,10 @@ class DeviceText {
         await this.#memory.launch(advanceCall(kernels, sizes, this.#step));
         for (let layer = 0; layer < layers; layer++) {
           outputs.push(await this.#attendStep(layer, projectionOf(layer, seen, 1)));
+          if (!this.#text.policy.rule && !this.#isShared) await this.#dropByHost([layer]);
         }
+        if (!this.#text.policy.rule && this.#isShared)
+          await this.#dropByHost(Array.from({ length: layers }, (_, layer) => layer));
         if (this.#isShared) await this.#memory.launch(sharedEvictCall(kernels, sizes, this.#step));
       } else {
         this.#writeSettings(readTokens);
@@ -235,11 +246,51 @@ class DeviceText {
     return states;
   }
 
+  #copiedLayers(): CopiedLayer[] {
+    return Array.from({ length: this.#model.layers }, (_, layer) =>
+      this.#memory.copied(this.#model, layer, this.#slab(layer)),
+    );
+  }
+
+  #progress(): TextProgress {
+    const at = SEAT * SEAT_WORDS;
+    return {
+      promptTokens: this.#promptTokens,
+      tokensSeen: this.#record[at + seatWord.tokensSeen]!,
+      step: this.#record[at + seatWord.step]!,
+      slidingWindow: this.#model.slidingWindow,
+    };
+  }
+
+  /** The host's choice in place of the kernel's. */
+  #keepByHost(layers: CopiedLayer[], sizes: reads.ReadSizes, places: reads.ReadPlaces<number>): void {
+    const kept = keptByHost(this.#text.policy, layers, this.#progress());
+    const slots = new Int32Array(kept.length * sizes.capacity);
+    for (const [head, own] of kept.entries()) slots.set(own, head * sizes.capacity);
+    this.#memory.write(places.kept, slots);
+    this.#memory.write(
+      places.keptCounts,
+      Int32Array.from(kept, ({ length }) => length),
+    );
+  }
+
+  async #dropByHost(layers: readonly number[]): Promise<void> {
+    const copied = layers.map((layer) => this.#memory.copied(this.#model, layer, this.#slab(layer)));
+    for (const round of droppedByHost(this.#text.policy, copied, this.#progress())) {
+      const slots = this.#memory.upload(round);
+      for (const layer of layers) {
+        const places = { ...this.#tables(layer), slots };
+        await this.#memory.launch(dropCall(stepKernels(this.#model), { seat: SEAT, seats: SEATS }, places));
+      }
+    }
+  }
+
   #slab(layer: number): DeviceSlab {
     return this.#slabs[layer * SEATS + SEAT]!;
   }
 
   #writeSettings(promptTokens: number): void {
+    this.#promptTokens = promptTokens;
     const words = new Int32Array(this.#model.layers * SEATS * SETTINGS_WORDS);
     for (let layer = 0; layer < this.#model.layers; layer++) {
       words.set(
@@ -359,6 +410,12 @@ class DeviceText {
       ...reads.scoreCalls(kernels, sizes, places, policy),
       ...isSettled,
       reads.keepCall(kernels, sizes, places, { by: "scores", keepsAll: !isEnd || this.#isShared }),
+    );
+    if (!policy.rule && isEnd && !this.#isShared) {
+      const region = { address: places.region, capacity: sizes.capacity };
+      this.#keepByHost([memory.copied(model, layer, region, rows)], sizes, places);
+    }
+    await memory.launch(
       reads.gatherCall(kernels, sizes, places, {
         isInPlace: false,
         isRenumbered: policy.positions === "new",
@@ -409,6 +466,7 @@ class DeviceText {
       reads.sumLayersCall(kernels, sizes, places, this.#step.slabs),
       reads.keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }),
     );
+    if (!this.#text.policy.rule) this.#keepByHost(this.#copiedLayers(), sizes, places);
     for (let layer = 0; layer < this.#model.layers; layer++) {
       const own = { ...places, ...this.#tables(layer), region: this.#slab(layer).address };
       await this.#memory.launch(

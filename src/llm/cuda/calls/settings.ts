@@ -22,11 +22,6 @@ const SCORE_KEY_NORM = 4;
 const SCORE_RANDOM = 5;
 const DECIDES = { layer: 0, allLayers: 1, host: 2 };
 
-/** Whether a GPU can follow a policy's decisions; otherwise the host decides from scores and positions. */
-export function isFollowed(policy: KvPolicy): boolean {
-  return policy.rule !== undefined;
-}
-
 /** Whether a policy's temperature changes in a way that only the host knows: its settings are due at each step. */
 export function isStepwise({ scoring }: KvPolicy): boolean {
   return scoring.from === "attention" && scoring.temperature.line === undefined;
