@@ -74,7 +74,7 @@ export class BeamSearch {
     const { beams, maxNewTokens } = this.#options;
     const candidates = this.#best(logits, Math.max(2, 1 + this.#ends.size) * beams);
     this.#count++;
-    const isLast = this.#count === maxNewTokens;
+    const isLast = this.#count >= maxNewTokens;
     for (const candidate of candidates.slice(0, beams)) {
       if (isLast || this.#ends.has(candidate.token)) this.#finish(candidate);
     }

@@ -70,7 +70,7 @@ export class SampledText implements Continuation {
       return;
     }
     this.#tokens.push(token);
-    if (this.#tokens.length === this.#options.maxNewTokens) this.#endedBy = "length";
+    if (this.#tokens.length >= this.#options.maxNewTokens) this.#endedBy = "length";
   };
 }
 

@@ -55,7 +55,7 @@ export async function* generateTokens(
       if (signal?.aborted) return times("signal");
       if (endTokens.includes(token)) return times("end-token");
       yield token;
-      if (count === maxNewTokens) return times("length");
+      if (count >= maxNewTokens) return times("length");
       if (signal?.aborted) return times("signal");
       const stepped = performance.now();
       const read = [{ seat, token }];
