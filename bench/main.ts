@@ -102,8 +102,9 @@ const cases: Record<string, (threads: number) => Promise<CaseOutcome>> = {
   ingest: ingestCase,
   protein: (threads) =>
     benchProtein(threads, { only: proteinGroups(isAll ? undefined : values.only), small: values.small }),
-  llm: () =>
+  llm: (threads) =>
     benchLlm({
+      threads,
       only: llmGroups(isAll ? undefined : values.only),
       small: values.small,
       log: (line) => {
