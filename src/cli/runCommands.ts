@@ -7,8 +7,11 @@ import { runProgram } from "./command.ts";
 export async function runCommands(commands: readonly Command[]): Promise<void> {
   // A reader that has gone away, as `| head` does, is no failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
+    if (error.code === "EPIPE") process.exit(0);
+    process.stderr.write(
+      `error FILE_REFUSED: stdout cannot be written to, got ${error.message}\n  where  stdout\n  fix    Free some space where it goes, or send it elsewhere.\n`,
+    );
+    process.exit(1);
   });
 
   const program = new Command("pareto")

@@ -109,7 +109,14 @@ async function* chunksOf(stream: Readable, where: string): AsyncGenerator<Uint8A
       yield typeof chunk === "string" ? Buffer.from(chunk) : (chunk as Uint8Array);
     }
   } catch (error) {
-    throw wrapFileError(error, where);
+    if ((error as NodeJS.ErrnoException).code !== "EISDIR") throw wrapFileError(error, where);
+    throw new ParetoError({
+      code: "DATA_FILE",
+      where,
+      message: `This is a folder and no file: ${where}`,
+      fix: "Name one FASTA file, or send several through a pipe: cat FOLDER/*.fasta | … -",
+      cause: error,
+    });
   }
 }
 

@@ -88,7 +88,7 @@ export async function readFamilies(
     }
     onProgress?.(done + 1, files.length, "files");
   }
-  if (familyIds.size === 0) throw noFamily(files, records, withoutFamily);
+  if (familyIds.size === 0) throw noFamily(files, records, withoutFamily, bad.first[0]);
   const { set, families, tooSmall, ambiguous } = select(sequences, [...familyIds.keys()], minimum, cap, seed);
   if (families.length < 2) throw oneFamily(files, families.length, familyIds.size, minimum);
   const distinct = sequences.count - ambiguous;
@@ -188,7 +188,12 @@ function gatherRows(
   };
 }
 
-function noFamily(files: readonly string[], records: number, withoutFamily: number): ParetoError {
+function noFamily(
+  files: readonly string[],
+  records: number,
+  withoutFamily: number,
+  bad: BadRecord | undefined,
+): ParetoError {
   return new ParetoError({
     code: "PROTEIN_NO_FAMILY",
     where: files.join(", "),
@@ -199,7 +204,9 @@ function noFamily(files: readonly string[], records: number, withoutFamily: numb
     fix:
       withoutFamily > 0
         ? "Write family=NAME in the headers or NAME| before the ids, or make a file for each family and take families from files."
-        : "Check that these are FASTA files of proteins.",
+        : bad
+          ? `Check that these are FASTA files of proteins. The first fault, on line ${bad.line}: ${bad.message}`
+          : "Check that these are FASTA files of proteins.",
   });
 }
 

@@ -9,13 +9,14 @@ const DATABASES = new Set(
   "sp tr gi ref gb emb dbj pdb pir prf lcl gnl bbs pat tpg tpe tpd ur bbm bbn".split(" "),
 );
 
-const KEY = /(?:^|[\s|;,[])(?:family|fam|pfam|label)[=:]\s*(?:"([^"]+)"|([^\s|;,\]"]+))/i;
+const KEY = /(?:^|[\s|;,[])(?:family|fam|pfam|interpro|label)[=:]\s*(?:"([^"]+)"|([^\s|;,\]"]+))/i;
 const PFAM = /(?:^|[\s|])(PF\d{5})(?:\.\d+)?(?=[;\s|]|$)/;
+const INTERPRO = /(?:^|[\s|])(IPR\d{6})(?=[;:,\s|]|$)/;
 
 /**
- * The family that a header names: 1. the value of `family=` (or `fam=`, `pfam=`, `label=`, with `=` or `:`; quotes for
+ * The family that a header names: 1. the value of `family=` (or `fam=`, `pfam=`, `interpro=`, `label=`, with `=` or `:`; quotes for
  * values with spaces); 2. a Pfam accession standing alone, as in Pfam's own `… PF00244.21;14-3-3;`, without its version;
- * 3. the id's first `|`-separated field, unless that names a database (`sp|…`).
+ * 3. an InterPro accession standing alone, as `… IPR000971 Globin`; 4. the id's first `|`-separated field, unless that names a database (`sp|…`).
  * @param id the header up to its first space @param description the rest
  * @returns null when none applies
  */
@@ -25,6 +26,8 @@ export function familyOfHeader(id: string, description: string): string | null {
   if (named !== null) return named[1] ?? named[2]!;
   const pfam = PFAM.exec(header);
   if (pfam !== null) return pfam[1]!;
+  const interpro = INTERPRO.exec(header);
+  if (interpro !== null) return interpro[1]!;
   const bar = id.indexOf("|");
   if (bar <= 0) return null;
   const first = id.slice(0, bar);

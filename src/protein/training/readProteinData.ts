@@ -53,7 +53,9 @@ function remarks(report: FamilyReport): string[] {
   if (tooSmall.length > 0) {
     const names = tooSmall.slice(0, 5).map(({ name, distinct }) => `${name} (${distinct})`);
     const more = tooSmall.length > names.length ? ", …" : "";
-    found.push(`${tooSmall.length} families are too small and left out: ${names.join(", ")}${more}`);
+    found.push(
+      `families that are too small are left out, ${tooSmall.length} of them: ${names.join(", ")}${more}`,
+    );
   }
   return found;
 }

@@ -156,6 +156,9 @@ describe("families from headers", () => {
     ["HBA_HUMAN", "subfamily=x", null],
     ["|x", "", null],
     ["HBA_HUMAN", "", null],
+    ["P69905", "IPR000971 Globin", "IPR000971"],
+    ["P69905|IPR000971|Globin", "", "IPR000971"],
+    ["P69905", "interpro=IPR000971;x", "IPR000971"],
   ])("%s %s", (id, description, family) => {
     expect(familyOfHeader(id, description)).toBe(family);
   });

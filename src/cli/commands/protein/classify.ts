@@ -85,8 +85,6 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
     if (flags.attention !== undefined && !hasAttention) throw withoutAttention(config.network);
     await using sink = await openTextSink(flags.out);
     await using track = flags.attention === undefined ? null : await openTextSink(flags.attention);
-    if (flags.header) await sink.write(format.head);
-    await track?.write(attentionHead);
     const groups = classifyFasta(network, source, {
       families: config.families,
       length: config.length,
@@ -96,8 +94,9 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
       onWarning,
     });
     for await (const group of groups) {
-      let text = "";
-      let spans = "";
+      // Nothing is written of a source that cannot be read at all.
+      let text = counts.records === 0 && flags.header ? format.head : "";
+      let spans = counts.records === 0 && track ? attentionHead : "";
       for (const record of group) {
         counts.records++;
         text += format.rows(record, context);

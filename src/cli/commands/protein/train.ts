@@ -54,7 +54,7 @@ export function proteinTrainCommand(): Command {
     .argument("[source...]", "FASTA files, or folders of them, plain or compressed; one family a file")
     .option(
       "--family-from <what>",
-      "file: a file is a family, by its name; header: family=NAME or NAME| in each header",
+      "file: a file is a family, by its name; header: family=NAME, a Pfam or InterPro accession, or NAME| in each header",
       oneOf("--family-from", ["file", "header"]),
       "file",
     )
