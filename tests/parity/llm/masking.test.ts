@@ -89,10 +89,16 @@ onEachDevice((device) => {
     });
   });
 
-  test.each(["gpt2", "mpt"])("%s, streaming: entries numbered anew", async (model) => {
+  test.each([
+    ["gpt2", "default"],
+    ["mpt", "default"],
+    ["gptj", "default"],
+    ["llama", "default"],
+    ["llama", "yarn"],
+  ])("%s %s, streaming: entries numbered anew", async (model, name) => {
     const policy = streaming({ budget: { tokens: BUDGET } });
     expect(policy.positions).toBe("new");
-    expect((await differencesOf(device, model, "default", policy)).difference).toBeLessThan(TOLERANCE);
+    expect((await differencesOf(device, model, name, policy)).difference).toBeLessThan(TOLERANCE);
   });
 
   test.each(Object.keys(cases.models))("%s: a budget of the whole text changes no bit", async (model) => {
