@@ -11,20 +11,16 @@ import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
 import type { KernelSource } from "../../engine/targets/cuda/plan.ts";
 import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
 import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
+import { gatherCall, keepCall, settleCalls, sumLayersCall } from "./calls/keepCalls.ts";
 import {
   appendCall,
   attendReadCall,
-  gatherCall,
-  keepCall,
   liftCall,
-  readKernels,
   scoreCalls,
-  settleCalls,
-  sumLayersCall,
-  type ReadKernels,
   type ReadPlaces,
   type ReadSizes,
 } from "./calls/readCalls.ts";
+import { readKernels, type ReadKernels } from "./calls/readKernels.ts";
 import { dependsOnLength, rotaryTable } from "./calls/rotaryTable.ts";
 import { checkFaults, type StepParts } from "./decodeStep.ts";
 import { roundedRows } from "./denseRows.ts";

@@ -20,7 +20,9 @@ import {
   type TextProgress,
 } from "../../../src/llm/cuda/calls/hostChoice.ts";
 import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
+import { gatherCall, keepCall, settleCalls, sumLayersCall } from "../../../src/llm/cuda/calls/keepCalls.ts";
 import * as reads from "../../../src/llm/cuda/calls/readCalls.ts";
+import { readKernels } from "../../../src/llm/cuda/calls/readKernels.ts";
 import { rotaryTable } from "../../../src/llm/cuda/calls/rotaryTable.ts";
 import { settingsWords } from "../../../src/llm/cuda/calls/settings.ts";
 import {
@@ -393,7 +395,7 @@ class DeviceText {
     const memory = this.#memory;
     const model = this.#model;
     const { policy } = this.#text;
-    const kernels = reads.readKernels(model);
+    const kernels = readKernels(model);
     const slab = this.#slab(layer);
     const held = Math.max(...memory.entries(model, slab).map(({ positions }) => positions.length));
     const sizes = this.#readSizes(layer, rows, held + rows);
@@ -402,21 +404,21 @@ class DeviceText {
     const out = this.#upload(new Float32Array(rows * width));
     const lift = { isRead: true, isReset: !isBegun, slabCapacity: slab.capacity, turnRows: this.#total };
     const { q, k, v, ...strides } = this.#projected(projected, rows, 0);
-    const isSettled = isEnd ? reads.settleCalls(kernels, sizes, places, policy) : [];
+    const isSettled = isEnd ? settleCalls(kernels, sizes, places, policy) : [];
     await memory.launch(
       reads.liftCall(kernels, sizes, places, lift),
       reads.appendCall(kernels, sizes, places, { q, k, v, ...strides }, this.#total),
       reads.attendReadCall(kernels, sizes, places, out),
       ...reads.scoreCalls(kernels, sizes, places, policy),
       ...isSettled,
-      reads.keepCall(kernels, sizes, places, { by: "scores", keepsAll: !isEnd || this.#isShared }),
+      keepCall(kernels, sizes, places, { by: "scores", keepsAll: !isEnd || this.#isShared }),
     );
     if (!policy.rule && isEnd && !this.#isShared) {
       const region = { address: places.region, capacity: sizes.capacity };
       this.#keepByHost([memory.copied(model, layer, region, rows)], sizes, places);
     }
     await memory.launch(
-      reads.gatherCall(kernels, sizes, places, {
+      gatherCall(kernels, sizes, places, {
         isInPlace: false,
         isRenumbered: policy.positions === "new",
       }),
@@ -458,19 +460,19 @@ class DeviceText {
 
   /** Layers that decide together choose once all are read. */
   async #keepShared(): Promise<void> {
-    const kernels = reads.readKernels(this.#model);
+    const kernels = readKernels(this.#model);
     const first = this.#slab(0);
     const sizes = { ...this.#readSizes(0, 0, this.#total), capacity: first.capacity };
     const places = { ...this.#readPlaces(0, { ...sizes, queryStride: 1 }), region: first.address };
     await this.#memory.launch(
-      reads.sumLayersCall(kernels, sizes, places, this.#step.slabs),
-      reads.keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }),
+      sumLayersCall(kernels, sizes, places, this.#step.slabs),
+      keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }),
     );
     if (!this.#text.policy.rule) this.#keepByHost(this.#copiedLayers(), sizes, places);
     for (let layer = 0; layer < this.#model.layers; layer++) {
       const own = { ...places, ...this.#tables(layer), region: this.#slab(layer).address };
       await this.#memory.launch(
-        reads.gatherCall(kernels, { ...sizes, layer }, own, { isInPlace: true, isRenumbered: false }),
+        gatherCall(kernels, { ...sizes, layer }, own, { isInPlace: true, isRenumbered: false }),
       );
     }
   }
