@@ -37,7 +37,7 @@ export function trainLmCommand(): Command {
     )
     .option(
       "--max-minutes <n>",
-      "end after so many minutes, wherever training stands; the learning rate falls in time for that",
+      "end after so many minutes; stages and the fall of the learning rate are shortened where time is short",
       positiveNumber("--max-minutes"),
     )
     .option(

@@ -43,16 +43,19 @@ export function practice(seed: number, index: number, row: PracticeRow): void {
 }
 
 /**
- * A string of words of every kind, as long as fits, and once more the same. What follows a word is what followed it
- * before: learned from every second token of a text, for all words alike, that rule answers questions too.
+ * A string of words of every kind, and once more the same. What follows a word is what followed it before: learned from
+ * many tokens of a text, for all words alike, that rule answers questions too. Length and distance vary, so that counting
+ * places does not do.
  */
 function echo(rng: Rng, { tokens, targets }: PracticeRow): void {
-  const size = Math.min(MOST_ECHO, Math.floor(tokens.length / 2) - 2 - rng.integer(3));
+  const most = Math.min(MOST_ECHO, Math.floor(tokens.length / 2) - 2);
+  const size = Math.max(1 + rng.integer(most), 1 + rng.integer(most));
   const said = [...someOf(rng, ALL_WORDS, size), END];
+  const spare = rng.integer(tokens.length - 2 * (size + 2) + 1);
+  const start = rng.integer(spare + 1);
+  const again = start + size + 2 + rng.integer(tokens.length - 2 * (size + 2) - start + 1);
   fill(rng, tokens, 0, tokens.length);
   targets.fill(-1);
-  const again = tokens.length - size - 2;
-  const start = rng.integer(again - size - 1);
   tokens.set([COPY, ...said], start);
   tokens.set([REPEAT, ...said], again);
   targets.set(said, again);

@@ -34,7 +34,7 @@ export interface LmTrainerOptions {
   directory: string;
   /** Seconds since the start of the run. */
   clock: () => number;
-  /** Second at which training ends, wherever it stands; its learning rate falls in time for that. */
+  /** Second at which training ends; its stages and its learning rate come in time for that. */
   deadline?: number;
   onEvent: OnEvent;
   signal?: AbortSignal;
@@ -118,11 +118,13 @@ export class LmTrainer {
       this.#report(loss);
     };
     for (let step = first + 1; step <= last && !signal?.aborted && !this.#isOver(); step++) {
-      const { batchSize, length } = this.#stageAt(step);
+      const share = this.#shareAt(step);
+      const { batchSize, length } = this.#stageAt(share);
       const from = this.#textsAsked;
       this.#textsAsked += batchSize;
       const shape = { texts: batchSize, length };
-      const done = network.train(shape, step, this.#rateAt(step), (batch) => data.fill(batch, from, length));
+      const rate = this.#rateAt(step, share);
+      const done = network.train(shape, step, rate, (batch) => data.fill(batch, from, length));
       // It is awaited later; a failure before then must not count as unhandled.
       done.catch(() => undefined);
       flights.push({ step, texts: batchSize, tokens: batchSize * length, done });
@@ -138,21 +140,23 @@ export class LmTrainer {
     return deadline !== undefined && clock() >= deadline;
   }
 
-  #stageAt(step: number): Recipe["stages"][number] {
-    let before = 0;
-    for (const stage of this.#options.recipe.stages) {
-      before += stage.steps;
-      if (step <= before) return stage;
-    }
-    return this.#options.recipe.stages.at(-1)!;
+  /** Share of training that lies before a step: by steps, or by the clock where that is ahead. */
+  #shareAt(step: number): number {
+    const { deadline, clock } = this.#options;
+    const timed = deadline === undefined ? 0 : (clock() - this.#started) / (deadline - this.#started);
+    return Math.min(1, Math.max(step / this.#steps, timed));
   }
 
-  /** Linear warm-up, then half a cosine over the steps, or over the time that is left if that is less. */
-  #rateAt(step: number): number {
-    const { recipe, deadline, clock } = this.#options;
-    const { learningRate, warmupSteps } = recipe.optimizer;
-    const timed = deadline === undefined ? 0 : (clock() - this.#started) / (deadline - this.#started);
-    const share = Math.min(1, Math.max(step / this.#steps, timed));
+  #stageAt(share: number): Recipe["stages"][number] {
+    const { stages } = this.#options.recipe;
+    let left = share * this.#steps;
+    // Shares of whole steps are not exact.
+    return stages.find(({ steps }) => (left -= steps) < 1e-6) ?? stages.at(-1)!;
+  }
+
+  /** Linear warm-up, then half a cosine. */
+  #rateAt(step: number, share: number): number {
+    const { learningRate, warmupSteps } = this.#options.recipe.optimizer;
     const cosine = LAST_SHARE + (1 - LAST_SHARE) * 0.5 * (1 + Math.cos(Math.PI * share));
     return learningRate * cosine * Math.min(1, step / Math.max(1, warmupSteps));
   }

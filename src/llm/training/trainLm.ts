@@ -31,7 +31,7 @@ export interface LmRunConfig {
 export type TrainLmOptions = LmNetworkOptions & {
   /** The run's folder: new or empty, or that of an earlier run to go on with. */
   directory: string;
-  /** Training ends after so many minutes, wherever it stands, and the learning rate falls in time for that. */
+  /** Training ends after so many minutes; its stages and its learning rate come in time for that. */
   maxMinutes?: number;
   onEvent?: OnEvent;
   /** Saves and stops after the steps under way. */
