@@ -20,9 +20,9 @@ import {
 import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
 import { attentionConfig as configOf } from "./harness/attentionConfig.ts";
 import { tryOpenDevice } from "./harness/devices.ts";
+import { runOnDevice } from "./harness/kvDeviceText.ts";
 import {
   projectionsOf,
-  runOnDevice,
   runOnHost,
   type TextCase,
   type TextEvent,

@@ -12,7 +12,8 @@ import { gumbelOfWord, PairNoise } from "../../src/llm/kv/noise.ts";
 import { traceLogit } from "../unit/llm/kv/driveCache.ts";
 import { tryOpenDevice } from "./harness/devices.ts";
 import { KvDevice } from "./harness/kvDevice.ts";
-import { type ProjectionOf, runOnDevice, type TextState } from "./harness/kvTexts.ts";
+import { runOnDevice } from "./harness/kvDeviceText.ts";
+import { type ProjectionOf, type TextState } from "./harness/kvTexts.ts";
 import { attentionConfig } from "./harness/attentionConfig.ts";
 
 const opened = await tryOpenDevice("cuda");
