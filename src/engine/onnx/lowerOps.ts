@@ -1,11 +1,11 @@
 /**
  * @file How each op is said in ONNX. The table is typed over the engine's primitives, so a missing one is a compile
- * error; composites are expanded before. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in
+ * error; all composites but {@link runtimeComposites} are expanded before. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in
  * Expand, sliced axes only), so that a graph traced at one batch size can be exported for any.
  */
 import { allocate } from "../dtype.ts";
 import type { Node, Tensor } from "../graph/node.ts";
-import type { OpName, PrimitiveName } from "../graph/opAttrs.ts";
+import type { CompositeName, OpName, PrimitiveName } from "../graph/opAttrs.ts";
 import { elementOf } from "../half.ts";
 import type { Shape } from "../shape.ts";
 import { sizeOf } from "../shape.ts";
@@ -21,6 +21,11 @@ export type Lowering<K extends OpName> = (
 
 /** Ops that are lowered by structure (leaves and loops), not by this table. */
 type StructuralName = "input" | "state" | "random" | "scan";
+
+/** Composites that ONNX Runtime has an op for, one that standard ONNX lacks: exported models have them taken apart. */
+export const runtimeComposites = ["rmsNorm"] as const satisfies readonly CompositeName[];
+
+type RuntimeComposite = (typeof runtimeComposites)[number];
 
 const same = (type: string) => (b: OnnxBuilder, _: unknown, inputs: string[]) => b.op(type, inputs);
 
@@ -151,7 +156,11 @@ function lowerScatterAdd(b: OnnxBuilder, node: Node<"scatterAdd">, [updates, ind
 }
 
 /** Lowerings by op. */
-export const lowerings: { readonly [K in Exclude<PrimitiveName, StructuralName>]: Lowering<K> } = {
+export const lowerings: {
+  readonly [K in Exclude<PrimitiveName, StructuralName> | RuntimeComposite]: Lowering<K>;
+} = {
+  rmsNorm: (b, { attrs }, inputs) =>
+    b.op("SimplifiedLayerNormalization", inputs, { axis: -1, epsilon: { float: attrs.epsilon } }),
   constant: (b, { attrs }) => b.initializer(attrs.dtype, attrs.shape, attrs.data),
   neg: same("Neg"),
   abs: same("Abs"),

@@ -14,6 +14,7 @@ import { stateName, type Graph } from "../../graph/graph.ts";
 import type { Node, Tensor, TensorSpec } from "../../graph/node.ts";
 import { reachableNodes } from "../../graph/rewrite.ts";
 import { rootsOf } from "../../graph/graph.ts";
+import { runtimeComposites } from "../../onnx/lowerOps.ts";
 import { lowerGraph } from "../../onnx/lowerGraph.ts";
 import { encodeModel } from "../../onnx/proto.ts";
 import { expandComposites } from "../../passes/expandComposites.ts";
@@ -107,7 +108,7 @@ export class CpuDevice implements Device {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    const simple = simplify(expandComposites(graph));
+    const simple = simplify(expandComposites(graph, runtimeComposites));
     for (const node of reachableNodes(rootsOf(simple))) {
       for (const t of node.outputs) requireSupported("compile", t);
     }
