@@ -117,7 +117,8 @@ export class LmTrainer {
       state.trainSeconds = secondsBefore + clock() - start;
       this.#report(loss);
     };
-    for (let step = first + 1; step <= last && !signal?.aborted && !this.#isOver(); step++) {
+    for (let step = first + 1; step <= last; step++) {
+      if (signal?.aborted || this.#isOver()) break;
       const share = this.#shareAt(step);
       const { batchSize, length } = this.#stageAt(share);
       const from = this.#textsAsked;
