@@ -19,13 +19,23 @@ import type {
   TextToken,
   TextTokens,
 } from "../runner/runner.ts";
-import { badPrompt, badSeat, requireOnce, requirePosition, requireTokens } from "../runner/textErrors.ts";
+import {
+  badPrompt,
+  badSeat,
+  requireFit,
+  requireOnce,
+  requirePosition,
+  requireTokens,
+} from "../runner/textErrors.ts";
 import type { KvModel } from "./calls/model.ts";
+import { Decisions } from "./decisions.ts";
 import { DecodeStep, type StepParts, type StepTexts } from "./decodeStep.ts";
 import { DenseRows } from "./denseRows.ts";
+import { HostPolicies } from "./hostPolicies.ts";
 import { PromptPass } from "./promptPass.ts";
 import { RotaryPlaces } from "./rotaryPlaces.ts";
 import { SeatCaches, type Text } from "./seatCaches.ts";
+import { restoreSnapshot, takeSnapshot } from "./snapshots.ts";
 import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
 
 /** How a runner is opened. */
@@ -54,6 +64,8 @@ export class CudaRunner implements LlmRunner {
   readonly #slopes: DeviceBuffer | null;
   readonly #step: DecodeStep;
   readonly #prompts: PromptPass;
+  readonly #host: HostPolicies;
+  readonly #decisions: Decisions;
 
   private constructor(device: CudaDevice, decoder: Decoder, seats: number) {
     const { config } = decoder;
@@ -78,7 +90,9 @@ export class CudaRunner implements LlmRunner {
       slopes: this.#slopes?.pointer ?? 0,
     };
     this.#step = new DecodeStep(parts);
-    this.#prompts = new PromptPass(parts);
+    this.#host = new HostPolicies(device, this.#caches);
+    this.#prompts = new PromptPass(parts, this.#host);
+    this.#decisions = new Decisions(device, this.#caches);
   }
 
   /**
@@ -128,19 +142,22 @@ export class CudaRunner implements LlmRunner {
       requireTokens(this.config, tokens);
       this.#requirePosition(this.#text(seat), tokens.length);
     }
-    return this.#guarded(texts, () =>
-      this.#prompts.read(texts.map(({ seat, tokens, more = false }) => ({ seat, tokens, more }))),
-    );
+    return this.#guarded(texts, async () => {
+      const reads = texts.map(({ seat, tokens, more = false }) => ({ seat, tokens, more }));
+      const ending = reads.filter(({ more }) => !more);
+      const held = await this.#decisions.before(ending.map(({ seat }) => seat));
+      const logits = await this.#prompts.read(reads);
+      await this.#decisions.tellKept(held, new Map(ending.map(({ seat, tokens }) => [seat, tokens.length])));
+      return logits;
+    });
   }
 
   async step(tokens: readonly TextToken[]): Promise<Float32Array> {
-    this.#checkStep(tokens);
-    return this.#guarded(tokens, () => this.#step.logits(this.#textsOf(tokens)));
+    return this.#stepped(tokens, (texts) => this.#step.logits(texts));
   }
 
   async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
-    this.#checkStep(tokens);
-    return this.#guarded(tokens, () => this.#step.greedy(this.#textsOf(tokens)));
+    return this.#stepped(tokens, (texts) => this.#step.greedy(texts));
   }
 
   async fork(from: number, to: number): Promise<void> {
@@ -151,12 +168,21 @@ export class CudaRunner implements LlmRunner {
     this.#caches.fork(from, to);
   }
 
-  async snapshot(_seat: number): Promise<TextSnapshot> {
-    throw new Error("snapshot");
+  async snapshot(seat: number): Promise<TextSnapshot> {
+    const { hasRead, isPartial } = this.#text(seat);
+    if (!hasRead || isPartial)
+      throw badPrompt(
+        "a text can be copied out between two reads",
+        isPartial ? "a read in pieces" : "no prompt",
+      );
+    return takeSnapshot(this.#device, this.#caches, seat);
   }
 
-  async restore(_seat: number, _snapshot: TextSnapshot): Promise<void> {
-    throw new Error("restore");
+  async restore(seat: number, snapshot: TextSnapshot): Promise<void> {
+    const { options } = this.#text(seat);
+    requireFit(this.config, snapshot);
+    this.begin(seat, options);
+    await restoreSnapshot(this.#device, this.#caches, seat, snapshot);
   }
 
   release(seat: number): void {
@@ -178,6 +204,21 @@ export class CudaRunner implements LlmRunner {
     this.#slopes?.free();
     this.#dense.dispose();
     await this.#device.dispose();
+  }
+
+  /** A step, and what the host has to do with it. */
+  async #stepped<T>(tokens: readonly TextToken[], run: (texts: StepTexts) => Promise<T>): Promise<T> {
+    this.#checkStep(tokens);
+    return this.#guarded(tokens, async () => {
+      const texts = this.#textsOf(tokens);
+      const held = await this.#decisions.before(texts.seats);
+      const result = await run(texts);
+      for (const seat of texts.seats) {
+        if (this.#text(seat).policies.some(({ rule }) => rule === undefined)) await this.#host.evict(seat);
+      }
+      await this.#decisions.tellEvicted(held);
+      return result;
+    });
   }
 
   #checkStep(tokens: readonly TextToken[]): void {

@@ -24,6 +24,7 @@ import { readKernels, type ReadKernels } from "./calls/readKernels.ts";
 import { dependsOnLength, rotaryTable } from "./calls/rotaryTable.ts";
 import { checkFaults, type StepParts } from "./decodeStep.ts";
 import { roundedRows } from "./denseRows.ts";
+import type { HostPolicies } from "./hostPolicies.ts";
 import type { Text } from "./seatCaches.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -59,12 +60,14 @@ interface Part {
 /** Reads texts. */
 export class PromptPass {
   readonly #parts: StepParts;
+  readonly #host: HostPolicies;
   readonly #places: Workspace<Piece>;
   readonly #kernels = new Map<boolean, { kernels: ReadKernels; queue: CallQueue }>();
   readonly #attention = new Map<string, CudaProgram>();
 
-  constructor(parts: StepParts) {
+  constructor(parts: StepParts, host: HostPolicies) {
     this.#parts = parts;
+    this.#host = host;
     this.#places = new Workspace(parts.device, "prompts");
   }
 
@@ -124,12 +127,12 @@ export class PromptPass {
     dense.embed(rows, { tokens: at("tokens"), positions: at("positions") }, hidden);
     for (let layer = 0; layer < layers; layer++) {
       dense.project(layer, rows, { hidden, projected });
-      for (const part of parts) this.#readLayer(part, layer);
+      for (const part of parts) await this.#readLayer(part, layer);
       if (layer + 1 === layers) break;
       dense.finish(layer, rows, { hidden, attended }, next);
       [hidden, next] = [next, hidden];
     }
-    for (const part of parts) this.#endRead(part);
+    for (const part of parts) await this.#endRead(part);
     // Only the logits after each text's last token are wanted.
     for (const [i, { row, read }] of parts.entries()) {
       const from = row + read.tokens.length - 1;
@@ -219,7 +222,7 @@ export class PromptPass {
   }
 
   /** Queues one text's attention in a layer and what it keeps there. */
-  #readLayer(part: Part, layer: number): void {
+  async #readLayer(part: Part, layer: number): Promise<void> {
     const { caches, config, dense, rotary } = this.#parts;
     const { text, read, row, before } = part;
     const policy = text.policies[layer]!;
@@ -254,10 +257,14 @@ export class PromptPass {
     const isShared = policy.scope === "shared";
     if (!read.more) run(...settleCalls(kernels, sizes, places, policy));
     const keepsAll = read.more || isShared;
-    run(keepCall(kernels, sizes, places, { by: "scores", keepsAll }));
+    if (policy.rule || keepsAll) run(keepCall(kernels, sizes, places, { by: "scores", keepsAll }));
+    else {
+      const region = { layer, pointer: this.#places.at("region"), capacity: sizes.capacity };
+      await this.#host.keep(text, [region], this.#kept(sizes));
+    }
     const wanted = caches.wantedCapacity(text, layer, text.promptTokens);
-    const capacity = keepsAll ? Math.max(sizes.entries, Math.min(wanted, text.promptTokens)) : wanted;
-    if (!old || old.capacity < capacity || (!keepsAll && old.capacity !== capacity))
+    const capacity = keepsAll ? sizes.entries : wanted;
+    if (old?.capacity !== capacity)
       caches.setSlab(read.seat, layer, caches.newSlab(capacity));
     const isRenumbered = policy.positions === "new";
     run(gatherCall(kernels, sizes, places, { isInPlace: false, isRenumbered }));
@@ -266,7 +273,7 @@ export class PromptPass {
   }
 
   /** Lets layers that decide together decide, once all of them have been read. */
-  #endRead(part: Part): void {
+  async #endRead(part: Part): Promise<void> {
     const { caches, device } = this.#parts;
     const { text, read } = part;
     if (read.more || text.policies[0]!.scope !== "shared") return;
@@ -279,8 +286,15 @@ export class PromptPass {
       return [sizes, { ...this.#readPlaces(part, layer), region: buffer.pointer }];
     };
     const [sizes, places] = inSlab(0);
-    run(sumLayersCall(kernels, sizes, places, caches.tables.slabs));
-    run(keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }));
+    if (text.policies[0]!.rule) {
+      run(sumLayersCall(kernels, sizes, places, caches.tables.slabs));
+      run(keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }));
+    } else {
+      const slabs = text.slabs.map(({ buffer, capacity }, layer) => {
+        return { layer, pointer: buffer.pointer, capacity };
+      });
+      await this.#host.keep(text, slabs, this.#kept(sizes));
+    }
     const budget = text.policies[0]!.budget(text.promptTokens);
     for (const layer of text.slabs.keys()) {
       run(gatherCall(kernels, ...inSlab(layer), { isInPlace: true, isRenumbered: false }));
@@ -306,6 +320,10 @@ export class PromptPass {
       outputs: { attended: out },
       state: () => 0,
     });
+  }
+
+  #kept({ capacity }: ReadSizes) {
+    return { slots: this.#places.at("kept"), counts: this.#places.at("keptCounts"), stride: capacity };
   }
 
   #emptyRegion(capacity: number): void {

@@ -1,0 +1,86 @@
+/**
+ * @file Tells what policies decided on a GPU: the positions that a text's cache held before and holds now, compared on
+ * the host. It waits for the GPU after each read and step, and is done only for texts whose decisions somebody wants.
+ */
+import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { SeatCaches } from "./seatCaches.ts";
+
+/** Positions of each layer and KV head, ascending. */
+type Held = number[][][];
+
+/** Follows texts whose decisions are told. */
+export class Decisions {
+  readonly #device: CudaDevice;
+  readonly #caches: SeatCaches;
+
+  constructor(device: CudaDevice, caches: SeatCaches) {
+    this.#device = device;
+    this.#caches = caches;
+  }
+
+  /** What the given texts hold, by seat, of those whose decisions are told. */
+  async before(seats: readonly number[]): Promise<Map<number, Held>> {
+    const held = new Map<number, Held>();
+    for (const seat of seats)
+      if (this.#caches.text(seat)?.options.onDecision) held.set(seat, await this.#held(seat));
+    return held;
+  }
+
+  /** Tells what stays after a read that has ended. @param tokens read since `held`, of each seat */
+  async tellKept(held: ReadonlyMap<number, Held>, tokens: ReadonlyMap<number, number>): Promise<void> {
+    for (const [seat, before] of held) {
+      const { options, policies, step } = this.#caches.text(seat)!;
+      const isShared = policies[0]!.scope === "shared";
+      const now = await this.#held(seat);
+      for (const [layer, heads] of now.entries()) {
+        if (isShared && layer > 0) break;
+        for (const [kvHead, positions] of heads.entries()) {
+          const all = (before[layer]?.[kvHead]?.length ?? 0) + tokens.get(seat)!;
+          if (positions.length === all) continue;
+          options.onDecision!({ kind: "keep", layer: isShared ? -1 : layer, kvHead, step, positions });
+        }
+      }
+    }
+  }
+
+  /** Tells what has gone in a step; of several that went at once the oldest first. */
+  async tellEvicted(held: ReadonlyMap<number, Held>): Promise<void> {
+    for (const [seat, before] of held) {
+      const { options, policies, step, tokensSeen } = this.#caches.text(seat)!;
+      const isShared = policies[0]!.scope === "shared";
+      const now = await this.#held(seat);
+      for (const [layer, heads] of now.entries()) {
+        if (isShared && layer > 0) break;
+        for (const [kvHead, positions] of heads.entries()) {
+          const stays = new Set(positions);
+          for (const position of [...before[layer]![kvHead]!, tokensSeen - 1]) {
+            if (stays.has(position)) continue;
+            const told = { layer: isShared ? -1 : layer, kvHead, step, positions: [position] };
+            options.onDecision!({ kind: "evict", ...told });
+          }
+        }
+      }
+    }
+  }
+
+  async #held(seat: number): Promise<Held> {
+    const { slabs } = this.#caches.text(seat)!;
+    const { kvHeads } = this.#caches.model;
+    const layers: Held = [];
+    for (const { buffer, capacity } of slabs) {
+      const { lengths, positions } = this.#caches.layout(capacity);
+      const counts = new Int32Array(kvHeads);
+      const all = new Int32Array(kvHeads * capacity);
+      const { stream } = this.#device;
+      stream.copyToHost(counts, buffer.pointer + lengths.offsetBytes, counts.byteLength);
+      stream.copyToHost(all, buffer.pointer + positions.offsetBytes, all.byteLength);
+      await this.#device.finished();
+      layers.push(
+        Array.from(counts, (count, head) =>
+          Array.from(all.subarray(head * capacity, head * capacity + count)).sort((a, b) => a - b),
+        ),
+      );
+    }
+    return layers;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * @file Policies that a GPU cannot follow, having no rule: positions and scores come to the host, which decides, and
+ * slots go back. Right for any policy, and slow.
+ */
+import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import { slabLayout } from "./calls/buffers.ts";
+import { droppedByHost, keptByHost, type CopiedLayer, type TextProgress } from "./calls/hostChoice.ts";
+import { dropCall, stepKernels, type StepKernels } from "./calls/stepCalls.ts";
+import type { SeatCaches, Text } from "./seatCaches.ts";
+
+/** Memory in which a slab lies. */
+export interface SlabPlace {
+  readonly layer: number;
+  readonly pointer: number;
+  readonly capacity: number;
+}
+
+/** Decides on the host. */
+export class HostPolicies {
+  readonly #device: CudaDevice;
+  readonly #caches: SeatCaches;
+  readonly #kernels: StepKernels;
+  #queue: CallQueue | undefined;
+
+  constructor(device: CudaDevice, caches: SeatCaches) {
+    this.#device = device;
+    this.#caches = caches;
+    this.#kernels = stepKernels(caches.model);
+  }
+
+  /**
+   * Chooses what stays after a read of a text.
+   * @param places the layer's region, or the slabs of all layers that decide together
+   * @param kept where the choice goes: slots int32 `[kvHeads, stride]` and their counts `[kvHeads]`
+   */
+  async keep(
+    text: Text,
+    places: readonly SlabPlace[],
+    kept: { slots: number; counts: number; stride: number },
+  ): Promise<void> {
+    const layers = await this.#copies(places);
+    const chosen = keptByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text));
+    const slots = new Int32Array(chosen.length * kept.stride);
+    for (const [head, own] of chosen.entries()) slots.set(own, head * kept.stride);
+    const counts = Int32Array.from(chosen, (own) => own.length);
+    this.#device.stream.copyToDevice(kept.slots, slots, slots.byteLength);
+    this.#device.stream.copyToDevice(kept.counts, counts, counts.byteLength);
+  }
+
+  /** Drops what the policies of a text without rules choose after a step. */
+  async evict(seat: number): Promise<void> {
+    const text = this.#caches.text(seat)!;
+    const places = text.slabs.map(({ buffer, capacity }, layer): SlabPlace => {
+      return { layer, pointer: buffer.pointer, capacity };
+    });
+    if (text.policies[0]!.scope === "shared") {
+      if (!text.policies[0]!.rule) await this.#drop(seat, text, places);
+      return;
+    }
+    for (const place of places) if (!text.policies[place.layer]!.rule) await this.#drop(seat, text, [place]);
+  }
+
+  async #drop(seat: number, text: Text, places: readonly SlabPlace[]): Promise<void> {
+    const { stream } = this.#device;
+    this.#queue ??= await CallQueue.compile(this.#device, [this.#kernels.drop]);
+    const layers = await this.#copies(places);
+    const { seats } = this.#caches;
+    const slots = this.#device.allocator.allocate(4 * this.#caches.model.kvHeads, "host's choice");
+    for (const round of droppedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
+      stream.copyToDevice(slots.pointer, round, round.byteLength);
+      for (const { layer } of places) {
+        const { slabs, settings } = this.#caches.tablesOf(layer);
+        const where = { slabs, settings, slots: slots.pointer };
+        this.#queue.launch(stream, [dropCall(this.#kernels, { seat, seats }, where)]);
+      }
+    }
+    slots.free();
+  }
+
+  async #copies(places: readonly SlabPlace[]): Promise<CopiedLayer[]> {
+    const { model } = this.#caches;
+    const { stream } = this.#device;
+    const copies = places.map(({ layer, pointer, capacity }): CopiedLayer => {
+      const layout = slabLayout(model, capacity);
+      const lengths = new Int32Array(model.kvHeads);
+      const positions = new Int32Array(model.kvHeads * capacity);
+      const scores = new Float32Array(model.kvHeads * capacity);
+      stream.copyToHost(lengths, pointer + layout.lengths.offsetBytes, lengths.byteLength);
+      stream.copyToHost(positions, pointer + layout.positions.offsetBytes, positions.byteLength);
+      stream.copyToHost(scores, pointer + layout.scores.offsetBytes, scores.byteLength);
+      return { layer, capacity, lengths, positions, scores };
+    });
+    await this.#device.finished();
+    return copies;
+  }
+
+  #progress({ promptTokens, tokensSeen, step }: Text): TextProgress {
+    return { promptTokens, tokensSeen, step, slidingWindow: this.#caches.model.slidingWindow };
+  }
+}
