@@ -11,13 +11,18 @@ export function slotsByPosition(head: HeadView): number[] {
   return slots.sort((a, b) => head.positions[a]! - head.positions[b]!);
 }
 
-/** The `count` best slots of those given, in order of position. */
+/** The `count` best slots of those given, in order of position. @param slots in order of position */
 export function bestSlots(head: HeadView, slots: readonly number[], count: number): number[] {
-  const { positions, scores } = head;
-  return [...slots]
-    .sort((a, b) => scores[b]! - scores[a]! || positions[a]! - positions[b]!)
-    .slice(0, Math.max(0, count))
-    .sort((a, b) => positions[a]! - positions[b]!);
+  const { scores } = head;
+  if (count <= 0) return [];
+  if (count >= slots.length) return [...slots];
+  // The lowest score that stays: numbers alone sort much faster than slots by a rule.
+  const sorted = Float32Array.from(slots, (slot) => scores[slot]!).sort();
+  const lowest = sorted[sorted.length - count]!;
+  let above = 0;
+  for (let at = sorted.length - 1; sorted[at]! > lowest; at--) above++;
+  let equal = count - above;
+  return slots.filter((slot) => scores[slot]! > lowest || (scores[slot] === lowest && equal-- > 0));
 }
 
 /** The worst live slot whose position is in [from, to), or −1 where there is none. */
