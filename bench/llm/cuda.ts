@@ -65,6 +65,11 @@ async function fill(
   return seconds;
 }
 
+/** One greedy step of the first seats. */
+function stepOnce(runner: CudaRunner, seats: number): Promise<Int32Array> {
+  return runner.stepGreedy(Array.from({ length: seats }, (_, seat) => ({ seat, token: seat })));
+}
+
 /** Median milliseconds of greedy steps of the first seats, from the host's call to its answer. */
 async function stepMs(runner: CudaRunner, seats: number, steps = STEPS): Promise<number> {
   const tokens = Array.from({ length: seats }, (_, seat) => ({
@@ -79,6 +84,19 @@ async function stepMs(runner: CudaRunner, seats: number, steps = STEPS): Promise
     for (const [row, token] of next.entries()) tokens[row]!.token = token;
   }
   return median(times);
+}
+
+/** Tells what parts of a pass take. */
+async function logParts(
+  runner: CudaRunner,
+  what: string,
+  log: (line: string) => void,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  await run();
+  const parts = await runner.partTimes(run);
+  const told = [...parts].map(([label, ms]) => `${label} ${ms.toFixed(3)}`);
+  log(`  ${what}, ms: ${told.join("; ")}`);
 }
 
 async function withRunner<T>(
@@ -104,7 +122,9 @@ export async function* decodeRows(bench: GpuBench): AsyncGenerator<BenchRow, voi
     const config = shapeOf(name, bench.isSmall);
     const [ms, launches] = await withRunner(name, bench, 1, async (runner) => {
       await fill(runner, () => full(), { prompt, seats: 1, room: 64 });
-      return [await stepMs(runner, 1, 2 * STEPS), runner.layerLaunches] as const;
+      const ms = await stepMs(runner, 1, 2 * STEPS);
+      await logParts(runner, "a step", bench.log, () => stepOnce(runner, 1));
+      return [ms, runner.layerLaunches] as const;
     });
     const bytes = stepBytes(config, 1, prompt);
     const limitMs = (1000 * bytes) / bench.rates.bandwidth;
@@ -144,6 +164,9 @@ export async function* promptRows(bench: GpuBench): AsyncGenerator<BenchRow, voi
       const best = async (policies: LayerPolicies) => {
         const times: number[] = [];
         for (let i = 0; i < 4; i++) times.push(await fill(runner, policies, { prompt, seats: 1, room: 1 }));
+        await logParts(runner, "a prompt", bench.log, () =>
+          fill(runner, policies, { prompt, seats: 1, room: 1 }),
+        );
         return 1000 * median(times.slice(1));
       };
       return [await best(() => full()), await best(keyformerHalf)] as const;
@@ -255,6 +278,9 @@ export async function* memoryRows(bench: GpuBench): AsyncGenerator<BenchRow, voi
     const rows: BenchRow[] = [];
     const whole = await fullMs(runner, length, length, few);
     const evicting = await keyformerMs(runner, length, many);
+    await logParts(runner, `a step of ${many} texts under Keyformer`, bench.log, () =>
+      stepOnce(runner, many),
+    );
     const held = (seats: number) => seats * runner.memory(0).kvBytes;
     const bytes = held(many);
     const ratio = many / evicting / (few / whole);
@@ -285,6 +311,7 @@ async function scoringRow(runner: CudaRunner, name: string, bench: GpuBench): Pr
     for (const [i, policies] of [windowHalf, keyformerHalf].entries()) {
       await fill(runner, policies, { prompt, seats: 1, room: 2 * STEPS + WARM_UP });
       times[i]!.push(await stepMs(runner, 1, 2 * STEPS));
+      if (round === 0) await logParts(runner, policies(0).name, bench.log, () => stepOnce(runner, 1));
     }
   }
   const [bare, scored] = times.map(median) as [number, number];

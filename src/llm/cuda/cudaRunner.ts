@@ -32,6 +32,7 @@ import { Decisions } from "./decisions.ts";
 import { DecodeStep, type StepParts, type StepTexts } from "./decodeStep.ts";
 import { DenseRows } from "./denseRows.ts";
 import { HostPolicies } from "./hostPolicies.ts";
+import { LaunchTimes } from "./launchTimes.ts";
 import { PromptPass } from "./promptPass.ts";
 import { RotaryPlaces } from "./rotaryPlaces.ts";
 import { SeatCaches, type Text } from "./seatCaches.ts";
@@ -62,6 +63,7 @@ export class CudaRunner implements LlmRunner {
   readonly #caches: SeatCaches;
   readonly #rotary: RotaryPlaces | null;
   readonly #slopes: DeviceBuffer | null;
+  readonly #parts: StepParts;
   readonly #step: DecodeStep;
   readonly #prompts: PromptPass;
   readonly #host: HostPolicies;
@@ -88,7 +90,9 @@ export class CudaRunner implements LlmRunner {
       caches: this.#caches,
       rotary: this.#rotary,
       slopes: this.#slopes?.pointer ?? 0,
+      times: null,
     };
+    this.#parts = parts;
     this.#step = new DecodeStep(parts);
     this.#host = new HostPolicies(device, this.#caches);
     this.#prompts = new PromptPass(parts, this.#host);
@@ -239,6 +243,17 @@ export class CudaRunner implements LlmRunner {
     const first = isRenumbered ? most[0]! : tokensSeen;
     const end = Math.max(first + tokens, hasRead ? 0 : (options.promptTokens ?? 0));
     requirePosition(this.config, end - 1 + later);
+  }
+
+  /** Milliseconds of GPU work of the parts of what `run` does with this runner, which is not recorded meanwhile. */
+  async partTimes(run: () => Promise<unknown>): Promise<Map<string, number>> {
+    this.#parts.times = new LaunchTimes(this.#device);
+    try {
+      await run();
+      return await this.#parts.times.totals();
+    } finally {
+      this.#parts.times = null;
+    }
   }
 
   /** What the GPU's memory is used for, all programs and tables with it. */

@@ -19,6 +19,7 @@ import {
   type StepKernels,
 } from "./calls/stepCalls.ts";
 import type { DenseRows } from "./denseRows.ts";
+import type { LaunchTimes } from "./launchTimes.ts";
 import type { RotaryPlaces } from "./rotaryPlaces.ts";
 import type { SeatCaches } from "./seatCaches.ts";
 import { Workspace } from "./workspace.ts";
@@ -32,6 +33,8 @@ export interface StepParts {
   readonly rotary: RotaryPlaces | null;
   /** Address of float32 `[heads]`, or 0. */
   readonly slopes: number;
+  /** Where parts are timed; nothing is recorded then. */
+  times: LaunchTimes | null;
 }
 
 /** The texts of a step. */
@@ -143,11 +146,6 @@ export class DecodeStep {
     return logits;
   }
 
-  /** Queues what a step does with so many texts, again and again, to be timed; caches change as in steps. */
-  async replay(texts: StepTexts, times: number): Promise<void> {
-    for (let i = 0; i < times; i++) await this.#start(texts);
-  }
-
   dispose(): void {
     this.forget();
     this.#places.dispose();
@@ -172,8 +170,8 @@ export class DecodeStep {
     const staged = this.#staging!.int32(0, 2 * rows);
     if (wanted.some((word, i) => staged[i] !== word)) staged.set(wanted);
     const key = `${rows} ${texts.isRenumbered} ${texts.isShared}`;
-    let graph = this.#graphs.get(key);
-    if (!graph) {
+    let graph = this.#parts.times ? undefined : this.#graphs.get(key);
+    if (!graph && !this.#parts.times) {
       graph = device.stream.capture(() => this.#record(rows, texts));
       this.#graphs.set(key, graph);
     }
@@ -182,7 +180,11 @@ export class DecodeStep {
       this.#staging!.bytes.subarray(0, 8 * rows),
       8 * rows,
     );
-    graph.launch(device.stream);
+    if (graph) graph.launch(device.stream);
+    else {
+      this.#parts.times!.keepBusy();
+      this.#record(rows, texts);
+    }
     for (const seat of seats) {
       const text = caches.text(seat)!;
       text.tokensSeen++;
@@ -206,14 +208,18 @@ export class DecodeStep {
       partials: at("partials"),
       arrivals: at("arrivals"),
     });
+    const mark = (label: string) => this.#parts.times?.mark(label);
+    mark("start");
     queue.launch(stream, [advanceCall(kernels, sizes, stepPlaces(0))]);
     dense.embed(rows, { tokens: inputs, positions: at("positions") }, at("hidden"));
+    mark("embedding");
     let [hidden, next] = [at("hidden"), at("next")];
     const [projected, attended] = [at("projected"), at("attended")];
     const element = dense.rowBytes.attended / (heads * headDim);
     const stride = (heads + 2 * kvHeads) * headDim;
     for (let layer = 0; layer < layers; layer++) {
       dense.project(layer, rows, { hidden, projected });
+      mark("projections");
       const places = {
         ...stepPlaces(layer),
         q: projected,
@@ -232,11 +238,14 @@ export class DecodeStep {
         turnRows: rotary?.rows ?? 0,
       };
       queue.launch(stream, [attendCall(kernels, sizes, places, numbers, 0)]);
+      mark("attention, scores, eviction");
       dense.finish(layer, rows, { hidden, attended }, next);
+      mark("output and MLP");
       [hidden, next] = [next, hidden];
     }
     if (isShared) queue.launch(stream, [sharedEvictCall(kernels, sizes, stepPlaces(0))]);
     dense.head(rows, hidden, { logits: at("vocabulary"), tokens: at("tokens") });
+    mark("head");
   }
 
   /** Waits for a step and looks whether its numbers were sound. */

@@ -124,12 +124,16 @@ export class PromptPass {
     const { stream } = device;
     const [projected, attended] = [at("projected"), at("attended")];
     let [hidden, next] = [at("hidden"), at("next")];
+    const mark = (label: string) => this.#parts.times?.mark(label);
+    mark("start");
     dense.embed(rows, { tokens: at("tokens"), positions: at("positions") }, hidden);
     for (let layer = 0; layer < layers; layer++) {
       dense.project(layer, rows, { hidden, projected });
+      mark("projections");
       for (const part of parts) await this.#readLayer(part, layer);
       if (layer + 1 === layers) break;
       dense.finish(layer, rows, { hidden, attended }, next);
+      mark("output and MLP");
       [hidden, next] = [next, hidden];
     }
     for (const part of parts) await this.#endRead(part);
@@ -144,7 +148,9 @@ export class PromptPass {
     }
     const places = { hidden: at("lastHidden"), attended: at("lastAttended") };
     dense.finish(layers - 1, reads.length, places, at("lastNext"));
+    mark("last rows");
     dense.head(reads.length, at("lastNext"), { logits: at("vocabulary"), tokens: at("chosen") });
+    mark("head");
     return at("vocabulary");
   }
 
@@ -250,10 +256,14 @@ export class PromptPass {
       vStride: stride,
     };
     run(appendCall(kernels, sizes, places, projections, turnRows));
+    const mark = (label: string) => this.#parts.times?.mark(label);
+    mark("rotation and layout");
     const out = this.#places.at("attended") + row * dense.rowBytes.attended;
     if (old) run(attendReadCall(kernels, sizes, places, out));
     else this.#attend(sizes, out);
+    mark("attention");
     run(...scoreCalls(kernels, sizes, places, policy));
+    mark("scores");
     const isShared = policy.scope === "shared";
     if (!read.more) run(...settleCalls(kernels, sizes, places, policy));
     const keepsAll = read.more || isShared;
@@ -264,10 +274,10 @@ export class PromptPass {
     }
     const wanted = caches.wantedCapacity(text, layer, text.promptTokens);
     const capacity = keepsAll ? sizes.entries : wanted;
-    if (old?.capacity !== capacity)
-      caches.setSlab(read.seat, layer, caches.newSlab(capacity));
+    if (old?.capacity !== capacity) caches.setSlab(read.seat, layer, caches.newSlab(capacity));
     const isRenumbered = policy.positions === "new";
     run(gatherCall(kernels, sizes, places, { isInPlace: false, isRenumbered }));
+    mark("choice and gather");
     const budget = policy.budget(text.promptTokens);
     text.most[layer] = keepsAll ? sizes.entries : Math.min(sizes.entries, budget);
   }
