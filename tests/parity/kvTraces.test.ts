@@ -154,7 +154,7 @@ if ("missing" in opened) {
       code: `${base}
 extern "C" __global__ void drawNoise(float* out, int count) {
   int i = blockIdx.x * 256 + threadIdx.x;
-  if (i < count) out[i] = Noise{NOISE_GUMBEL, 77u, 0u, 3u, 2u << 16 | 5u, false}.sample(i / 4096, i % 4096);
+  if (i < count) out[i] = Noise{NOISE_GUMBEL, 77u, 0u, 3u, 2u << 16 | 5u, ~0u}.sample(i / 4096, i % 4096);
 }`,
     };
     const noiseOfWords = {

@@ -31,20 +31,25 @@ __device__ __forceinline__ float gumbelOfWord(unsigned word) { return -__logf(-l
 struct Noise {
   int kind;
   unsigned seedLow, seedHigh, stream, head;  // head: layer · 2^16 + query head
-  bool perKey;
+  unsigned queryMask;     // 0 where noise belongs to keys alone
+
+  __device__ __forceinline__ uint2 words(int query, int key) const { return philox(key, (unsigned)query & queryMask, head, stream, seedLow, seedHigh); }
+
+  __device__ __forceinline__ float gaussian(int query, int key) const {
+    uint2 drawn = words(query, key);
+    float radius = sqrtf(-2.f * logf(openUniform(drawn.x)));  // Box and Muller's, from two words of the block
+    return GUMBEL_MEAN + GUMBEL_DEVIATION * radius * cospif(2.f * openUniform(drawn.y));
+  }
 
   __device__ __forceinline__ float sample(int query, int key) const {
     if (kind == NOISE_NONE) return 0.f;
     if (kind == NOISE_CONSTANT) return GUMBEL_MEAN;
-    uint2 words = philox(key, perKey ? 0 : query, head, stream, seedLow, seedHigh);
-    if (kind == NOISE_GUMBEL) return gumbelOfWord(words.x);
-    float radius = sqrtf(-2.f * logf(openUniform(words.x)));
-    return GUMBEL_MEAN + GUMBEL_DEVIATION * radius * cospif(2.f * openUniform(words.y));
+    return kind == NOISE_GUMBEL ? gumbelOfWord(words(query, key).x) : gaussian(query, key);
   }
 };
 
 __device__ __forceinline__ Noise noiseOf(const Settings& settings, const Seat& seat, int layer, int head) {
-  return {settings.noise, seat.seedLow, seat.seedHigh, seat.stream, (unsigned)layer << 16 | (unsigned)head, settings.noisePerKey != 0};
+  return {settings.noise, seat.seedLow, seat.seedHigh, seat.stream, (unsigned)layer << 16 | (unsigned)head, settings.noisePerKey ? 0u : ~0u};
 }
 
 // A uniform of (0, 1) for an entry of one KV head.

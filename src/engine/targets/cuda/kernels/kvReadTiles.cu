@@ -24,6 +24,11 @@
 #else
 #define TILES 1
 #endif
+#ifdef SUMS
+#define SLOPE_HEAT heat
+#else
+#define SLOPE_HEAT LOG2E
+#endif
 
 // Starts the copy of `Rows` rows of a matrix from `first` on; rows from `limit` on are zeros.
 template <int Rows>
@@ -50,6 +55,29 @@ __device__ __forceinline__ void product(float (&acc)[BN / 2], const word (&a)[D 
       mma_m16n8k16(acc + 8 * n, a[k], fb[0], fb[1]);
       mma_m16n8k16(acc + 8 * n + 4, a[k], fb[2], fb[3]);
     }
+  }
+}
+
+// Products become logits, but for biases, with noise: positionsOf(i) gives the positions of query and key of product i. The
+// kind of noise is asked once, so that draws have no branches between them.
+template <typename Positions>
+__device__ __forceinline__ void scaleWithNoise(float (&s)[BN / 2], float scale, const Noise& noise, Positions positionsOf) {
+  if (noise.kind == NOISE_GUMBEL) {
+#pragma unroll
+    for (int i = 0; i < BN / 2; i++) {
+      int2 pair = positionsOf(i);
+      s[i] = s[i] * scale + gumbelOfWord(noise.words(pair.x, pair.y).x);
+    }
+  } else if (noise.kind == NOISE_GAUSSIAN) {
+#pragma unroll
+    for (int i = 0; i < BN / 2; i++) {
+      int2 pair = positionsOf(i);
+      s[i] = s[i] * scale + noise.gaussian(pair.x, pair.y);
+    }
+  } else {
+    float constant = noise.kind == NOISE_CONSTANT ? GUMBEL_MEAN : 0.f;
+#pragma unroll
+    for (int i = 0; i < BN / 2; i++) s[i] = s[i] * scale + constant;
   }
 }
 
@@ -149,14 +177,14 @@ kvReadColumns
 #ifdef ALIBI
     slope = slopes[head];
 #endif
+    scaleWithNoise(s, scale, noise, [&](int i) { return make_int2(reading.firstPosition + row0 + i / 4 * 8 + lane % 4 * 2 + i % 2, position[i % 4 / 2]); });
 #pragma unroll
     for (int i = 0; i < BN / 2; i++) {
       int h = i % 4 / 2, column = i / 4 * 8 + lane % 4 * 2 + i % 2, row = row0 + column, slot = ownRow + 8 * h;
-      float bias = noise.sample(reading.firstPosition + row, position[h]);
 #ifdef ALIBI
-      bias -= slope * (float)(reading.places[min(reading.kept + row, entries - 1)] - place[h]);
+      s[i] -= slope * (float)(reading.places[min(reading.kept + row, entries - 1)] - place[h]);
 #endif
-      float share = exp2_approx((s[i] * scale + bias) * heat - rowSums[step % 2][column]);
+      float share = exp2_approx(s[i] * heat - rowSums[step % 2][column]);
       share = slot < entries && reading.sees(row, slot, position[h]) ? share : 0.f;
       if (isGreatest) {
         best[i] = g == 0 ? share : fmaxf(best[i], share);
@@ -182,7 +210,7 @@ kvReadColumns
   [[maybe_unused]] float slope = 0.f;
   [[maybe_unused]] int place[2] = {0, 0};
 #ifdef ALIBI
-  slope = slopes[queryHead];
+  slope = slopes[queryHead] * SLOPE_HEAT;
   for (int h = 0; h < 2; h++) place[h] = reading.places[min(reading.kept + ownRow + 8 * h, entries - 1)];
 #endif
 #ifdef SUMS
@@ -213,24 +241,23 @@ kvReadColumns
     float s[BN / 2];
     product(s, a, tiles[step % 2]);
     const int slot0 = start + step * BN;
+#ifdef SUMS
+    scaleWithNoise(s, scale, noise, [&](int i) { return make_int2(reading.firstPosition + ownRow + i % 4 / 2 * 8, positions[step % 2][i / 4 * 8 + lane % 4 * 2 + i % 2]); });
+    const float toLog2 = heat;
+#else
+    const float toLog2 = scale * LOG2E;
+#endif
     const bool isEdge = slot0 + BN > reading.kept + first + 1 || window > 0 || first + OWN > rows;
 #pragma unroll
     for (int i = 0; i < BN / 2; i++) {
       int h = i % 4 / 2, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
       bool sees = !isEdge || reading.sees(ownRow + 8 * h, slot0 + column, positions[step % 2][column]);
-      float bias = 0.f;
       finite = finite && (s[i] < INFINITY_F || !sees);
-#ifdef SUMS
-      bias = noise.sample(reading.firstPosition + ownRow + 8 * h, positions[step % 2][column]);
-#endif
+      s[i] *= toLog2;
 #ifdef ALIBI
-      bias -= slope * (float)(place[h] - places[step % 2][column]);
+      s[i] -= slope * (float)(place[h] - places[step % 2][column]);
 #endif
-#ifdef SUMS
-      s[i] = sees ? (s[i] * scale + bias) * heat : -INFINITY_F;
-#else
-      s[i] = sees ? (s[i] * scale + bias) * LOG2E : -INFINITY_F;
-#endif
+      s[i] = sees ? s[i] : -INFINITY_F;
     }
     float shrink[2];
 #pragma unroll
