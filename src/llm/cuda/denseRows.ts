@@ -14,7 +14,7 @@ import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAlloca
 import type { Decoder } from "../models/decoder.ts";
 
 /** Most rows of a block. */
-export const BLOCK_ROWS_MAX = 4096;
+const BLOCK_ROWS_MAX = 4096;
 /** A block that would be filled up by more than this share is split instead, but for small ones. */
 const WASTE_MAX = 0.25;
 /** Rows below which a block is not split. */
@@ -24,7 +24,7 @@ const SPLIT_ROWS_MIN = 256;
 type Part = "embed" | "project" | "finish" | "head";
 
 /** Sizes of the blocks that cover so many rows, each a power of two. */
-export function blocksOf(rows: number): number[] {
+function blocksOf(rows: number): number[] {
   const blocks: number[] = [];
   for (let left = rows; left > 0;) {
     const over = Math.min(BLOCK_ROWS_MAX, 2 ** Math.ceil(Math.log2(left)));

@@ -1,10 +1,9 @@
 /** @file A model's weights on a GPU: read from files, or made there at random to measure and to test. */
-import { dtypeBytes } from "../../engine/dtype.ts";
 import { trace } from "../../engine/graph/graph.ts";
 import { add, cast, mul } from "../../engine/graph/ops/elementwise.ts";
 import { random, state } from "../../engine/graph/ops/leaf.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import { formatShape, sizeOf, type Shape } from "../../engine/shape.ts";
+import { formatShape, type Shape } from "../../engine/shape.ts";
 import { stateElements } from "../load/stateElements.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder } from "../models/decoder.ts";
@@ -73,11 +72,4 @@ function filler(device: CudaDevice, shape: Shape, dtype: Decoder["dtype"], mean:
     return { outputs: {}, updates: [[state("weights", shape, dtype), cast(values, dtype)]] };
   });
   return device.compile(graph, { isQueued: true });
-}
-
-/** Bytes of a model's weights. */
-export function weightBytes({ states, dtype }: Decoder): number {
-  let elements = 0;
-  for (const { shape } of states.values()) elements += sizeOf(shape);
-  return elements * dtypeBytes(dtype);
 }
