@@ -58,6 +58,7 @@ export class DenseDecoder {
   readonly #decoder: Decoder;
   readonly #device: Device;
   readonly #programs = new Map<string, Promise<Program>>();
+  readonly #held = new Map<string, Float32Array>();
 
   private constructor(decoder: Decoder, device: Device) {
     this.config = decoder.config;
@@ -120,16 +121,26 @@ export class DenseDecoder {
     const { layers, vocabulary } = this.config;
     const shape = this.rowsShape(wanted.length);
     const chosen = {
-      hidden: new Float32Array(shape.rows * shape.hidden),
-      attended: new Float32Array(shape.rows * shape.q),
+      hidden: this.#shared("hidden", shape.rows * shape.hidden),
+      attended: this.#shared("attended", shape.rows * shape.q),
     };
     for (const [to, row] of wanted.entries()) {
       chosen.hidden.set(hidden.subarray(row * shape.hidden, (row + 1) * shape.hidden), to * shape.hidden);
       chosen.attended.set(attended.subarray(row * shape.q, (row + 1) * shape.q), to * shape.q);
     }
-    const logits = new Float32Array(shape.rows * vocabulary);
+    const logits = this.#shared("logits", shape.rows * vocabulary);
     await this.#run(layers, wanted.length, chosen, { logits });
-    return logits.subarray(0, wanted.length * vocabulary);
+    return logits.slice(0, wanted.length * vocabulary);
+  }
+
+  /** An array that threads share, used again by the next call. */
+  #shared(name: string, length: number): Float32Array {
+    let held = this.#held.get(name);
+    if (!held || held.length < length) {
+      held = new Float32Array(new SharedArrayBuffer(4 * length));
+      this.#held.set(name, held);
+    }
+    return held.subarray(0, length);
   }
 
   /** Frees the device; the decoder cannot be used afterwards. */
