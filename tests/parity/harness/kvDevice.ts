@@ -46,6 +46,10 @@ export class KvDevice {
     if (values.byteLength > 0) this.#device.stream.copyToDevice(address, values, values.byteLength);
   }
 
+  copy(to: DeviceSlab, from: DeviceSlab, shape: KvShape): void {
+    this.#device.stream.copyOnDevice(to.address, from.address, slabLayout(shape, from.capacity).bytes);
+  }
+
   read<T extends TypedArray>(into: T, address: number): T {
     this.#device.stream.synchronize();
     this.#device.stream.copyToHost(into, address, into.byteLength);

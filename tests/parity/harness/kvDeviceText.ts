@@ -26,7 +26,6 @@ import {
   advanceCall,
   attendCall,
   dropCall,
-  forkCall,
   sharedEvictCall,
   type StepPlaces,
   stepKernels,
@@ -101,7 +100,7 @@ class DeviceText {
       i % SEATS === SEAT
         ? memory.slab(this.#model, capacity)
         : copies && i % SEATS === COPY
-          ? memory.slab(this.#model, capacity + SPARE)
+          ? memory.slab(this.#model, capacity)
           : { address: 0, capacity: 0 },
     );
     const seatBytes = seatBuffers(this.#model, SEATS);
@@ -248,10 +247,9 @@ class DeviceText {
   async #copy(): Promise<void> {
     this.#copiesNext = false;
     this.#isCopied = true;
-    const capacity = this.#slab(0).capacity;
-    await this.#memory.launch(
-      forkCall(stepKernels(this.#model), { seats: SEATS, from: SEAT, to: COPY, capacity }, this.#step),
-    );
+    for (let at = 0; at < this.#slabs.length; at += SEATS) {
+      this.#memory.copy(this.#slabs[at + COPY]!, this.#slabs[at + SEAT]!, this.#model);
+    }
     const records = this.#memory.read(new Int32Array(SEATS * SEAT_WORDS), this.#step.records);
     records.copyWithin(COPY * SEAT_WORDS, SEAT * SEAT_WORDS, (SEAT + 1) * SEAT_WORDS);
     this.#memory.write(this.#step.records, records);

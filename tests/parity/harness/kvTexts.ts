@@ -114,7 +114,7 @@ export function* piecesOf(events: readonly TextEvent[]) {
 }
 
 /** Values of a tensor as its dtype holds them. */
-export function rounded(values: Float32Array, dtype: KvModel["dtype"]): Float32Array {
+function rounded(values: Float32Array, dtype: KvModel["dtype"]): Float32Array {
   return dtype === "float32" ? values : decodeHalf(dtype, encodeHalf(dtype, values) as Uint16Array);
 }
 

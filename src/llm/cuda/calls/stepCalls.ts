@@ -1,19 +1,13 @@
 /**
  * @file The launches of a decode step over evicting caches: `advanceCall` once, then `attendCall` for each layer, and
- * `sharedEvictCall` at the end where all layers decide together. Between steps, `forkCall` copies a text's caches.
+ * `sharedEvictCall` at the end where all layers decide together.
  */
 import { cuSource } from "../../../engine/targets/cuda/kernels/source.ts";
 import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
 import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
 import { dtypeBytes } from "../../../engine/dtype.ts";
 import { mostSplits, seatBuffers, stepBuffers } from "./buffers.ts";
-import { type KvModel, laneMacros, positionMacros, shapeMacros, STEP_THREADS, vectorOf } from "./model.ts";
-
-const FORK_THREADS = 256;
-/** Blocks a KV head and layer of a copy, at most. */
-const FORK_BLOCKS = 8;
-/** Vectors that a thread of a copy moves at least, of keys. */
-const FORK_VECTORS = 8;
+import { type KvModel, laneMacros, positionMacros, shapeMacros, STEP_THREADS } from "./model.ts";
 
 /** Kernels of a model's decode step. */
 export interface StepKernels {
@@ -22,7 +16,6 @@ export interface StepKernels {
   readonly attend: KernelSource;
   readonly sharedEvict: KernelSource;
   readonly drop: KernelSource;
-  readonly fork: KernelSource;
 }
 
 /** The kernels of a model's decode step. */
@@ -39,7 +32,6 @@ export function stepKernels(model: KvModel): StepKernels {
     }),
     sharedEvict: cuSource("kvSharedEvict.cu", "kvSharedEvict", { ...shape, LAYERS: model.layers }),
     drop: cuSource("kvDrop.cu", "kvDrop", shape),
-    fork: cuSource("kvFork.cu", "kvFork", shapeMacros(model, FORK_THREADS)),
   };
 }
 
@@ -210,32 +202,6 @@ export function dropCall<P>(
       argument.read(places.settings, bytes.settings / model.layers),
       argument.read(places.slots, 4 * model.kvHeads),
       argument.int32(seat),
-    ],
-  };
-}
-
-/**
- * Copies the caches of all layers from one seat to another; the seat's record and settings are the caller's to copy.
- * @param places `slabs`: the whole table, where the slabs of `to` have room for what `from` holds
- * @param capacity of the largest slab of `from`
- */
-export function forkCall<P>(
-  { model, fork }: StepKernels,
-  { seats, from, to, capacity }: { seats: number; from: number; to: number; capacity: number },
-  places: { slabs: P },
-): KernelCall<P> {
-  const vectors = (capacity * model.headDim) / vectorOf(model);
-  const blocks = Math.min(FORK_BLOCKS, Math.ceil(vectors / (FORK_THREADS * FORK_VECTORS)));
-  return {
-    label: `copy of seat ${from} to ${to}`,
-    source: fork,
-    grid: [blocks, model.kvHeads, model.layers],
-    block: [FORK_THREADS, 1, 1],
-    arguments: [
-      argument.read(places.slabs, seatBuffers(model, seats).slabs),
-      argument.int32(seats),
-      argument.int32(from),
-      argument.int32(to),
     ],
   };
 }
