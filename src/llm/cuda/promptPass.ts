@@ -3,10 +3,6 @@
  * scores and eviction text by text, layer after layer. A layer evicts as soon as a text was read in it, so at any time
  * one layer alone holds all of it – unless the policy's layers decide together, or more of the read follows.
  */
-import { trace } from "../../engine/graph/graph.ts";
-import { attention } from "../../engine/graph/ops/composite/attention.ts";
-import { reshape, transpose } from "../../engine/graph/ops/movement.ts";
-import type { CudaProgram } from "../../engine/targets/cuda/cudaProgram.ts";
 import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
 import type { KernelSource } from "../../engine/targets/cuda/plan.ts";
 import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
@@ -26,6 +22,7 @@ import { checkFaults, type StepParts } from "./decodeStep.ts";
 import { roundedRows } from "./denseRows.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
 import type { Text } from "./seatCaches.ts";
+import { PromptAttention } from "./promptAttention.ts";
 import { Workspace } from "./workspace.ts";
 
 /** Rows of several texts computed together, at most; a longer text is computed alone. */
@@ -63,12 +60,13 @@ export class PromptPass {
   readonly #host: HostPolicies;
   readonly #places: Workspace<Piece>;
   readonly #kernels = new Map<boolean, { kernels: ReadKernels; queue: CallQueue }>();
-  readonly #attention = new Map<string, CudaProgram>();
+  readonly #attention: PromptAttention;
 
   constructor(parts: StepParts, host: HostPolicies) {
     this.#parts = parts;
     this.#host = host;
     this.#places = new Workspace(parts.device, "prompts");
+    this.#attention = new PromptAttention(parts.device, parts.dense.decoder);
   }
 
   /** Reads texts, whose seats have begun. @returns logits `[texts, vocabulary]` after the last token of each */
@@ -99,13 +97,12 @@ export class PromptPass {
   async prepare(tokens: number): Promise<void> {
     await this.#parts.dense.prepare(tokens, 1);
     await this.#compileKernels(false);
-    await this.#compileAttention(paddedRows(tokens));
+    await this.#attention.compile(paddedRows(tokens));
   }
 
   dispose(): void {
     this.#places.dispose();
-    for (const program of this.#attention.values()) program.release();
-    this.#attention.clear();
+    this.#attention.dispose();
   }
 
   /** @returns address of the logits */
@@ -208,7 +205,7 @@ export class PromptPass {
       if (part.text.policies.some(({ positions }) => positions === "new")) grow("unrotated", unrotated);
       for (const [name, bytes] of Object.entries(others)) grow(name as keyof typeof others, bytes);
       if (this.#isOwnTable()) grow("turns", 4 * part.text.tokensSeen * config.rotary!.dim);
-      grow("arena", this.#attention.get(this.#attentionKey(queryStride, 0))?.arenaBytes ?? 0);
+      grow("arena", this.#attention.arenaBytes);
     }
     this.#places.reserve(places);
   }
@@ -315,20 +312,15 @@ export class PromptPass {
 
   /** Attention of a first read, by the engine's kernel. */
   #attend(sizes: ReadSizes, out: number): void {
-    const { caches, device } = this.#parts;
-    const { keys, values } = slabLayout(caches.model, sizes.capacity);
+    const { keys, values } = slabLayout(this.#parts.caches.model, sizes.capacity);
     const region = this.#places.at("region");
-    device.stream.copyToDevice(this.#places.at("length"), Int32Array.of(sizes.rows), 4);
-    this.#attention.get(this.#attentionKey(sizes.queryStride, sizes.layer))!.queue({
+    this.#attention.queue(sizes, {
+      q: this.#places.at("queries"),
+      k: region + keys.offsetBytes,
+      v: region + values.offsetBytes,
+      length: this.#places.at("length"),
       arena: this.#places.at("arena"),
-      inputs: {
-        q: this.#places.at("queries"),
-        k: region + keys.offsetBytes,
-        v: region + values.offsetBytes,
-        length: this.#places.at("length"),
-      },
-      outputs: { attended: out },
-      state: () => 0,
+      out,
     });
   }
 
@@ -391,13 +383,9 @@ export class PromptPass {
     return text.policies.some(({ positions }) => positions === "new");
   }
 
-  #attentionKey(rows: number, layer: number): string {
-    return `${rows} ${this.#parts.config.attentionScale(layer)}`;
-  }
-
   async #compile(part: Part): Promise<void> {
     await this.#compileKernels(this.#isRenumbered(part.text));
-    if (part.text.slabs.length === 0) await this.#compileAttention(paddedRows(part.read.tokens.length));
+    if (part.text.slabs.length === 0) await this.#attention.compile(paddedRows(part.read.tokens.length));
   }
 
   async #compileKernels(isRenumbered: boolean): Promise<void> {
@@ -406,37 +394,6 @@ export class PromptPass {
     const kernels = readKernels({ ...caches.model, isRenumbered });
     const queue = await CallQueue.compile(device, readSources(kernels));
     this.#kernels.set(isRenumbered, { kernels, queue });
-  }
-
-  async #compileAttention(rows: number): Promise<void> {
-    for (let layer = 0; layer < this.#parts.config.layers; layer++) {
-      const key = this.#attentionKey(rows, layer);
-      if (!this.#attention.has(key)) this.#attention.set(key, await this.#attentionProgram(rows, layer));
-    }
-  }
-
-  #attentionProgram(rows: number, layer: number): Promise<CudaProgram> {
-    const { device, config, dense } = this.#parts;
-    const { heads, kvHeads, headDim, slidingWindow, alibiSlopes } = config;
-    const { dtype } = dense.decoder;
-    const keys = { shape: [1, kvHeads, rows, headDim], dtype } as const;
-    const inputs = {
-      q: { shape: [1, heads, rows, headDim], dtype },
-      k: keys,
-      v: keys,
-      length: { shape: [1], dtype: "int32" },
-    } as const;
-    const graph = trace(inputs, ({ q, k, v, length }) => {
-      const out = attention(q, k, v, {
-        causal: true,
-        scale: config.attentionScale(layer),
-        lengths: length,
-        ...(slidingWindow !== null && { window: slidingWindow }),
-        ...(alibiSlopes && { alibiSlopes }),
-      });
-      return { outputs: { attended: reshape(transpose(out, [0, 2, 1, 3]), [rows, heads * headDim]) } };
-    });
-    return device.compile(graph, { isQueued: true });
   }
 }
 

@@ -25,19 +25,13 @@ import { packArguments } from "./driver/module.ts";
 import type { CapturedGraph } from "./driver/stream.ts";
 import type { DeviceBuffer } from "./memory/deviceAllocator.ts";
 import { PinnedBuffer } from "./memory/pinned.ts";
+import { blockBytes, layOut, viewsOf, type Piece } from "./programPieces.ts";
 import type { BufferView, Plan, PlanBuffer, Step } from "./plan.ts";
 
 /** Arrays beyond this size are copied from and to pageable memory rather than kept twice. */
 const STAGED_BYTES_MAX = 32 * 2 ** 20;
 /** Recorded graphs kept; one for each set of device tensors that a program is used with. */
 const GRAPHS_MAX = 16;
-const ALIGNMENT = 256;
-
-/** A named piece of a block. */
-interface Piece {
-  offset: number;
-  bytes: number;
-}
 
 /** What a compiled plan is made of. */
 export interface ProgramParts {
@@ -387,37 +381,6 @@ export class CudaProgram implements Program {
     const memory = this.#device.allocator.allocate(bytes, holder);
     this.#memory.push(memory);
     return memory.pointer;
-  }
-}
-
-/** Places of pieces in one block, the small ones first. */
-function layOut(sizes: readonly (readonly [name: string, bytes: number])[]): Map<string, Piece> {
-  const pieces = new Map<string, Piece>();
-  let offset = 0;
-  for (const [name, bytes] of sizes.toSorted((a, b) => a[1] - b[1])) {
-    pieces.set(name, { offset, bytes });
-    offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-  }
-  return pieces;
-}
-
-function blockBytes(pieces: ReadonlyMap<string, Piece>): number {
-  let end = 0;
-  for (const { offset, bytes } of pieces.values())
-    end = Math.max(end, offset + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-  return end;
-}
-
-function viewsOf(step: Step): BufferView[] {
-  switch (step.kind) {
-    case "kernel":
-      return step.arguments.flatMap((argument) => (argument.kind === "buffer" ? [argument.view] : []));
-    case "product":
-      return [step.a, step.b, step.out, ...(step.bias ? [step.bias] : [])];
-    case "copy":
-      return [step.from, step.to];
-    case "clear":
-      return [step.to];
   }
 }
 
