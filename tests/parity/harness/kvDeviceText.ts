@@ -97,11 +97,9 @@ class DeviceText {
     this.#total = events.reduce((sum, event) => sum + ("read" in event ? event.read : event.steps), 0);
     const capacity = this.#total + SPARE;
     this.#slabs = Array.from({ length: config.layers * SEATS }, (_, i) =>
-      i % SEATS === SEAT
+      i % SEATS === SEAT || (copies && i % SEATS === COPY)
         ? memory.slab(this.#model, capacity)
-        : copies && i % SEATS === COPY
-          ? memory.slab(this.#model, capacity)
-          : { address: 0, capacity: 0 },
+        : { address: 0, capacity: 0 },
     );
     const seatBytes = seatBuffers(this.#model, SEATS);
     const stepBytes = stepBuffers(this.#model, 2, capacity + SPARE);
