@@ -39,7 +39,7 @@ const sinusoids: Initializer = (values, [, width = 1]) => {
   const amplitude = EMBEDDING_DEVIATION * Math.SQRT2;
   for (let i = 0; i < values.length; i++) {
     const [position, column] = [Math.floor(i / width), i % width];
-    const angle = position * 10_000 ** (-(column - (column % 2)) / width);
+    const angle = position * 500 ** (-(column - (column % 2)) / width);
     values[i] = amplitude * (column % 2 === 0 ? Math.sin(angle) : Math.cos(angle));
   }
 };

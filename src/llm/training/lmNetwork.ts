@@ -32,6 +32,8 @@ const CHECKPOINT = "language-model";
 const [DROPOUT_STREAM, POSITION_STREAM] = [0x72000000, 0x75000000];
 /** Texts of validation that are scored at once: at most so many tokens. */
 const SCORED_TOKENS = 16_384;
+/** Shares of training after which, and over which, texts come to begin anywhere. */
+const [MOVED_FROM, MOVED_OVER] = [0.4, 0.35];
 /** Sets of page-locked arrays. */
 const SETS = 2;
 
@@ -96,19 +98,19 @@ export class LmNetwork {
   /**
    * One step of training.
    * @param step from 1; also decides what is dropped and where texts begin
+   * @param share of training that lies before it
    * @param fill writes the batch
    * @returns the mean loss before the update
    */
   async train(
     shape: TextShape,
-    step: number,
-    learningRate: number,
+    { step, share, learningRate }: { step: number; share: number; learningRate: number },
     fill: (batch: LmBatch) => void,
   ): Promise<number> {
     const key = `train ${shape.texts} ${shape.length}`;
     const { tensors, loss } = this.#feedsOf(key, shape)[step % SETS]!;
     fill({ tokens: tensors["tokens"] as Int32Array, targets: tensors["targets"] as Int32Array });
-    this.#place(tensors["positions"] as Int32Array, shape.length, step);
+    this.#place(tensors["positions"] as Int32Array, shape.length, step, share);
     tensors["learningRate"]![0] = learningRate;
     tensors["step"]![0] = step;
     for (let place = 0; place < dropoutCount(this.#training); place++)
@@ -193,10 +195,14 @@ export class LmNetwork {
     await this.#device.dispose();
   }
 
-  /** Texts begin anywhere, so that short ones teach every learned position. */
-  #place(positions: Int32Array, length: number, step: number): void {
+  /**
+   * Where learned positions are, texts begin at 0 while their use is learned, then farther and farther from it, so that
+   * short texts teach every position.
+   */
+  #place(positions: Int32Array, length: number, step: number, share: number): void {
     const rng = new Rng(this.#seed, POSITION_STREAM + step);
-    const room = this.config.hasLearnedPositions ? this.config.maxPositions - length : 0;
+    const most = this.config.hasLearnedPositions ? this.config.maxPositions - length : 0;
+    const room = Math.floor(most * Math.min(1, Math.max(0, (share - MOVED_FROM) / MOVED_OVER)) ** 2);
     for (let from = 0; from < positions.length; from += length) {
       const first = rng.integer(room + 1);
       for (let i = 0; i < length; i++) positions[from + i] = first + i;

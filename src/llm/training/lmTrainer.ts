@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { OnEvent } from "../../train/events.ts";
 import { LossGuard } from "../../train/metrics/lossGuard.ts";
 import { RateMeter } from "../../train/rateMeter.ts";
-import type { LmData } from "./lmData.ts";
+import type { LmBatch, LmData } from "./lmData.ts";
 import type { LmNetwork } from "./lmNetwork.ts";
 import type { Recipe } from "./recipe.ts";
 import { validate, type Validation } from "./validate.ts";
@@ -124,8 +124,9 @@ export class LmTrainer {
       const from = this.#textsAsked;
       this.#textsAsked += batchSize;
       const shape = { texts: batchSize, length };
-      const rate = this.#rateAt(step, share);
-      const done = network.train(shape, step, rate, (batch) => data.fill(batch, from, length));
+      const learningRate = this.#rateAt(step, share);
+      const fill = (batch: LmBatch) => data.fill(batch, from, length);
+      const done = network.train(shape, { step, share, learningRate }, fill);
       // It is awaited later; a failure before then must not count as unhandled.
       done.catch(() => undefined);
       flights.push({ step, texts: batchSize, tokens: batchSize * length, done });
