@@ -62,7 +62,7 @@ function llmCommand(): Command {
     )
     .option(
       "--protocol <when>",
-      "whether a question is the end of the prompt, or comes after the prompt was evicted: in-prompt, after (default: in-prompt)",
+      "whether a policy knows the question when it chooses what to keep: in-prompt (the question ends the prompt and comes once more after it), or after (default: in-prompt)",
       oneOf("--protocol", ["in-prompt", "after"]),
     )
     .option(

@@ -5,7 +5,7 @@
 import { itemRng } from "./itemRng.ts";
 import { someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";
-import { itemOf, type Protocol, type Task } from "./task.ts";
+import { itemOf, questionTokens, type Protocol, type Task } from "./task.ts";
 import { COPY, END, LETTER_TOKENS, REPEAT, WORDS } from "./words.ts";
 
 const MOST_LETTERS = 16;
@@ -22,7 +22,7 @@ export function copy(name: string, protocol: Protocol): Task {
       // No letter comes twice, so that one letter says what follows it.
       const letters = someOf(rng, LETTER_TOKENS, Math.min(MOST_LETTERS, Math.floor(tokens / 8)));
       const answer = Int32Array.of(...letters, END);
-      const context = new Int32Array(tokens - answer.length - 1);
+      const context = new Int32Array(tokens - answer.length - questionTokens(1, protocol));
       const [start] = spread(rng, context, context.length, [[COPY, ...answer]]);
       const depth = start! / context.length;
       return itemOf(context, Int32Array.of(REPEAT), { answer, depth }, protocol);

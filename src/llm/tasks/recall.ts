@@ -1,20 +1,19 @@
 /**
  * @file Associative recall: names with values among filler words, and the question for one of them.
  *
- * Asked in the prompt, the question is there when a policy chooses what to keep; asked afterwards it is not, which is
- * harder for policies that look at the last tokens. One name in every 16 tokens has a value, at most 48 of them.
+ * Asked in the prompt, the question is there when a policy chooses what to keep; asked only afterwards it is not, which
+ * is harder for policies that look at the last tokens. One name in every 16 tokens has a value, at most 48 of them.
  */
 import { itemRng } from "./itemRng.ts";
 import { anyOf, someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";
-import { itemOf, type Protocol, type Task } from "./task.ts";
+import { itemOf, questionTokens, type Protocol, type Task } from "./task.ts";
 import { ASK, KEYS, VALUES, WORDS } from "./words.ts";
 
 const TOKENS_A_PAIR = 16;
 const MOST_PAIRS = 48;
-/** Question and answer. */
-const QUESTION = 3;
-const LEAST_TOKENS = 8;
+const QUESTION = 2;
+const LEAST_TOKENS = 10;
 
 /** Names in a text of so many tokens. */
 export function pairCount(tokens: number): number {
@@ -29,7 +28,7 @@ export function recall(name: string, protocol: Protocol): Task {
     item: (index, { tokens, seed }) => {
       requireTokens(name, tokens, LEAST_TOKENS);
       const rng = itemRng("evaluation", seed, index);
-      const context = new Int32Array(tokens - QUESTION);
+      const context = new Int32Array(tokens - questionTokens(QUESTION, protocol) - 1);
       const pairs = someOf(rng, KEYS, pairCount(tokens)).map((key) => [key, anyOf(rng, VALUES)] as const);
       const starts = spread(rng, context, context.length, pairs);
       // Each depth is asked as often as any other, wherever the names happen to lie.

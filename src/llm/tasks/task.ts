@@ -17,8 +17,17 @@ export interface TaskItem {
   depth?: number;
 }
 
-/** When a question comes: as the last tokens of the prompt, or after the prompt was evicted. */
+/**
+ * When a question comes: after the prompt was evicted, or as the last tokens of the prompt, so that a policy has seen it
+ * when it chooses, and then once more. The second time is when it is answered: what a model would say right after the
+ * prompt, it would say before anything was evicted.
+ */
 export type Protocol = "in-prompt" | "after";
+
+/** Tokens of a text that its question takes. */
+export function questionTokens(question: number, protocol: Protocol): number {
+  return protocol === "in-prompt" ? 2 * question : question;
+}
 
 /** A text in parts: the question goes where the protocol has it. */
 export function itemOf(
@@ -28,7 +37,7 @@ export function itemOf(
   protocol: Protocol,
 ): TaskItem {
   if (protocol === "after") return { prompt: context, forced: question, ...rest };
-  return { prompt: Int32Array.of(...context, ...question), forced: new Int32Array(0), ...rest };
+  return { prompt: Int32Array.of(...context, ...question), forced: question, ...rest };
 }
 
 /** A kind of question. */

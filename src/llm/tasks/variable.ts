@@ -6,14 +6,14 @@ import type { Rng } from "../../engine/rng.ts";
 import { itemRng } from "./itemRng.ts";
 import { anyOf, someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";
-import { itemOf, type Protocol, type Task } from "./task.ts";
+import { itemOf, questionTokens, type Protocol, type Task } from "./task.ts";
 import { ASK, KEYS, VALUES, WORDS } from "./words.ts";
 
 /** Most names between a question and a value. */
 const MOST_HOPS = 2;
 const TOKENS_A_CHAIN = 64;
 const MOST_CHAINS = 8;
-const QUESTION = 3;
+const QUESTION = 2;
 const LEAST_TOKENS = 16;
 
 /** Names that lead to one value. */
@@ -46,7 +46,7 @@ export function variable(name: string, protocol: Protocol): Task {
       requireTokens(name, tokens, LEAST_TOKENS);
       const rng = itemRng("evaluation", seed, index);
       const hops = 1 + rng.integer(MOST_HOPS);
-      const context = new Int32Array(tokens - QUESTION);
+      const context = new Int32Array(tokens - questionTokens(QUESTION, protocol) - 1);
       const count = Math.max(1, Math.min(MOST_CHAINS, Math.floor(tokens / TOKENS_A_CHAIN)));
       const size = hops + 1;
       const keys = someOf(rng, KEYS, count * size);
