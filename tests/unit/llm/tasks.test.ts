@@ -41,7 +41,7 @@ describe.each(TASK_NAMES)("items of %s", (name: TaskName) => {
       for (let index = 0; index < 20; index++) {
         const { prompt, forced, answer } = task.item(index, { tokens, seed: 3 });
         expect(prompt.length + forced.length + answer.length).toBe(tokens);
-        for (const token of [...prompt, ...forced, ...answer]) {
+        for (const token of prompt) {
           expect(token).toBeGreaterThan(1);
           expect(token).toBeLessThan(WORDS.length);
         }
