@@ -55,7 +55,7 @@ export async function recallPlot(): Promise<string | null> {
 function panelOf({ arms, tokens, items }: QualityResult, title: string): Panel {
   return {
     title: `Recall, ${title}`,
-    note: `${items} texts of ${tokens} tokens`,
+    note: `right answers, %; ${items} texts of ${tokens} tokens`,
     full: 100 * arms[0]!.mean,
     lines: DRAWN.map((policy) => ({
       name: policy,
