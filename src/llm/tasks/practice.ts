@@ -17,6 +17,8 @@ const MOST_CHAINS = 8;
 const ECHOES = 0.3;
 /** Shares of the others that hold a string, and chains of names. */
 const [STRINGS, CHAINS] = [0.3, 0.4];
+/** Share of questions that come twice before they are answered. */
+const ASKED_TWICE = 0.15;
 /** All words but those with a meaning of their own. */
 const ALL_WORDS: TokenRange = { first: KEYS.first, count: WORDS.length - KEYS.first };
 /** A text has at most one chain for so many tokens: direct questions have to be learned first. */
@@ -119,7 +121,9 @@ function ask(rng: Rng, questions: readonly Question[], from: number, { tokens, t
   for (let turn = 0; questions.length > 0; turn++) {
     const place = turn % questions.length;
     if (place === 0) order = shuffled(rng, questions);
-    const { cue, answer } = order[place]!;
+    const { cue: once, answer } = order[place]!;
+    // Items of evaluation that ask in the prompt ask once more behind it.
+    const cue = rng.uniform() < ASKED_TWICE ? [...once, ...once] : once;
     // A longer pause now and then, so that answers are not tied to the rhythm of questions.
     at += rng.uniform() < 0.1 ? rng.integer(8) : 0;
     for (const [i, token] of [...cue, ...answer].entries()) {

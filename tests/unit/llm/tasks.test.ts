@@ -73,7 +73,7 @@ describe.each(TASK_NAMES)("items of %s", (name: TaskName) => {
         continue;
       }
       const { prompt, forced, answer } = item;
-      expect([...prompt.slice(-forced.length)]).toEqual([...forced]);
+      expect(prompt.slice(-forced.length)).toEqual(forced);
       expect([...answer]).toEqual(readerSays([...prompt]));
     }
   });
