@@ -1,6 +1,7 @@
 /**
- * @file Runs a language model on the host: products on the `cpu` target, rows of all texts of a call together, and
- * attention over each text's cache by kernels. Rows and caches lie in one memory that both read, of at most 4 GiB.
+ * @file Runs a language model on the host: products of the rows of all texts of a call together, on the `cpu` target
+ * or, of few rows, by kernels that stream the weights; and attention over each text's cache by kernels. Rows and caches
+ * lie in one memory of at most 4 GiB.
  *
  * A layer evicts as soon as it has attended to a whole read, so at any time one layer alone holds all of it. When a
  * call fails, the texts in it are gone: begin again.
@@ -91,7 +92,7 @@ export class CpuRunner implements LlmRunner {
   /** Loads a model in float32. */
   static async open(files: ModelFiles, { seats = 1, ...options }: CpuRunnerOptions = {}): Promise<CpuRunner> {
     const kernels = await HeapKernels.create(options.threads ?? availableParallelism());
-    return new CpuRunner(await DenseDecoder.open(files, options), kernels, seats);
+    return new CpuRunner(await DenseDecoder.open(files, { ...options, pool: kernels.pool }), kernels, seats);
   }
 
   async prepare(tokens: number): Promise<void> {
@@ -204,6 +205,8 @@ export class CpuRunner implements LlmRunner {
 
   /** All layers over the rows of some texts. @returns logits after each text's last row */
   async #pass(parts: readonly Part[], count: number): Promise<Float32Array> {
+    // A step never waits for another thread's message: signals and timers get their turn here.
+    await new Promise((resolve) => setImmediate(resolve));
     const blocks: number[] = [];
     try {
       const rows = this.#rows(count, blocks);

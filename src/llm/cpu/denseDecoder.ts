@@ -5,14 +5,18 @@
  * Rows of all texts of a pass go through the programs together. A program exists for each size of {@link SIZES} and is
  * compiled when a pass first needs it; a pass takes the largest sizes that it fills and then the smallest that holds
  * the rest, so padding is rows of whatever was there, which nobody reads. Matrices that multiply the same rows are one.
+ * Few rows are a {@link RowProgram}, many a program of the `cpu` target; both read the same weights.
  */
-import type { Device, Program } from "../../engine/program.ts";
-import { openDevice } from "../../engine/openDevice.ts";
+import type { Program } from "../../engine/program.ts";
+import { CpuDevice } from "../../engine/targets/cpu/cpuDevice.ts";
+import type { ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
 import { trace, type Graph } from "../../engine/graph/graph.ts";
 import { stateElements } from "../load/stateElements.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder, DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
+import { RowProgram } from "./rowProgram.ts";
+import { MOST_ROWS, SharedWeights } from "./sharedWeights.ts";
 
 /** Rows that programs are compiled for, ascending. */
 const SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 256] as const;
@@ -36,6 +40,8 @@ export interface Rows {
 export interface DecoderOptions {
   /** Threads that compute. Defaults to the cores. */
   threads?: number;
+  /** Threads that multiply few rows; without them all products are ONNX Runtime's. */
+  pool?: ThreadPool;
   /** Told tensors loaded so far, and in all. */
   onProgress?: (done: number, total: number, unit: "tensors") => void;
 }
@@ -56,32 +62,46 @@ export function blockSizes(rows: number): number[] {
 export class DenseDecoder {
   readonly config: DecoderConfig;
   readonly #decoder: Decoder;
-  readonly #device: Device;
+  readonly #device: CpuDevice;
+  readonly #weights: SharedWeights | null;
   readonly #programs = new Map<string, Promise<Program>>();
+  readonly #rowPrograms = new Map<string, RowProgram | null>();
   readonly #held = new Map<string, Float32Array>();
 
-  private constructor(decoder: Decoder, device: Device) {
+  private constructor(decoder: Decoder, device: CpuDevice, weights: SharedWeights | null) {
     this.config = decoder.config;
     this.#decoder = decoder;
     this.#device = device;
+    this.#weights = weights;
   }
 
   /** Loads the weights and compiles what a token needs. The files may be closed afterwards. */
-  static async open(files: ModelFiles, { threads, onProgress }: DecoderOptions = {}): Promise<DenseDecoder> {
+  static async open(
+    files: ModelFiles,
+    { threads, pool, onProgress }: DecoderOptions = {},
+  ): Promise<DenseDecoder> {
     const decoder = decoderOf(files.config, { isMerged: true });
-    const device = await openDevice("cpu", threads === undefined ? {} : { threads });
+    const weights = pool ? SharedWeights.create(decoder.states, pool) : null;
+    const device = new CpuDevice(threads === undefined ? {} : { threads });
     try {
       let done = 0;
       for (const [name, source] of decoder.states) {
         const values = await stateElements(files, source, "float32");
-        await device.createState(name, { shape: source.shape, dtype: "float32" }, values);
+        const spec = { shape: source.shape, dtype: "float32" } as const;
+        if (weights) {
+          weights.get(name).set(values);
+          await device.shareState(name, spec, weights.get(name));
+        } else {
+          await device.createState(name, spec, values);
+        }
         onProgress?.(++done, decoder.states.size, "tensors");
       }
-      const dense = new DenseDecoder(decoder, device);
-      for (let before = 0; before <= dense.config.layers; before++) await dense.#program(before, 1);
+      const dense = new DenseDecoder(decoder, device, weights);
+      for (let before = 0; before <= dense.config.layers; before++) await dense.#prepareOne(before, 1);
       return dense;
     } catch (error) {
       await device.dispose();
+      weights?.dispose();
       throw error;
     }
   }
@@ -90,8 +110,8 @@ export class DenseDecoder {
   async prepare(rows: number, wanted: number): Promise<void> {
     const { layers } = this.config;
     for (const size of new Set(blockSizes(rows)))
-      for (let before = 0; before < layers; before++) await this.#program(before, size);
-    for (const size of new Set(blockSizes(wanted))) await this.#program(layers, size);
+      for (let before = 0; before < layers; before++) await this.#prepareOne(before, size);
+    for (const size of new Set(blockSizes(wanted))) await this.#prepareOne(layers, size);
   }
 
   /** Shapes of the arrays of {@link Rows}, with padding. */
@@ -146,6 +166,7 @@ export class DenseDecoder {
   /** Frees the device; the decoder cannot be used afterwards. */
   async dispose(): Promise<void> {
     await this.#device.dispose();
+    this.#weights?.dispose();
   }
 
   /** Runs program `before` over rows, block after block. Arrays have room for the padding of the last one. */
@@ -166,9 +187,28 @@ export class DenseDecoder {
             return [name, array.subarray(start * width, (start + size) * width)];
           }),
         );
-      await (await this.#program(before, size)).run(part(feeds), part(into));
+      const few = this.#rowProgram(before, size);
+      if (few) few.run(part(feeds), part(into));
+      else await (await this.#program(before, size)).run(part(feeds), part(into));
       start += size;
     }
+  }
+
+  /** Compiles what some rows need. */
+  async #prepareOne(before: number, rows: number): Promise<void> {
+    if (!this.#rowProgram(before, rows)) await this.#program(before, rows);
+  }
+
+  /** Null for many rows, and where few ones are left to ONNX Runtime as well. */
+  #rowProgram(before: number, rows: number): RowProgram | null {
+    if (!this.#weights || rows > MOST_ROWS) return null;
+    const key = `${before}/${rows}`;
+    let made = this.#rowPrograms.get(key);
+    if (made === undefined) {
+      made = RowProgram.compile(this.#graph(before, rows), this.#weights);
+      this.#rowPrograms.set(key, made);
+    }
+    return made;
   }
 
   #program(before: number, rows: number): Promise<Program> {

@@ -65,6 +65,29 @@ describe("ThreadPool", () => {
     await pool.run([fill(0, 1, 1)]);
   });
 
+  test("runs short jobs on the caller's thread too, between others", async () => {
+    for (const count of [0, 1, 2, 17, 512]) {
+      arena.float32At(pointer, 2001).fill(-1);
+      const other = pool.run(Array.from({ length: 300 }, (_, i) => fill(1000 + i, 1, i)));
+      for (const wakes of [true, false]) {
+        pool.runHere(
+          Array.from({ length: count }, (_, i) => fill(i, 1, i)),
+          wakes,
+        );
+        const wanted = Array.from({ length: 600 }, (_, i) => (i < count ? i : -1));
+        expect([...arena.float32At(pointer, 600)]).toEqual(wanted);
+      }
+      await other;
+      expect(arena.float32At(pointer, 1300)[1299]).toBe(299);
+    }
+    const bad: KernelTask = { kernel: "fillValue", arena, arguments: [2 ** 31, 64, 1] };
+    const long = Array.from({ length: 100 }, (_, i) => (i === 40 || i === 70 ? bad : fill(i, 1, 3)));
+    const failure = expect.objectContaining({ task: 40, code: -1 });
+    expect(() => pool.runHere(long)).toThrow(failure);
+    expect(arena.float32At(pointer, 100)[99]).toBe(3);
+    pool.runHere([fill(0, 1, 1)]);
+  });
+
   test("refuses work after disposal and silly thread counts", async () => {
     const short = await ThreadPool.create(1);
     const last = short.run([fill(5, 1, 55)]);

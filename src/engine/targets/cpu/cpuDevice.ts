@@ -95,6 +95,18 @@ export class CpuDevice implements Device {
     await this.#ask({ kind: "createState", name, spec: specOf(spec), values });
   }
 
+  /**
+   * As `createState`, but the state is the given memory and no copy of it, for others who read it too.
+   * @param values on a SharedArrayBuffer; nobody writes to it from now on, and no program may update the state
+   */
+  async shareState(name: string, spec: TensorSpec, values: TypedArray): Promise<void> {
+    if (this.#states.has(name)) throw existingState(name, "shareState");
+    requireSupported(`shareState ${name}`, spec);
+    checkHostArray(`shareState ${name}`, values, spec.dtype, sizeOf(spec.shape));
+    this.#states.set(name, specOf(spec));
+    await this.#ask({ kind: "shareState", name, spec: specOf(spec), values });
+  }
+
   async readState(name: string): Promise<TypedArray> {
     if (!this.#states.has(name)) throw missingState(name, "readState");
     return (await this.#ask({ kind: "readState", name })) as TypedArray;

@@ -7,6 +7,7 @@
  */
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
+import type * as Koffi from "koffi";
 import type * as Ort from "onnxruntime-common";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { allocate, type DType, type TypedArray } from "../../dtype.ts";
@@ -140,6 +141,17 @@ async function serve(request: Request): Promise<HostTensors | TypedArray | null>
       states.set(request.name, { spec: request.spec, current, spare: undefined });
       return null;
     }
+    case "shareState": {
+      const { name, spec, values } = request;
+      const current = new ort.Tensor(
+        spec.dtype as "float32",
+        unsharedView(values) as Float32Array,
+        spec.shape,
+      );
+      shared.add(values);
+      states.set(name, { spec, current, spare: undefined });
+      return null;
+    }
     case "readState":
       return dataOf(stateOf(request.name, "readState").current).slice();
     case "writeState":
@@ -160,6 +172,24 @@ async function serve(request: Request): Promise<HostTensors | TypedArray | null>
       return null;
     }
   }
+}
+
+/** Memory of states that others own, kept for as long as this worker lives. */
+const shared = new Set<TypedArray>();
+
+/**
+ * The same memory as an array that ONNX Runtime takes, which refuses those on a SharedArrayBuffer. Where koffi cannot
+ * be loaded it is a copy.
+ */
+function unsharedView(values: TypedArray): TypedArray {
+  let koffi: typeof Koffi;
+  try {
+    koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+  } catch {
+    return values.slice();
+  }
+  const memory = koffi.view(koffi.address(values), values.byteLength);
+  return new (values.constructor as Float32ArrayConstructor)(memory);
 }
 
 let last: Promise<void> = Promise.resolve();

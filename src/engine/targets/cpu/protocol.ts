@@ -28,6 +28,7 @@ export interface ProgramPlan {
 /** A request to the worker. */
 export type Request =
   | { kind: "createState"; name: string; spec: TensorSpec; values: TypedArray | undefined }
+  | { kind: "shareState"; name: string; spec: TensorSpec; values: TypedArray }
   | { kind: "readState"; name: string }
   | { kind: "writeState"; name: string; values: TypedArray }
   | { kind: "compile"; program: number; plan: ProgramPlan; profile: string | undefined }

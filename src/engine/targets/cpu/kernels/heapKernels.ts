@@ -1,11 +1,11 @@
 /**
- * @file Kernels over one heap: on a pool of threads where there is enough to do, else at once on the calling thread,
- * which costs less than to wake a pool. Tasks of one call touch disjoint memory, so results are the same either way.
+ * @file Kernels over one heap: long jobs on a pool of threads; short ones on the calling thread too, or, where there is
+ * next to nothing to do, on it alone. Tasks of one call touch disjoint memory, so results are the same in any case.
  */
 import { Heap } from "./heap.ts";
-import { kernelModule, type KernelName } from "./kernelModule.ts";
+import type { KernelName } from "./kernelModule.ts";
+import { MAX_TASKS } from "./poolProtocol.ts";
 import { KernelFailure, ThreadPool } from "./threadPool.ts";
-import { webAssembly } from "./webAssembly.ts";
 
 /** One kernel call on the heap. */
 export interface HeapTask {
@@ -13,51 +13,50 @@ export interface HeapTask {
   arguments: readonly number[];
 }
 
-/** Multiplications that the calling thread does while a pool would wake up. */
+/** Multiplications that the calling thread does while others would wake up. */
 const POOL_WORK = 250_000;
+/** Multiplications that take some milliseconds: the calling thread has other things to do. */
+const LONG_WORK = 100_000_000;
 
-type Kernel = (...args: readonly number[]) => number;
-
-/** A heap and the kernels that work on it. */
+/** A heap and the threads that work on it. */
 export class HeapKernels {
-  readonly heap: Heap;
-  readonly threads: number;
-  readonly #kernels: Readonly<Record<string, unknown>>;
-  #pool: Promise<ThreadPool> | null = null;
+  readonly heap = new Heap();
+  readonly pool: ThreadPool;
 
-  private constructor(heap: Heap, threads: number, kernels: Readonly<Record<string, unknown>>) {
-    this.heap = heap;
-    this.threads = threads;
-    this.#kernels = kernels;
+  private constructor(pool: ThreadPool) {
+    this.pool = pool;
   }
 
-  /** @param threads at least 1; one is the caller's own. @throws ParetoError KERNELS_MISSING */
+  /** @param threads at least 1; short jobs are also the caller's own work. @throws ParetoError KERNELS_MISSING, THREADS_INVALID */
   static async create(threads: number): Promise<HeapKernels> {
-    const heap = new Heap();
-    const { exports } = new webAssembly.Instance(await kernelModule(), { env: { memory: heap.memory } });
-    return new HeapKernels(heap, threads, exports);
+    return new HeapKernels(await ThreadPool.create(threads));
+  }
+
+  /** Threads that compute at a time. */
+  get threads(): number {
+    return this.pool.threads;
   }
 
   /**
-   * Runs tasks that touch disjoint memory.
+   * Runs tasks that touch disjoint memory, without holding up the calling thread where they take long.
    * @param work multiplications in all, roughly
    * @throws KernelFailure when a task failed
    */
   async run(tasks: readonly HeapTask[], work: number): Promise<void> {
-    if (this.threads > 1 && tasks.length > 1 && work > POOL_WORK) {
-      this.#pool ??= ThreadPool.create(this.threads);
-      const pool = await this.#pool;
-      await pool.run(tasks.map((task) => ({ ...task, arena: this.heap })));
-      return;
-    }
-    for (const [i, { kernel, arguments: args }] of tasks.entries()) {
-      const code = (this.#kernels[kernel] as Kernel)(...args);
-      if (code !== 0) throw new KernelFailure(i, code, "");
+    const all = tasks.map((task) => ({ ...task, arena: this.heap }));
+    if (work > LONG_WORK && this.threads > 1) return this.pool.run(all);
+    for (let from = 0; from < all.length; from += MAX_TASKS) {
+      try {
+        this.pool.runHere(all.slice(from, from + MAX_TASKS), work > POOL_WORK);
+      } catch (error) {
+        if (!(error instanceof KernelFailure)) throw error;
+        throw new KernelFailure(error.task + from, error.code, "");
+      }
     }
   }
 
   /** Ends the threads. */
-  async dispose(): Promise<void> {
-    await (await this.#pool)?.dispose();
+  dispose(): Promise<void> {
+    return this.pool.dispose();
   }
 }

@@ -20,6 +20,7 @@ export const KERNEL_NAMES = [
   "turnKeys",
   "attendRows",
   "decodeToken",
+  "multiplyRows",
   "fillNoise",
   "mapExp",
   "mapLog",

@@ -28,12 +28,15 @@ import {
   STOP,
   type TrapMessage,
 } from "./poolProtocol.ts";
-import type { WasmMemory, WasmModule } from "./webAssembly.ts";
+import { type WasmMemory, type WasmModule, webAssembly } from "./webAssembly.ts";
 
 /** An arena or a heap: the threads know it by its memory. */
 interface KernelMemory {
   readonly memory: WasmMemory;
 }
+
+/** How often the caller of `runHere` looks for the end of other threads' tasks before it sleeps: some 100 µs. */
+const SPINS = 20_000;
 
 /** One kernel call. */
 export interface KernelTask {
@@ -73,6 +76,8 @@ export class ThreadPool {
   readonly #records: Float64Array<SharedArrayBuffer>;
   readonly #workers: Worker[];
   readonly #arenas = new Map<KernelMemory, number>();
+  readonly #here = new Map<KernelMemory, Readonly<Record<string, (...args: readonly number[]) => number>>>();
+  readonly #module: WasmModule;
   /** Jobs in flight by their place in the ring, and those that wait for a place. */
   readonly #ring: (Job | undefined)[] = Array.from({ length: RING });
   readonly #queue: Job[] = [];
@@ -85,6 +90,7 @@ export class ThreadPool {
 
   private constructor(threads: number, module: WasmModule) {
     this.threads = threads;
+    this.#module = module;
     this.#control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4));
     this.#records = new Float64Array(new SharedArrayBuffer(RING * MAX_TASKS * RECORD * 8));
     const workerData: PoolWorkerData = { control: this.#control, records: this.#records, module };
@@ -136,11 +142,69 @@ export class ThreadPool {
     }
   }
 
+  /**
+   * As `run`, but the calling thread takes its share of the tasks and waits for the others: short jobs are done before
+   * a message would have arrived. One of the pool's threads is left asleep in its stead.
+   * @param tasks at most {@link MAX_TASKS}, none of them `moveRows`
+   * @param wakes whether other threads are woken; they may help all the same while they are awake
+   * @throws KernelFailure, ParetoError as `run`
+   */
+  runHere(tasks: readonly KernelTask[], wakes = true): void {
+    this.#assertUsable();
+    if (tasks.length === 0) return;
+    const slot = this.#ring.indexOf(undefined);
+    invariant(slot >= 0 && tasks.length <= MAX_TASKS, `${tasks.length} tasks, and no place in the ring`);
+    this.#write(slot, tasks);
+    if (wakes && tasks.length > 1 && this.threads > 1) this.#wake(this.threads - 1);
+    const control = this.#control;
+    const pending = jobWord(slot, PENDING);
+    let failed = 0;
+    for (;;) {
+      const claim = Atomics.sub(control, jobWord(slot, REMAINING), 1);
+      if (claim <= 0) break;
+      const code = this.#runOwn(tasks[tasks.length - claim]!);
+      if (code !== 0) {
+        this.#records[recordAt(slot, claim - 1)] = code;
+        failed = Math.max(failed, claim);
+      }
+      Atomics.sub(control, pending, 1);
+    }
+    // What is left is under way on other threads, as a rule for less time than a sleep and a wake would take.
+    for (let spins = 0; Atomics.load(control, pending) > 0; spins++) {
+      if (spins > SPINS) Atomics.wait(control, COMPLETED, Atomics.load(control, COMPLETED), 1);
+    }
+    failed = Math.max(failed, Atomics.load(control, jobWord(slot, FAILED)));
+    if (failed === 0) return;
+    throw new KernelFailure(tasks.length - failed, this.#records[recordAt(slot, failed - 1)]!, this.#trap);
+  }
+
+  /** Runs a task on the calling thread. @returns its code, −1 where it traps */
+  #runOwn({ kernel, arena, arguments: args }: KernelTask): number {
+    try {
+      return this.#kernelsHere(arena)[kernel]!(...args);
+    } catch (error) {
+      this.#trap = `: ${kernel}: ${error instanceof Error ? error.message : String(error)}`;
+      return -1;
+    }
+  }
+
+  /** The kernels over a memory, on the calling thread. */
+  #kernelsHere(arena: KernelMemory): Readonly<Record<string, (...args: readonly number[]) => number>> {
+    let kernels = this.#here.get(arena);
+    if (!kernels) {
+      const { exports } = new webAssembly.Instance(this.#module, { env: { memory: arena.memory } });
+      kernels = exports as Record<string, (...args: readonly number[]) => number>;
+      this.#here.set(arena, kernels);
+    }
+    return kernels;
+  }
+
   /** Lets the threads forget an arena, so that its memory can be freed. No job may be using it. */
   release(arena: KernelMemory): void {
     const number = this.#arenas.get(arena);
     if (number === undefined) return;
     this.#arenas.delete(arena);
+    this.#here.delete(arena);
     if (this.#disposed === undefined) this.#tell({ arena: number, memory: null });
     this.#wake();
   }
@@ -165,6 +229,7 @@ export class ThreadPool {
     if (this.#broken) for (const worker of this.#workers) void worker.terminate();
     await Promise.all(ended);
     this.#arenas.clear();
+    this.#here.clear();
   }
 
   #assertUsable(): void {
@@ -241,9 +306,9 @@ export class ThreadPool {
     for (const worker of this.#workers) worker.postMessage(message);
   }
 
-  #wake(): void {
+  #wake(threads = Infinity): void {
     Atomics.add(this.#control, SIGNAL, 1);
-    Atomics.notify(this.#control, SIGNAL);
+    Atomics.notify(this.#control, SIGNAL, threads);
   }
 
   /** Waits, without blocking, for jobs to finish, while there are any. */

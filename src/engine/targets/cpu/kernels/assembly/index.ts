@@ -9,6 +9,7 @@ export { attendRows, decodeToken, placeRows, turnKeys } from "./cacheAttention";
 export { fillUniform, fillValue } from "./fill";
 export { findDistinct } from "./distinct";
 export { gatherRows, refreshRows } from "./gather";
+export { multiplyRows } from "./multiply";
 export { mapExp, mapLog } from "./numbers";
 export { readBytes, readLines } from "./probe";
 export { fillNoise } from "./scoreNoise";
