@@ -47,7 +47,7 @@ export interface DecoderOptions {
 }
 
 /** Rows that a pass is cut into. */
-export function blockSizes(rows: number): number[] {
+function blockSizes(rows: number): number[] {
   const blocks: number[] = [];
   for (let left = rows; left > 0; left -= blocks.at(-1)!) {
     // A block that is mostly padding costs more than two that are not.
