@@ -29,7 +29,7 @@ export class HeapKernels {
 
   /** @param threads at least 1; short jobs are also the caller's own work. @throws ParetoError KERNELS_MISSING, THREADS_INVALID */
   static async create(threads: number): Promise<HeapKernels> {
-    return new HeapKernels(await ThreadPool.create(threads));
+    return new HeapKernels(await ThreadPool.create(threads, { staysAwake: true }));
   }
 
   /** Threads that compute at a time. */

@@ -1,7 +1,7 @@
 /**
  * @file What the pool's owner and its threads agree on: the layout of the shared control words and task records.
  *
- * `control` (i32): three words for all, then a block of words for each of the ring's jobs. A job's tasks are
+ * `control` (i32): some words for all, then a block of words for each of the ring's jobs. A job's tasks are
  * records `RECORD` floats long. A thread claims by decrementing REMAINING: a result of c ≥ 1 is the right to
  * record c - 1. The claim alone decides, so a thread that looks at a job just finished cannot take a task twice.
  */
@@ -20,6 +20,10 @@ export const ARGUMENTS = 3;
 export const SIGNAL = 0;
 /** 1 when threads are to end. */
 export const STOP = 1;
+/** Counts threads that are awake. */
+export const AWAKE = 2;
+/** How often an idle thread looks for work before it sleeps; set by the owner. */
+export const LOOKS = 3;
 /** Counts finished jobs; the owner waits on it. */
 export const COMPLETED = 16;
 const FIRST_JOB = 32;

@@ -1,5 +1,6 @@
 /**
- * @file A kernel thread: sleeps on the pool's signal, claims tasks, runs them, and counts them off.
+ * @file A kernel thread: sleeps on the pool's signal, claims tasks, runs them, counts them off, and looks for more for
+ * as long as the pool's owner wants before it sleeps again.
  *
  * It never returns to its event loop, so arenas reach it through `receiveMessageOnPort`. A failing task leaves
  * its code in the task's own record; the owner makes the error.
@@ -10,9 +11,11 @@ import { KERNEL_NAMES } from "./kernelModule.ts";
 import type { ArenaMessage, PoolWorkerData, TrapMessage } from "./poolProtocol.ts";
 import {
   ARGUMENTS,
+  AWAKE,
   COMPLETED,
   FAILED,
   jobWord,
+  LOOKS,
   PENDING,
   RECORD,
   recordAt,
@@ -120,11 +123,16 @@ function runOne(job: number): boolean {
   return true;
 }
 
+Atomics.add(control, AWAKE, 1);
 while (Atomics.load(control, STOP) === 0) {
   const signal = Atomics.load(control, SIGNAL);
   takeMessages();
   let worked = false;
   for (let job = 0; job < RING; job++) while (runOne(job)) worked = true;
-  if (!worked) Atomics.wait(control, SIGNAL, signal);
+  if (worked) continue;
+  for (let looks = control[LOOKS]!; looks > 0 && Atomics.load(control, SIGNAL) === signal; looks--);
+  Atomics.sub(control, AWAKE, 1);
+  Atomics.wait(control, SIGNAL, signal);
+  Atomics.add(control, AWAKE, 1);
 }
 port.close();
