@@ -9,7 +9,8 @@
  */
 import { invariant } from "../../engine/errors.ts";
 import type { LayerSnapshot } from "../runner/runner.ts";
-import { type CacheMemory, hostMemory, type MemoryBlock } from "./cacheMemory.ts";
+import { type CacheMemory, hostMemory } from "./cacheMemory.ts";
+import { EntrySlab } from "./entrySlab.ts";
 import { type NoiseKey, PairNoise } from "./noise.ts";
 import { poolVotes } from "./poolVotes.ts";
 import type { HeadView, KvPolicy } from "./policy.ts";
@@ -44,23 +45,13 @@ export class LayerCache {
   readonly #memory: CacheMemory;
   readonly #noise: PairNoise;
   readonly #rows: ScoreRows | null;
-  readonly #lengths: Int32Array;
   /** Tokens of the text when the last read ended, or when the one that goes on will end. */
   #readTokens: number;
   #isReading = true;
   #decoded = 0;
   #most: number;
   #budget: number;
-  #capacity = 0;
-  #block: MemoryBlock | null = null;
-  #keys = new Float32Array(0);
-  #values = new Float32Array(0);
-  #positions = new Int32Array(0);
-  #scores = new Float32Array(0);
-  /** Where entries are numbered anew: the order of live slots by position, `[kvHeads, capacity]`. */
-  #ranks: Int32Array | null;
-  /** Of a read: sums of its rows over a group, `[kvHeads, capacity]`, in float64 until it ends. */
-  #sums = new Float64Array(0);
+  #entries: EntrySlab;
   #tokensSeen = 0;
   #evicted = 0;
 
@@ -84,38 +75,38 @@ export class LayerCache {
     const { scoring } = policy;
     this.#rows =
       scoring.from === "attention" ? new ScoreRows(scoring, queryHeads / kvHeads, this.#noise, layer) : null;
-    this.#lengths = new Int32Array(kvHeads);
-    this.#ranks = policy.positions === "new" ? new Int32Array(0) : null;
+    const isRanked = policy.positions === "new";
+    this.#entries = new EntrySlab({ kvHeads, headDim: shape.headDim, isRanked }, memory);
   }
 
   /** Slots a KV head has room for; the stride, in entries, between heads in `keys` and `values`. */
   get capacity(): number {
-    return this.#capacity;
+    return this.#entries.capacity;
   }
 
   /** `[kvHeads, capacity, headDim]`; fetch it anew after each append and eviction. */
   get keys(): Float32Array {
-    return this.#keys;
+    return this.#entries.keys;
   }
 
   /** `[kvHeads, capacity, headDim]`; fetch it anew after each append and eviction. */
   get values(): Float32Array {
-    return this.#values;
+    return this.#entries.values;
   }
 
   /** `[kvHeads, capacity]`; fetch it anew after each append and eviction. */
   get positions(): Int32Array {
-    return this.#positions;
+    return this.#entries.positions;
   }
 
   /** `[kvHeads, capacity]`; fetch it anew after each append and eviction. */
   get scores(): Float32Array {
-    return this.#scores;
+    return this.#entries.scores;
   }
 
   /** `[kvHeads, capacity]`: positions for rotary and ALiBi; fetch them anew after each append and eviction. */
   get places(): Int32Array {
-    return this.#ranks ?? this.#positions;
+    return this.#entries.ranks ?? this.#entries.positions;
   }
 
   /** What noise is keyed by: words of the seed, and the stream. */
@@ -150,15 +141,12 @@ export class LayerCache {
 
   /** Bytes of keys and values, and of positions and scores. */
   get bytes(): { kvBytes: number; bookkeepingBytes: number } {
-    return {
-      kvBytes: this.#keys.byteLength + this.#values.byteLength,
-      bookkeepingBytes: this.#positions.byteLength + this.#scores.byteLength + (this.#ranks?.byteLength ?? 0),
-    };
+    return this.#entries.bytes;
   }
 
   /** Live entries of a KV head. */
   length(kvHead: number): number {
-    return this.#lengths[kvHead]!;
+    return this.#entries.lengths[kvHead]!;
   }
 
   /**
@@ -166,7 +154,7 @@ export class LayerCache {
    * entries kept where the policy numbers them anew.
    */
   nextPosition(kvHead: number): number {
-    return this.policy.positions === "original" ? this.#tokensSeen : this.#lengths[kvHead]!;
+    return this.policy.positions === "original" ? this.#tokensSeen : this.length(kvHead);
   }
 
   /**
@@ -174,20 +162,21 @@ export class LayerCache {
    * where the policy numbers them anew (keys must then be cached unrotated).
    */
   attentionPositions(kvHead: number): Int32Array {
-    const from = kvHead * this.#capacity;
-    return this.places.subarray(from, from + this.#lengths[kvHead]!);
+    const from = kvHead * this.capacity;
+    return this.places.subarray(from, from + this.length(kvHead));
   }
 
   /** A KV head as its policy sees it; `positions` and `scores` are views of the cache. */
   view(kvHead: number): HeadView {
-    const from = kvHead * this.#capacity;
-    const to = from + this.#capacity;
+    const { capacity, positions, scores } = this.#entries;
+    const from = kvHead * capacity;
+    const to = from + capacity;
     return {
       layer: this.#layer,
       kvHead,
-      length: this.#lengths[kvHead]!,
-      positions: this.#positions.subarray(from, to),
-      scores: this.#scores.subarray(from, to),
+      length: this.length(kvHead),
+      positions: positions.subarray(from, to),
+      scores: scores.subarray(from, to),
       promptTokens: this.#readTokens,
       tokensSeen: this.#tokensSeen,
       step: this.#decoded,
@@ -200,8 +189,8 @@ export class LayerCache {
     const { scoring } = this.policy;
     if (scoring.from === "attention" && scoring.rows !== "accumulate" && tokens > this.#readTokens) {
       // Votes, and the last row, are those of this read alone, or of its last piece where its length was not known.
-      this.#scores.fill(0);
-      this.#sums.fill(0);
+      this.#entries.scores.fill(0);
+      this.#entries.clearSums();
     }
     this.#isReading = true;
     this.#readTokens = Math.max(tokens, this.#tokensSeen);
@@ -211,7 +200,7 @@ export class LayerCache {
   endRead(): void {
     this.#isReading = false;
     this.#readTokens = this.#tokensSeen;
-    this.#sums = new Float64Array(0);
+    this.#entries.clearSums();
     [this.#budget, this.#most] = this.#room();
   }
 
@@ -224,14 +213,7 @@ export class LayerCache {
     const { kvHeads, headDim } = this.#shape;
     invariant(keys.length >= tokens * kvHeads * headDim, `${tokens} tokens in ${keys.length} key elements`);
     this.place(keys, tokens);
-    for (let head = 0; head < kvHeads; head++) {
-      for (let token = 0; token < tokens; token++) {
-        const entry = head * this.#capacity + this.#lengths[head]! - tokens + token;
-        const row = (token * kvHeads + head) * headDim;
-        this.#keys.set(keys.subarray(row, row + headDim), entry * headDim);
-        this.#values.set(values.subarray(row, row + headDim), entry * headDim);
-      }
-    }
+    this.#entries.writeNewest(keys, values, tokens);
   }
 
   /** As `append`, but leaves it to the caller to write keys and values into the new slots. */
@@ -239,16 +221,16 @@ export class LayerCache {
     const { kvHeads, headDim } = this.#shape;
     this.#reserve(tokens);
     const { from } = this.policy.scoring;
+    const { capacity, lengths, positions, scores, ranks } = this.#entries;
     for (let head = 0; head < kvHeads; head++) {
       for (let token = 0; token < tokens; token++) {
-        const rank = this.#lengths[head]!++;
-        const entry = head * this.#capacity + rank;
-        if (this.#ranks) this.#ranks[entry] = rank;
+        const rank = lengths[head]!++;
+        const entry = head * capacity + rank;
+        if (ranks) ranks[entry] = rank;
         const position = this.#tokensSeen + token;
-        this.#positions[entry] = position;
-        if (from === "keyNorm")
-          this.#scores[entry] = -norm(keys, (token * kvHeads + head) * headDim, headDim);
-        else this.#scores[entry] = from === "random" ? this.#noise.uniform(head, position) : 0;
+        positions[entry] = position;
+        if (from === "keyNorm") scores[entry] = -norm(keys, (token * kvHeads + head) * headDim, headDim);
+        else scores[entry] = from === "random" ? this.#noise.uniform(head, position) : 0;
       }
     }
     this.#tokensSeen += tokens;
@@ -284,8 +266,7 @@ export class LayerCache {
    * They become scores when the read ends.
    */
   readSums(kvHead: number): Float64Array {
-    if (this.#sums.length === 0) this.#sums = new Float64Array(this.#shape.kvHeads * this.#capacity);
-    return this.#sums.subarray(kvHead * this.#capacity, (kvHead + 1) * this.#capacity);
+    return this.#entries.sumsOf(kvHead);
   }
 
   /** Brings scores into the form that the policy decides by, once all rows of a read or a step are in. */
@@ -308,7 +289,7 @@ export class LayerCache {
   /** A head's sums become scores, and votes are averaged. */
   #settleRead(view: HeadView): void {
     const scoring = this.policy.scoring as Extract<KvPolicy["scoring"], { from: "attention" }>;
-    if (this.#sums.length > 0) {
+    if (this.#entries.hasSums) {
       const sums = this.readSums(view.kvHead);
       const { share } = this.#rows!;
       for (let slot = 0; slot < view.length; slot++) view.scores[slot]! += share * sums[slot]!;
@@ -336,30 +317,20 @@ export class LayerCache {
 
   /** Drops a slot: the last live one, which is the newest token, takes its place. */
   drop(kvHead: number, slot: number): void {
-    const last = this.#lengths[kvHead]! - 1;
-    const ranks = this.#ranks?.subarray(kvHead * this.#capacity, kvHead * this.#capacity + last + 1);
-    const gone = ranks?.[slot];
-    this.#copyEntry(kvHead, last, slot);
-    if (ranks) for (let at = 0; at < last; at++) if (ranks[at]! > gone!) ranks[at]!--;
-    this.#lengths[kvHead] = last;
+    this.#entries.drop(kvHead, slot);
     this.#evicted++;
   }
 
   /** Keeps the given slots of each KV head, in that order, in a new buffer of the budget's size. */
   retain(keptByHead: readonly (readonly number[])[]): void {
     const longest = keptByHead.reduce((most, kept) => Math.max(most, kept.length), 0);
-    this.#resize(Math.max(this.#most, longest), keptByHead);
-    for (const [head, kept] of keptByHead.entries()) {
-      this.#evicted += this.#lengths[head]! - kept.length;
-      this.#lengths[head] = kept.length;
-    }
-    this.#rank();
+    for (const [head, kept] of keptByHead.entries()) this.#evicted += this.length(head) - kept.length;
+    this.#entries.keep(keptByHead, Math.max(this.#most, longest));
   }
 
   /** Another cache of the same text, with memory of its own. */
   clone(): LayerCache {
     const copy = new LayerCache(this.#shape, this.#layer, this.policy, this.#sequence, this.#memory);
-    copy.#lengths.set(this.#lengths);
     copy.#readTokens = this.#readTokens;
     copy.#isReading = this.#isReading;
     copy.#decoded = this.#decoded;
@@ -367,38 +338,13 @@ export class LayerCache {
     copy.#budget = this.#budget;
     copy.#tokensSeen = this.#tokensSeen;
     copy.#evicted = this.#evicted;
-    copy.#sums = this.#sums.slice();
-    if (this.#block) {
-      copy.#take(this.#capacity);
-      for (const name of ["keys", "values", "positions", "scores", "places"] as const) {
-        copy[name].set(this[name]);
-      }
-    }
+    copy.#entries = this.#entries.clone();
     return copy;
   }
 
   /** What a text needs to go on from here; not within a read. */
   snapshot(): LayerSnapshot {
-    const { kvHeads, headDim } = this.#shape;
-    const gathered = <T extends Float32Array | Int32Array>(array: T, width: number, to: T): T => {
-      let at = 0;
-      for (let head = 0; head < kvHeads; head++) {
-        const from = head * this.#capacity * width;
-        const run = array.subarray(from, from + this.#lengths[head]! * width);
-        to.set(run as never, at);
-        at += run.length;
-      }
-      return to;
-    };
-    const entries = this.#lengths.reduce((sum, length) => sum + length, 0);
-    return {
-      lengths: this.#lengths.slice(),
-      keys: gathered(this.#keys, headDim, new Float32Array(entries * headDim)),
-      values: gathered(this.#values, headDim, new Float32Array(entries * headDim)),
-      positions: gathered(this.#positions, 1, new Int32Array(entries)),
-      scores: gathered(this.#scores, 1, new Float32Array(entries)),
-      evicted: this.#evicted,
-    };
+    return { ...this.#entries.read(), evicted: this.#evicted };
   }
 
   /** Brings a text back into a cache that has seen none. @param tokens as a `TextSnapshot` names them */
@@ -406,36 +352,17 @@ export class LayerCache {
     snapshot: LayerSnapshot,
     tokens: { tokensSeen: number; promptTokens: number; decodedTokens: number },
   ): void {
-    const { kvHeads, headDim } = this.#shape;
     this.#tokensSeen = tokens.promptTokens;
     this.endRead();
     this.#tokensSeen = tokens.tokensSeen;
     this.#decoded = tokens.decodedTokens;
     this.#evicted = snapshot.evicted;
-    this.#lengths.set(snapshot.lengths);
-    this.#take(snapshot.lengths.reduce((most, length) => Math.max(most, length), this.#most));
-    let from = 0;
-    for (let head = 0; head < kvHeads; head++) {
-      const to = head * this.#capacity;
-      const end = from + this.#lengths[head]!;
-      this.#keys.set(snapshot.keys.subarray(from * headDim, end * headDim), to * headDim);
-      this.#values.set(snapshot.values.subarray(from * headDim, end * headDim), to * headDim);
-      this.#positions.set(snapshot.positions.subarray(from, end), to);
-      this.#scores.set(snapshot.scores.subarray(from, end), to);
-      from = end;
-    }
-    this.#rank();
+    this.#entries.write(snapshot, this.#most);
   }
 
   /** Gives the memory back; the cache cannot be used afterwards. */
   dispose(): void {
-    if (this.#block) this.#memory.free(this.#block);
-    this.#block = null;
-    this.#capacity = 0;
-    this.#keys = this.#values = this.#scores = new Float32Array(0);
-    this.#positions = new Int32Array(0);
-    if (this.#ranks) this.#ranks = this.#positions;
-    this.#lengths.fill(0);
+    this.#entries.dispose();
   }
 
   /** The budget of a text that was read to `#readTokens`, and the slots that it needs a KV head. */
@@ -445,94 +372,21 @@ export class LayerCache {
     return [budget, Math.min(budget + this.policy.evictEvery, all)];
   }
 
-  /** Ranks all live slots anew. */
-  #rank(): void {
-    if (!this.#ranks) return;
-    for (let head = 0; head < this.#shape.kvHeads; head++) {
-      const from = head * this.#capacity;
-      for (const [rank, slot] of slotsByPosition(this.view(head)).entries()) this.#ranks[from + slot] = rank;
-    }
-  }
-
-  #copyEntry(kvHead: number, from: number, to: number): void {
-    if (from === to) return;
-    const { headDim } = this.#shape;
-    const source = kvHead * this.#capacity + from;
-    const target = kvHead * this.#capacity + to;
-    this.#keys.copyWithin(target * headDim, source * headDim, (source + 1) * headDim);
-    this.#values.copyWithin(target * headDim, source * headDim, (source + 1) * headDim);
-    this.#positions[target] = this.#positions[source]!;
-    this.#scores[target] = this.#scores[source]!;
-    if (this.#ranks) this.#ranks[target] = this.#ranks[source]!;
-  }
-
   #reserve(tokens: number): void {
-    const needed = tokens + this.#lengths.reduce((most, length) => Math.max(most, length), 0);
-    if (needed <= this.#capacity) return;
+    const { longest, capacity } = this.#entries;
+    const needed = longest + tokens;
+    if (needed <= capacity) return;
     // The first tokens bring the prompt's buffer, so a layer that has not begun holds nothing.
-    if (this.#capacity === 0) {
+    if (capacity === 0) {
       const first = this.#readTokens > this.#budget ? this.#readTokens : this.#most;
-      this.#resize(Math.max(needed, first), []);
+      this.#entries.grow(Math.max(needed, first));
       return;
     }
-    const kept = Array.from(this.#lengths, (length) => Array.from({ length }, (_, slot) => slot));
     // What of the read is still to come, or some more decoded tokens, but no room that eviction will leave empty.
     const later = this.#isReading
-      ? needed - tokens + Math.max(tokens, this.#readTokens - this.#tokensSeen)
-      : Math.min(2 * this.#capacity, this.#budget + this.policy.evictEvery);
-    this.#resize(Math.max(needed, later), kept);
-    this.#rank();
-  }
-
-  #resize(capacity: number, slotsByHead: readonly (readonly number[])[]): void {
-    const { kvHeads, headDim } = this.#shape;
-    const from = this.#capacity;
-    const [block, keys, values, positions, scores, sums] = [
-      this.#block,
-      this.#keys,
-      this.#values,
-      this.#positions,
-      this.#scores,
-      this.#sums,
-    ];
-    this.#take(capacity);
-    if (sums.length > 0) this.#sums = new Float64Array(kvHeads * capacity);
-    for (const [head, slots] of slotsByHead.entries()) {
-      // Neighbours move together.
-      for (let at = 0; at < slots.length;) {
-        let end = at + 1;
-        while (end < slots.length && slots[end] === slots[end - 1]! + 1) end++;
-        const source = head * from + slots[at]!;
-        const target = head * capacity + at;
-        const stop = source + end - at;
-        this.#keys.set(keys.subarray(source * headDim, stop * headDim), target * headDim);
-        this.#values.set(values.subarray(source * headDim, stop * headDim), target * headDim);
-        this.#positions.set(positions.subarray(source, stop), target);
-        this.#scores.set(scores.subarray(source, stop), target);
-        if (sums.length > 0) this.#sums.set(sums.subarray(source, stop), target);
-        at = end;
-      }
-    }
-    if (block) this.#memory.free(block);
-  }
-
-  /** Takes memory for so many slots a KV head. */
-  #take(capacity: number): void {
-    const { kvHeads, headDim } = this.#shape;
-    const entries = kvHeads * capacity;
-    const { buffer, byteOffset } = this.#memory.allocate(4 * entries * (2 * headDim + (this.#ranks ? 3 : 2)));
-    this.#block = { buffer, byteOffset };
-    this.#capacity = capacity;
-    this.#keys = new Float32Array(buffer as ArrayBuffer, byteOffset, entries * headDim);
-    this.#values = new Float32Array(
-      buffer as ArrayBuffer,
-      byteOffset + 4 * entries * headDim,
-      entries * headDim,
-    );
-    const bookkeeping = byteOffset + 8 * entries * headDim;
-    this.#positions = new Int32Array(buffer as ArrayBuffer, bookkeeping, entries);
-    this.#scores = new Float32Array(buffer as ArrayBuffer, bookkeeping + 4 * entries, entries);
-    if (this.#ranks) this.#ranks = new Int32Array(buffer as ArrayBuffer, bookkeeping + 8 * entries, entries);
+      ? longest + Math.max(tokens, this.#readTokens - this.#tokensSeen)
+      : Math.min(2 * capacity, this.#budget + this.policy.evictEvery);
+    this.#entries.grow(Math.max(needed, later));
   }
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { HeadView } from "../../../../src/llm/kv/policy.ts";
 import { bestSlots, slotsByPosition } from "../../../../src/llm/kv/select.ts";
