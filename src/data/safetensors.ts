@@ -144,9 +144,10 @@ export class SafetensorsFile {
 
   /**
    * Opens a file and checks its header against its size.
+   * @param isIgnored tells tensors by name that are left out, whatever their element type
    * @throws ParetoError FILE_MISSING, FILE_REFUSED, SAFETENSORS_DAMAGED, SAFETENSORS_LIMIT, SAFETENSORS_DTYPE
    */
-  static async open(path: string): Promise<SafetensorsFile> {
+  static async open(path: string, isIgnored?: (name: string) => boolean): Promise<SafetensorsFile> {
     requireLittleEndian(path);
     let handle: FileHandle | undefined;
     try {
@@ -156,7 +157,7 @@ export class SafetensorsFile {
       await readFully(handle, first, 0, path);
       const json = Buffer.alloc(headerLength(path, first, size));
       await readFully(handle, json, LENGTH_BYTES, path);
-      const header = decodeHeader(path, json);
+      const header = decodeHeader(path, json, isIgnored);
       const dataStart = LENGTH_BYTES + json.length;
       const expected = dataStart + header.dataBytes;
       if (size !== expected) {

@@ -116,9 +116,14 @@ export function headerLength(path: string, first: Buffer, fileBytes: number): nu
 
 /**
  * Reads a header's JSON.
+ * @param isIgnored tells tensors by name whose place is checked and that are left out: their element type may be any
  * @throws ParetoError SAFETENSORS_DAMAGED, SAFETENSORS_LIMIT, SAFETENSORS_DTYPE
  */
-export function decodeHeader(path: string, json: Buffer): SafetensorsHeader {
+export function decodeHeader(
+  path: string,
+  json: Buffer,
+  isIgnored: (name: string) => boolean = () => false,
+): SafetensorsHeader {
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
@@ -129,10 +134,13 @@ export function decodeHeader(path: string, json: Buffer): SafetensorsHeader {
     throw damaged(path, "its header is not an object", JSON.stringify(header).slice(0, 40));
   const entries = Object.entries(header).filter(([name]) => name !== "__metadata__");
   if (entries.length > MAX_TENSORS) throw limit(path, "tensors", MAX_TENSORS, entries.length);
-  const tensors = entries.map(([name, entry]) => [name, decodeEntry(path, name, entry)] as const);
-  tensors.sort(([, a], [, b]) => a.start - b.start || a.sizeBytes - b.sizeBytes);
+  const places = entries.map(([name, entry]) => ({ name, ...decodePlace(path, name, entry) }));
+  places.sort((a, b) => a.start - b.start || a.sizeBytes - b.sizeBytes);
+  const tensors = new Map<string, TensorEntry>();
   let end = 0;
-  for (const [name, { start, sizeBytes }] of tensors) {
+  for (const place of places) {
+    const { name, start, sizeBytes } = place;
+    if (!isIgnored(name)) tensors.set(name, decodeEntry(path, name, place));
     if (start !== end)
       throw damaged(path, `tensor "${name}" must start at byte ${end}, where the one before ends`, start);
     end += sizeBytes;
@@ -141,12 +149,23 @@ export function decodeHeader(path: string, json: Buffer): SafetensorsHeader {
   if (!isRecord(metadata) || !Object.values(metadata).every((value) => typeof value === "string")) {
     throw damaged(path, "__metadata__ must map names to texts", JSON.stringify(metadata).slice(0, 40));
   }
-  return { tensors: new Map(tensors), metadata: metadata as Record<string, string>, dataBytes: end };
+  return { tensors, metadata: metadata as Record<string, string>, dataBytes: end };
 }
 
-function decodeEntry(path: string, name: string, entry: unknown): TensorEntry {
-  const fail = (what: string, received: unknown) =>
-    damaged(path, `tensor "${name}" ${what}`, String(JSON.stringify(received)).slice(0, 80));
+/** Where a tensor lies, and what is said of its elements. */
+interface Place {
+  start: number;
+  sizeBytes: number;
+  shape: number[];
+  code: unknown;
+}
+
+function badTensor(path: string, name: string, what: string, received: unknown): ParetoError {
+  return damaged(path, `tensor "${name}" ${what}`, String(JSON.stringify(received)).slice(0, 80));
+}
+
+function decodePlace(path: string, name: string, entry: unknown): Place {
+  const fail = (what: string, received: unknown) => badTensor(path, name, what, received);
   if (!isRecord(entry)) throw fail("is not described by an object", entry);
   const { dtype: code, shape, data_offsets: offsets } = entry;
   if (!Array.isArray(shape) || !shape.every(isCount)) throw fail("has no valid shape", shape);
@@ -154,6 +173,12 @@ function decodeEntry(path: string, name: string, entry: unknown): TensorEntry {
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw fail("has no valid data_offsets", offsets);
   }
+  const [start, end] = offsets as [number, number];
+  if (end < start) throw fail("has no valid data_offsets", offsets);
+  return { start, sizeBytes: end - start, shape: shape as number[], code };
+}
+
+function decodeEntry(path: string, name: string, { start, sizeBytes, shape, code }: Place): TensorEntry {
   const dtype = typeof code === "string" ? dtypes.get(code) : undefined;
   if (!dtype) {
     throw new ParetoError({
@@ -163,12 +188,13 @@ function decodeEntry(path: string, name: string, entry: unknown): TensorEntry {
       fix: `Convert it to one of: ${[...dtypes.keys()].join(", ")}.`,
     });
   }
-  const [start, end] = offsets as [number, number];
-  const sizeBytes = sizeOf(shape) * dtypeBytes(dtype);
-  if (!Number.isSafeInteger(sizeBytes)) throw fail("is larger than any file", shape);
-  if (end - start !== sizeBytes)
-    throw fail(`of shape [${shape.join(", ")}] takes ${sizeBytes} bytes`, offsets);
-  return { dtype, shape: shape as number[], start, sizeBytes };
+  const needed = sizeOf(shape) * dtypeBytes(dtype);
+  if (!Number.isSafeInteger(needed)) throw badTensor(path, name, "is larger than any file", shape);
+  if (needed !== sizeBytes) {
+    const takes = `of shape [${shape.join(", ")}] takes ${needed} bytes`;
+    throw badTensor(path, name, takes, [start, start + sizeBytes]);
+  }
+  return { dtype, shape, start, sizeBytes };
 }
 
 function isCount(value: unknown): value is number {

@@ -1,21 +1,20 @@
 /**
  * @file A model as Hugging Face publishes it: a folder with `config.json` and `model.safetensors`, or several files
- * with `model.safetensors.index.json`. Elements are F32, F16 or BF16; the last two are widened exactly.
+ * with `model.safetensors.index.json`, and perhaps `generation_config.json`, whose end tokens count. Elements are F32,
+ * F16 or BF16; the last two are widened exactly.
  */
-import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { z } from "zod";
 import { SafetensorsFile } from "../../data/safetensors.ts";
 import { ParetoError } from "../../engine/errors.ts";
 import { numbersOf } from "../../engine/half.ts";
-import { fileError } from "../../engine/partialFile.ts";
 import { formatShape, sameShape, type Shape } from "../../engine/shape.ts";
+import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
-import { damagedModel, missingFile } from "./modelErrors.ts";
-import { readConfig } from "./readConfig.ts";
+import { parseJson, textOf } from "./jsonText.ts";
+import { missingFile } from "./modelErrors.ts";
+import { readConfig, readEndTokens } from "./readConfig.ts";
+import { weightFiles } from "./weightFiles.ts";
 import type { ModelFiles } from "./weights.ts";
-
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /** Tensors that older checkpoints carry and that hold nothing learned: masks and angles. */
 const BUFFERS = /(^|\.)(attn\.bias|attn\.masked_bias|rotary_emb\.inv_freq)$/;
@@ -23,34 +22,6 @@ const BUFFERS = /(^|\.)(attn\.bias|attn\.masked_bias|rotary_emb\.inv_freq)$/;
 const PREFIX = /^transformer\./;
 /** Most names that an error lists. */
 const SHOWN = 5;
-
-/** Text of a file of the folder, or null where there is none. */
-async function textOf(folder: string, file: string): Promise<string | null> {
-  return readFile(join(folder, file), "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return null;
-    throw fileError(error, join(folder, file));
-  });
-}
-
-async function weightFiles(folder: string): Promise<string[]> {
-  const index = "model.safetensors.index.json";
-  const text = await textOf(folder, index);
-  if (text === null) return ["model.safetensors"];
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = null;
-  }
-  const parsed = indexSchema.safeParse(json);
-  if (!parsed.success)
-    throw damagedModel(join(folder, index), "weight_map must map tensors to files", text.slice(0, 40));
-  const files = [...new Set(Object.values(parsed.data.weight_map))].sort();
-  const outside = files.find((file) => basename(file) !== file);
-  if (outside !== undefined)
-    throw damagedModel(join(folder, index), "weights must lie in the folder itself", outside);
-  return files;
-}
 
 function wrongTensor(folder: string, message: string): ParetoError {
   return new ParetoError({
@@ -85,13 +56,21 @@ function requireTensors(
   }
 }
 
+/** The end tokens of generation_config.json come before those of config.json, as in transformers. */
+async function withEndTokens(folder: string, config: DecoderConfig): Promise<DecoderConfig> {
+  const path = join(folder, "generation_config.json");
+  const text = await textOf(path);
+  const endTokens = text === null ? [] : readEndTokens(parseJson(text, path), path);
+  return endTokens.length === 0 ? config : { ...config, endTokens };
+}
+
 /**
  * Opens a model folder and checks every tensor's name and shape; no weights are read yet.
  * @throws ParetoError LLM_FILE_MISSING, LLM_MODEL_DAMAGED, LLM_UNSUPPORTED, LLM_TENSOR, and those of
  * {@link SafetensorsFile.open}
  */
 export async function openModelFolder(folder: string): Promise<ModelFiles> {
-  const text = await textOf(folder, "config.json");
+  const text = await textOf(join(folder, "config.json"));
   if (text === null)
     throw missingFile(
       folder,
@@ -99,7 +78,7 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
       "none",
       "Give the folder of a model as Hugging Face publishes it, or a llama2.c .bin file.",
     );
-  const config = readConfig(text, join(folder, "config.json"));
+  const config = await withEndTokens(folder, readConfig(text, join(folder, "config.json")));
   const decoder = decoderOf(config);
   const opened: SafetensorsFile[] = [];
   const close = async () => {
@@ -108,10 +87,9 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
   try {
     const places = new Map<string, { file: SafetensorsFile; name: string; shape: Shape }>();
     for (const name of await weightFiles(folder)) {
-      const file = await SafetensorsFile.open(join(folder, name));
+      const file = await SafetensorsFile.open(join(folder, name), (tensor) => BUFFERS.test(tensor));
       opened.push(file);
       for (const [tensor, { shape }] of file.tensors) {
-        if (BUFFERS.test(tensor)) continue;
         places.set(tensor.replace(PREFIX, ""), {
           file,
           name: tensor,

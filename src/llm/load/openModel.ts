@@ -1,6 +1,6 @@
 /** @file Opens a model with its tokenizer, whichever of the two forms it has on disk. */
 import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileError } from "../../engine/partialFile.ts";
 import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -15,6 +15,9 @@ export interface OpenedModel {
   files: ModelFiles;
   tokenizer: Tokenizer;
 }
+
+/** Files that lie in a model's folder, and are no llama2.c model. */
+const PART_OF_FOLDER = /\.(json|safetensors|gguf|pth?)$|(^|[\\/])pytorch_model[^\\/]*\.bin$/;
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
@@ -40,7 +43,7 @@ async function tokenizerBeside(path: string, vocabulary: number): Promise<string
 
 /**
  * Opens a folder as Hugging Face publishes it, or a llama2.c `.bin` file.
- * @param tokenizerPath a folder with `tokenizer.json`, or llama2.c's tokenizer; by default what lies with the model
+ * @param tokenizerPath a `tokenizer.json` or a folder with one, or llama2.c's tokenizer; by default what lies with the model
  * @throws ParetoError FILE_MISSING, LLM_FILE_MISSING, LLM_MODEL_DAMAGED, LLM_UNSUPPORTED, LLM_TENSOR
  */
 export async function openModel(path: string, tokenizerPath?: string): Promise<OpenedModel> {
@@ -50,6 +53,14 @@ export async function openModel(path: string, tokenizerPath?: string): Promise<O
   if (entry.isDirectory()) {
     const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
     return { files: await openModelFolder(path), tokenizer };
+  }
+  if (PART_OF_FOLDER.test(path)) {
+    throw missingFile(
+      path,
+      "a model is a folder, or a llama2.c .bin file",
+      basename(path),
+      `Give the model's folder, e.g. ${dirname(path)}.`,
+    );
   }
   const files = await openLlama2c(path);
   try {

@@ -2,12 +2,15 @@
  * @file Reads `config.json` as Hugging Face publishes it, for the model types that are known. What would change a
  * model's output and is not known here is refused by name.
  */
+import { z } from "zod";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { gpt2Config } from "./configs/gpt2.ts";
 import { gptjConfig } from "./configs/gptj.ts";
 import { llamaConfig } from "./configs/llama.ts";
 import { mptConfig } from "./configs/mpt.ts";
-import { damagedModel, unsupported } from "./modelErrors.ts";
+import { endTokens, parse } from "./configs/parse.ts";
+import { parseJson } from "./jsonText.ts";
+import { unsupported } from "./modelErrors.ts";
 
 /** Readers by `model_type`. */
 const readers: Readonly<Record<string, (modelType: string, json: unknown, where: string) => DecoderConfig>> =
@@ -28,15 +31,26 @@ const readers: Readonly<Record<string, (modelType: string, json: unknown, where:
  * @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED
  */
 export function readConfig(text: string, where: string): DecoderConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw damagedModel(where, "the file must be JSON", JSON.stringify(text.slice(0, 40)));
-  }
-  const modelType = (json as { model_type?: unknown } | null)?.model_type;
-  const reader = typeof modelType === "string" ? readers[modelType] : undefined;
-  if (!reader)
+  const json = parseJson(text, where);
+  const { model_type: modelType, quantization_config: quantization } = (json ?? {}) as Record<
+    string,
+    unknown
+  >;
+  if (typeof modelType !== "string" || !Object.hasOwn(readers, modelType))
     throw unsupported(where, "this model_type", modelType ?? null, Object.keys(readers).join(", "));
-  return reader(modelType as string, json, where);
+  if (quantization !== undefined && quantization !== null) {
+    const { quant_method: method } = quantization as Record<string, unknown>;
+    const wanted = "weights in F32, F16 or BF16, without quantization_config";
+    throw unsupported(where, "a quantised model", method ?? quantization, wanted);
+  }
+  return readers[modelType]!(modelType, json, where);
+}
+
+/**
+ * The `eos_token_id` of `generation_config.json`.
+ * @param where its path
+ * @throws ParetoError LLM_MODEL_DAMAGED
+ */
+export function readEndTokens(json: unknown, where: string): number[] {
+  return parse(z.object({ eos_token_id: endTokens }), json, where).eos_token_id;
 }

@@ -10,21 +10,26 @@ export interface Tokenizer {
 
 /** A character that is still being spelled out by tokens of single bytes. */
 const UNFINISHED = "\uFFFD";
+/** Most tokens of the prompt that are decoded with the first ones of a stream. */
+const MOST_BEFORE = 32;
+/** Most tokens without a text that are held back. */
+const MOST_SILENT = 64;
 
 /**
- * Text of tokens as they come. A token's text can depend on the one before it, and a character may take several
- * tokens, so the text since the last whole piece is decoded together and given once it ends in a whole character.
+ * Text of tokens as they come. A token's text can depend on those before it, and a character may take several tokens,
+ * so tokens are decoded together with those of the piece of text given last, and a piece is given once it ends in a
+ * whole character.
  */
 export class TokenStream {
   readonly #tokenizer: Tokenizer;
   #tokens: number[];
-  /** Tokens whose text has been given. */
+  /** The first of them, whose text has been given. */
   #given: number;
 
   /** @param before tokens of the prompt: they are not given, but the text goes on from them */
   constructor(tokenizer: Tokenizer, before: readonly number[] = []) {
     this.#tokenizer = tokenizer;
-    this.#tokens = before.slice(-1);
+    this.#tokens = lastWhole(tokenizer, before);
     this.#given = this.#tokens.length;
   }
 
@@ -44,8 +49,23 @@ export class TokenStream {
     const all = this.#tokenizer.decode(this.#tokens);
     if (!isEnd && all.endsWith(UNFINISHED)) return "";
     const text = all.slice(before.length);
-    this.#tokens = this.#tokens.slice(-1);
-    this.#given = this.#tokens.length;
+    if (text !== "") {
+      this.#tokens = this.#tokens.slice(this.#given);
+      this.#given = this.#tokens.length;
+    } else if (this.#tokens.length - this.#given > MOST_SILENT) {
+      // Special tokens, one after the other: what they stand between is what counts.
+      this.#tokens.length = this.#given;
+    }
     return text;
   }
+}
+
+/** The shortest end of a text that begins with a whole character and says something, where there is one. */
+function lastWhole(tokenizer: Tokenizer, tokens: readonly number[]): number[] {
+  const most = tokens.slice(-MOST_BEFORE);
+  for (let count = 1; count < most.length; count++) {
+    const text = tokenizer.decode(most.slice(-count));
+    if (text !== "" && !text.includes(UNFINISHED)) return most.slice(-count);
+  }
+  return most;
 }

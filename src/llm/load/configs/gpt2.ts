@@ -1,11 +1,11 @@
 /** @file `config.json` of GPT-2 and Cerebras-GPT. */
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
-import { count, endTokens, geluOf, headWidth, parse } from "./parse.ts";
+import { count, endTokens, geluOf, headWidth, layerCount, parse } from "./parse.ts";
 
 const gpt2Schema = z.object({
   n_embd: count,
-  n_layer: count,
+  n_layer: layerCount,
   n_head: count,
   n_inner: count.nullish(),
   n_positions: count.default(1024),

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import { damagedModel } from "../modelErrors.ts";
-import { count, endTokens, geluOf, headWidth, parse } from "./parse.ts";
+import { count, endTokens, geluOf, headWidth, layerCount, parse } from "./parse.ts";
 
 const schema = z.object({
   n_embd: count,
-  n_layer: count,
+  n_layer: layerCount,
   n_head: count,
   n_inner: count.nullish(),
   n_positions: count.default(2048),

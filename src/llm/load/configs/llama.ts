@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import type { RotaryConfig, RotaryScaling } from "../../models/rotary.ts";
 import { damagedModel, unsupported } from "../modelErrors.ts";
-import { count, endTokens, parse } from "./parse.ts";
+import { count, endTokens, layerCount, parse } from "./parse.ts";
 
 const ropeSchema = z.object({
   rope_type: z.string().optional(),
@@ -27,7 +27,7 @@ const ropeSchema = z.object({
 const llamaSchema = z.object({
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
@@ -41,6 +41,7 @@ const llamaSchema = z.object({
   original_max_position_embeddings: count.optional(),
   sliding_window: count.nullish(),
   use_sliding_window: z.boolean().optional(),
+  max_window_layers: z.int().min(0).default(28),
   layer_types: z.array(z.string()).nullish(),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().default(false),
@@ -55,7 +56,12 @@ function required(value: number | null | undefined, name: string, where: string)
   return value;
 }
 
-function rotaryScaling(c: Llama, rope: z.infer<typeof ropeSchema>, where: string): RotaryScaling {
+function rotaryScaling(
+  c: Llama,
+  rope: z.infer<typeof ropeSchema>,
+  headDim: number,
+  where: string,
+): RotaryScaling {
   const kind = rope.rope_type ?? rope.type ?? "default";
   const original =
     rope.original_max_position_embeddings ?? c.original_max_position_embeddings ?? c.max_position_embeddings;
@@ -94,6 +100,10 @@ function rotaryScaling(c: Llama, rope: z.infer<typeof ropeSchema>, where: string
       const stretch = rope.factor ?? c.max_position_embeddings / original;
       const [short, long] = [rope.short_factor, rope.long_factor];
       if (!short || !long) throw damagedModel(where, "longrope needs short_factor and long_factor", "none");
+      for (const { length } of [short, long]) {
+        if (length === headDim / 2) continue;
+        throw damagedModel(where, `the factors of longrope must be ${headDim / 2}, one a pair`, length);
+      }
       return {
         kind,
         shortFactor: short,
@@ -113,10 +123,30 @@ function rotaryScaling(c: Llama, rope: z.infer<typeof ropeSchema>, where: string
   }
 }
 
+/** What Mistral's window is where the file does not say, as transformers has it. */
+const MISTRAL_WINDOW = 4096;
+
+/** The window of all layers. Llama's own configurations ignore one; Qwen's has a switch, and may leave layers out. */
+function slidingWindow(modelType: string, c: Llama, where: string): number | null {
+  if (modelType === "llama") return null;
+  const isMistral = modelType === "mistral";
+  if (!isMistral && c.use_sliding_window !== true) return null;
+  const window = c.sliding_window === undefined ? MISTRAL_WINDOW : c.sliding_window;
+  const whole = isMistral ? 0 : Math.min(c.max_window_layers, c.num_hidden_layers);
+  const windowed = c.layer_types
+    ? c.layer_types.filter((type) => type === "sliding_attention").length
+    : c.num_hidden_layers - whole;
+  if (window === null || windowed === 0) return null;
+  if (windowed === c.num_hidden_layers) return window;
+  const known = "a sliding window in all layers or in none";
+  throw unsupported(where, "a sliding window in some layers", `${windowed} of ${c.num_hidden_layers}`, known);
+}
+
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
 export function llamaConfig(modelType: string, json: unknown, where: string): DecoderConfig {
   const c = parse(llamaSchema, json, where);
-  if (c.hidden_act !== "silu") throw unsupported(where, "this activation", c.hidden_act, "silu");
+  if (c.hidden_act !== "silu" && c.hidden_act !== "swish")
+    throw unsupported(where, "this activation", c.hidden_act, "silu");
   const rope = c.rope_parameters ?? c.rope_scaling ?? {};
   const headDim = c.head_dim ?? c.hidden_size / c.num_attention_heads;
   const kvHeads = c.num_key_value_heads ?? c.num_attention_heads;
@@ -128,17 +158,9 @@ export function llamaConfig(modelType: string, json: unknown, where: string): De
     dim: headDim,
     theta: rope.rope_theta ?? c.rope_theta ?? 10_000,
     isInterleaved: false,
-    scaling: rotaryScaling(c, rope, where),
+    scaling: rotaryScaling(c, rope, headDim, where),
   };
-  // Llama's own configurations ignore a window; Qwen's has a switch, and may have it in some layers only.
-  const isWindowed = modelType === "mistral" || (modelType !== "llama" && c.use_sliding_window === true);
-  if (isWindowed && modelType !== "mistral" && c.sliding_window)
-    throw unsupported(
-      where,
-      "a sliding window in some layers",
-      c.sliding_window,
-      "use_sliding_window: false",
-    );
+  const hasBias = modelType !== "mistral" && c.attention_bias;
   return {
     family: "llama",
     modelType,
@@ -155,8 +177,8 @@ export function llamaConfig(modelType: string, json: unknown, where: string): De
     rotary,
     isTied: c.tie_word_embeddings,
     biases: {
-      queryKeyValue: modelType === "qwen2" || c.attention_bias,
-      output: modelType !== "qwen2" && c.attention_bias,
+      queryKeyValue: modelType === "qwen2" || hasBias,
+      output: modelType !== "qwen2" && hasBias,
       mlp: modelType === "llama" && c.mlp_bias,
     },
     alibiSlopes: null,
@@ -164,7 +186,7 @@ export function llamaConfig(modelType: string, json: unknown, where: string): De
     clip: null,
     logitScale: 1,
     hasHeadNorm: modelType === "qwen3",
-    slidingWindow: isWindowed ? (c.sliding_window ?? null) : null,
+    slidingWindow: slidingWindow(modelType, c, where),
     attentionScale: () => 1 / Math.sqrt(headDim),
     endTokens: c.eos_token_id,
   };

@@ -2,12 +2,23 @@
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import { unsupported } from "../modelErrors.ts";
-import { count, endTokens, headWidth, parse } from "./parse.ts";
+import { count, endTokens, headWidth, layerCount, parse } from "./parse.ts";
+
+/** What is left out is as transformers has it. */
+const attentionSchema = z.object({
+  attn_type: z.string().default("multihead_attention"),
+  alibi: z.boolean().default(true),
+  alibi_bias_max: z.number().positive().default(8),
+  clip_qkv: z.number().positive().nullish(),
+  qk_ln: z.boolean().default(false),
+  softmax_scale: z.number().positive().nullish(),
+  prefix_lm: z.boolean().default(false),
+});
 
 const schema = z.object({
   d_model: count,
   n_heads: count,
-  n_layers: count,
+  n_layers: layerCount,
   expansion_ratio: z.number().positive().default(4),
   max_seq_len: count.default(2048),
   vocab_size: count,
@@ -17,15 +28,7 @@ const schema = z.object({
   logit_scale: z.union([z.number(), z.string()]).nullish(),
   tie_word_embeddings: z.boolean().default(true),
   eos_token_id: endTokens,
-  attn_config: z.object({
-    attn_type: z.string().default("multihead_attention"),
-    alibi: z.boolean().default(false),
-    alibi_bias_max: z.number().positive().default(8),
-    clip_qkv: z.number().positive().nullish(),
-    qk_ln: z.boolean().default(false),
-    softmax_scale: z.number().positive().nullish(),
-    prefix_lm: z.boolean().default(false),
-  }),
+  attn_config: attentionSchema.nullish(),
 });
 
 /**
@@ -42,7 +45,7 @@ export function alibiSlopes(heads: number, most: number): number[] {
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
 export function mptConfig(modelType: string, json: unknown, where: string): DecoderConfig {
   const c = parse(schema, json, where);
-  const attention = c.attn_config;
+  const attention = c.attn_config ?? attentionSchema.parse({});
   if (attention.attn_type !== "multihead_attention")
     throw unsupported(where, "this attn_type", attention.attn_type, "multihead_attention");
   if (!attention.alibi) throw unsupported(where, "an MPT without ALiBi", false, "alibi: true");

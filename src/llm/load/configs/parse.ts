@@ -5,6 +5,8 @@ import { damagedModel, unsupported } from "../modelErrors.ts";
 
 /** A size. */
 export const count = z.int().min(1);
+/** Layers: more than any model has, and few enough for their tensors to be named. */
+export const layerCount = count.max(10_000);
 /** `eos_token_id`: one, several or none. */
 export const endTokens = z
   .union([z.int(), z.array(z.int())])
@@ -15,6 +17,7 @@ export const endTokens = z
 const gelus: Readonly<Record<string, DecoderConfig["activation"]>> = {
   gelu: "gelu",
   gelu_new: "geluTanh",
+  gelu_fast: "geluTanh",
   gelu_pytorch_tanh: "geluTanh",
 };
 
