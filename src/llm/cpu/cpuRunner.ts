@@ -9,7 +9,7 @@
 import { availableParallelism } from "node:os";
 import { HeapKernels } from "../../engine/targets/cpu/kernels/heapKernels.ts";
 import type { CacheMemory } from "../kv/cacheMemory.ts";
-import { argmax } from "../generate/logits.ts";
+import { argmax, requireLogits } from "../generate/logits.ts";
 import { KvCache } from "../kv/kvCache.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
@@ -229,10 +229,10 @@ export class CpuRunner implements LlmRunner {
         await this.#dense.between(layer, rows);
       }
       for (const { text, tokens: own } of parts) text.tokensSeen += own.length;
-      return await this.#dense.end(
-        rows,
-        parts.map(({ row, tokens: own }) => row + own.length - 1),
-      );
+      const last = parts.map(({ row, tokens: own }) => row + own.length - 1);
+      const logits = await this.#dense.end(rows, last);
+      requireLogits(logits, this.config.vocabulary);
+      return logits;
     } catch (error) {
       for (const { seat } of parts) this.release(seat);
       throw error;

@@ -11,6 +11,7 @@ import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAlloca
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder, DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
+import { attentionFactor } from "../models/rotary.ts";
 import type {
   LlmRunner,
   TextMemory,
@@ -34,7 +35,7 @@ import { DenseRows } from "./denseRows.ts";
 import { HostPolicies } from "./hostPolicies.ts";
 import { LaunchTimes } from "./launchTimes.ts";
 import { PromptPass } from "./promptPass.ts";
-import { RotaryPlaces } from "./rotaryPlaces.ts";
+import { requireSteady, RotaryPlaces } from "./rotaryPlaces.ts";
 import { SeatCaches, type Text } from "./seatCaches.ts";
 import { restoreSnapshot, takeSnapshot } from "./snapshots.ts";
 import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
@@ -145,6 +146,7 @@ export class CudaRunner implements LlmRunner {
     for (const { seat, tokens } of texts) {
       requireTokens(this.config, tokens);
       this.#requirePosition(this.#text(seat), tokens.length);
+      this.#requireSteady(this.#text(seat), tokens.length);
     }
     return this.#guarded(texts, async () => {
       const reads = texts.map(({ seat, tokens, more = false }) => ({ seat, tokens, more }));
@@ -169,7 +171,7 @@ export class CudaRunner implements LlmRunner {
     this.#requireSeat(to);
     if (from === to) return;
     this.release(to);
-    this.#caches.fork(from, to);
+    await this.#guarded([{ seat: to }], async () => this.#caches.fork(from, to));
   }
 
   async snapshot(seat: number): Promise<TextSnapshot> {
@@ -186,7 +188,7 @@ export class CudaRunner implements LlmRunner {
     const { options } = this.#text(seat);
     requireFit(this.config, snapshot);
     this.begin(seat, options);
-    await restoreSnapshot(this.#device, this.#caches, seat, snapshot);
+    await this.#guarded([{ seat }], () => restoreSnapshot(this.#device, this.#caches, seat, snapshot));
   }
 
   release(seat: number): void {
@@ -243,6 +245,14 @@ export class CudaRunner implements LlmRunner {
     const first = isRenumbered ? most[0]! : tokensSeen;
     const end = Math.max(first + tokens, hasRead ? 0 : (options.promptTokens ?? 0));
     requirePosition(this.config, end - 1 + later);
+  }
+
+  #requireSteady(text: Text, tokens: number): void {
+    const { rotary } = this.config;
+    if (!rotary) return;
+    const seen = Math.max(text.tokensSeen + tokens, text.hasRead ? 0 : (text.options.promptTokens ?? 0));
+    for (const [layer, { positions }] of text.policies.entries())
+      if (positions === "new") requireSteady(rotary, this.#caches.wantedCapacity(text, layer, seen));
   }
 
   /** Milliseconds of GPU work of the parts of what `run` does with this runner, which is not recorded meanwhile. */
@@ -308,7 +318,7 @@ function kvModelOf({ config, dtype }: Decoder): KvModel {
     headDim,
     dtype,
     hasAlibi: alibiSlopes !== null,
-    rotary: rotary && { dim: rotary.dim, isInterleaved: rotary.isInterleaved },
+    rotary: rotary && { ...rotary, factor: attentionFactor(rotary) },
     slidingWindow,
     isRenumbered: false,
   };

@@ -8,6 +8,7 @@ import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { CapturedGraph } from "../../engine/targets/cuda/driver/stream.ts";
 import { PinnedBuffer } from "../../engine/targets/cuda/memory/pinned.ts";
 import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import { notNumber, requireLogits } from "../generate/logits.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { SEAT_WORDS, seatWord, stepBuffers } from "./calls/buffers.ts";
 import type { KvModel } from "./calls/model.ts";
@@ -64,7 +65,8 @@ export class DecodeStep {
   readonly #graphs = new Map<string, CapturedGraph>();
   #rows = 0;
   #capacity = 0;
-  #denseVersion = -1;
+  /** Of all that a recording names and depends on. */
+  #versions = "";
   /** Tokens and seats of the rows; then tokens chosen, the seats' records, and logits. */
   #staging: PinnedBuffer | undefined;
 
@@ -75,7 +77,7 @@ export class DecodeStep {
 
   /** Compiles and allocates for so many texts; a step does it by itself. */
   async prepare(count: number, capacity: number, isRenumbered: boolean): Promise<number> {
-    const { dense, device, caches, config } = this.#parts;
+    const { dense, device, caches, config, rotary } = this.#parts;
     const rows = 2 ** Math.ceil(Math.log2(count));
     await dense.prepare(rows, rows);
     if (!this.#kernels.has(isRenumbered)) {
@@ -84,28 +86,30 @@ export class DecodeStep {
       const queue = await CallQueue.compile(device, [kernels.advance, kernels.attend, kernels.sharedEvict]);
       this.#kernels.set(isRenumbered, { kernels, queue });
     }
-    const hasGrown = rows > this.#rows;
-    this.#rows = Math.max(this.#rows, rows);
-    this.#capacity = Math.max(this.#capacity, capacity);
-    const { positions, logits, partials, arrivals } = stepBuffers(caches.model, this.#rows, this.#capacity);
+    const [mostRows, mostEntries] = [Math.max(this.#rows, rows), Math.max(this.#capacity, capacity)];
+    const { positions, logits, partials, arrivals } = stepBuffers(caches.model, mostRows, mostEntries);
     const { rowBytes } = dense;
     const moved = this.#places.reserve({
-      inputs: 8 * this.#rows,
+      inputs: 8 * mostRows,
       positions,
       logits,
       partials,
       arrivals,
-      hidden: this.#rows * rowBytes.hidden,
-      next: this.#rows * rowBytes.hidden,
-      projected: this.#rows * rowBytes.projected,
-      attended: this.#rows * rowBytes.attended,
-      vocabulary: 4 * this.#rows * config.vocabulary,
-      tokens: 4 * this.#rows,
+      hidden: mostRows * rowBytes.hidden,
+      next: mostRows * rowBytes.hidden,
+      projected: mostRows * rowBytes.projected,
+      attended: mostRows * rowBytes.attended,
+      vocabulary: 4 * mostRows * config.vocabulary,
+      tokens: 4 * mostRows,
     });
-    if (hasGrown) device.stream.clear(this.#places.at("arrivals"), arrivals);
-    const hasMoved = moved.length > 0 || dense.version !== this.#denseVersion;
-    if (hasMoved) this.forget();
-    this.#denseVersion = dense.version;
+    // Kernels leave zeros in those that they use, so more of them are zeros only where they were made so.
+    if (moved.includes("arrivals") || mostRows > this.#rows) {
+      device.stream.clear(this.#places.at("arrivals"), arrivals);
+    }
+    const versions = `${dense.version} ${rotary?.version} ${mostRows} ${mostEntries}`;
+    if (moved.length > 0 || versions !== this.#versions) this.#forget();
+    this.#versions = versions;
+    [this.#rows, this.#capacity] = [mostRows, mostEntries];
     const bytes = this.#outAt(this.#rows) + 4 * this.#rows + 4 * SEAT_WORDS * caches.seats;
     if (!this.#staging || this.#staging.bytes.length < bytes) {
       this.#staging?.dispose();
@@ -114,13 +118,7 @@ export class DecodeStep {
     return rows;
   }
 
-  /** Drops recordings, because memory that they name has moved. */
-  forget(): void {
-    for (const graph of this.#graphs.values()) graph.dispose();
-    this.#graphs.clear();
-  }
-
-  /** Runs a step and gives the most probable token of each text. @throws ParetoError KV_LOGITS_NOT_FINITE */
+  /** Runs a step and gives the most probable token of each text. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
   async greedy(texts: StepTexts): Promise<Int32Array> {
     await this.#start(texts);
     const count = texts.seats.length;
@@ -133,24 +131,33 @@ export class DecodeStep {
       4 * count,
     );
     await this.#finish(texts);
-    return staging.int32(at, count).slice();
+    const tokens = staging.int32(at, count).slice();
+    if (tokens.includes(-1)) throw notNumber(0);
+    return tokens;
   }
 
-  /** Runs a step and gives logits `[texts, vocabulary]`. @throws ParetoError KV_LOGITS_NOT_FINITE */
+  /** Runs a step and gives logits `[texts, vocabulary]`. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
   async logits(texts: StepTexts): Promise<Float32Array> {
     await this.#start(texts);
     const { device, config } = this.#parts;
     const logits = new Float32Array(texts.seats.length * config.vocabulary);
     device.stream.copyToHost(logits, this.#places.at("vocabulary"), logits.byteLength);
     await this.#finish(texts);
+    requireLogits(logits, config.vocabulary);
     return logits;
   }
 
   dispose(): void {
-    this.forget();
+    this.#forget();
     this.#places.dispose();
     this.#staging?.dispose();
     this.#staging = undefined;
+  }
+
+  /** Drops recordings, because memory that they name has moved. */
+  #forget(): void {
+    for (const graph of this.#graphs.values()) graph.dispose();
+    this.#graphs.clear();
   }
 
   async #start(texts: StepTexts): Promise<void> {
@@ -161,7 +168,7 @@ export class DecodeStep {
       caches.writeStep(seat);
     }
     const last = Math.max(...seats.map((seat) => caches.text(seat)!.tokensSeen));
-    if (rotary?.reserve(last + 1)) this.forget();
+    rotary?.reserve(last + 1);
     const rows = await this.prepare(seats.length, caches.capacityOf(seats), texts.isRenumbered);
     const wanted = new Int32Array(2 * rows).fill(-1, rows);
     wanted.set(tokens);

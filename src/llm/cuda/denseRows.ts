@@ -7,6 +7,9 @@
  */
 import { dtypeBytes } from "../../engine/dtype.ts";
 import { trace, type Graph } from "../../engine/graph/graph.ts";
+import { abs, less, where } from "../../engine/graph/ops/elementwise.ts";
+import { reshape, slice } from "../../engine/graph/ops/movement.ts";
+import { scalarLike } from "../../engine/graph/ops/leaf.ts";
 import { argmax } from "../../engine/graph/ops/reduce.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { CudaProgram } from "../../engine/targets/cuda/cudaProgram.ts";
@@ -19,6 +22,9 @@ const BLOCK_ROWS_MAX = 4096;
 const WASTE_MAX = 0.25;
 /** Rows below which a block is not split. */
 const SPLIT_ROWS_MIN = 256;
+
+/** Largest number of float32. */
+const FLOAT_MAX = 3.4028234663852886e38;
 
 /** The parts of a model. */
 type Part = "embed" | "project" | "finish" | "head";
@@ -125,7 +131,10 @@ export class DenseRows {
     }));
   }
 
-  /** Queues the head: logits float32 `[rows, vocabulary]` and their largest's token, int32 `[rows]`. */
+  /**
+   * Queues the head: logits float32 `[rows, vocabulary]` and their largest's token, int32 `[rows]`; −1 where logits are
+   * not finite.
+   */
   head(rows: number, hidden: number, { logits, tokens }: { logits: number; tokens: number }): void {
     const { vocabulary } = this.decoder.config;
     this.#each("head", rows, 0, (first) => ({
@@ -200,7 +209,11 @@ export class DenseRows {
       case "head":
         return trace({ hidden }, (t) => {
           const logits = decoder.head(t.hidden);
-          return { outputs: { logits, tokens: argmax(logits, 1) } };
+          // A hidden state with a number that is not finite leaves no logit finite: the first one tells.
+          const first = reshape(slice(logits, { 1: [0, 1] }), [rows]);
+          const isSound = less(abs(first), FLOAT_MAX);
+          const tokens = argmax(logits, 1);
+          return { outputs: { logits, tokens: where(isSound, tokens, scalarLike(tokens, -1)) } };
         });
     }
   }

@@ -6,6 +6,7 @@
 import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
 import type { KernelSource } from "../../engine/targets/cuda/plan.ts";
 import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
+import { requireLogits } from "../generate/logits.ts";
 import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
 import { gatherCall, keepCall, settleCalls, sumLayersCall } from "./calls/keepCalls.ts";
 import {
@@ -17,12 +18,12 @@ import {
   type ReadSizes,
 } from "./calls/readCalls.ts";
 import { readKernels, type ReadKernels } from "./calls/readKernels.ts";
-import { dependsOnLength, rotaryTable } from "./calls/rotaryTable.ts";
 import { checkFaults, type StepParts } from "./decodeStep.ts";
 import { roundedRows } from "./denseRows.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
 import type { Text } from "./seatCaches.ts";
 import { PromptAttention } from "./promptAttention.ts";
+import { ReadTurns } from "./readTurns.ts";
 import { Workspace } from "./workspace.ts";
 
 /** Rows of several texts computed together, at most; a longer text is computed alone. */
@@ -40,7 +41,7 @@ export interface ReadText {
 type Piece =
   | ("tokens" | "positions" | "hidden" | "next" | "projected" | "attended" | "lastHidden" | "lastAttended")
   | ("lastNext" | "vocabulary" | "chosen" | "region" | "queries" | "rowSums" | "unrotated" | "votes")
-  | ("kept" | "keptCounts" | "turns" | "length" | "arena");
+  | ("kept" | "keptCounts" | "length" | "arena");
 
 /** A text within a group. */
 interface Part {
@@ -61,12 +62,15 @@ export class PromptPass {
   readonly #places: Workspace<Piece>;
   readonly #kernels = new Map<boolean, { kernels: ReadKernels; queue: CallQueue }>();
   readonly #attention: PromptAttention;
+  readonly #turns: ReadTurns | null;
 
   constructor(parts: StepParts, host: HostPolicies) {
     this.#parts = parts;
     this.#host = host;
     this.#places = new Workspace(parts.device, "prompts");
     this.#attention = new PromptAttention(parts.device, parts.dense.decoder);
+    const { device, config, rotary } = parts;
+    this.#turns = rotary && new ReadTurns(device, config.rotary!, rotary);
   }
 
   /** Reads texts, whose seats have begun. @returns logits `[texts, vocabulary]` after the last token of each */
@@ -88,6 +92,7 @@ export class PromptPass {
         records,
         reads.slice(from, to).map(({ seat }) => seat),
       );
+      requireLogits(part, vocabulary);
       from = to;
     }
     return logits;
@@ -103,19 +108,21 @@ export class PromptPass {
   dispose(): void {
     this.#places.dispose();
     this.#attention.dispose();
+    this.#turns?.dispose();
   }
 
   /** @returns address of the logits */
   async #group(reads: readonly ReadText[]): Promise<number> {
-    const { device, config, dense, rotary } = this.#parts;
+    const { device, config, dense } = this.#parts;
     const { layers } = config;
     const parts = this.#begin(reads);
     const rows = reads.reduce((sum, { tokens }) => sum + tokens.length, 0);
     await dense.prepare(rows, reads.length);
     for (const part of parts) await this.#compile(part);
     this.#reserve(parts, rows);
-    const last = Math.max(...parts.map(({ text }) => text.tokensSeen));
-    rotary?.reserve(last + 1);
+    this.#turns?.reserve(
+      new Set(parts.flatMap((part) => part.before.map((_, i) => this.#turnedLength(part, i)))),
+    );
     this.#copyTokens(parts, rows);
     const at = (name: Piece) => this.#places.at(name);
     const { stream } = device;
@@ -202,9 +209,8 @@ export class PromptPass {
       const { queryStride, capacity } = this.#sizes(part, 0, Math.max(...part.before));
       const { region, unrotated, ...others } = promptBuffers(caches.model, queryStride, capacity);
       grow("region", region.bytes);
-      if (part.text.policies.some(({ positions }) => positions === "new")) grow("unrotated", unrotated);
+      if (this.#isRenumbered(part.text)) grow("unrotated", unrotated);
       for (const [name, bytes] of Object.entries(others)) grow(name as keyof typeof others, bytes);
-      if (this.#isOwnTable()) grow("turns", 4 * part.text.tokensSeen * config.rotary!.dim);
       grow("arena", this.#attention.arenaBytes);
     }
     this.#places.reserve(places);
@@ -226,18 +232,16 @@ export class PromptPass {
 
   /** Queues one text's attention in a layer and what it keeps there. */
   async #readLayer(part: Part, layer: number): Promise<void> {
-    const { caches, config, dense, rotary } = this.#parts;
+    const { caches, config, dense } = this.#parts;
     const { text, read, row, before } = part;
     const policy = text.policies[layer]!;
     const { kernels, queue } = this.#kernels.get(this.#isRenumbered(text))!;
     const sizes = this.#sizes(part, layer, before[layer]!);
     const places = this.#readPlaces(part, layer);
     const run = (...calls: KernelCall<number>[]) => queue.launch(this.#parts.device.stream, calls);
-    const turnRows = this.#isOwnTable() ? text.tokensSeen : (rotary?.rows ?? 0);
-    // Kept keys were turned as their text was then.
+    const turnRows = this.#turns?.of(this.#turnedLength(part, layer)).rows ?? 0;
     const old = text.slabs[layer];
     const options = { isRead: true, isReset: part.isReset, slabCapacity: old?.capacity ?? 0, turnRows };
-    if (layer === 0 && this.#isOwnTable()) this.#copyTurns(text.tokensSeen);
     if (old) run(liftCall(kernels, sizes, places, options));
     else this.#emptyRegion(sizes.capacity);
     const { heads, kvHeads, headDim } = config;
@@ -349,10 +353,9 @@ export class PromptPass {
     };
   }
 
-  #readPlaces({ text }: Part, layer: number): ReadPlaces<number> {
-    const { caches, rotary, slopes } = this.#parts;
+  #readPlaces(part: Part, layer: number): ReadPlaces<number> {
+    const { caches, slopes } = this.#parts;
     const at = (name: Piece) => this.#places.at(name);
-    const hasNew = text.policies.some(({ positions }) => positions === "new");
     return {
       ...caches.tablesOf(layer),
       region: at("region"),
@@ -361,22 +364,19 @@ export class PromptPass {
       votes: at("votes"),
       kept: at("kept"),
       keptCounts: at("keptCounts"),
-      unrotated: hasNew ? at("unrotated") : null,
-      turns: rotary === null ? null : this.#isOwnTable() ? at("turns") : rotary.pointer,
+      unrotated: this.#isRenumbered(part.text) ? at("unrotated") : null,
+      turns: this.#turns?.of(this.#turnedLength(part, layer)).pointer ?? null,
       slopes: slopes === 0 ? null : slopes,
       none: 0,
     };
   }
 
-  /** Angles depend on the length of the text that is read. */
-  #isOwnTable(): boolean {
-    const { rotary } = this.#parts.config;
-    return rotary !== null && dependsOnLength(rotary);
-  }
-
-  #copyTurns(length: number): void {
-    const table = rotaryTable(this.#parts.config.rotary!, length, length);
-    this.#parts.device.stream.copyToDevice(this.#places.at("turns"), table, table.byteLength);
+  /**
+   * Length of the text by which a layer turns heads, where it matters: of all its tokens, or of its entries where they
+   * are numbered anew. Keys that were cached turned stay so.
+   */
+  #turnedLength({ text, read, before }: Part, layer: number): number {
+    return text.policies[layer]!.positions === "new" ? before[layer]! + read.tokens.length : text.tokensSeen;
   }
 
   #isRenumbered(text: Text): boolean {

@@ -14,16 +14,25 @@ export class Workspace<Name extends string> {
     this.#holder = holder;
   }
 
-  /** Makes sure of some bytes of each. @returns names of those that have moved; their elements are undefined */
+  /**
+   * Makes sure of some bytes of each. What does not fit leaves those that had to move without memory.
+   * @returns names of those that have moved; their elements are undefined
+   * @throws ParetoError CUDA_OUT_OF_MEMORY
+   */
   reserve(bytes: Readonly<Partial<Record<Name, number>>>): Name[] {
     const moved: Name[] = [];
-    for (const [name, size] of Object.entries(bytes) as [Name, number][]) {
-      const held = this.#buffers.get(name);
-      if (held && held.bytes >= size) continue;
-      held?.free();
-      this.#buffers.delete(name);
-      this.#buffers.set(name, this.#device.allocator.allocate(Math.max(1, size), this.#holder));
-      moved.push(name);
+    try {
+      for (const [name, size] of Object.entries(bytes) as [Name, number][]) {
+        const held = this.#buffers.get(name);
+        if (held && held.bytes >= size) continue;
+        moved.push(name);
+        this.#free(name);
+        this.#buffers.set(name, this.#device.allocator.allocate(Math.max(1, size), this.#holder));
+      }
+    } catch (error) {
+      // So that they count as moved when they are reserved again.
+      for (const name of moved) this.#free(name);
+      throw error;
     }
     return moved;
   }
@@ -37,5 +46,10 @@ export class Workspace<Name extends string> {
   dispose(): void {
     for (const buffer of this.#buffers.values()) buffer.free();
     this.#buffers.clear();
+  }
+
+  #free(name: Name): void {
+    this.#buffers.get(name)?.free();
+    this.#buffers.delete(name);
   }
 }

@@ -11,10 +11,22 @@ const MOST_INSERTED = 1024;
 export function argmax(logits: Float32Array): number {
   let best = 0;
   for (let i = 0; i < logits.length; i++) {
-    if (Number.isNaN(logits[i])) throw notNumber(i);
+    if (Number.isNaN(logits[i])) throw notNumber(i, logits[i]);
     if (logits[i]! > logits[best]!) best = i;
   }
   return best;
+}
+
+/**
+ * Refuses rows that no text can go on from. A hidden state with a number that is not finite leaves no logit finite, so
+ * the first logit of a row tells.
+ * @param logits `[rows, vocabulary]`
+ * @throws ParetoError LLM_LOGITS
+ */
+export function requireLogits(logits: Float32Array, vocabulary: number): void {
+  for (let first = 0; first < logits.length; first += vocabulary) {
+    if (!Number.isFinite(logits[first])) throw notNumber(0, logits[first]);
+  }
 }
 
 /**
@@ -57,11 +69,12 @@ function sorted(logits: Float32Array): number[] {
   return Array.from(keys.sort(), (key) => key % places);
 }
 
-function notNumber(token: number): ParetoError {
+/** @param logit NaN, or ±∞ where the hidden state was not finite; undefined where it stayed on a device */
+export function notNumber(token: number, logit?: number): ParetoError {
   return new ParetoError({
     code: "LLM_LOGITS",
     where: `token ${token}`,
-    message: "the model's logits must be numbers, got NaN",
-    fix: "Check that the weights were downloaded whole; values in them may overflow.",
+    message: `the model's logits must be finite numbers, got ${logit ?? "one that is not"}`,
+    fix: "Check that the weights were downloaded whole, and that the dtype holds the model's activations: bf16 has float32's range, f16 has not.",
   });
 }

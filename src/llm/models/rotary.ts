@@ -91,9 +91,21 @@ function rotaryFrequencies({ dim, theta, scaling }: RotaryConfig, length: number
   }
 }
 
+/** Tokens of a text up to which the frequencies of a rotation do not change with its length. */
+export function steadyLength({ scaling }: RotaryConfig): number {
+  return scaling.kind === "dynamic" || scaling.kind === "longrope"
+    ? scaling.original
+    : Number.POSITIVE_INFINITY;
+}
+
 /** Whether the frequencies of a rotation change with the length of the text. */
-export function dependsOnLength({ scaling }: RotaryConfig): boolean {
-  return scaling.kind === "dynamic" || scaling.kind === "longrope";
+export function dependsOnLength(rotary: RotaryConfig): boolean {
+  return steadyLength(rotary) < Number.POSITIVE_INFINITY;
+}
+
+/** What a turn multiplies a head by, which some kinds do for attention over longer texts. */
+export function attentionFactor({ scaling }: RotaryConfig): number {
+  return "attentionFactor" in scaling ? scaling.attentionFactor : 1;
 }
 
 /**
@@ -109,8 +121,7 @@ export function rotaryAngles(
 ): void {
   const half = rotary.dim / 2;
   const frequencies = rotaryFrequencies(rotary, length);
-  const { scaling } = rotary;
-  const factor = "attentionFactor" in scaling ? scaling.attentionFactor : 1;
+  const factor = attentionFactor(rotary);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < half; i++) {
       const angle = (first + row) * frequencies[i]!;

@@ -109,7 +109,7 @@ export interface LlmRunner {
    * Reads prompts, pieces of them, or further turns; each seat at most once a call.
    * @returns logits `[texts, vocabulary]` of the token after each text's last one, the caller's to keep
    * @throws ParetoError LLM_SEAT for a seat that is not there or has not begun; LLM_PROMPT for no token or one that the
-   * model lacks; LLM_CONTEXT, KV_LOGITS_NOT_FINITE and what the policy refuses
+   * model lacks; LLM_CONTEXT, KV_LOGITS_NOT_FINITE, LLM_LOGITS and what the policy refuses
    */
   read(texts: readonly TextTokens[]): Promise<Float32Array>;
 

@@ -2,6 +2,7 @@
 import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
 import { decodeHalf, encodeHalf } from "../../../src/engine/half.ts";
 import type { Projected } from "../../unit/llm/cpu/hostAttention.ts";
+import { attentionFactor } from "../../../src/llm/models/rotary.ts";
 import {
   promptBuffers,
   SEAT_WORDS,
@@ -90,7 +91,7 @@ class DeviceText {
       headDim: config.headDim,
       dtype,
       hasAlibi: config.alibiSlopes !== null,
-      rotary: config.rotary && { dim: config.rotary.dim, isInterleaved: config.rotary.isInterleaved },
+      rotary: config.rotary && { ...config.rotary, factor: attentionFactor(config.rotary) },
       slidingWindow: config.slidingWindow,
       isRenumbered: policy.positions === "new",
     };

@@ -24,6 +24,8 @@ onEachDevice((device) => {
   describe.each([
     ["llama", "default"],
     ["llama", "mistral"],
+    ["llama", "dynamic"],
+    ["llama", "longrope"],
     ["gpt2", "default"],
     ["mpt", "default"],
   ])("%s %s", (model, name) => {

@@ -5,8 +5,8 @@ import type { KvDType, KvShape } from "./buffers.ts";
 export interface KvModel extends KvShape {
   /** Logits lose a slope with each position of distance. */
   readonly hasAlibi: boolean;
-  /** How heads are turned; null when they are not. */
-  readonly rotary: { readonly dim: number; readonly isInterleaved: boolean } | null;
+  /** How heads are turned, and what a turn multiplies them by; null when they are not. */
+  readonly rotary: { readonly dim: number; readonly isInterleaved: boolean; readonly factor: number } | null;
   /** Tokens that a query sees, itself included; null for all. */
   readonly slidingWindow: number | null;
   /** Some text may number its entries anew. */
@@ -49,7 +49,7 @@ export function positionMacros({ hasAlibi, rotary, isRenumbered }: KvModel): Rec
     ...(hasAlibi && { ALIBI: 1 }),
     ...(rotary && { ROTARY: rotary.dim }),
     ...(rotary?.isInterleaved && { INTERLEAVED: 1 }),
-    ...(isRenumbered && { RENUMBERED: 1 }),
+    ...(isRenumbered && { RENUMBERED: 1, TURN_FACTOR: rotary?.factor ?? 1 }),
   };
 }
 

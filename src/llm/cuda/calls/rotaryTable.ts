@@ -2,7 +2,7 @@
  * @file Cosines and sines of a model's rotation as a table for kernels: a row for each position, `dim / 2` cosines and
  * `dim / 2` sines, scaled as the rotation is.
  */
-import { rotate, type RotaryConfig } from "../../models/rotary.ts";
+import { dependsOnLength, rotate, type RotaryConfig } from "../../models/rotary.ts";
 
 /**
  * The table of positions 0 … rows − 1.
@@ -25,9 +25,4 @@ export function rotaryTable(rotary: RotaryConfig, rows: number, length?: number)
     rotate(own, split, { rows: 1, headDim: dim, first: row, length: row + 1 });
   }
   return table;
-}
-
-/** Whether the angles of a position change with the length of the text. */
-export function dependsOnLength({ scaling }: RotaryConfig): boolean {
-  return scaling.kind === "dynamic" || scaling.kind === "longrope";
 }

@@ -16,7 +16,8 @@
 //
 // Launch: SPLITS × KV_HEADS × rows blocks of THREADS. Macros: ELEMENT, D, KV_HEADS, GROUP, SPLITS, THREADS; LANES (a power of two up to
 // 32), PIECES (vectors of a row that a lane holds), PASSES (slots of a group in flight); ALIBI; ROTARY (elements turned), INTERLEAVED;
-// RENUMBERED, where a text of the batch may number its entries anew: such keys are cached unturned.
+// RENUMBERED, where a text of the batch may number its entries anew: such keys are cached unturned, and TURN_FACTOR is what a turn
+// multiplies a head by.
 
 #include "kvEvict.cuh"
 #include "kvNoise.cuh"
@@ -63,7 +64,14 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
     __shared__ __align__(16) float query[GROUP][D];
     __shared__ float head[D];
     const float* angles = turns + (long long)(renumbered ? 0 : position) * ROTARY_WIDTH;
-    for (int i = threadIdx.x; i < GROUP * D; i += THREADS) query[i / D][i % D] = toFloat(q[(long long)row * qStride + kvHead * GROUP * D + i]) * scale;
+    for (int i = threadIdx.x; i < GROUP * D; i += THREADS) {
+      float x = toFloat(q[(long long)row * qStride + kvHead * GROUP * D + i]) * scale;
+#ifdef RENUMBERED
+      // Turned once, by its distance from a key, where else both are turned.
+      if (renumbered && i % D < ROTARY_WIDTH) x *= (float)TURN_FACTOR;
+#endif
+      query[i / D][i % D] = x;
+    }
     if (split == splits - 1) {
       for (int i = threadIdx.x; i < D; i += THREADS) {
         head[i] = toFloat(k[(long long)row * kStride + kvHead * D + i]);

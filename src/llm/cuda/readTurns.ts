@@ -1,0 +1,61 @@
+/**
+ * @file The angles that a group of reads turns by on a GPU: one table for all texts, or where angles depend on how long
+ * a text is, a table for each length.
+ */
+import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import { dependsOnLength, type RotaryConfig } from "../models/rotary.ts";
+import { rotaryTable } from "./calls/rotaryTable.ts";
+import type { RotaryPlaces } from "./rotaryPlaces.ts";
+
+/** A table: `rows` positions from 0 on. */
+export interface Turns {
+  readonly pointer: number;
+  readonly rows: number;
+}
+
+/** Tables of the group that is read. */
+export class ReadTurns {
+  readonly #device: CudaDevice;
+  readonly #rotary: RotaryConfig;
+  readonly #shared: RotaryPlaces;
+  readonly #own = new Map<number, DeviceBuffer>();
+
+  constructor(device: CudaDevice, rotary: RotaryConfig, shared: RotaryPlaces) {
+    this.#device = device;
+    this.#rotary = rotary;
+    this.#shared = shared;
+  }
+
+  /** Makes the tables of texts of some lengths, and drops others. @throws ParetoError CUDA_OUT_OF_MEMORY */
+  reserve(lengths: ReadonlySet<number>): void {
+    if (!dependsOnLength(this.#rotary)) {
+      this.#shared.reserve(Math.max(...lengths) + 1);
+      return;
+    }
+    for (const [length, buffer] of this.#own) {
+      if (lengths.has(length)) continue;
+      buffer.free();
+      this.#own.delete(length);
+    }
+    for (const length of lengths) {
+      if (this.#own.has(length)) continue;
+      const table = rotaryTable(this.#rotary, length, length);
+      const buffer = this.#device.allocator.allocate(table.byteLength, "rotary positions");
+      this.#own.set(length, buffer);
+      this.#device.stream.copyToDevice(buffer.pointer, table, table.byteLength);
+    }
+  }
+
+  /** The table of a text of a length that was reserved. */
+  of(length: number): Turns {
+    if (!dependsOnLength(this.#rotary)) return this.#shared;
+    return { pointer: this.#own.get(length)!.pointer, rows: length };
+  }
+
+  /** Frees what is its own; what is queued may still use it, as all work is in one stream. */
+  dispose(): void {
+    for (const buffer of this.#own.values()) buffer.free();
+    this.#own.clear();
+  }
+}
