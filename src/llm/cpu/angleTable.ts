@@ -23,6 +23,8 @@ export class AngleTable {
   #from = 0;
   #rows = 0;
   #length = 0;
+  /** Tables that were made anew while somebody used them. */
+  readonly #outdated: number[] = [];
 
   constructor(heap: Heap, rotary: RotaryConfig) {
     this.#heap = heap;
@@ -31,7 +33,7 @@ export class AngleTable {
   }
 
   /**
-   * The angles of some places; valid until the next call.
+   * The angles of some places; valid until {@link sweep}.
    * @param length tokens of the text, with the newest
    */
   at(first: number, count: number, length: number): Angles {
@@ -44,10 +46,16 @@ export class AngleTable {
     return { pointer: this.#pointer, from: this.#from };
   }
 
+  /** Frees tables that were made anew: nobody uses what `at` gave before. */
+  sweep(): void {
+    for (const pointer of this.#outdated.splice(0)) this.#heap.free(pointer);
+  }
+
   #make(from: number, rows: number, length: number): void {
     const { dim } = this.#rotary;
-    if (this.#pointer !== 0) this.#heap.free(this.#pointer);
-    this.#pointer = this.#heap.allocate(4 * rows * dim);
+    const pointer = this.#heap.allocate(4 * rows * dim);
+    if (this.#pointer !== 0) this.#outdated.push(this.#pointer);
+    this.#pointer = pointer;
     rotaryAngles(
       this.#rotary,
       { rows, first: from, length },

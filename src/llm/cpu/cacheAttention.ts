@@ -93,6 +93,7 @@ export class CacheAttention {
       );
     } finally {
       for (const block of this.#blocks.splice(0)) this.#kernels.heap.free(block);
+      this.#angles?.sweep();
     }
   }
 
