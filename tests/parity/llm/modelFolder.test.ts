@@ -1,5 +1,5 @@
 /** @file Model folders as they are published: element types, names, and what is wrong with them told by name. */
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { SafetensorsFile, SafetensorsWriter } from "../../../src/data/safetensors.ts";
@@ -123,4 +123,73 @@ describe("a model folder", () => {
       await expect(openModelFolder(folder)).rejects.toThrow(refusal("LLM_MODEL_DAMAGED", message));
     }),
   );
+
+  test("is found behind links, as the hub's cache lays it out", () =>
+    withFolder("llama", {}, async (folder) => {
+      const snapshot = join(folder, "a snapshot");
+      const names = await readdir(folder);
+      await mkdir(snapshot);
+      for (const name of names) await symlink(join("..", name), join(snapshot, name));
+      const files = await openModelFolder(snapshot);
+      expect(files.name).toBe("a snapshot");
+      await files.close();
+    }));
+
+  test("ends texts as its generation_config.json says, or else its config.json", () =>
+    withFolder("llama", { eos_token_id: [5, 6] }, async (folder) => {
+      const ends = async (json: object) => {
+        await writeFile(join(folder, "generation_config.json"), `\uFEFF${JSON.stringify(json)}`);
+        const files = await openModelFolder(folder);
+        await files.close();
+        return files.config.endTokens;
+      };
+      expect(await ends({ eos_token_id: [7, 8] })).toEqual([7, 8]);
+      expect(await ends({ eos_token_id: 9 })).toEqual([9]);
+      expect(await ends({})).toEqual([5, 6]);
+    }));
+
+  test("may carry masks of element types that are not read", () =>
+    withFolder("gpt2", {}, async (folder) => {
+      await rewrite(folder, (weights) => {
+        weights.set("transformer.h.0.attn.bias", { shape: [2], values: Float32Array.of(1, 0) });
+      });
+      const path = join(folder, "model.safetensors");
+      const bytes = await readFile(path);
+      const name = Buffer.from('"transformer.h.0.attn.bias":{"dtype":"F32","shape":[2]');
+      const other = Buffer.from('"transformer.h.0.attn.bias":{"dtype":"U8","shape":[8] ');
+      expect(other.length).toBe(name.length);
+      other.copy(bytes, bytes.indexOf(name));
+      await writeFile(path, bytes);
+      await (await openModelFolder(folder)).close();
+    }));
+
+  test.each([
+    ["pickled weights alone", "pytorch_model.bin", "got pytorch_model.bin", "save_pretrained"],
+    ["weights in another format", "model.Q4.gguf", "got model.Q4.gguf", "Download"],
+  ])("with %s says so", (_, name, message, fix) =>
+    withFolder("gpt2", {}, async (folder) => {
+      await rename(join(folder, "model.safetensors"), join(folder, name));
+      await expect(openModelFolder(folder)).rejects.toThrow(refusal("LLM_FILE_MISSING", message));
+      await expect(openModelFolder(folder)).rejects.toMatchObject({
+        fix: expect.stringContaining(fix) as unknown,
+      });
+    }),
+  );
+
+  test("names a file that its index names and that is not there", () =>
+    withFolder("gpt2", {}, async (folder) => {
+      await rename(join(folder, "model.safetensors"), join(folder, "model-1.safetensors"));
+      const weight_map = { a: "model-1.safetensors", b: "model-2.safetensors" };
+      await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify({ weight_map }));
+      await expect(openModelFolder(folder)).rejects.toThrow(
+        refusal("LLM_FILE_MISSING", "got no model-2.safetensors"),
+      );
+    }));
+
+  test("that Git fetched without its weights says so", () =>
+    withFolder("gpt2", {}, async (folder) => {
+      const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
+      await writeFile(join(folder, "model.safetensors"), pointer);
+      await expect(openModelFolder(folder)).rejects.toThrow(refusal("LLM_MODEL_DAMAGED", "Git LFS"));
+    }));
 });
