@@ -7,10 +7,16 @@ import type { OpenedModel } from "../llm/load/openModel.ts";
 import type { DecoderConfig } from "../llm/models/decoder.ts";
 import type { Protocol, TaskItem } from "../llm/tasks/task.ts";
 import { TASK_NAMES, taskNamed, type TaskName } from "../llm/tasks/tasks.ts";
+import { shippedModelPath } from "../llm/shippedModels.ts";
 import { WORDS } from "../llm/tasks/words.ts";
 
 /** Names of what can be measured. */
 export const EXAM_NAMES = [...TASK_NAMES, "perplexity"] as const;
+
+/** The model that comes with Pareto for a measurement: one that knows the tasks, or one of text. */
+export function examModel(task: (typeof EXAM_NAMES)[number]): string {
+  return shippedModelPath(task === "perplexity" ? "shakespeare" : "recall-rotary");
+}
 
 /** The options that say what is asked. */
 export interface ExamFlags {

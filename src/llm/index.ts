@@ -78,5 +78,7 @@ export type { Recipe } from "./training/recipe.ts";
 export { trainLm } from "./training/trainLm.ts";
 export type { LmRunConfig, TrainLmOptions, TrainLmResult } from "./training/trainLm.ts";
 export type { GroupQuality, Validation } from "./training/validate.ts";
+export { shippedModelPath } from "./shippedModels.ts";
+export type { ShippedModel } from "./shippedModels.ts";
 export { TokenStream } from "./tokenizer/tokenizer.ts";
 export type { Tokenizer } from "./tokenizer/tokenizer.ts";

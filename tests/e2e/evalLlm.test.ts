@@ -48,6 +48,13 @@ describe("pareto eval llm", () => {
     expect(new Set(of(first)).size).toBeGreaterThan(1);
   });
 
+  test("takes the model that comes with Pareto, which knows the task", async () => {
+    const args = ["eval", "llm", "--context", "256", "--kv", "window", "--out", "shipped"];
+    const { done } = await work.json([...args, ...SMALL]);
+    expect(done).toMatchObject({ full: { mean: 1 }, warnings: [] });
+    expect((done["points"] as { mean: number }[])[0]!.mean).toBeLessThan(1);
+  });
+
   test("stops in time and says so", async () => {
     const args = [
       "eval",

@@ -10,7 +10,7 @@ import { openRunner } from "../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../report/budgetReport.ts";
 import { createRunFolder, defaultRunPath, writeJson } from "../../train/runFolder.ts";
 import { configOf, evalReport, valuesOf, type EvalFlags } from "../evalReport.ts";
-import { EXAM_NAMES, examOf, refuseUnused } from "../exam.ts";
+import { EXAM_NAMES, examOf, refuseUnused, examModel } from "../exam.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import {
   policyOf,
@@ -53,7 +53,10 @@ function llmCommand(): Command {
     "llm",
     "Measure a language model against the budget of its KV cache: right answers of a task, or the likelihood of a text, for every policy and budget, with 95 % bootstrap intervals and a report. All policies get the same texts, read in the same way.",
   )
-    .argument("<model>", "a model's folder, or a llama2.c .bin file with its tokenizer beside it")
+    .argument(
+      "[model]",
+      "a model's folder, or a llama2.c .bin file with its tokenizer beside it (default: one that comes with Pareto: recall-rotary for tasks, shakespeare for perplexity)",
+    )
     .option(
       "--task <name>",
       `what is measured: ${EXAM_NAMES.join(", ")}`,
@@ -101,8 +104,8 @@ function llmCommand(): Command {
       10,
     )
     .option("--out <dir>", "folder of the report, new or empty (default: runs/DATE-TIME-eval-TASK)");
-  return withRunnerOptions(withKvTuning(command)).action((model: string, flags: Flags) =>
-    withOutput(flags, (out) => run(out, model, flags)),
+  return withRunnerOptions(withKvTuning(command)).action((model: string | undefined, flags: Flags) =>
+    withOutput(flags, (out) => run(out, model ?? examModel(flags.task), flags)),
   );
 }
 

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { ParetoError } from "../../engine/errors.ts";
 import { openModel, type OpenedModel } from "../../llm/load/openModel.ts";
+import { shippedModelPath } from "../../llm/shippedModels.ts";
 import { openRunner } from "../../llm/runner/openRunner.ts";
 import { formatCount } from "../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
@@ -38,8 +39,8 @@ export function generateCommand(): Command {
     "Continue a text, or many, with a language model, token by token. --kv bounds the memory of keys and values: a policy chooses which tokens stay in the cache.",
   )
     .argument(
-      "<model>",
-      "a folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3, GPT-2, GPT-J or MPT, or a llama2.c .bin file with its tokenizer beside it",
+      "[model]",
+      "a folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3, GPT-2, GPT-J or MPT, or a llama2.c .bin file with its tokenizer beside it (default: a small model that comes with Pareto and writes like Shakespeare's plays)",
     )
     .option("--prompt <text>", "the text to continue; - is standard input, @FILE a file")
     .option(
@@ -77,8 +78,8 @@ export function generateCommand(): Command {
     "--decisions <file>",
     "write what the policy keeps and evicts, a JSON line for each decision",
   );
-  return withRunnerOptions(command).action((model: string, flags: Flags) =>
-    withOutput(flags, (out) => generate(out, model, flags)),
+  return withRunnerOptions(command).action((model: string | undefined, flags: Flags) =>
+    withOutput(flags, (out) => generate(out, model ?? shippedModelPath("shakespeare"), flags)),
   );
 }
 
