@@ -22,12 +22,14 @@ import type {
   TextTokens,
 } from "../runner/runner.ts";
 import {
-  badPrompt,
-  badSeat,
+  requireBegun,
   requireFit,
   requireOnce,
-  requirePosition,
-  requireTokens,
+  requireRead,
+  requireSeat,
+  requireStep,
+  requireWhole,
+  type TextState,
 } from "../runner/textErrors.ts";
 import { CacheAttention } from "./cacheAttention.ts";
 import { type DecoderOptions, DenseDecoder, type Rows } from "./denseDecoder.ts";
@@ -109,10 +111,7 @@ export class CpuRunner implements LlmRunner {
     const parts: Part[] = [];
     let row = 0;
     requireOnce(texts);
-    for (const { seat, tokens } of texts) {
-      requireTokens(this.config, tokens);
-      this.#requirePosition(this.#seat(seat), tokens.length);
-    }
+    for (const text of texts) requireRead(this.config, this.#state(text.seat), text);
     for (const { seat, tokens, more = false } of texts) {
       const text = this.#writable(seat, tokens.length);
       const { promptTokens = 0 } = this.#seat(seat).options;
@@ -127,15 +126,7 @@ export class CpuRunner implements LlmRunner {
 
   async step(tokens: readonly TextToken[]): Promise<Float32Array> {
     requireOnce(tokens);
-    for (const { seat, token } of tokens) {
-      requireTokens(this.config, [token]);
-      const { text } = this.#seat(seat);
-      if (!text || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
-      this.#requirePosition(
-        { ...this.#seat(seat), options: { ...this.#seat(seat).options, maxNewTokens: 1 } },
-        1,
-      );
-    }
+    for (const { seat, token } of tokens) requireStep(this.config, this.#state(seat), token);
     const parts = tokens.map(({ seat, token }, row): Part => {
       return { seat, text: this.#writable(seat, 1), tokens: [token], row, end: "step" };
     });
@@ -157,12 +148,10 @@ export class CpuRunner implements LlmRunner {
   }
 
   async snapshot(seat: number): Promise<TextSnapshot> {
-    const { text } = this.#seat(seat);
-    if (!text || text.isPartial) {
-      throw badPrompt("a text can be copied out between two reads", text ? "a read in pieces" : "no prompt");
-    }
-    const { tokensSeen, promptTokens, decodedTokens } = text.cache.layers[0]!;
-    const layers = text.cache.layers.map((layer) => layer.snapshot());
+    requireWhole(this.#state(seat));
+    const { cache } = this.#seat(seat).text!;
+    const { tokensSeen, promptTokens, decodedTokens } = cache.layers[0]!;
+    const layers = cache.layers.map((layer) => layer.snapshot());
     return { tokensSeen, promptTokens, decodedTokens, layers };
   }
 
@@ -176,14 +165,14 @@ export class CpuRunner implements LlmRunner {
   }
 
   release(seat: number): void {
-    this.#requireSeat(seat);
+    requireSeat(seat, this.seats);
     const held = this.#seats[seat];
     if (held) this.#drop(held);
     this.#seats[seat] = null;
   }
 
   memory(seat: number): TextMemory {
-    this.#requireSeat(seat);
+    requireSeat(seat, this.seats);
     const { layers, kvHeads, headDim } = this.config;
     const text = this.#seats[seat]?.text;
     const stats = text?.cache.stats;
@@ -294,23 +283,18 @@ export class CpuRunner implements LlmRunner {
   }
 
   #seat(seat: number): Seat {
-    this.#requireSeat(seat);
-    const held = this.#seats[seat];
-    if (held) return held;
-    throw badSeat("a seat begins a text before it reads", seat);
+    requireSeat(seat, this.seats);
+    return requireBegun(this.#seats[seat], seat);
   }
 
-  #requireSeat(seat: number): void {
-    if (Number.isInteger(seat) && seat >= 0 && seat < this.seats) return;
-    throw badSeat(`this runner has seats 0 to ${this.seats - 1}`, seat);
-  }
-
-  #requirePosition({ options, text }: Seat, tokens: number): void {
-    const isRenumbered = options.policies(0).positions === "new";
-    // The last token that is chosen is never read. Told now, and not in the middle of a text.
-    const later = isRenumbered ? 0 : Math.max(0, options.maxNewTokens - 1);
-    const first = text?.cache.layers[0]!.nextPosition(0) ?? 0;
-    const end = Math.max(first + tokens, text ? 0 : (options.promptTokens ?? 0));
-    requirePosition(this.config, end - 1 + later);
+  #state(seat: number): TextState {
+    const { options, text } = this.#seat(seat);
+    return {
+      options,
+      isRenumbered: options.policies(0).positions === "new",
+      nextPosition: text?.cache.layers[0]!.nextPosition(0) ?? 0,
+      hasRead: text !== null,
+      isPartial: text?.isPartial ?? false,
+    };
   }
 }

@@ -21,12 +21,14 @@ import type {
   TextTokens,
 } from "../runner/runner.ts";
 import {
-  badPrompt,
-  badSeat,
+  requireBegun,
   requireFit,
   requireOnce,
-  requirePosition,
-  requireTokens,
+  requireRead,
+  requireSeat,
+  requireStep,
+  requireWhole,
+  type TextState,
 } from "../runner/textErrors.ts";
 import type { KvModel } from "./calls/model.ts";
 import { Decisions } from "./decisions.ts";
@@ -143,10 +145,9 @@ export class CudaRunner implements LlmRunner {
 
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {
     requireOnce(texts);
-    for (const { seat, tokens } of texts) {
-      requireTokens(this.config, tokens);
-      this.#requirePosition(this.#text(seat), tokens.length);
-      this.#requireSteady(this.#text(seat), tokens.length);
+    for (const text of texts) {
+      requireRead(this.config, this.#state(text.seat), text);
+      this.#requireSteady(this.#text(text.seat), text.tokens.length);
     }
     return this.#guarded(texts, async () => {
       const reads = texts.map(({ seat, tokens, more = false }) => ({ seat, tokens, more }));
@@ -168,19 +169,14 @@ export class CudaRunner implements LlmRunner {
 
   async fork(from: number, to: number): Promise<void> {
     this.#text(from);
-    this.#requireSeat(to);
+    requireSeat(to, this.seats);
     if (from === to) return;
     this.release(to);
     await this.#guarded([{ seat: to }], async () => this.#caches.fork(from, to));
   }
 
   async snapshot(seat: number): Promise<TextSnapshot> {
-    const { hasRead, isPartial } = this.#text(seat);
-    if (!hasRead || isPartial)
-      throw badPrompt(
-        "a text can be copied out between two reads",
-        isPartial ? "a read in pieces" : "no prompt",
-      );
+    requireWhole(this.#state(seat));
     return takeSnapshot(this.#device, this.#caches, seat);
   }
 
@@ -192,12 +188,12 @@ export class CudaRunner implements LlmRunner {
   }
 
   release(seat: number): void {
-    this.#requireSeat(seat);
+    requireSeat(seat, this.seats);
     this.#caches.release(seat);
   }
 
   memory(seat: number): TextMemory {
-    this.#requireSeat(seat);
+    requireSeat(seat, this.seats);
     return this.#caches.memory(seat);
   }
 
@@ -214,7 +210,8 @@ export class CudaRunner implements LlmRunner {
 
   /** A step, and what the host has to do with it. */
   async #stepped<T>(tokens: readonly TextToken[], run: (texts: StepTexts) => Promise<T>): Promise<T> {
-    this.#checkStep(tokens);
+    requireOnce(tokens);
+    for (const { seat, token } of tokens) requireStep(this.config, this.#state(seat), token);
     return this.#guarded(tokens, async () => {
       const texts = this.#textsOf(tokens);
       const held = await this.#decisions.before(texts.seats);
@@ -225,26 +222,6 @@ export class CudaRunner implements LlmRunner {
       await this.#decisions.tellEvicted(held);
       return result;
     });
-  }
-
-  #checkStep(tokens: readonly TextToken[]): void {
-    requireOnce(tokens);
-    for (const { seat, token } of tokens) {
-      requireTokens(this.config, [token]);
-      const text = this.#text(seat);
-      if (!text.hasRead || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
-      if (text.policies[0]!.positions === "original") requirePosition(this.config, text.tokensSeen);
-    }
-  }
-
-  /** Told when a text is read, and not in the middle of it. */
-  #requirePosition({ options, policies, tokensSeen, most, hasRead }: Text, tokens: number): void {
-    const isRenumbered = policies[0]!.positions === "new";
-    // The last token that is chosen is never read.
-    const later = isRenumbered ? 0 : Math.max(0, options.maxNewTokens - 1);
-    const first = isRenumbered ? most[0]! : tokensSeen;
-    const end = Math.max(first + tokens, hasRead ? 0 : (options.promptTokens ?? 0));
-    requirePosition(this.config, end - 1 + later);
   }
 
   #requireSteady(text: Text, tokens: number): void {
@@ -297,15 +274,14 @@ export class CudaRunner implements LlmRunner {
   }
 
   #text(seat: number): Text {
-    this.#requireSeat(seat);
-    const text = this.#caches.text(seat);
-    if (text) return text;
-    throw badSeat("a seat begins a text before it reads", seat);
+    requireSeat(seat, this.seats);
+    return requireBegun(this.#caches.text(seat), seat);
   }
 
-  #requireSeat(seat: number): void {
-    if (Number.isInteger(seat) && seat >= 0 && seat < this.seats) return;
-    throw badSeat(`this runner has seats 0 to ${this.seats - 1}`, seat);
+  #state(seat: number): TextState {
+    const { options, policies, most, tokensSeen, hasRead, isPartial } = this.#text(seat);
+    const isRenumbered = policies[0]!.positions === "new";
+    return { options, isRenumbered, nextPosition: isRenumbered ? most[0]! : tokensSeen, hasRead, isPartial };
   }
 }
 

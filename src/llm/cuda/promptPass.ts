@@ -4,7 +4,6 @@
  * one layer alone holds all of it – unless the policy's layers decide together, or more of the read follows.
  */
 import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
-import type { KernelSource } from "../../engine/targets/cuda/plan.ts";
 import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
 import { requireLogits } from "../generate/logits.ts";
 import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
@@ -17,7 +16,7 @@ import {
   type ReadPlaces,
   type ReadSizes,
 } from "./calls/readCalls.ts";
-import { readKernels, type ReadKernels } from "./calls/readKernels.ts";
+import { readKernels, type ReadKernels, readSources } from "./calls/readKernels.ts";
 import { checkFaults, type StepParts } from "./decodeStep.ts";
 import { roundedRows } from "./denseRows.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
@@ -82,16 +81,15 @@ export class PromptPass {
       let [to, rows] = [from, 0];
       do rows += reads[to++]!.tokens.length;
       while (to < reads.length && rows + reads[to]!.tokens.length <= GROUP_ROWS);
-      const at = await this.#group(reads.slice(from, to));
+      const group = reads.slice(from, to);
+      const at = await this.#group(group);
       const part = logits.subarray(from * vocabulary, to * vocabulary);
       device.stream.copyToHost(part, at, part.byteLength);
       const records = new Int32Array(SEAT_WORDS * caches.seats);
       device.stream.copyToHost(records, caches.tables.records, records.byteLength);
       await device.finished();
-      checkFaults(
-        records,
-        reads.slice(from, to).map(({ seat }) => seat),
-      );
+      const seats = group.map(({ seat }) => seat);
+      checkFaults(records, seats);
       requireLogits(part, vocabulary);
       from = to;
     }
@@ -400,9 +398,4 @@ export class PromptPass {
 /** Rows of a read as attention has them. */
 function paddedRows(rows: number): number {
   return Math.ceil(rows / ATTENTION_ROWS) * ATTENTION_ROWS;
-}
-
-/** All kernels of reads. */
-function readSources({ model: _, ...kernels }: ReadKernels): KernelSource[] {
-  return Object.values(kernels).map((kernel) => ("source" in kernel ? kernel.source : kernel));
 }

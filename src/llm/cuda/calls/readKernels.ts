@@ -85,3 +85,8 @@ function readKernel(model: KvModel, name: string, macro: string): RowKernel {
   const TILE = headDim > 128 ? 16 : 32;
   return { source: cuSource("kvReadPlain.cu", name, { ...macros, TILE }), rows: PLAIN_WARPS, threads };
 }
+
+/** All kernels of reads. */
+export function readSources({ model: _, ...kernels }: ReadKernels): KernelSource[] {
+  return Object.values(kernels).map((kernel) => ("source" in kernel ? kernel.source : kernel));
+}
