@@ -3,7 +3,7 @@ import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile
 import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
 import { budgetSvg, type Panel } from "./budgetSvg.ts";
 import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";
-import { origin } from "./speedResults.ts";
+import { gpuOf, origin, type SpeedFile } from "./speedResults.ts";
 
 function qualityFiles(): Promise<ResultFile<QualityFile>[]> {
   return newestResults<QualityFile>((name) => name.startsWith("llm-quality"));
@@ -36,6 +36,28 @@ export async function llmQuality(): Promise<string> {
   ];
   return parts.map((lines) => lines.join("\n")).join("\n\n");
 }
+
+/** What the README tells of speed: a line for each row of the GPU's table that has a target. */
+export async function llmSummary(): Promise<string> {
+  const files = await newestResults<SpeedFile>((name) => name.startsWith("llm-speed"));
+  const file = files.find(({ content }) => gpuOf(content));
+  if (!file) return "Not measured yet.";
+  const { machine, rows } = file.content;
+  const lines = rows
+    .filter(({ met, ratio }) => met !== null && ratio !== null)
+    .map(({ case: name, size, figure, limit, ratio, target, met }) =>
+      row([name, size, figure, limit, `${ratio!.toFixed(2)} (${target}${met ? "" : ", missed"})`]),
+    );
+  return [
+    row(["what", "size", "measured", "limit or rival, same run", "ratio (target)"]),
+    row(["---", "---", "---", "---", "---"]),
+    ...lines,
+    "",
+    `${origin(machine, gpuOf(file.content))}; \`npm run bench -- llm\`. [All figures](docs/results.md#speed-1).`,
+  ].join("\n");
+}
+
+const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
 /** Names of protocols, as the plot has them. */
 const PANELS = { "in-prompt": "the question in the prompt", after: "the question after the prompt" } as const;

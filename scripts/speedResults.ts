@@ -17,7 +17,8 @@ export interface Machine {
   commit: string | null;
 }
 
-interface SpeedFile {
+/** What a benchmark left. */
+export interface SpeedFile {
   machine: Machine;
   rows: BenchRow[];
   results: { gpu?: Gpu }[];
@@ -29,15 +30,19 @@ export function origin({ cpu, cores, node, date, commit }: Machine, gpu: Gpu | n
   return `${device}${cores} cores of ${cpu}, Node ${node}, ${date.slice(0, 10)}, commit ${commit ?? "unknown"}`;
 }
 
+/** The GPU that was measured; undefined where it was a CPU alone. */
+export function gpuOf({ results }: SpeedFile): Gpu | undefined {
+  return results.find((result) => result.gpu)?.gpu;
+}
+
 /** Tables of speed. @param prefix with which the files' names begin */
 export async function speedResults(prefix: string): Promise<string> {
   const files = await newestResults<SpeedFile>((name) => name.startsWith(prefix));
   if (files.length === 0) return "Not measured yet.";
   return files
     .map((file) => {
-      const { machine, rows, results } = file.content;
-      const gpu = results.find((result) => result.gpu)?.gpu;
-      return `${origin(machine, gpu)} (${linkTo(file)}).\n\n\`\`\`\n${benchTable(rows).join("\n")}\n\`\`\``;
+      const { machine, rows } = file.content;
+      return `${origin(machine, gpuOf(file.content))} (${linkTo(file)}).\n\n\`\`\`\n${benchTable(rows).join("\n")}\n\`\`\``;
     })
     .join("\n\n");
 }

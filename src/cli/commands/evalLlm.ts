@@ -12,6 +12,7 @@ import { createRunFolder, defaultRunPath, writeJson } from "../../train/runFolde
 import { configOf, evalReport, valuesOf, type EvalFlags } from "../evalReport.ts";
 import { EXAM_NAMES, examOf, refuseUnused, examModel } from "../exam.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
+import { withDefault } from "../defaults.ts";
 import {
   policyOf,
   runnerOptions,
@@ -68,17 +69,23 @@ function llmCommand(): Command {
       "whether a policy knows the question when it chooses what to keep: in-prompt (the question ends the prompt and comes once more after it), or after (default: in-prompt)",
       oneOf("--protocol", ["in-prompt", "after"]),
     )
-    .option(
-      "--kv <policies>",
-      `policies between commas: ${POLICY_NAMES.join(", ")}; the full cache is always measured (default: ${POLICIES.join(",")})`,
-      policyList,
-      [...POLICIES],
+    .addOption(
+      withDefault(
+        "--kv <policies>",
+        `policies between commas: ${POLICY_NAMES.join(", ")}; the full cache is always measured`,
+        policyList,
+        [...POLICIES],
+        POLICIES.join(","),
+      ),
     )
-    .option(
-      "--budgets <percents>",
-      "shares of the prompt that stay, in percent, between commas (default: 10,20,30,40,50,60,70,80,90,100)",
-      budgetList,
-      Array.from({ length: 10 }, (_, i) => (i + 1) / 10),
+    .addOption(
+      withDefault(
+        "--budgets <percents>",
+        "shares of the prompt that stay, in percent, between commas",
+        budgetList,
+        Array.from({ length: 10 }, (_, i) => (i + 1) / 10),
+        "10,20,30,40,50,60,70,80,90,100",
+      ),
     )
     .option(
       "--context <n>",
