@@ -21,7 +21,7 @@ import { fullArm, namedArms, type Arm } from "../src/llm/eval/arms.ts";
 import { Bootstrap } from "../src/llm/eval/bootstrap.ts";
 import { evaluate, type ArmResult } from "../src/llm/eval/evaluate.ts";
 import { textItems } from "../src/llm/eval/textItems.ts";
-import type { LlmDtype } from "../src/llm/estimate.ts";
+import type { LlmDtype } from "../src/llm/runner/dtype.ts";
 import { keyformer } from "../src/llm/kv/policies/keyformer.ts";
 import type { PolicyName } from "../src/llm/kv/choosePolicy.ts";
 import { openModel } from "../src/llm/load/openModel.ts";

@@ -12,9 +12,7 @@ import { full } from "./kv/policies/full.ts";
 import type { KvPolicy, LayerPolicies } from "./kv/policy.ts";
 import type { DecoderConfig } from "./models/decoder.ts";
 import { decoderOf } from "./models/models.ts";
-
-/** Types of weights, keys and values. */
-export type LlmDtype = "f32" | "bf16" | "f16";
+import type { LlmDtype } from "./runner/dtype.ts";
 
 /** What is to be run. */
 export interface EstimateOptions {

@@ -5,7 +5,7 @@
  * `openModel` → `openRunner` → `runner.begin` for each text → `generateTokens`, or `runBatch` for many at once.
  */
 export { estimate } from "./estimate.ts";
-export type { CacheEstimate, Estimate, EstimateOptions, LlmDtype } from "./estimate.ts";
+export type { CacheEstimate, Estimate, EstimateOptions } from "./estimate.ts";
 export { fullArm, namedArms } from "./eval/arms.ts";
 export type { Arm } from "./eval/arms.ts";
 export type { Interval } from "./eval/bootstrap.ts";
@@ -59,6 +59,7 @@ export type { OpenedModel } from "./load/openModel.ts";
 export type { ModelFiles } from "./load/weights.ts";
 export type { DecoderConfig } from "./models/decoder.ts";
 export type { RotaryConfig, RotaryScaling } from "./models/rotary.ts";
+export type { LlmDtype } from "./runner/dtype.ts";
 export { openRunner } from "./runner/openRunner.ts";
 export type { RunnerOptions } from "./runner/openRunner.ts";
 export type {

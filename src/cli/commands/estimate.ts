@@ -6,6 +6,7 @@ import { estimate, type Estimate } from "../../llm/estimate.ts";
 import { parseBudget } from "../../llm/kv/budget.ts";
 import { POLICY_NAMES } from "../../llm/kv/choosePolicy.ts";
 import { readModelShape, type ModelShape } from "../../llm/load/modelConfig.ts";
+import { dtypeOf } from "../../llm/runner/dtype.ts";
 import { formatBytes, formatCount } from "../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { policyOf, withKvTuning, withRunnerOptions, type KvFlags, type RunnerFlags } from "../llmOptions.ts";
@@ -64,15 +65,7 @@ export function estimateCommand(): Command {
 
 async function run(out: Output, path: string, flags: Flags): Promise<void> {
   const { context, newTokens, batch, device } = flags;
-  const dtype = flags.dtype ?? (device === "cpu" ? "f32" : "bf16");
-  if (device === "cpu" && dtype !== "f32") {
-    throw new ParetoError({
-      code: "LLM_DTYPE",
-      where: "--dtype",
-      message: `the cpu device computes in f32, got ${dtype}`,
-      fix: "Leave --dtype out, or take --device cuda.",
-    });
-  }
+  const dtype = dtypeOf(device, flags.dtype, "--dtype");
   const policy = policyOf(flags, newTokens);
   const shape = await readModelShape(path);
   warnOfLength(out, shape, context + newTokens - 1);

@@ -12,6 +12,7 @@ import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder, DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
 import { attentionFactor } from "../models/rotary.ts";
+import type { LlmDtype } from "../runner/dtype.ts";
 import type {
   LlmRunner,
   TextMemory,
@@ -45,7 +46,7 @@ import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
 /** How a runner is opened. */
 export interface CudaRunnerOptions {
   /** What weights, keys and values are; sums and scores are float32 always. Defaults to bf16. */
-  dtype?: "f32" | "bf16" | "f16";
+  dtype?: LlmDtype;
   /** Texts held at a time. Defaults to 1. */
   seats?: number;
   /** Told tensors loaded so far, and in all. */
@@ -53,7 +54,7 @@ export interface CudaRunnerOptions {
 }
 
 const dtypes = { f32: "float32", bf16: "bfloat16", f16: "float16" } as const satisfies Record<
-  string,
+  LlmDtype,
   "float32" | HalfDType
 >;
 

@@ -1,7 +1,8 @@
 /** @file How many texts an evaluation holds at a time. */
-import { estimate, type LlmDtype } from "../estimate.ts";
+import { estimate } from "../estimate.ts";
 import { full } from "../kv/policies/full.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
+import { dtypeOf, type LlmDtype } from "../runner/dtype.ts";
 
 /** Texts that are worth holding together: more do not go faster. */
 const MOST = { cpu: 8, cuda: 128 } as const;
@@ -31,7 +32,7 @@ export function seatsFor(
       batch,
       policies: full,
       device,
-      dtype: dtype ?? (device === "cpu" ? "f32" : "bf16"),
+      dtype: dtypeOf(device, dtype, "seatsFor"),
     }).full.peakBytes;
   const one = peak(1);
   const each = peak(2) - one;

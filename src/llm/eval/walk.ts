@@ -5,6 +5,7 @@
  * Every way of caching goes the same path: a text's whole prompt in one read, seats filled with several texts. A text's
  * noise is keyed by its number, so it does not depend on the texts beside it.
  */
+import { argmax, logSumExp } from "../generate/logits.ts";
 import type { TaskItem } from "../tasks/task.ts";
 import type { LlmRunner, TextMemory, TextToken } from "../runner/runner.ts";
 import type { Arm } from "./arms.ts";
@@ -24,25 +25,15 @@ export interface Walked {
   memory: TextMemory;
 }
 
-/** −ln of the probability that logits `row` give a token. */
+/** −ln of the probability that logits `row` give a token. @throws ParetoError LLM_LOGITS */
 export function negativeLogLikelihood(
   logits: Float32Array,
   row: number,
   width: number,
   token: number,
 ): number {
-  const from = row * width;
-  let most = Number.NEGATIVE_INFINITY;
-  for (let i = from; i < from + width; i++) if (logits[i]! > most) most = logits[i]!;
-  let sum = 0;
-  for (let i = from; i < from + width; i++) sum += Math.exp(logits[i]! - most);
-  return Math.log(sum) + most - logits[from + token]!;
-}
-
-function argmax(logits: Float32Array, row: number, width: number): number {
-  let best = row * width;
-  for (let i = best + 1; i < (row + 1) * width; i++) if (logits[i]! > logits[best]!) best = i;
-  return best - row * width;
+  const own = logits.subarray(row * width, (row + 1) * width);
+  return logSumExp(own) - own[token]!;
 }
 
 /** One text on its way. */
@@ -62,10 +53,12 @@ export async function walkAnswers(
   items: readonly TaskItem[],
   options: { seed: number; first: number },
 ): Promise<Walked> {
+  const width = runner.config.vocabulary;
   return walk(runner, arm, items, options, {
     decoded: ({ forced, answer }) => forced.length + answer.length - 1,
     afterPrompt: (text, logits, row) => {
-      if (text.item.forced.length === 0) text.said.push(argmax(logits, row, runner.config.vocabulary));
+      if (text.item.forced.length === 0)
+        text.said.push(argmax(logits.subarray(row * width, (row + 1) * width)));
     },
     step: async (texts, tokens) => {
       const next = await runner.stepGreedy(tokens);
