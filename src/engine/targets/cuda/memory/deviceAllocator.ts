@@ -58,7 +58,7 @@ export class DeviceAllocator {
         `DeviceAllocator.allocate: the GPU has ${formatMiB(freeBytes)} free of ${formatMiB(totalBytes)}; ` +
         `in use here ${formatMiB(allocatedBytes)} (${named.join(", ") || "nothing"}), ` +
         `kept for reuse ${formatMiB(reservedBytes - allocatedBytes)}; got a request of ${formatMiB(bytes)} for ${holder}`,
-      fix: "Use a smaller batch or placement hybrid, or end other processes on this GPU (nvidia-smi lists them).",
+      fix: "Use a smaller batch (of tables: placement hybrid; of texts: fewer seats or a smaller budget), or end other processes on this GPU (nvidia-smi lists them).",
     });
   }
 
