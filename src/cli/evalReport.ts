@@ -57,6 +57,11 @@ export function evalReport(
       `Time was up after ${formatCount(items)} of ${formatCount(exam.items)} texts; intervals are wider for it.`,
     );
   }
+  if (exam.tokens > exam.maxTokens) {
+    warnings.push(
+      `The texts have ${formatCount(exam.tokens)} tokens, but the model was made for ${formatCount(exam.maxTokens)}.`,
+    );
+  }
   const { cpu, cores, memoryBytes } = describeMachine();
   const what = isAccuracy ? `${flags.task}, ${exam.config["protocol"]}` : "perplexity";
   const lengths = isAccuracy

@@ -1,7 +1,5 @@
 /** @file What `pareto eval llm` asks of a model: the texts of a task, or pieces of the user's text. */
-import { readFile } from "node:fs/promises";
 import { ParetoError } from "../engine/errors.ts";
-import { fileError } from "../engine/partialFile.ts";
 import { textItems } from "../llm/eval/textItems.ts";
 import type { OpenedModel } from "../llm/load/openModel.ts";
 import type { DecoderConfig } from "../llm/models/decoder.ts";
@@ -9,6 +7,7 @@ import type { Protocol, TaskItem } from "../llm/tasks/task.ts";
 import { TASK_NAMES, taskNamed, type TaskName } from "../llm/tasks/tasks.ts";
 import { shippedModelPath } from "../llm/shippedModels.ts";
 import { WORDS } from "../llm/tasks/words.ts";
+import { readText } from "./prompts.ts";
 
 /** Names of what can be measured. */
 export const EXAM_NAMES = [...TASK_NAMES, "perplexity"] as const;
@@ -37,8 +36,13 @@ export interface Exam {
   /** Tokens of a text, and how many of them are decoded. */
   tokens: number;
   decoded: number;
+  /** Tokens that the model was made for. */
+  maxTokens: number;
   config: Record<string, string | number>;
 }
+
+/** An exam of any model. */
+type Made = Omit<Exam, "maxTokens">;
 
 /** @throws ParetoError CLI_OPTION for options that the task has no use for, or that it lacks */
 export function refuseUnused({ task, text, protocol }: ExamFlags): void {
@@ -70,21 +74,21 @@ export function refuseUnused({ task, text, protocol }: ExamFlags): void {
 
 /**
  * Makes the texts.
- * @throws ParetoError LLM_TASK_VOCABULARY, LLM_TASK_LENGTH, LLM_TEXT_LENGTH, LLM_CONTEXT, FILE_MISSING, FILE_REFUSED
+ * @throws ParetoError LLM_TASK_VOCABULARY, LLM_TASK_LENGTH, LLM_TEXT_LENGTH, LLM_CONTEXT, LLM_TEXT_ENCODING,
+ *   FILE_MISSING, FILE_REFUSED
  */
 export async function examOf(opened: OpenedModel, flags: ExamFlags): Promise<Exam> {
+  const { config } = opened.files;
   const exam =
     flags.task === "perplexity" ? await textExam(opened, flags) : taskExam(opened, flags, flags.task);
-  requirePositions(opened.files.config, exam.tokens);
-  return exam;
+  requirePositions(config, exam.tokens);
+  return { ...exam, maxTokens: config.maxPositions };
 }
 
-async function textExam({ tokenizer }: OpenedModel, flags: ExamFlags): Promise<Exam> {
+async function textExam({ tokenizer }: OpenedModel, flags: ExamFlags): Promise<Made> {
   const { items, scoredTokens } = flags;
   const promptTokens = flags.context ?? 512;
-  const text = await readFile(flags.text!, "utf8").catch((error: unknown) => {
-    throw fileError(error, flags.text!);
-  });
+  const text = await readText(flags.text!);
   const pieces = textItems(tokenizer.encode(text), { promptTokens, scoredTokens }, items);
   return {
     measure: "likelihoods",
@@ -96,7 +100,7 @@ async function textExam({ tokenizer }: OpenedModel, flags: ExamFlags): Promise<E
   };
 }
 
-function taskExam({ files, tokenizer }: OpenedModel, flags: ExamFlags, task: TaskName): Exam {
+function taskExam({ files, tokenizer }: OpenedModel, flags: ExamFlags, task: TaskName): Made {
   requireWords(tokenizer, files.name);
   const { items, seed, context: tokens = 1024 } = flags;
   const protocol = task === "late-riser" ? "after" : (flags.protocol ?? "in-prompt");

@@ -3,7 +3,7 @@
  * `{"prompt": …, "id": …, "max_new_tokens": …, "seed": …}`, of which all but the first may be left out.
  */
 import { readFile } from "node:fs/promises";
-import { text as textOf } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 import { z } from "zod";
 import { ParetoError } from "../engine/errors.ts";
 import { fileError } from "../engine/partialFile.ts";
@@ -29,28 +29,60 @@ export interface Prompt {
 /**
  * Reads the prompt of `--prompt`: `-` is standard input, `@FILE` a file. One line break at the end of either is not
  * part of it.
- * @throws ParetoError FILE_MISSING, FILE_REFUSED
+ * @throws ParetoError FILE_MISSING, FILE_REFUSED, LLM_TEXT_ENCODING
  */
 export async function readPrompt(prompt: string): Promise<Prompt> {
   const rest = { id: 1, where: "--prompt" };
   if (prompt !== "-" && !prompt.startsWith("@")) return { prompt, ...rest };
-  const text = await readText(prompt === "-" ? "-" : prompt.slice(1));
+  const text = await readText(prompt === "-" ? "-" : prompt.slice(1)).catch((error: unknown) => {
+    throw error instanceof ParetoError && error.code === "FILE_MISSING" ? missingPrompt(prompt) : error;
+  });
   return { prompt: text.replace(/\r?\n$/, ""), ...rest };
+}
+
+/** A prompt that begins with @, where there is no such file. */
+function missingPrompt(prompt: string): ParetoError {
+  return new ParetoError({
+    code: "FILE_MISSING",
+    where: "--prompt",
+    message: `@ stands before the path of a file, and there is no such file, got "${prompt}"`,
+    fix: "Check the path. A text that begins with @ can be given on standard input, with --prompt -.",
+  });
 }
 
 /**
  * Reads the prompts of `--batch`: a file, or `-` for standard input.
- * @throws ParetoError LLM_BATCH_LINE, FILE_MISSING, FILE_REFUSED
+ * @throws ParetoError LLM_BATCH_LINE, FILE_MISSING, FILE_REFUSED, LLM_TEXT_ENCODING
  */
 export async function readBatch(path: string): Promise<Prompt[]> {
   return parsePrompts(await readText(path), path === "-" ? "stdin" : path);
 }
 
-async function readText(path: string): Promise<string> {
-  if (path === "-") return textOf(process.stdin);
-  return readFile(path, "utf8").catch((error: unknown) => {
+/**
+ * Text of a file, or of standard input for `-`; a byte order mark before it is not part of it.
+ * @throws ParetoError LLM_TEXT_ENCODING for bytes that are not UTF-8, FILE_MISSING, FILE_REFUSED
+ */
+export async function readText(path: string): Promise<string> {
+  const bytes = await (path === "-" ? buffer(process.stdin) : readFile(path)).catch((error: unknown) => {
     throw fileError(error, path);
   });
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    const at = firstDifference(bytes);
+    throw new ParetoError({
+      code: "LLM_TEXT_ENCODING",
+      where: path === "-" ? "stdin" : path,
+      message: `a text must be UTF-8, got byte 0x${bytes[at]!.toString(16).padStart(2, "0")} at ${at}`,
+      fix: "Save the file as UTF-8.",
+    });
+  }
+}
+
+/** The first byte that is no part of a character: reading it as text changes it. */
+function firstDifference(bytes: Buffer): number {
+  const read = Buffer.from(bytes.toString("utf8"));
+  return bytes.findIndex((byte, at) => byte !== read[at]);
 }
 
 /**
@@ -79,7 +111,8 @@ function parsePrompts(text: string, name: string): Prompt[] {
       },
     ];
   });
-  if (prompts.length === 0) throw badLine(name, "a batch needs a prompt", text.slice(0, 80));
+  if (prompts.length === 0)
+    throw badLine(name, "a batch needs a prompt", text === "" ? "an empty file" : "empty lines");
   return prompts;
 }
 

@@ -15,6 +15,7 @@ let bin: string;
 beforeAll(async () => {
   work = await Workspace.create();
   bin = await writeTinyLlama2c(work.directory);
+  await writeFile(work.path("weights.safetensors"), "");
 });
 afterAll(() => work.remove());
 
@@ -142,6 +143,26 @@ describe("pareto generate", () => {
     expect(last).toMatchObject({ event: "done", kvBytes: (8 + 1) * 2 * 2 * 2 * 4 * 4 });
   });
 
+  test("reads prompts and batches behind a byte order mark, with any line ends", async () => {
+    await writeFile(work.path("marked.txt"), `\uFEFF${PROMPT}\r\n`);
+    const args = ["--max-new-tokens", "4"];
+    const marked = (await work.json(["generate", bin, "--prompt", "@marked.txt", ...args])).done;
+    const plain = (await work.json(["generate", bin, "--prompt", PROMPT, ...args])).done;
+    expect(marked["text"]).toBe(plain["text"]);
+    await writeFile(work.path("marked.jsonl"), `\uFEFF${JSON.stringify({ prompt: PROMPT })}\r\n \r\n`);
+    const { status, stdout } = await work.run(["generate", bin, "--batch", "marked.jsonl", ...args]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ id: 1, text: plain["text"] });
+  });
+
+  test("names the byte of a prompt that is not UTF-8", async () => {
+    await writeFile(work.path("latin.txt"), Buffer.from("abc caf\xe9 abc", "latin1"));
+    const { status, stderr } = await work.run(["generate", bin, "--prompt", "@latin.txt"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("error LLM_TEXT_ENCODING");
+    expect(stderr).toContain("got byte 0xe9 at 7");
+  });
+
   test("names the line of a batch that is no prompt", async () => {
     await writeFile(work.path("bad.jsonl"), '{"prompt": "a"}\n{"prompt": "b", "max_tokens": 3}\n');
     const { status, stderr } = await work.run(["generate", bin, "--batch", "bad.jsonl"]);
@@ -163,6 +184,8 @@ describe("pareto generate", () => {
     ],
     ["half precision on the cpu", ["tiny.bin", "--prompt", "a", "--dtype", "bf16"], "LLM_DTYPE"],
     ["a model that is not there", ["none", "--prompt", "a"], "FILE_MISSING"],
+    ["a file that is a part of a model", ["weights.safetensors", "--prompt", "a"], "LLM_FILE_MISSING"],
+    ["a prompt's file that is not there", ["tiny.bin", "--prompt", "@nobody"], "FILE_MISSING"],
     ["a folder that is no model", [".", "--prompt", "a"], "LLM_FILE_MISSING"],
     ["a budget for the full cache", ["tiny.bin", "--prompt", "a", "--kv-budget", "50%"], "KV_OPTION"],
     ["a budget of no tokens", ["tiny.bin", "--prompt", "a", "--kv", "h2o", "--kv-budget", "0"], "KV_BUDGET"],

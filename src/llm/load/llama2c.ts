@@ -5,11 +5,11 @@
  * ε = 1e-5; tokens 1 and 2 begin and end a text.
  */
 import { open, type FileHandle } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { invariant } from "../../engine/errors.ts";
 import { bytesOf, fileError } from "../../engine/partialFile.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
-import { damagedModel } from "./modelErrors.ts";
+import { damagedModel, missingFile } from "./modelErrors.ts";
 import type { ModelFiles } from "./weights.ts";
 
 const HEADER_BYTES = 28;
@@ -92,7 +92,18 @@ function configOf(header: Int32Array, path: string): DecoderConfig {
   };
 }
 
+/** Files that lie in a folder of a model, and are no model of llama2.c. */
+const PART_OF_FOLDER = /\.(json|safetensors|gguf|pth?)$|^pytorch_model.*\.bin$/;
+
 async function openFile(path: string): Promise<FileHandle> {
+  if (PART_OF_FOLDER.test(basename(path))) {
+    throw missingFile(
+      path,
+      "a model is a folder, or a llama2.c .bin file",
+      basename(path),
+      `Give the model's folder, e.g. ${dirname(path)}.`,
+    );
+  }
   return open(path, "r").catch((error: unknown) => {
     throw fileError(error, path);
   });
@@ -108,7 +119,7 @@ async function readHead(handle: FileHandle, path: string): Promise<DecoderConfig
 
 /**
  * The shape of the model in a `.bin` file, from its first bytes.
- * @throws ParetoError LLM_MODEL_DAMAGED, FILE_MISSING, FILE_REFUSED
+ * @throws ParetoError LLM_FILE_MISSING, LLM_MODEL_DAMAGED, FILE_MISSING, FILE_REFUSED
  */
 export async function readLlama2cConfig(path: string): Promise<DecoderConfig> {
   const handle = await openFile(path);
@@ -121,7 +132,7 @@ export async function readLlama2cConfig(path: string): Promise<DecoderConfig> {
 
 /**
  * Opens a `.bin` file and checks its size.
- * @throws ParetoError LLM_MODEL_DAMAGED, FILE_MISSING, FILE_REFUSED
+ * @throws ParetoError LLM_FILE_MISSING, LLM_MODEL_DAMAGED, FILE_MISSING, FILE_REFUSED
  */
 export async function openLlama2c(path: string): Promise<ModelFiles> {
   const handle = await openFile(path);

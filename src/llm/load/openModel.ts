@@ -1,6 +1,6 @@
 /** @file Opens a model with its tokenizer, whichever of the two forms it has on disk. */
 import { stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileError } from "../../engine/partialFile.ts";
 import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -15,9 +15,6 @@ export interface OpenedModel {
   files: ModelFiles;
   tokenizer: Tokenizer;
 }
-
-/** Files that lie in a model's folder, and are no llama2.c model. */
-const PART_OF_FOLDER = /\.(json|safetensors|gguf|pth?)$|(^|[\\/])pytorch_model[^\\/]*\.bin$/;
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
@@ -53,14 +50,6 @@ export async function openModel(path: string, tokenizerPath?: string): Promise<O
   if (entry.isDirectory()) {
     const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
     return { files: await openModelFolder(path), tokenizer };
-  }
-  if (PART_OF_FOLDER.test(path)) {
-    throw missingFile(
-      path,
-      "a model is a folder, or a llama2.c .bin file",
-      basename(path),
-      `Give the model's folder, e.g. ${dirname(path)}.`,
-    );
   }
   const files = await openLlama2c(path);
   try {
