@@ -65,6 +65,25 @@ onEachDevice((device) => {
     });
   });
 
+  test("a short text beside a long one is what it is alone", async () => {
+    const runner = await openCase("llama", "default", 2, device);
+    const prompts = [20, 400].map((length) =>
+      Array.from({ length }, (_, i) => cases.tokens[i % cases.tokens.length]!),
+    );
+    try {
+      const read = async (seats: readonly number[]) => {
+        for (const seat of seats) runner.begin(seat, text());
+        return runner.read(seats.map((seat) => ({ seat, tokens: prompts[seat]! })));
+      };
+      const together = await read([0, 1]);
+      expect(largestDifference(together.subarray(0, runner.config.vocabulary), await read([0]))).toBeLessThan(
+        1e-4,
+      );
+    } finally {
+      await runner.dispose();
+    }
+  });
+
   test("a continuous batch gives each text what it comes to alone", async () => {
     const runner = await openCase("llama", "default", 4, device);
     try {
