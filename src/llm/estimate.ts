@@ -77,8 +77,9 @@ const MOST_CONTEXT = 2 ** 24;
 const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe)\.weight$/;
 
 /** Bytes of positions and scores that a decode step moves for each live entry, to score and to choose a victim. */
-function scoringBytes({ scoring, budget }: KvPolicy, contextTokens: number): number {
-  if (budget(contextTokens) === Number.POSITIVE_INFINITY) return 0;
+function scoringBytes(policy: KvPolicy, contextTokens: number): number {
+  if (policy.budget(contextTokens) === Number.POSITIVE_INFINITY) return 0;
+  const { scoring } = policy;
   // The position is read (noise is keyed by it, the newest are found by it), the score read and written.
   if (scoring.from === "attention" && scoring.rows !== "window") return 12;
   // Victims go by age alone.

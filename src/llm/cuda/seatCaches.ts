@@ -8,6 +8,7 @@
 import { dtypeBytes } from "../../engine/dtype.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import { budgetCapacity } from "../kv/occupancy.ts";
 import type { KvPolicy } from "../kv/policy.ts";
 import type { TextMemory, TextOptions } from "../runner/runner.ts";
 import {
@@ -128,11 +129,9 @@ export class SeatCaches {
   /** Entries a layer of a text must have room for between reads. */
   wantedCapacity(text: Text, layer: number, promptTokens: number): number {
     const policy = text.policies[layer]!;
-    const { maxNewTokens } = text.options;
-    return Math.min(
-      policy.budget(promptTokens) + policy.evictEvery,
-      promptTokens + Math.max(1, maxNewTokens),
-    );
+    const budget = policy.budget(promptTokens);
+    const newTokens = text.options.maxNewTokens;
+    return budgetCapacity({ budget, evictEvery: policy.evictEvery, promptTokens, newTokens });
   }
 
   /** An empty slab, not yet of any text. */
@@ -185,12 +184,12 @@ export class SeatCaches {
   reserveStep(seat: number): void {
     const text = this.#texts[seat]!;
     for (const [layer, slab] of text.slabs.entries()) {
-      const { evictEvery, budget } = text.policies[layer]!;
-      const limit = budget(text.promptTokens) + evictEvery;
+      const policy = text.policies[layer]!;
+      const limit = policy.budget(text.promptTokens) + policy.evictEvery;
       const needed = Math.min(text.most[layer]! + 1, limit);
       if (needed > slab.capacity) this.resize(seat, layer, Math.min(2 * slab.capacity, limit));
       // With as many as the limit the launch evicts.
-      text.most[layer] = needed === limit ? limit - evictEvery : needed;
+      text.most[layer] = needed === limit ? limit - policy.evictEvery : needed;
     }
   }
 

@@ -12,6 +12,7 @@ import type { LayerSnapshot } from "../runner/runner.ts";
 import { type CacheMemory, hostMemory } from "./cacheMemory.ts";
 import { EntrySlab } from "./entrySlab.ts";
 import { type NoiseKey, PairNoise } from "./noise.ts";
+import { budgetCapacity } from "./occupancy.ts";
 import { poolVotes } from "./poolVotes.ts";
 import type { HeadView, KvPolicy } from "./policy.ts";
 import { type LogitRow, ScoreRows } from "./scoreRows.ts";
@@ -367,9 +368,11 @@ export class LayerCache {
 
   /** The budget of a text that was read to `#readTokens`, and the slots that it needs a KV head. */
   #room(): [number, number] {
-    const budget = this.policy.budget(this.#readTokens);
-    const all = this.#readTokens + Math.max(1, this.#sequence.maxNewTokens);
-    return [budget, Math.min(budget + this.policy.evictEvery, all)];
+    const promptTokens = this.#readTokens;
+    const budget = this.policy.budget(promptTokens);
+    const { evictEvery } = this.policy;
+    const newTokens = this.#sequence.maxNewTokens;
+    return [budget, budgetCapacity({ budget, evictEvery, promptTokens, newTokens })];
   }
 
   #reserve(tokens: number): void {

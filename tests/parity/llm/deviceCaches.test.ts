@@ -1,5 +1,6 @@
 /** @file Caches in a device's memory: what grows, what does not fit, and what angles allow. */
 import { expect, test } from "vitest";
+import { estimate } from "../../../src/llm/estimate.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
@@ -35,6 +36,29 @@ onEachDevice((device) => {
       }
     };
     expect(await run([20, 27])).toEqual(await run([27]));
+  });
+
+  test.each([
+    ["full", full()],
+    ["keyformer", keyformer({ budget: { ratioOfPrompt: 0.5 }, horizon: STEPS, evictEvery: 2 })],
+    ["streaming", streaming({ budget: { tokens: 12 } })],
+  ])("%s: takes what is estimated before a model is loaded", async (_, policy) => {
+    const runner = await openCase("llama", "default", 1, device);
+    try {
+      const policies = () => policy;
+      runner.begin(0, { policies, maxNewTokens: STEPS });
+      await runner.read([{ seat: 0, tokens: PROMPT }]);
+      for (let step = 0; step < STEPS; step++) await runner.step([{ seat: 0, token: 3 }]);
+      const texts = { contextTokens: PROMPT.length, newTokens: STEPS, policies };
+      const { kvBytes, bookkeepingBytes } = estimate(runner.config, {
+        ...texts,
+        device,
+        dtype: "f32",
+      }).policy;
+      expect(runner.memory(0)).toMatchObject({ kvBytes, bookkeepingBytes });
+    } finally {
+      await runner.dispose();
+    }
   });
 
   test("a text that does not fit ends with an error; others go on, and its seat takes another", async () => {
