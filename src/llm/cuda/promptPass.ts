@@ -112,7 +112,6 @@ export class PromptPass {
   /** @returns address of the logits */
   async #group(reads: readonly ReadText[]): Promise<number> {
     const { device, config, dense } = this.#parts;
-    const { layers } = config;
     const parts = this.#begin(reads);
     const rows = reads.reduce((sum, { tokens }) => sum + tokens.length, 0);
     await dense.prepare(rows, reads.length);
@@ -129,11 +128,11 @@ export class PromptPass {
     const mark = (label: string) => this.#parts.times?.mark(label);
     mark("start");
     dense.embed(rows, { tokens: at("tokens"), positions: at("positions") }, hidden);
-    for (let layer = 0; layer < layers; layer++) {
+    for (let layer = 0; layer < config.layers; layer++) {
       dense.project(layer, rows, { hidden, projected });
       mark("projections");
       for (const part of parts) await this.#readLayer(part, layer);
-      if (layer + 1 === layers) break;
+      if (layer + 1 === config.layers) break;
       dense.finish(layer, rows, { hidden, attended }, next);
       mark("output and MLP");
       [hidden, next] = [next, hidden];
@@ -149,7 +148,7 @@ export class PromptPass {
         stream.copyOnDevice(at(name) + i * bytes, source + from * bytes, bytes);
     }
     const places = { hidden: at("lastHidden"), attended: at("lastAttended") };
-    dense.finish(layers - 1, reads.length, places, at("lastNext"));
+    dense.finish(config.layers - 1, reads.length, places, at("lastNext"));
     mark("last rows");
     dense.head(reads.length, at("lastNext"), { logits: at("vocabulary"), tokens: at("chosen") });
     mark("head");

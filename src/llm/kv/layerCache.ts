@@ -368,11 +368,9 @@ export class LayerCache {
 
   /** The budget of a text that was read to `#readTokens`, and the slots that it needs a KV head. */
   #room(): [number, number] {
-    const promptTokens = this.#readTokens;
-    const budget = this.policy.budget(promptTokens);
-    const { evictEvery } = this.policy;
-    const newTokens = this.#sequence.maxNewTokens;
-    return [budget, budgetCapacity({ budget, evictEvery, promptTokens, newTokens })];
+    const text = { promptTokens: this.#readTokens, newTokens: this.#sequence.maxNewTokens };
+    const budget = this.policy.budget(text.promptTokens);
+    return [budget, budgetCapacity({ ...text, budget, evictEvery: this.policy.evictEvery })];
   }
 
   #reserve(tokens: number): void {
