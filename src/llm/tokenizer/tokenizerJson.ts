@@ -8,7 +8,15 @@ import type { ParetoError } from "../../engine/errors.ts";
 import { fileError } from "../../engine/partialFile.ts";
 import { parseJson, textOf } from "../load/jsonText.ts";
 import { damagedModel, missingFile, unsupported } from "../load/modelErrors.ts";
+import { adaptPart } from "./adaptTokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+
+/** What is read here of a `tokenizer.json`. */
+interface Parts {
+  pre_tokenizer?: object | null;
+  decoder?: object | null;
+  model?: { unk_token?: unknown };
+}
 
 async function jsonOf(path: string): Promise<object | null> {
   const text = await textOf(path);
@@ -67,8 +75,10 @@ export async function openTokenizerJson(path: string): Promise<Tokenizer> {
       "a tokenizer that @huggingface/tokenizers reads",
     );
   }
-  keepMarks(tokenizer.decoder);
-  const unknown = (json as { model?: { unk_token?: unknown } }).model?.unk_token;
+  const { pre_tokenizer: pieces, decoder, model } = json as Parts;
+  adaptPart(pieces, tokenizer.pre_tokenizer);
+  adaptPart(decoder, tokenizer.decoder);
+  const unknown = model?.unk_token;
   const unknownId = typeof unknown === "string" ? tokenizer.token_to_id(unknown) : undefined;
   return {
     // The library gives undefined for what is no token of a word-level vocabulary.
@@ -83,11 +93,4 @@ export async function openTokenizerJson(path: string): Promise<Tokenizer> {
       return tokenizer.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     },
   };
-}
-
-/** Makes decoders of single bytes keep a byte order mark, which is a character like others within a text. */
-function keepMarks(decoder: object | null): void {
-  if (decoder === null) return;
-  if ("text_decoder" in decoder) decoder.text_decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  if ("decoders" in decoder) for (const part of decoder.decoders as object[]) keepMarks(part);
 }

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { TokenStream } from "../../../src/llm/tokenizer/tokenizer.ts";
+import { type Tokenizer, TokenStream } from "../../../src/llm/tokenizer/tokenizer.ts";
 import { openTokenizerJson } from "../../../src/llm/tokenizer/tokenizerJson.ts";
 
 const golden = join(import.meta.dirname, "../../../golden/llm/tokenizers");
@@ -88,6 +88,38 @@ describe("a tokenizer", () => {
     });
     expect(tokenizer.encode("cat mouse dog")).toEqual([1, 0, 2]);
     expect(tokenizer.decode([1, 3, 99, 2])).toBe("cat dog");
+  });
+
+  test("takes for spaces and numbers what Hugging Face's tokenizers take for them", async () => {
+    const vocab = Object.fromEntries(
+      // Letters of bytes: "Ġ" is a space; the marks' bytes are their letters.
+      ["a", "b", "Ġ", "'", "s", "'s", "ĠĠ", "Â", "ħ", "ï", "»", "¿", "â", "ĳ", "ł", "Ġa"].map((token, id) => [
+        token,
+        id,
+      ]),
+    );
+    const json = {
+      added_tokens: [],
+      normalizer: null,
+      post_processor: null,
+      decoder: { type: "ByteLevel" },
+      model: { type: "BPE", vocab, merges: ["' s", "Ġ Ġ", "Ġ a"] },
+    };
+    const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: true };
+    const text = (tokenizer: Tokenizer, from: string) => {
+      const names = Object.keys(vocab);
+      return tokenizer.encode(from).map((id) => names[id]);
+    };
+    const plain = await ofJson({ ...json, pre_tokenizer: bytes });
+    // A byte order mark is no space, so that both before it belong together; U+0085 is one.
+    expect(text(plain, "a  \uFEFFb")).toEqual(["a", "Ġ", "Ġ", "ï", "»", "¿", "b"]);
+    expect(text(plain, "a\u0085's")).toEqual(["a", "Â", "ħ", "'s"]);
+    const digits = { type: "Digits", individual_digits: true };
+    const split = await ofJson({
+      ...json,
+      pre_tokenizer: { type: "Sequence", pretokenizers: [digits, bytes] },
+    });
+    expect(text(split, "  ①a")).toEqual(["ĠĠ", "â", "ĳ", "ł", "a"]);
   });
 
   test("of a kind that is not known is refused by its name", async () => {
