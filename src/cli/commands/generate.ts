@@ -144,7 +144,7 @@ async function generate(out: Output, model: string, flags: Flags): Promise<void>
     const decisions = flags.decisions === undefined ? null : new DecisionsFile(flags.decisions);
     try {
       // So that the rates are those of the texts; the first ones of a batch are read together.
-      await runner.prepare(texts.slice(0, seats).reduce((sum, { prompt }) => sum + prompt.length, 0));
+      await runner.prepare(...texts.slice(0, seats).map(({ prompt }) => prompt.length));
       out.close();
       await stoppable((signal) => {
         const run = { out, opened, runner, flags, signal, onDecision: decisions?.add };

@@ -97,8 +97,11 @@ export class CpuRunner implements LlmRunner {
     return new CpuRunner(await DenseDecoder.open(files, { ...options, pool: kernels.pool }), kernels, seats);
   }
 
-  async prepare(tokens: number): Promise<void> {
-    await this.#dense.prepare(tokens, 1);
+  async prepare(...prompts: readonly number[]): Promise<void> {
+    await this.#dense.prepare(
+      prompts.reduce((sum, tokens) => sum + tokens, 0),
+      prompts.length,
+    );
     await this.#dense.prepare(this.seats, this.seats);
   }
 

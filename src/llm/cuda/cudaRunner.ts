@@ -139,9 +139,9 @@ export class CudaRunner implements LlmRunner {
     this.#caches.begin(seat, options);
   }
 
-  async prepare(tokens: number): Promise<void> {
-    await this.#prompts.prepare(tokens);
-    await this.#step.prepare(this.seats, tokens, false);
+  async prepare(...prompts: readonly number[]): Promise<void> {
+    await this.#prompts.prepare(prompts);
+    await this.#step.prepare(this.seats, 1, false);
   }
 
   async read(texts: readonly TextTokens[]): Promise<Float32Array> {

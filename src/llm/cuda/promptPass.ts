@@ -22,11 +22,10 @@ import { roundedRows } from "./denseRows.ts";
 import type { HostPolicies } from "./hostPolicies.ts";
 import type { Text } from "./seatCaches.ts";
 import { PromptAttention } from "./promptAttention.ts";
+import { readGroups } from "./readGroups.ts";
 import { ReadTurns } from "./readTurns.ts";
 import { Workspace } from "./workspace.ts";
 
-/** Rows of several texts computed together, at most; a longer text is computed alone. */
-const GROUP_ROWS = 4096;
 /** Reads are padded to a multiple of this for attention, so that few programs serve all lengths. */
 const ATTENTION_ROWS = 128;
 
@@ -77,10 +76,7 @@ export class PromptPass {
     const { device, config, caches } = this.#parts;
     const { vocabulary } = config;
     const logits = new Float32Array(reads.length * vocabulary);
-    for (let from = 0; from < reads.length;) {
-      let [to, rows] = [from, 0];
-      do rows += reads[to++]!.tokens.length;
-      while (to < reads.length && rows + reads[to]!.tokens.length <= GROUP_ROWS);
+    for (const { from, to } of readGroups(reads.map(({ tokens }) => tokens.length))) {
       const group = reads.slice(from, to);
       const at = await this.#group(group);
       const part = logits.subarray(from * vocabulary, to * vocabulary);
@@ -91,16 +87,15 @@ export class PromptPass {
       const seats = group.map(({ seat }) => seat);
       checkFaults(records, seats);
       requireLogits(part, vocabulary);
-      from = to;
     }
     return logits;
   }
 
-  /** Compiles what a prompt of so many tokens needs. */
-  async prepare(tokens: number): Promise<void> {
-    await this.#parts.dense.prepare(tokens, 1);
+  /** Compiles what prompts of so many tokens each need, read together. */
+  async prepare(lengths: readonly number[]): Promise<void> {
+    for (const { from, to, rows } of readGroups(lengths)) await this.#parts.dense.prepare(rows, to - from);
     await this.#compileKernels(false);
-    await this.#attention.compile(paddedRows(tokens));
+    for (const rows of new Set(lengths.map(paddedRows))) await this.#attention.compile(rows);
   }
 
   dispose(): void {

@@ -94,10 +94,10 @@ export interface LlmRunner {
   readonly seats: number;
 
   /**
-   * Compiles what a read of so many tokens in all and a step of every seat need. Whoever leaves it out pays for it in
-   * the first calls.
+   * Compiles what a read of prompts and a step of every seat need. Whoever leaves it out pays for it in the first calls.
+   * @param prompts tokens of each prompt that is read together
    */
-  prepare(tokens: number): Promise<void>;
+  prepare(...prompts: readonly number[]): Promise<void>;
 
   /**
    * Empties a seat and sets how its next text is cached.

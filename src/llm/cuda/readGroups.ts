@@ -1,0 +1,24 @@
+/** @file Which texts of a read are computed together on a GPU, so that rows take little memory beside caches. */
+
+/** Rows of several texts computed together, at most; a longer text is computed alone. */
+const GROUP_ROWS = 4096;
+
+/** Texts `from` … `to` − 1, and their rows. */
+export interface ReadGroup {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
+}
+
+/** The groups of texts of some lengths, in their order. */
+export function readGroups(lengths: readonly number[]): ReadGroup[] {
+  const groups: ReadGroup[] = [];
+  for (let from = 0; from < lengths.length;) {
+    let [to, rows] = [from, 0];
+    do rows += lengths[to++]!;
+    while (to < lengths.length && rows + lengths[to]! <= GROUP_ROWS);
+    groups.push({ from, to, rows });
+    from = to;
+  }
+  return groups;
+}
