@@ -66,6 +66,16 @@ describe("pareto generate", () => {
     expect(done["newTokens"]).toBeGreaterThan(0);
   });
 
+  test("says where a tokenizer is not the model's", async () => {
+    await cp(join(golden, "llama"), work.path("other"), { recursive: true });
+    await cp(join(golden, "tokenizers/llama2.json"), work.path("llama2.json"));
+    const args = ["--prompt", "the cat", "--tokenizer", "llama2.json"];
+    const { status, stderr } = await work.run(["generate", "other", ...args]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("error LLM_TOKENIZER");
+    expect(stderr).toMatch(/the model knows \d+ tokens, got token \d+/);
+  });
+
   test("writes a JSON line for each text of a batch, in their order, each as it would be alone", async () => {
     const prompts = [PROMPT, "abc", "bca bca", "c"];
     const lines = prompts.map((prompt, i) =>

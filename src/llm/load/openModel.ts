@@ -1,6 +1,7 @@
 /** @file Opens a model with its tokenizer, whichever of the two forms it has on disk. */
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { ParetoError } from "../../engine/errors.ts";
 import { fileError } from "../../engine/partialFile.ts";
 import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -38,10 +39,29 @@ async function tokenizerBeside(path: string, vocabulary: number): Promise<string
   );
 }
 
+/** A tokenizer whose tokens are looked at before a model reads them. */
+function withinVocabulary(tokenizer: Tokenizer, vocabulary: number, where: string): Tokenizer {
+  return {
+    ...tokenizer,
+    encode: (text) => {
+      const tokens = tokenizer.encode(text);
+      const unknown = tokens.find((token) => token >= vocabulary);
+      if (unknown === undefined) return tokens;
+      throw new ParetoError({
+        code: "LLM_TOKENIZER",
+        where,
+        message: `the model knows ${vocabulary} tokens, got token ${unknown} from the tokenizer`,
+        fix: "Take the tokenizer that the model was trained with; --tokenizer names another one.",
+      });
+    },
+  };
+}
+
 /**
  * Opens a folder as Hugging Face publishes it, or a llama2.c `.bin` file.
  * @param tokenizerPath a `tokenizer.json` or a folder with one, or llama2.c's tokenizer; by default what lies with the model
- * @throws ParetoError FILE_MISSING, LLM_FILE_MISSING, LLM_MODEL_DAMAGED, LLM_UNSUPPORTED, LLM_TENSOR
+ * @throws ParetoError FILE_MISSING, LLM_FILE_MISSING, LLM_MODEL_DAMAGED, LLM_UNSUPPORTED, LLM_TENSOR;
+ *   LLM_TOKENIZER by `encode`
  */
 export async function openModel(path: string, tokenizerPath?: string): Promise<OpenedModel> {
   const entry = await stat(path).catch((error: unknown) => {
@@ -49,7 +69,9 @@ export async function openModel(path: string, tokenizerPath?: string): Promise<O
   });
   if (entry.isDirectory()) {
     const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
-    return { files: await openModelFolder(path), tokenizer };
+    const files = await openModelFolder(path);
+    const { vocabulary } = files.config;
+    return { files, tokenizer: withinVocabulary(tokenizer, vocabulary, tokenizerPath ?? path) };
   }
   const files = await openLlama2c(path);
   try {
