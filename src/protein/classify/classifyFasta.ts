@@ -14,7 +14,7 @@ import { windowCount, windowsOf, type Window } from "./windows.ts";
 /** A family that a sequence may belong to. */
 export interface Candidate {
   family: string;
-  /** Mean over the sequence's windows. */
+  /** The highest of the sequence's windows, so that those of a long sequence may add up to more than 1. */
   probability: number;
 }
 
@@ -72,7 +72,7 @@ export async function* classifyFasta(
   const taken = (count: number): (Classification | BadRecord)[] => {
     const group = waiting.slice(0, count).map((record) => {
       if (record.bad) return record;
-      spare.push(record.sum);
+      spare.push(record.highest);
       return record.classification(options);
     });
     waiting = waiting.slice(count);
@@ -87,8 +87,8 @@ export async function* classifyFasta(
       if (record.bad) waiting.push(record);
       else {
         const residues = record.residues.length;
-        const sum = spare.pop()?.fill(0) ?? new Float64Array(options.families.length);
-        const pending = new PendingRecord(record, windowCount(residues, length), sum, perStep);
+        const highest = spare.pop()?.fill(0) ?? new Float64Array(options.families.length);
+        const pending = new PendingRecord(record, windowCount(residues, length), highest, perStep);
         waiting.push(pending);
         if (ids.length < residues) ids = new Uint8Array(residues);
         encodeInto(record.residues, ids, 0);
@@ -112,36 +112,41 @@ class PendingRecord implements WindowOwner {
   readonly #record: FastaRecord;
   readonly #windows: number;
   readonly #track: AttentionTrack | null;
-  /** `[C]`: over the windows so far. */
-  readonly sum: Float64Array;
+  /**
+   * `[C]`: over the windows so far. Not their mean: a domain stands in one or two of a long protein's windows, and the
+   * others say nothing of it.
+   */
+  readonly highest: Float64Array;
   /** Windows to come. */
   left: number;
 
-  constructor(record: FastaRecord, windows: number, sum: Float64Array, perStep: number | null) {
+  constructor(record: FastaRecord, windows: number, highest: Float64Array, perStep: number | null) {
     this.#record = record;
     this.#windows = windows;
     this.#track = perStep === null ? null : new AttentionTrack(record.residues.length, perStep);
-    this.sum = sum;
+    this.highest = highest;
     this.left = windows;
   }
 
   take(window: Window, { probabilities, attention }: Predicted, row: number): void {
-    const { sum } = this;
-    const from = row * sum.length;
-    for (let c = 0; c < sum.length; c++) sum[c]! += probabilities[from + c]!;
+    const { highest } = this;
+    const from = row * highest.length;
+    for (let c = 0; c < highest.length; c++) {
+      if (probabilities[from + c]! > highest[c]!) highest[c] = probabilities[from + c]!;
+    }
     this.left--;
     if (!attention) return;
-    const steps = (attention.length * sum.length) / probabilities.length;
+    const steps = (attention.length * highest.length) / probabilities.length;
     this.#track?.add(window, attention.subarray(row * steps, (row + 1) * steps));
   }
 
   /** What was found, once no window is to come. */
   classification({ families, threshold, top = 1 }: ClassifyOptions): Classification {
-    const { sum } = this;
+    const { highest } = this;
     const windows = this.#windows;
-    const candidates = best(sum, top).map((c) => ({
+    const candidates = best(highest, top).map((c) => ({
       family: families[c]!,
-      probability: Math.min(1, sum[c]! / windows),
+      probability: Math.min(1, highest[c]!),
     }));
     const isUnknown = candidates[0]!.probability < threshold;
     const attention = this.#track && { attention: this.#track.spans() };
@@ -149,14 +154,14 @@ class PendingRecord implements WindowOwner {
   }
 }
 
-/** Numbers of the highest sums, those first that come first among equals. */
-function best(sum: Float64Array, top: number): number[] {
+/** Numbers of the highest values, those first that come first among equals. */
+function best(values: Float64Array, top: number): number[] {
   if (top === 1) {
     let first = 0;
-    for (let c = 1; c < sum.length; c++) if (sum[c]! > sum[first]!) first = c;
+    for (let c = 1; c < values.length; c++) if (values[c]! > values[first]!) first = c;
     return [first];
   }
-  return Array.from(sum, (_, c) => c)
-    .sort((a, b) => sum[b]! - sum[a]! || a - b)
+  return Array.from(values, (_, c) => c)
+    .sort((a, b) => values[b]! - values[a]! || a - b)
     .slice(0, top);
 }

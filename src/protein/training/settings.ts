@@ -22,11 +22,10 @@ export interface ProteinSettings {
   precision: "float32" | "tf32";
 }
 
-/** Settings where none are said. */
+/** Settings where none are said; the size of a batch follows from the data, by {@link batchSizeFor}. */
 export const DEFAULT_SETTINGS = {
   model: "profamnet",
   length: 256,
-  batchSize: 128,
   epochs: 25,
   patience: 4,
   learningRate: 1e-3,
@@ -34,6 +33,18 @@ export const DEFAULT_SETTINGS = {
   flanks: 0,
   seed: 1,
 } as const satisfies Partial<ProteinSettings>;
+
+const SIZES = [128, 64, 32, 16] as const;
+/** Steps that an epoch has at least, unless batches are of the smallest size. */
+const LEAST_STEPS = 64;
+
+/**
+ * The size of a batch for so many training sequences: 128, and less below 8,192, for a small set has too few steps of
+ * such batches in the epochs that are usual.
+ */
+export function batchSizeFor(sequences: number): number {
+  return SIZES.find((size) => sequences >= LEAST_STEPS * size) ?? SIZES.at(-1)!;
+}
 
 /** Decoys in a full batch. */
 export function decoyRows({ decoys, batchSize }: Pick<ProteinSettings, "decoys" | "batchSize">): number {

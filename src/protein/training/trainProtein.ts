@@ -17,12 +17,18 @@ import { proteinModel } from "../models/models.ts";
 import { saveProteinModel } from "../savedModel.ts";
 import type { SequenceSplit } from "../splits/split.ts";
 import { fingerprintOf, readProteinData } from "./readProteinData.ts";
-import { evaluateRows } from "./predictRows.ts";
-import { resumedProteinConfig, type ProteinChanges, type ProteinConfig } from "./proteinConfig.ts";
+import { evaluateRows, predictRows } from "./predictRows.ts";
+import {
+  resumedProteinConfig,
+  type ProteinChanges,
+  type ProteinConfig,
+  type ProteinData,
+} from "./proteinConfig.ts";
 import { ProteinNetwork } from "./proteinNetwork.ts";
 import { BEST, LAST, ProteinTrainer, type ProteinTrainerState } from "./proteinTrainer.ts";
 import { openReplicas } from "./replicas.ts";
-import { calibratedThreshold } from "./threshold.ts";
+import { batchSizeFor, type ProteinSettings } from "./settings.ts";
+import { calibratedThreshold, decoysOf, type Threshold } from "./threshold.ts";
 
 /** A training job. */
 export type TrainProteinOptions = {
@@ -33,7 +39,13 @@ export type TrainProteinOptions = {
   onRead?: (report: FamilyReport, split: SequenceSplit) => void;
   /** Saves and stops after the step under way. */
   signal?: AbortSignal;
-} & ({ config: ProteinConfig } | { resume: ProteinChanges });
+} & ({ config: RequestedConfig } | { resume: ProteinChanges });
+
+/** A configuration; without a batch size, {@link batchSizeFor} the training part. */
+export interface RequestedConfig {
+  data: ProteinData;
+  settings: Omit<ProteinSettings, "batchSize"> & { batchSize?: number };
+}
 
 /** What training came to. */
 export interface TrainProteinResult {
@@ -51,6 +63,8 @@ export interface TrainProteinResult {
   weightBytes: number;
   /** Below this largest probability a sequence counts as of no known family. */
   threshold: number | null;
+  /** Shares of the validation sequences, and of decoys made of them, that reach the threshold and that do not. */
+  thresholdShares: Omit<Threshold, "threshold"> | null;
   epochs: number;
   bestEpoch: number | null;
   steps: number;
@@ -84,10 +98,13 @@ export async function trainProtein(options: TrainProteinOptions): Promise<TrainP
   };
   const earlier = "resume" in options ? await openRunFolder(options.directory) : null;
   const stored = earlier && (earlier.record.config as unknown as StoredConfig);
-  const config = "resume" in options ? resumedProteinConfig(stored!.run, options.resume) : options.config;
+  const requested = "resume" in options ? resumedProteinConfig(stored!.run, options.resume) : options.config;
   // Nothing is left behind when the sources cannot be read.
   if (!earlier) await refuseTakenFolder(options.directory);
-  const { set, report, parts } = await readProteinData(config.data, tell);
+  const { set, report, parts } = await readProteinData(requested.data, tell);
+  const { data, settings } = requested;
+  const { batchSize = batchSizeFor(parts.train.length) } = settings;
+  const config: ProteinConfig = { data, settings: { ...settings, batchSize } };
   tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
   options.onRead?.(report, parts);
   const fingerprint = fingerprintOf(set);
@@ -183,6 +200,7 @@ async function trainOn(
       parameters: network.size,
       weightBytes: 4 * network.size,
       threshold: null,
+      thresholdShares: null,
       epochs: epoch,
       bestEpoch: best?.epoch ?? null,
       steps: step,
@@ -209,7 +227,18 @@ async function trainOn(
     const { logLoss, accuracy, macroF1 } = test.metrics;
     const seconds = trainSeconds;
     onEvent({ event: "metrics", part: "test", epoch, step, seconds, logLoss, accuracy, macroF1 });
-    const threshold = calibratedThreshold(validation.probabilities, model.classes);
+    const decoys = decoysOf(set, parts.validation, length);
+    const decoyProbabilities = await predictRows(
+      network,
+      decoys,
+      Uint32Array.from(parts.validation, (_, i) => i),
+      length,
+    );
+    const { threshold, ...thresholdShares } = calibratedThreshold(
+      validation.probabilities,
+      decoyProbabilities,
+      model.classes,
+    );
     const directory = folder.file("model");
     const { classes: _, confusions: __, ...validationFigures } = validation.metrics;
     const { classes: ___, confusions: ____, ...testFigures } = test.metrics;
@@ -233,12 +262,20 @@ async function trainOn(
           decoys: settings.decoys,
           flanks: settings.flanks,
           sequences: result.sequences,
+          thresholdShares,
           validation: validationFigures,
           test: testFigures,
         }),
       ) as Record<string, never>,
     });
-    return { ...result, test: test.metrics, validation: validationFigures, threshold, model: directory };
+    return {
+      ...result,
+      test: test.metrics,
+      validation: validationFigures,
+      threshold,
+      thresholdShares,
+      model: directory,
+    };
   } finally {
     await network.dispose();
   }

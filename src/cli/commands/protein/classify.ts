@@ -47,7 +47,7 @@ export function proteinClassifyCommand(): Command {
     )
     .option(
       "--min-prob <p>",
-      "the probability below which a sequence is unknown; further families of --top below it are left out (default: the model's own threshold, which 95 % of its validation sequences pass)",
+      "the probability below which a sequence is unknown; further families of --top below it are left out (default: the model's own threshold, which 95 % of its validation sequences pass or more)",
       positiveNumber("--min-prob", 1),
     )
     .option("--attention <file>", "write the residues that the network looks at most, as TSV")

@@ -6,11 +6,15 @@ import type { FamilyReport } from "../../../protein/families/families.ts";
 import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselines.ts";
 import { PROTEIN_MODELS, type ProteinModelName } from "../../../protein/models/models.ts";
 import { SPLIT_NAMES, type SequenceSplit, type SplitName } from "../../../protein/splits/split.ts";
-import type { ProteinChanges, ProteinConfig, ProteinData } from "../../../protein/training/proteinConfig.ts";
+import type { ProteinChanges, ProteinData } from "../../../protein/training/proteinConfig.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../protein/training/settings.ts";
 import { summarizeNetwork } from "../../../protein/training/summarizeNetwork.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
-import { trainProtein, type TrainProteinResult } from "../../../protein/training/trainProtein.ts";
+import {
+  trainProtein,
+  type RequestedConfig,
+  type TrainProteinResult,
+} from "../../../protein/training/trainProtein.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../report/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
 import type { RunEvent } from "../../../train/events.ts";
@@ -35,7 +39,7 @@ interface Flags extends CommonFlags, ComputeFlags {
   epochs: number;
   patience: number;
   lr: number;
-  batchSize: number;
+  batchSize?: number;
   decoys: number;
   flanks: number;
   seed: number;
@@ -94,19 +98,18 @@ export function proteinTrainCommand(): Command {
     .option("--lr <x>", "learning rate of Adam", positiveNumber("--lr"), DEFAULT_SETTINGS.learningRate)
     .option(
       "--batch-size <n>",
-      "sequences in a batch",
+      "sequences in a batch (default: 128; for fewer than 8,192 training sequences 64, than 4,096 32, than 2,048 16)",
       wholeNumber("--batch-size", 1, 65_536),
-      DEFAULT_SETTINGS.batchSize,
     )
     .option(
       "--decoys <share>",
-      "share of each batch that is shuffled and reversed sequences, up to a half, for which the network learns to name no family, so that unknown ones are told better (default: none)",
+      "share of each batch that is shuffled and reversed sequences, up to a half, for which the network learns to name no family, so that unknown ones are told better; Pareto's own, not of the publication (default: none)",
       positiveNumber("--decoys", 0.5),
       DEFAULT_SETTINGS.decoys,
     )
     .option(
       "--flanks <share>",
-      "share of the sequences that are trained on between random residues, as a domain stands in its protein, so that whole proteins are recognised by a domain (default: none)",
+      "share of the sequences that are trained on between random residues, as a domain stands in its protein, so that whole proteins are recognised by a domain; Pareto's own, not of the publication (default: none)",
       positiveNumber("--flanks", 1),
       DEFAULT_SETTINGS.flanks,
     )
@@ -257,7 +260,7 @@ function dataOf(paths: string[], flags: Flags): ProteinData {
   return { paths, familyFrom, minimum, cap, split, strict: flags.strict ?? false, dataSeed };
 }
 
-function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
+function configOf(paths: string[], flags: NetworkFlags): RequestedConfig {
   const { model, length, epochs, patience, lr, batchSize, decoys, flanks, seed } = flags;
   const { device, threads, precision } = flags;
   if (precision !== "float32" && device !== "cuda") {
@@ -274,7 +277,7 @@ function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
     settings: {
       model,
       length,
-      batchSize,
+      ...(batchSize !== undefined && { batchSize }),
       epochs,
       patience,
       learningRate,
@@ -290,7 +293,7 @@ function configOf(paths: string[], flags: NetworkFlags): ProteinConfig {
 
 /** What was said on the command line beside `--resume`. */
 function saidAnew(
-  { data, settings }: ProteinConfig,
+  { data, settings }: RequestedConfig,
   said: (flag: string) => boolean,
   paths: string[],
 ): ProteinChanges {
@@ -358,10 +361,12 @@ function summary({ test, config, families, ...facts }: TrainProteinResult): stri
     quality(test!, families.length, config.data.split),
     `epochs  ${facts.epochs}; the weights are those after epoch ${facts.bestEpoch}, the best on the validation part`,
     `network ${config.settings.model}, ${formatCount(facts.parameters)} parameters, ${formatBytes(facts.weightBytes)}`,
-    `unknown below a probability of ${formatFixed(facts.threshold)}, which 95 % of the validation sequences pass`,
+    `unknown below a probability of ${formatFixed(facts.threshold)}: ${share(facts.thresholdShares!.passing)} of the validation sequences pass, ${share(facts.thresholdShares!.flagged)} of their decoys do not`,
     `speed   ${formatRate(facts.sequencesPerSecond, "sequences")}, ${formatSeconds(facts.trainSeconds)} of training`,
   ].join("\n");
 }
+
+const share = (value: number): string => `${(100 * value).toFixed(1)} %`;
 
 function printSummary(out: Output, model: ProteinModelName, classes: number): void {
   const layers = summarizeNetwork(model, classes);
