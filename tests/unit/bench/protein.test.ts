@@ -108,6 +108,26 @@ describe("the table of grids", () => {
     expect(gridTable([gridFile("2026-01-01", [])])).toEqual([]);
   });
 
+  test("keeps runs with other options of training apart, and out of the targets", () => {
+    const options = ["--model=profamnet", "--seed=1", "--device=cuda", "--threads=3"];
+    const files = [
+      gridFile("2026-01-01", [outcome(1, 0.96), outcome(2, 0.98, { options })]),
+      gridFile("2026-01-02", [
+        outcome(1, 0.9, { options: [...options, "--flanks", "0.5", "--decoys", "0.125"] }),
+        outcome(1, 0.8, { options: [...options, "--flanks=0.25"] }),
+      ]),
+    ];
+    const rows = gridTable(files)
+      .slice(2)
+      .map((row) => row.split(" | "));
+    expect(rows.map((cells) => [cells[2], cells[4], cells.at(-1)])).toEqual([
+      ["ProFamNet", "0.9700 (0.9600 to 0.9800)", "1, 2 |"],
+      ["ProFamNet, decoys 0.125, flanks 0.5", "0.9000", "1 |"],
+      ["ProFamNet, flanks 0.25", "0.8000", "1 |"],
+    ]);
+    expect(gridTargets(files)[0]).toContain(": 0.9700, met");
+  });
+
   test("says which targets are met, missed and not measured", () => {
     const runs = [outcome(1, 0.96), outcome(1, 0.8, { split: "cluster" }), outcome(1, 0.9, { model: "cnn" })];
     expect(gridTargets([gridFile("2026-01-01", runs)]).map((line) => line.split(": ")[1])).toEqual([
