@@ -30,7 +30,7 @@ const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 try {
   if (sources.length === 0) throw new Error("give the FASTA files that the model was trained on, got none");
   const result = await measureUnknown(values.model, sources, Math.max(1, Number(values.threads) || 1));
-  const { model, threshold, passing, known, unknown, families } = result;
+  const { model, threshold, passing, known, unknown, long, families } = result;
   console.log(`${model}, threshold ${threshold.toFixed(4)}`);
   console.log(
     `known, of the test part: ${percent(passing)} of ${known} pass (asked for: ${percent(LEAST_PASSING)})`,
@@ -39,6 +39,9 @@ try {
     console.log(
       `${name}: ${percent(flagged)} of ${sequences} flagged (asked for: ${percent(LEAST_FLAGGED)})`,
     );
+  console.log(
+    `known ones longer than the network reads, whole: ${percent(long.passing)} of ${long.sequences} pass, ${percent(long.accuracy)} right; reversed ${percent(long.flaggedReversed)} flagged`,
+  );
   for (const { name, sequences, flagged } of families)
     console.log(`  ${name}: ${percent(flagged)} of ${sequences}`);
   const { cpu, cores } = describeMachine();

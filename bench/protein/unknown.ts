@@ -4,14 +4,22 @@
  * Unknown are the sequences of the families of a source that the model was not trained on, and known sequences with
  * their residues shuffled, reversed, or drawn anew, uniform over the 20. Known are test sequences of the model's own
  * families: those of the split that it was trained with, drawn again from the same source. The first window of each
- * sequence counts, as in training; whole files are what `pareto protein classify` is for.
+ * sequence counts, as in training; the known ones longer than that are measured again whole, as
+ * `pareto protein classify` reads them.
  */
+import { Readable } from "node:stream";
 import { Rng } from "../../src/engine/rng.ts";
+import { classifyFasta, type Classification } from "../../src/protein/classify/classifyFasta.ts";
 import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
 import { readFamilies } from "../../src/protein/families/families.ts";
-import { loadProteinNetwork, openProteinModel } from "../../src/protein/savedModel.ts";
+import {
+  loadProteinNetwork,
+  openProteinModel,
+  type ProteinModelFolder,
+} from "../../src/protein/savedModel.ts";
 import { split, SPLIT_NAMES, type SplitName } from "../../src/protein/splits/split.ts";
 import { predictRows } from "../../src/protein/training/predictRows.ts";
+import type { ProteinNetwork } from "../../src/protein/training/proteinNetwork.ts";
 
 /** One kind of sequences. */
 export interface FlaggedShare {
@@ -30,6 +38,8 @@ export interface UnknownResult {
   passing: number;
   known: number;
   unknown: FlaggedShare[];
+  /** Those of the known that are longer than the network reads, read whole, as they are and reversed. */
+  long: { sequences: number; passing: number; accuracy: number; flaggedReversed: number };
   /** The families that the model does not know, one by one. */
   families: FlaggedShare[];
 }
@@ -45,6 +55,9 @@ interface Trained {
 
 /** Changes the residues of one sequence in place. */
 type Change = (ids: Uint8Array, rng: Rng) => void;
+
+/** Letters by id; padding has none. */
+const LETTERS = "-ACDEFGHIKLMNPQRSTVWYX";
 
 const CHANGES: Record<string, Change> = {
   shuffled: (ids, rng) => rng.shuffle(ids),
@@ -111,6 +124,7 @@ export async function measureUnknown(
     for (const [name, change] of Object.entries(CHANGES)) {
       unknown.push(share(`known ones, ${name}`, await flags(changed(set, known, change), known)));
     }
+    const long = await measureLong(network, set, known, folder.config);
     const passing = 1 - share("known", await flags(set, known)).flagged;
     return {
       bench: "protein unknown",
@@ -119,11 +133,43 @@ export async function measureUnknown(
       passing,
       known: known.length,
       unknown,
+      long,
       families: single.sort((a, b) => a.flagged - b.flagged),
     };
   } finally {
     await network.dispose();
   }
+}
+
+/** Reads whole sequences in windows. */
+async function measureLong(
+  network: ProteinNetwork,
+  set: SequenceSet,
+  known: Uint32Array,
+  { families, length, threshold }: ProteinModelFolder["config"],
+): Promise<UnknownResult["long"]> {
+  const rows = known.filter((row) => set.offsets[row + 1]! - set.offsets[row]! > length);
+  const classify = async (from: SequenceSet) => {
+    const lines = Array.from(rows, (row) => {
+      const ids = from.ids.subarray(from.offsets[row]!, from.offsets[row + 1]!);
+      return `>${families.indexOf(set.families[set.labels[row]!]!)}\n${Array.from(ids, (id) => LETTERS[id]).join("")}\n`;
+    });
+    const found: Classification[] = [];
+    for await (const group of classifyFasta(network, Readable.from(lines), { families, length, threshold })) {
+      for (const record of group) if (!record.bad) found.push(record);
+    }
+    return found;
+  };
+  const asTheyAre = await classify(set);
+  const backwards = await classify(changed(set, rows, CHANGES["reversed"]!));
+  const share = (found: readonly Classification[], counts: (record: Classification) => boolean) =>
+    found.filter(counts).length / found.length;
+  return {
+    sequences: rows.length,
+    passing: share(asTheyAre, ({ isUnknown }) => !isUnknown),
+    accuracy: share(asTheyAre, ({ id, candidates }) => candidates[0]!.family === families[Number(id)]),
+    flaggedReversed: share(backwards, ({ isUnknown }) => isUnknown),
+  };
 }
 
 /** A set with some of its sequences changed. */
