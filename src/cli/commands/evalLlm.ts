@@ -102,7 +102,10 @@ function llmCommand(): Command {
     .option("--seeds <n>", "seeds of noise, for policies that draw", wholeNumber("--seeds", 1), 3)
     .option("--seed <n>", "of the task's texts", wholeNumber("--seed", 0), 1)
     .option("--text <file>", "perplexity: the text, which the model should not have been trained on")
-    .option("--tokenizer <path>", "another tokenizer than the one that lies with the model")
+    .option(
+      "--tokenizer <path>",
+      "another tokenizer than the one that lies with the model: a tokenizer.json or a folder with one, or llama2.c's",
+    )
     .option("--seats <n>", "texts at a time (default: as many as fit)", wholeNumber("--seats", 1, 4096))
     .option(
       "--max-minutes <n>",

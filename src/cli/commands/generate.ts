@@ -53,7 +53,10 @@ export function generateCommand(): Command {
       wholeNumber("--seats", 1, 4096),
     )
     .option("--max-new-tokens <n>", "tokens at most", wholeNumber("--max-new-tokens", 1), 128)
-    .option("--tokenizer <path>", "another tokenizer than the one that lies with the model")
+    .option(
+      "--tokenizer <path>",
+      "another tokenizer than the one that lies with the model: a tokenizer.json or a folder with one, or llama2.c's",
+    )
     .option(
       "--temperature <t>",
       "what logits are divided by before a token is drawn; 0 takes the most probable one",
