@@ -51,6 +51,20 @@ describe("config.json", () => {
     expect(read({ ...llama, ...change }).slidingWindow).toBe(window);
   });
 
+  test("may have null for what it leaves open", () => {
+    const open = {
+      num_key_value_heads: null,
+      head_dim: null,
+      rope_theta: null,
+      rope_scaling: null,
+      rope_parameters: { rope_type: "linear", factor: 2, rope_theta: null, low_freq_factor: null },
+      eos_token_id: null,
+    };
+    const config = read({ ...llama, ...open });
+    expect(config).toMatchObject({ kvHeads: 4, headDim: 8, endTokens: [] });
+    expect(config.rotary).toMatchObject({ theta: 10_000, scaling: { kind: "linear", factor: 2 } });
+  });
+
   test("of an MPT has ALiBi up to 8 where it does not say", () => {
     const expected = [0.25, 0.0625, 0.015625, 0.00390625];
     for (const part of [{}, { attn_config: null }, { attn_config: {} }])
@@ -66,6 +80,12 @@ describe("config.json", () => {
       { model_type: "qwen2", use_sliding_window: true, sliding_window: 16, max_window_layers: 1 },
       "LLM_UNSUPPORTED",
       "3 of 4",
+    ],
+    [
+      "a rotation of a part of each head",
+      { rope_parameters: { rope_type: "default", partial_rotary_factor: 0.5 } },
+      "LLM_UNSUPPORTED",
+      "got 0.5",
     ],
     ["quantised weights", { quantization_config: { quant_method: "gptq" } }, "LLM_UNSUPPORTED", "gptq"],
     ["a prototype's name as its type", { model_type: "constructor" }, "LLM_UNSUPPORTED", "constructor"],

@@ -6,22 +6,22 @@ import { damagedModel, unsupported } from "../modelErrors.ts";
 import { count, endTokens, layerCount, parse } from "./parse.ts";
 
 const ropeSchema = z.object({
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
-  rope_theta: z.number().positive().optional(),
+  rope_type: z.string().nullish(),
+  type: z.string().nullish(),
+  rope_theta: z.number().positive().nullish(),
   factor: z.number().positive().nullish(),
   original_max_position_embeddings: count.nullish(),
-  low_freq_factor: z.number().optional(),
-  high_freq_factor: z.number().optional(),
+  low_freq_factor: z.number().nullish(),
+  high_freq_factor: z.number().nullish(),
   beta_fast: z.number().nullish(),
   beta_slow: z.number().nullish(),
   mscale: z.number().nullish(),
   mscale_all_dim: z.number().nullish(),
   attention_factor: z.number().nullish(),
-  truncate: z.boolean().optional(),
-  short_factor: z.array(z.number()).optional(),
-  long_factor: z.array(z.number()).optional(),
-  partial_rotary_factor: z.literal(1).optional(),
+  truncate: z.boolean().nullish(),
+  short_factor: z.array(z.number()).nullish(),
+  long_factor: z.array(z.number()).nullish(),
+  partial_rotary_factor: z.number().nullish(),
 });
 
 const llamaSchema = z.object({
@@ -35,13 +35,13 @@ const llamaSchema = z.object({
   max_position_embeddings: count.default(2048),
   rms_norm_eps: z.number().positive().default(1e-6),
   hidden_act: z.string().default("silu"),
-  rope_theta: z.number().positive().optional(),
+  rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
-  original_max_position_embeddings: count.optional(),
+  original_max_position_embeddings: count.nullish(),
   sliding_window: count.nullish(),
-  use_sliding_window: z.boolean().optional(),
-  max_window_layers: z.int().min(0).default(28),
+  use_sliding_window: z.boolean().nullish(),
+  max_window_layers: z.int().min(0).nullish(),
   layer_types: z.array(z.string()).nullish(),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().default(false),
@@ -63,6 +63,9 @@ function rotaryScaling(
   where: string,
 ): RotaryScaling {
   const kind = rope.rope_type ?? rope.type ?? "default";
+  const share = rope.partial_rotary_factor ?? 1;
+  if (share !== 1)
+    throw unsupported(where, "a rotation of a part of each head", share, "partial_rotary_factor: 1");
   const original =
     rope.original_max_position_embeddings ?? c.original_max_position_embeddings ?? c.max_position_embeddings;
   const factor = () => required(rope.factor, "factor", where);
@@ -123,16 +126,17 @@ function rotaryScaling(
   }
 }
 
-/** What Mistral's window is where the file does not say, as transformers has it. */
-const MISTRAL_WINDOW = 4096;
+/** Where the file does not say, as transformers has it: a window, and Qwen's first layers that have none. */
+const DEFAULT_WINDOW = 4096;
+const QWEN_WHOLE_LAYERS = 28;
 
 /** The window of all layers. Llama's own configurations ignore one; Qwen's has a switch, and may leave layers out. */
 function slidingWindow(modelType: string, c: Llama, where: string): number | null {
   if (modelType === "llama") return null;
   const isMistral = modelType === "mistral";
   if (!isMistral && c.use_sliding_window !== true) return null;
-  const window = c.sliding_window === undefined ? MISTRAL_WINDOW : c.sliding_window;
-  const whole = isMistral ? 0 : Math.min(c.max_window_layers, c.num_hidden_layers);
+  const window = c.sliding_window === undefined ? DEFAULT_WINDOW : c.sliding_window;
+  const whole = isMistral ? 0 : Math.min(c.max_window_layers ?? QWEN_WHOLE_LAYERS, c.num_hidden_layers);
   const windowed = c.layer_types
     ? c.layer_types.filter((type) => type === "sliding_attention").length
     : c.num_hidden_layers - whole;
