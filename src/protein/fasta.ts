@@ -14,7 +14,7 @@ import type { BadRecord, FastaOptions, FastaRecord } from "./fastaRecord.ts";
 /**
  * Records in groups, as they come out of a chunk of bytes; faster than one by one when there are millions.
  * @param source a path, `-` for standard input, or a stream of bytes
- * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, FASTA_NOT_TEXT, FASTA_COMPRESSION
+ * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
 export async function* readFastaGroups(
   source: string | Readable,
@@ -32,7 +32,7 @@ export async function* readFastaGroups(
 /**
  * Records in the order of the source, good and bad.
  * @param source a path, `-` for standard input, or a stream of bytes
- * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, FASTA_NOT_TEXT, FASTA_COMPRESSION
+ * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
 export async function* readFasta(
   source: string | Readable,

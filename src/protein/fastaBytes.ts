@@ -9,6 +9,7 @@ import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { wrapFileError } from "../data/fileErrors.ts";
 import { ParetoError } from "../engine/errors.ts";
+import { FORMAT_BYTES, opensFasta, otherFormat } from "./otherFormats.ts";
 
 const CHUNK_BYTES = 1 << 16;
 
@@ -56,6 +57,22 @@ function detect(start: Uint8Array, where: string): Encoding {
         ? `This is no FASTA text but binary data: a zero byte at offset ${zero}`
         : `This is no FASTA text: ${refused.what}`,
     fix: refused?.fix ?? "Name a FASTA file: text with a line that begins with > before each sequence.",
+  });
+}
+
+/** @throws ParetoError FASTA_OTHER_FORMAT */
+function refuseOtherFormat(start: Uint8Array, where: string): void {
+  const format = otherFormat(start);
+  if (format === null) return;
+  const line = Buffer.from(start)
+    .toString("latin1")
+    .trimStart()
+    .split(/[\r\n]/)[0]!;
+  throw new ParetoError({
+    code: "FASTA_OTHER_FORMAT",
+    where,
+    message: `This is no FASTA but ${format.what}, by its first line: ${JSON.stringify(line.slice(0, 60))}`,
+    fix: format.fix,
   });
 }
 
@@ -143,7 +160,7 @@ function sourceName(source: string | Readable): string {
 /**
  * Opens a source and gives its text as bytes.
  * @param source a path, `-` for standard input, or a stream
- * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, FASTA_NOT_TEXT, FASTA_COMPRESSION
+ * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
 export async function* readBytes(source: string | Readable): AsyncGenerator<Uint8Array> {
   const where = sourceName(source);
@@ -169,6 +186,14 @@ async function* decodeBytes(
     first = first.length === 0 ? next.value : Buffer.concat([first, next.value]);
   }
   const encoding = detect(first, where);
+  if (encoding === "text" && opensFasta(first) !== true) {
+    while (first.length < FORMAT_BYTES && opensFasta(first) !== true) {
+      const next = await chunks.next();
+      if (next.done === true) break;
+      first = Buffer.concat([first, next.value]);
+    }
+    refuseOtherFormat(first, where);
+  }
   const all = chain(first, chunks);
   if (encoding === "text") yield* all;
   else if (encoding === "utf-16le" || encoding === "utf-16be") yield* transcode(all, encoding);

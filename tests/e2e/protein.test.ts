@@ -288,10 +288,12 @@ describe("classify", () => {
 
   it("refuses what it cannot do", async () => {
     await writeFile(work.path("nothing.fa"), "\n\n");
+    await writeFile(work.path("reads.fq"), "@r1\nACGTACGT\n+\nIIIIIIII\n");
     const cases: [string[], string][] = [
       [["new.fa", "--model", "nowhere"], "PROTEIN_MODEL_MISSING"],
       [["nowhere.fa", "--model", "run"], "DATA_FILE_MISSING"],
       [["nothing.fa", "--model", "run"], "FASTA_NO_RECORD"],
+      [["reads.fq", "--model", "run"], "FASTA_OTHER_FORMAT"],
       [["new.fa", "--model", "run", "--top", "0"], "CLI_OPTION"],
       [["new.fa", "--model", "run", "--min-prob", "2"], "CLI_OPTION"],
       [["new.fa", "--model", "run", "--format", "xml"], "CLI_OPTION"],

@@ -104,6 +104,46 @@ describe("what is no FASTA is named", () => {
   });
 });
 
+describe("other formats", () => {
+  const starts: [string, string][] = [
+    ["FASTQ", "@read1 1:N:0\nACGT\n+\nIIII\n"],
+    ["SAM", "@HD\tVN:1.6\n"],
+    ["GenBank", "LOCUS       SCU49845     5028 bp    DNA\nORIGIN\n"],
+    ["EMBL or UniProt text", "ID   HBA_HUMAN   Reviewed;   142 AA.\n"],
+    ["Clustal", "CLUSTAL W (1.82) multiple sequence alignment\n\nA MKV\n"],
+    ["Clustal", "\ufeffCLUSTAL O(1.2.4) multiple sequence alignment\n"],
+    ["Clustal", "\n\nMUSCLE (3.8) multiple sequence alignment\n"],
+    ["Stockholm", "# STOCKHOLM 1.0\n"],
+    ["NEXUS", "#NEXUS\n"],
+    ["GCG", "!!AA_MULTIPLE_ALIGNMENT 1.0\n"],
+    ["PHYLIP", " 3 60\nA  MKV\n"],
+    ["GFF", "##gff-version 3\n"],
+    ["VCF", "##fileformat=VCFv4.3\n"],
+    ["PDB", "HEADER    OXYGEN TRANSPORT\n"],
+    ["mmCIF", "data_4HHB\n"],
+    ["an HTML page", "<!DOCTYPE html>\n<html>"],
+    ["XML", '<?xml version="1.0"?>\n'],
+    ["JSON", '{"id": "a", "sequence": "MKV"}\n'],
+  ];
+
+  test.each(starts)("%s is named, plain, compressed and byte by byte", async (what, text) => {
+    const error = { code: "FASTA_OTHER_FORMAT", message: expect.stringContaining(what) };
+    await expect(readContent(text)).rejects.toMatchObject(error);
+    await expect(readContent(gzipSync(text))).rejects.toMatchObject(error);
+    const bytes = Array.from(Buffer.from(text), (byte) => Buffer.of(byte));
+    await expect(read(Readable.from(bytes))).rejects.toMatchObject(error);
+  });
+
+  test("names and sequences that look like them are read", async () => {
+    for (const text of [">LOCUS 1\nMKV\n", "\n\n >CLUSTAL W\nMKV\n", "\ufeff>@HD\nMKV\n", ";ID   x\nMKV\n"]) {
+      expect((await readContent(text)).map((line) => line.split(":")[1])).toEqual(["MKV"]);
+    }
+    // Text of no known format stays a record that cannot be used, and what follows is read.
+    expect(await readContent("CLUSTER of proteins\n>a\nMKV\n")).toEqual([":FASTA_NO_HEADER", "a:MKV"]);
+    expect(await readContent("MKVLATAG\n")).toEqual([":FASTA_NO_HEADER"]);
+  });
+});
+
 test("UTF-16 with and without its mark, as some shells of Windows write it", async () => {
   const little = Buffer.from(TEXT.replaceAll("\n", "\r\n"), "utf16le");
   const big = Buffer.from(little).swap16();

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { ParetoError } from "../../../engine/errors.ts";
 import { classifyFasta } from "../../../protein/classify/classifyFasta.ts";
 import { DEFAULT_MODEL_PATH } from "../../../protein/defaultModel.ts";
-import type { FastaWarning } from "../../../protein/fasta.ts";
+import type { BadRecord, FastaWarning } from "../../../protein/fasta.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
 import { formatCount } from "../../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
@@ -32,7 +32,7 @@ const SHOWN_WARNINGS = 5;
 export function proteinClassifyCommand(): Command {
   return newCommand(
     "classify",
-    "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. Records that cannot be read get a line that says why, and a warning.",
+    "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2.",
   )
     .argument("<source>", "a FASTA file, plain or compressed; - is standard input")
     .option(
@@ -76,6 +76,7 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
   const context = { model: config.name, date: new Date(), threshold, isCut: flags.minProb !== undefined };
   const network = await loadProteinNetwork(folder, { device: flags.device, threads, batchSize: flags.batch });
   const counts = { records: 0, unknown: 0, bad: 0 };
+  let firstBad: BadRecord | null = null;
   let warnings = 0;
   const onWarning = ({ code, message }: FastaWarning) => {
     if (++warnings <= SHOWN_WARNINGS) out.onEvent({ event: "notice", level: "warning", code, message });
@@ -101,6 +102,7 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
         counts.records++;
         text += format.rows(record, context);
         if (record.bad) {
+          firstBad ??= record;
           if (++counts.bad <= SHOWN_WARNINGS) {
             const message = `line ${record.line}: ${record.message}`;
             out.onEvent({ event: "notice", level: "warning", code: record.code, message });
@@ -132,6 +134,7 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
     out.onEvent({ event: "notice", level: "warning", code: "FASTA_MORE", message });
   }
   if (counts.records === 0) throw withoutRecords(source);
+  if (firstBad && counts.bad === counts.records) throw withoutUsable(source, counts.bad, firstBad);
   out.info(
     `${formatCount(counts.records)} records: ${formatCount(counts.records - counts.bad - counts.unknown)} of a known family, ${formatCount(counts.unknown)} unknown, ${formatCount(counts.bad)} not usable`,
   );
@@ -144,6 +147,16 @@ function withoutAttention(network: string): ParetoError {
     where: "--attention",
     message: `only a network with attention can say where it looks, got a model of network ${network}`,
     fix: "Leave --attention out, or use a model of network profamnet.",
+  });
+}
+
+/** Each record has its line in the output already, and a warning. */
+function withoutUsable(source: string, count: number, { line, message, fix }: BadRecord): ParetoError {
+  return new ParetoError({
+    code: "FASTA_NOTHING_USABLE",
+    where: source === "-" ? "standard input" : source,
+    message: `not one of ${formatCount(count)} records can be used, the first because of line ${line}: ${message}`,
+    fix,
   });
 }
 
