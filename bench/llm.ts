@@ -6,15 +6,8 @@ import { missingGpu } from "./cuda/cudaBench.ts";
 import { describeGpu } from "./cuda/gpu.ts";
 import { failedRow } from "./cuda/groups.ts";
 import { benchLlmCpu, llmCpuRows } from "./llm/cpu.ts";
-import {
-  collect,
-  decodeRows,
-  keyformerRows,
-  memoryRows,
-  promptRows,
-  shapeResults,
-  type GpuBench,
-} from "./llm/cuda.ts";
+import { collect, decodeRows, keyformerRows, memoryRows, promptRows, shapeResults } from "./llm/cuda.ts";
+import type { GpuBench } from "./llm/passes.ts";
 import { gpuRates } from "./llm/rates.ts";
 import type { BenchRow } from "./measure.ts";
 

@@ -8,112 +8,36 @@
  * forks of one that was read.
  */
 import { full } from "../../src/llm/kv/policies/full.ts";
-import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
-import { window } from "../../src/llm/kv/policies/window.ts";
 import type { LayerPolicies } from "../../src/llm/kv/policy.ts";
-import { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
-import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
+import type { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
+import { ParetoError } from "../../src/engine/errors.ts";
+import { describeGpu } from "../cuda/gpu.ts";
 import { failedRow } from "../cuda/groups.ts";
 import { median, type BenchRow } from "../measure.ts";
 import { torchStepMs } from "../torch.ts";
 import { kvTokenBytes, matrixElements, promptOperations, stepBytes } from "./counts.ts";
-import type { GpuRates } from "./rates.ts";
-import { peerNames, shapeNames, shapeOf, type ShapeName } from "./shapes.ts";
+import {
+  fill,
+  type GpuBench,
+  keyformerHalf,
+  logParts,
+  stepMs,
+  stepOnce,
+  STEPS,
+  WARM_UP,
+  windowHalf,
+  withRunner,
+} from "./passes.ts";
+import { peerNames, shapeNames, shapeOf } from "./shapes.ts";
 
-/** What all groups are told. */
-export interface GpuBench {
-  readonly rates: GpuRates;
-  readonly isSmall: boolean;
-  /** Told what is being done. */
-  readonly log: (line: string) => void;
-}
-
-/** Texts of one request that explores, as the paper's. */
+/** Texts of one request that explores, as the paper's; and numbers of requests that do not. */
 const BEAMS = 4;
-/** Steps that are timed at each length, and before them. */
-const STEPS = 16;
-const WARM_UP = 4;
+const BATCHES = [1, 8, 32];
 /** Places of a generation where a full cache is measured. */
 const PLACES = [0, 0.25, 0.5, 0.75, 1];
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
 const perSecond = (value: number) => value.toFixed(value < 100 ? 1 : 0);
-
-/** Tokens of a prompt that repeats nothing for long. */
-function promptOf({ vocabulary }: DecoderConfig, tokens: number): number[] {
-  return Array.from({ length: tokens }, (_, i) => (i * 7919 + (i >> 5)) % vocabulary);
-}
-
-const half = { ratioOfPrompt: 0.5 };
-const keyformerHalf: LayerPolicies = () => keyformer({ budget: half, horizon: 1024 });
-/** The same length of cache, with nothing scored: what scoring costs is what is missing here. */
-const windowHalf: LayerPolicies = () => window({ budget: half });
-
-/** Reads a prompt in seat 0 and copies it to the others. @returns seconds of the prompt */
-async function fill(
-  runner: CudaRunner,
-  policies: LayerPolicies,
-  { prompt, seats, room }: { prompt: number; seats: number; room: number },
-): Promise<number> {
-  for (let seat = 0; seat < runner.seats; seat++) runner.release(seat);
-  runner.begin(0, { policies, maxNewTokens: room });
-  await runner.prepare(prompt);
-  const start = performance.now();
-  await runner.read([{ seat: 0, tokens: promptOf(runner.config, prompt) }]);
-  const seconds = (performance.now() - start) / 1000;
-  for (let seat = 1; seat < seats; seat++) await runner.fork(0, seat);
-  return seconds;
-}
-
-/** One greedy step of the first seats. */
-function stepOnce(runner: CudaRunner, seats: number): Promise<Int32Array> {
-  return runner.stepGreedy(Array.from({ length: seats }, (_, seat) => ({ seat, token: seat })));
-}
-
-/** Median milliseconds of greedy steps of the first seats, from the host's call to its answer. */
-async function stepMs(runner: CudaRunner, seats: number, steps = STEPS): Promise<number> {
-  const tokens = Array.from({ length: seats }, (_, seat) => ({
-    seat,
-    token: seat % runner.config.vocabulary,
-  }));
-  const times: number[] = [];
-  for (let i = 0; i < WARM_UP + steps; i++) {
-    const start = performance.now();
-    const next = await runner.stepGreedy(tokens);
-    if (i >= WARM_UP) times.push(performance.now() - start);
-    for (const [row, token] of next.entries()) tokens[row]!.token = token;
-  }
-  return median(times);
-}
-
-/** Tells what parts of a pass take. */
-async function logParts(
-  runner: CudaRunner,
-  what: string,
-  log: (line: string) => void,
-  run: () => Promise<unknown>,
-): Promise<void> {
-  await run();
-  const parts = await runner.partTimes(run);
-  const told = [...parts].map(([label, ms]) => `${label} ${ms.toFixed(3)}`);
-  log(`  ${what}, ms: ${told.join("; ")}`);
-}
-
-async function withRunner<T>(
-  name: ShapeName,
-  { isSmall, log }: GpuBench,
-  seats: number,
-  use: (runner: CudaRunner) => Promise<T>,
-): Promise<T> {
-  const start = performance.now();
-  const runner = await CudaRunner.random(shapeOf(name, isSmall), { dtype: "bf16", seats });
-  log(`${name}: weights made in ${Math.round(performance.now() - start)} ms`);
-  try {
-    return await use(runner);
-  } finally {
-    await runner.dispose();
-  }
-}
 
 /** Decode of one text after 1,024 tokens with a full cache. */
 export async function* decodeRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
@@ -194,69 +118,81 @@ export async function* promptRows(bench: GpuBench): AsyncGenerator<BenchRow, voi
   }
 }
 
-/** Time of a step of a full cache, the mean over a generation. */
-async function fullMs(runner: CudaRunner, prompt: number, generated: number, seats: number): Promise<number> {
-  const times: number[] = [];
-  for (const place of PLACES) {
-    const length = prompt + Math.round(place * (generated - STEPS - WARM_UP));
-    await fill(runner, () => full(), { prompt: length, seats, room: STEPS + WARM_UP });
-    times.push(await stepMs(runner, seats));
+/** Times of a step of the first `counts[i]` texts with a full cache, the mean over a generation. */
+async function fullMs(
+  runner: CudaRunner,
+  prompt: number,
+  generated: number,
+  counts: readonly number[],
+): Promise<number[]> {
+  const steps = counts.length * (STEPS + WARM_UP);
+  const times = counts.map((): number[] => []);
+  // The longest first: shorter ones fit in the same memory.
+  for (const place of PLACES.toReversed()) {
+    const length = prompt + Math.round(place * (generated - steps));
+    await fill(runner, () => full(), { prompt: length, seats: Math.max(...counts), room: steps });
+    for (const [i, count] of counts.entries()) times[i]!.push(await stepMs(runner, count));
   }
   // Between two places it grows with the length.
-  let sum = 0;
-  for (let i = 1; i < times.length; i++) sum += (times[i - 1]! + times[i]!) / 2;
-  return sum / (times.length - 1);
+  return times.map((own) => {
+    let sum = 0;
+    for (let i = 1; i < own.length; i++) sum += (own[i - 1]! + own[i]!) / 2;
+    return sum / (own.length - 1);
+  });
 }
 
-async function keyformerMs(runner: CudaRunner, prompt: number, seats: number): Promise<number> {
-  await fill(runner, keyformerHalf, { prompt, seats, room: STEPS + WARM_UP });
-  return stepMs(runner, seats);
+async function keyformerMs(runner: CudaRunner, prompt: number, counts: readonly number[]): Promise<number[]> {
+  const room = counts.length * (STEPS + WARM_UP);
+  await fill(runner, keyformerHalf, { prompt, seats: Math.max(...counts), room });
+  const times: number[] = [];
+  for (const count of counts) times.push(await stepMs(runner, count));
+  return times;
 }
 
-/** Device memory that may hold keys and values. */
-const KV_BYTES_MAX = 58e9;
+/** Share of the device's memory that may hold caches beside weights and scratch. */
+const KV_SHARE = 0.7;
 
 /** Keyformer at half the prompt against a full cache. */
 export async function* keyformerRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
   const name = "MPT-7B";
   const config = shapeOf(name, bench.isSmall);
-  const lengths = bench.isSmall ? [32] : [1024, 2048, 4096];
-  const batches = bench.isSmall ? [1] : [1, 8, 32];
-  const fits = (length: number, batch: number) => {
-    return BEAMS * batch * 2 * length * kvTokenBytes(config) <= KV_BYTES_MAX;
-  };
-  const most = Math.max(...lengths.flatMap((n) => batches.filter((b) => fits(n, b)))) * BEAMS;
-  yield* await withRunner(name, bench, most, async (runner) => {
+  const lengths = bench.isSmall ? [64] : [1024, 2048, 4096];
+  const configurations = [
+    { label: `beam ${BEAMS}`, texts: BEAMS },
+    ...BATCHES.map((texts) => ({ label: `batch ${texts}`, texts })),
+  ];
+  const counts = configurations.map(({ texts }) => texts);
+  const { memoryBytes } = await describeGpu();
+  yield* await withRunner(name, bench, Math.max(...counts), async (runner) => {
     const rows: BenchRow[] = [];
     for (const length of lengths) {
-      for (const batch of batches) {
-        const size = `${length}+${length}, beam ${BEAMS}, batch ${batch}`;
-        const seats = BEAMS * batch;
-        if (!fits(length, batch)) {
-          const bytes = seats * 2 * length * kvTokenBytes(config);
+      const wholeBytes = (texts: number) => texts * 2 * length * kvTokenBytes(config);
+      const fitting = counts.filter((texts) => wholeBytes(texts) <= KV_SHARE * memoryBytes);
+      const wholes = await fullMs(runner, length, length, fitting);
+      const evictings = await keyformerMs(runner, length, counts);
+      for (const [i, { label, texts }] of configurations.entries()) {
+        const evicting = evictings[i]!;
+        const size = `${length}+${length}, ${label}`;
+        const row = { case: `Keyformer at 50 %, ${name}`, size, milliseconds: evicting };
+        const whole = wholes[fitting.indexOf(texts)];
+        if (whole === undefined) {
+          bench.log(`${size}: Keyformer ${evicting.toFixed(2)} ms`);
           rows.push({
-            case: `Keyformer at 50 %, ${name}`,
-            size,
-            milliseconds: null,
-            figure: "not measured",
-            limit: `a full cache takes ${gigabytes(bytes)}`,
+            ...row,
+            figure: `${perSecond((1000 * texts) / evicting)} tokens/s`,
+            limit: `a full cache takes ${gigabytes(wholeBytes(texts))}`,
             ratio: null,
             target: "",
             met: null,
           });
           continue;
         }
-        const kept = length / 2;
-        const whole = await fullMs(runner, length, length, seats);
-        const evicting = await keyformerMs(runner, length, seats);
         const speedup = whole / evicting;
-        const predicted = stepBytes(config, seats, 1.5 * length) / stepBytes(config, seats, kept);
+        const predicted = stepBytes(config, texts, 1.5 * length) / stepBytes(config, texts, length / 2);
         bench.log(`${size}: full ${whole.toFixed(2)} ms, Keyformer ${evicting.toFixed(2)} ms`);
         const ratio = speedup / predicted;
         rows.push({
-          case: `Keyformer at 50 %, ${name}`,
-          size,
-          milliseconds: evicting,
+          ...row,
           figure: `${speedup.toFixed(2)} × full cache (${whole.toFixed(2)} ms)`,
           limit: `${predicted.toFixed(2)} ×, by bytes read`,
           ratio,
@@ -269,20 +205,41 @@ export async function* keyformerRows(bench: GpuBench): AsyncGenerator<BenchRow, 
   });
 }
 
+/** The most texts whose full caches fit, up to a number, and the time of a step of theirs. */
+async function fittingMs(
+  runner: CudaRunner,
+  length: number,
+  most: number,
+): Promise<{ texts: number; milliseconds: number }> {
+  for (let texts = most; ; texts--) {
+    try {
+      return { texts, milliseconds: (await fullMs(runner, length, length, [texts]))[0]! };
+    } catch (error) {
+      const isFull = error instanceof ParetoError && error.code === "CUDA_OUT_OF_MEMORY";
+      if (!isFull || texts === 1) throw error;
+    }
+  }
+}
+
 /** Tokens a second in the memory of a full cache, its scores' cost, and its bytes. */
 export async function* memoryRows(bench: GpuBench): AsyncGenerator<BenchRow, void, undefined> {
   const name = "MPT-7B";
-  const length = bench.isSmall ? 32 : 4096;
-  const [few, many] = bench.isSmall ? [2, 8] : [8, 32];
-  yield* await withRunner(name, bench, many, async (runner) => {
+  const length = bench.isSmall ? 64 : 4096;
+  const config = shapeOf(name, bench.isSmall);
+  // Texts under Keyformer that hold as much as so many that keep all.
+  const manyOf = (few: number) => Math.floor((few * 2 * length) / (length / 2 + 1));
+  const { memoryBytes } = await describeGpu();
+  const left = memoryBytes - 2 * matrixElements(config);
+  const most = bench.isSmall ? 2 : Math.floor(left / (2 * length * kvTokenBytes(config)));
+  yield* await withRunner(name, bench, manyOf(most), async (runner) => {
     const rows: BenchRow[] = [];
-    const whole = await fullMs(runner, length, length, few);
-    const evicting = await keyformerMs(runner, length, many);
+    const { texts: few, milliseconds: whole } = await fittingMs(runner, length, most);
+    const many = manyOf(few);
+    const [evicting] = (await keyformerMs(runner, length, [many])) as [number];
     await logParts(runner, `a step of ${many} texts under Keyformer`, bench.log, () =>
       stepOnce(runner, many),
     );
-    const held = (seats: number) => seats * runner.memory(0).kvBytes;
-    const bytes = held(many);
+    const bytes = many * runner.memory(0).kvBytes;
     const ratio = many / evicting / (few / whole);
     bench.log(
       `equal memory: full ${few} texts ${whole.toFixed(2)} ms, Keyformer ${many} ${evicting.toFixed(2)} ms`,

@@ -91,6 +91,7 @@ const models: Record<string, Partial<DecoderConfig>> = {
 interface CheckOptions {
   dtype?: TextCase["dtype"];
   copies?: boolean;
+  blocks?: number;
   scoreTolerance?: number;
 }
 
@@ -142,13 +143,13 @@ if ("missing" in opened) {
     config: DecoderConfig,
     policy: KvPolicy,
     events: readonly TextEvent[],
-    { dtype = "float32", copies = false, scoreTolerance = tolerance[dtype] }: CheckOptions = {},
+    { dtype = "float32", copies = false, blocks, scoreTolerance = tolerance[dtype] }: CheckOptions = {},
   ): Promise<void> {
     const text: TextCase = { config, dtype, policy, seed: 1234, stream: 7 };
     const projectionOf = projectionsOf(text, 5, 4);
     const host = runOnHost(text, events, projectionOf);
     expectSame(
-      await runOnDevice(device, text, events, projectionOf, { copies }),
+      await runOnDevice(device, text, events, projectionOf, { copies, blocks }),
       host,
       dtype,
       scoreTolerance,
@@ -195,8 +196,29 @@ if ("missing" in opened) {
         return check(configOf(config), own, EVERYTHING);
       });
     }
-    it("splits long caches among blocks", () =>
-      check(configOf(), kf({ budget: tokens(700) }), [{ read: 800 }, { steps: 3 }]));
+    // Two rows of two KV heads.
+    for (const [name, blocks] of [
+      ["of a chunk each", undefined],
+      ["of several chunks", 20],
+      ["a head", 4],
+    ] as const) {
+      it(`splits long caches among blocks ${name}`, () =>
+        check(
+          configOf(),
+          kf({ budget: tokens(350) }),
+          [{ read: 400 }, { steps: 3 }],
+          blocks === undefined ? {} : { blocks },
+        ));
+    }
+    it("attends to all of a long cache of several texts, each by one block", () =>
+      check(configOf({ ...noRotary, alibiSlopes: SLOPES }), full(), [{ read: 300 }, { steps: 22 }], {
+        blocks: 4,
+        copies: true,
+      }));
+    it("numbers entries of a long cache anew", () =>
+      check(configOf(), kf({ budget: tokens(300), positions: "new" }), [{ read: 330 }, { steps: 3 }], {
+        blocks: 12,
+      }));
     for (const dtype of ["bfloat16", "float16"] as const) {
       for (const headDim of [16, 64, 128, 256]) {
         it(`attends in ${dtype} with heads of ${headDim}`, () =>

@@ -17,6 +17,7 @@ import {
   keptByHost,
   type TextProgress,
 } from "../../../src/llm/cuda/calls/hostChoice.ts";
+import { type AttendTuning, attendTuning } from "../../../src/llm/cuda/calls/attendTuning.ts";
 import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
 import { gatherCall, keepCall, settleCalls, sumLayersCall } from "../../../src/llm/cuda/calls/keepCalls.ts";
 import * as reads from "../../../src/llm/cuda/calls/readCalls.ts";
@@ -36,18 +37,19 @@ import { piecesOf, type ProjectionOf, type TextCase, type TextEvent, type TextSt
 
 /**
  * Runs events by the kernels, in seat 1 of 3.
- * @param copies to seat 2 before the first step, which then takes the same steps in the same launches
+ * @param options.copies to seat 2 before the first step, which then takes the same steps in the same launches
+ * @param options.blocks that a step's attention should have, other than it would
  */
 export async function runOnDevice(
   device: CudaDevice,
   text: TextCase,
   events: readonly TextEvent[],
   projectionOf: ProjectionOf,
-  { copies = false }: { copies?: boolean } = {},
+  { copies = false, blocks }: { copies?: boolean; blocks?: number | undefined } = {},
 ): Promise<TextState[]> {
   const memory = new KvDevice(device);
   try {
-    return await new DeviceText(memory, text, events, copies).run(projectionOf);
+    return await new DeviceText(memory, text, events, copies, blocks).run(projectionOf);
   } finally {
     memory.free();
   }
@@ -64,6 +66,7 @@ class DeviceText {
   readonly #text: TextCase;
   readonly #events: readonly TextEvent[];
   readonly #model: KvModel;
+  readonly #tuning: AttendTuning;
   readonly #slabs: DeviceSlab[];
   readonly #record = new Uint32Array(SEATS * SEAT_WORDS);
   readonly #step: StepPlaces<number>;
@@ -77,7 +80,14 @@ class DeviceText {
   #isCopied = false;
   #promptTokens = 0;
 
-  constructor(memory: KvDevice, text: TextCase, events: readonly TextEvent[], copies: boolean) {
+  constructor(
+    memory: KvDevice,
+    text: TextCase,
+    events: readonly TextEvent[],
+    copies: boolean,
+    blocks = attendTuning.blocks,
+  ) {
+    this.#tuning = { ...attendTuning, blocks };
     this.#copiesNext = copies;
     const { config, policy, dtype } = text;
     this.#memory = memory;
@@ -103,7 +113,7 @@ class DeviceText {
         : { address: 0, capacity: 0 },
     );
     const seatBytes = seatBuffers(this.#model, SEATS);
-    const stepBytes = stepBuffers(this.#model, 2, capacity + SPARE);
+    const stepBytes = stepBuffers(this.#model, 2, capacity + SPARE, this.#tuning);
     this.#step = {
       slabs: memory.upload(slabTable(this.#slabs)),
       settings: memory.zeros(seatBytes.settings),
@@ -136,7 +146,7 @@ class DeviceText {
         // The device counts by itself.
         if (!hasFreshRecord) throw new Error("a text begins with a read");
         this.#record[at + seatWord.step]!++;
-        const kernels = stepKernels(this.#model);
+        const kernels = stepKernels(this.#model, this.#tuning);
         const sizes = { rows: 2, seats: SEATS, capacity: this.#total + 2 * SPARE };
         if (this.#copiesNext) await this.#copy();
         await this.#memory.launch(advanceCall(kernels, sizes, this.#step));
@@ -201,7 +211,9 @@ class DeviceText {
       const slots = this.#memory.upload(round);
       for (const layer of layers) {
         const places = { ...this.#tables(layer), slots };
-        await this.#memory.launch(dropCall(stepKernels(this.#model), { seat: SEAT, seats: SEATS }, places));
+        await this.#memory.launch(
+          dropCall(stepKernels(this.#model, this.#tuning), { seat: SEAT, seats: SEATS }, places),
+        );
       }
     }
   }
@@ -291,7 +303,7 @@ class DeviceText {
     const out = this.#upload(new Float32Array(2 * width));
     const { q, k, v, ...strides } = this.#projected(projected, 1, 1, 2);
     const call = attendCall(
-      stepKernels(this.#model),
+      stepKernels(this.#model, this.#tuning),
       { rows: 2, seats: SEATS, capacity: this.#total + 2 * SPARE },
       { ...this.#step, ...this.#tables(layer), q, k, v, turns: this.#turns, slopes: this.#slopes, out },
       { layer, scale: this.#text.config.attentionScale(layer), ...strides, turnRows: this.#total },

@@ -8,6 +8,7 @@
  * it is, so that seats grow, fork and end alone.
  */
 import { dtypeBytes } from "../../../engine/dtype.ts";
+import { attendTuning } from "./attendTuning.ts";
 
 /** Element types of keys and values. */
 export type KvDType = "float32" | "float16" | "bfloat16";
@@ -116,28 +117,29 @@ export interface StepBuffers {
   readonly positions: number;
   /** float32 `[rows, heads, capacity]`: logits, then noisy ones. */
   readonly logits: number;
-  /** float32 `[rows, kvHeads, splits, group, headDim + 4]`: sums of the splits. */
+  /** float32 `[rows, heads, splits, headDim + 4]`: sums of the blocks that share a head. */
   readonly partials: number;
   /** int32 `[rows, kvHeads + 1]`: blocks that are done. Zero them once; every launch leaves zeros. */
   readonly arrivals: number;
 }
 
 /**
- * Most blocks that share a head's entries. It depends on the model alone, so that a text's sums are the same in every
- * batch.
+ * Sizes of the scratch of a step of up to `rows` rows whose slabs have room for up to `capacity` entries.
+ * @param blocks that a launch should have
  */
-export function mostSplits({ kvHeads }: KvShape): number {
-  return Math.max(32, Math.min(256, 2 ** Math.round(Math.log2(256 / kvHeads))));
-}
-
-/** Sizes of the scratch of a step of `rows` rows whose slabs have room for up to `capacity` entries. */
-export function stepBuffers(shape: KvShape, rows: number, capacity: number): StepBuffers {
+export function stepBuffers(
+  shape: KvShape,
+  rows: number,
+  capacity: number,
+  { blocks } = attendTuning,
+): StepBuffers {
   const { heads, kvHeads, headDim } = shape;
   return {
     rowSeats: 4 * rows,
     positions: 4 * rows,
     logits: 4 * rows * heads * capacity,
-    partials: 4 * rows * heads * mostSplits(shape) * (headDim + 4),
+    // Heads are split until there are as many blocks, so that there are never more than these.
+    partials: 4 * (heads / kvHeads) * (blocks + rows * kvHeads) * (headDim + 4),
     arrivals: 4 * rows * (kvHeads + 1),
   };
 }

@@ -1,4 +1,5 @@
 /** @file What the kernels of a model's caches are specialised by. */
+import { type AttendTuning, SPLITS_MAX } from "./attendTuning.ts";
 import type { KvDType, KvShape } from "./buffers.ts";
 
 /** A model as its attention over caches knows it. */
@@ -15,10 +16,10 @@ export interface KvModel extends KvShape {
 
 /** Threads of a block of the kernels of a step. */
 export const STEP_THREADS = 128;
-/** Slots that a lane group of a step has in flight, at most; the sums of many query heads leave registers for fewer. */
-const mostPasses = (group: number) => (group > 4 ? 2 : 4);
-/** Slots of a tile of a step that are enough. */
-const TILE_SLOTS = 64;
+
+/** Bytes of keys and values that a block has under way, at most; fewer where queries and sums take much room. */
+const RING_BYTES = 32_768;
+const MANY_SUMS = 1024;
 
 const elements: Record<KvDType, { name: string; bytes: number }> = {
   float32: { name: "float", bytes: 4 },
@@ -53,14 +54,25 @@ export function positionMacros({ hasAlibi, rotary, isRenumbered }: KvModel): Rec
   };
 }
 
-/** How the threads of a step's block share a slot: lanes a slot, vectors a lane, slots a lane group has in flight. */
-export function laneMacros(shape: KvShape): Record<string, number> {
-  const vectors = shape.headDim / vectorOf(shape);
-  const LANES = Math.min(32, 2 ** Math.ceil(Math.log2(vectors)));
-  const groups = STEP_THREADS / LANES;
+/** How the threads of a step's block share a slot: lanes a slot, vectors a lane, slots a lane group has in a tile. */
+export function attendMacros(shape: KvShape, tuning: AttendTuning): Record<string, number> {
+  const { threads, passes, stages } = tuning;
+  const isWide = (shape.heads / shape.kvHeads) * shape.headDim > MANY_SUMS;
+  const chunk = isWide ? Math.min(32, tuning.chunk) : tuning.chunk;
+  const vector = vectorOf(shape);
+  const vectors = shape.headDim / vector;
+  const LANES = Math.max(threads / chunk, Math.min(32, 2 ** Math.ceil(Math.log2(vectors))));
+  const PIECES = Math.ceil(vectors / LANES);
+  const slots = (chunk * LANES) / threads;
+  const vectorBytes = 2 * threads * PIECES * vector * elements[shape.dtype].bytes;
+  const fitting = Math.floor((isWide ? RING_BYTES / 2 : RING_BYTES) / vectorBytes);
+  const PASSES = Math.min(passes, slots, 2 ** Math.floor(Math.log2(Math.max(1, fitting / 2))));
   return {
+    CHUNK: chunk,
     LANES,
-    PIECES: Math.ceil(vectors / LANES),
-    PASSES: Math.min(mostPasses(shape.heads / shape.kvHeads), Math.max(1, Math.floor(TILE_SLOTS / groups))),
+    PIECES,
+    PASSES,
+    STAGES: Math.max(2, Math.min(stages, Math.floor(fitting / PASSES))),
+    SPLITS: SPLITS_MAX,
   };
 }

@@ -6,29 +6,31 @@ import { cuSource } from "../../../engine/targets/cuda/kernels/source.ts";
 import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
 import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
 import { dtypeBytes } from "../../../engine/dtype.ts";
-import { mostSplits, seatBuffers, stepBuffers } from "./buffers.ts";
-import { type KvModel, laneMacros, positionMacros, shapeMacros, STEP_THREADS } from "./model.ts";
+import { attendSplits, attendTuning, type AttendTuning } from "./attendTuning.ts";
+import { seatBuffers, stepBuffers } from "./buffers.ts";
+import { attendMacros, type KvModel, positionMacros, shapeMacros, STEP_THREADS } from "./model.ts";
 
 /** Kernels of a model's decode step. */
 export interface StepKernels {
   readonly model: KvModel;
+  readonly tuning: AttendTuning;
   readonly advance: KernelSource;
   readonly attend: KernelSource;
   readonly sharedEvict: KernelSource;
   readonly drop: KernelSource;
 }
 
-/** The kernels of a model's decode step. */
-export function stepKernels(model: KvModel): StepKernels {
+/** The kernels of a model's decode step. @param tuning other than the one that is used, to measure it */
+export function stepKernels(model: KvModel, tuning: AttendTuning = attendTuning): StepKernels {
   const shape = shapeMacros(model, STEP_THREADS);
   return {
     model,
+    tuning,
     advance: cuSource("kvAdvance.cu", "kvAdvance", shape),
     attend: cuSource("kvAttend.cu", "kvAttend", {
-      ...shape,
-      ...laneMacros(model),
+      ...shapeMacros(model, tuning.threads),
+      ...attendMacros(model, tuning),
       ...positionMacros(model),
-      SPLITS: mostSplits(model),
     }),
     sharedEvict: cuSource("kvSharedEvict.cu", "kvSharedEvict", { ...shape, LAYERS: model.layers }),
     drop: cuSource("kvDrop.cu", "kvDrop", shape),
@@ -109,7 +111,7 @@ export interface AttendNumbers {
  * @param none the place that stands for null
  */
 export function attendCall<P>(
-  { model, attend }: StepKernels,
+  { model, tuning, attend }: StepKernels,
   sizes: StepSizes,
   places: AttendPlaces<P>,
   numbers: AttendNumbers,
@@ -119,15 +121,15 @@ export function attendCall<P>(
   const { heads, kvHeads, headDim, dtype, rotary, slidingWindow } = model;
   const element = dtypeBytes(dtype);
   const seatBytes = seatBuffers(model, seats);
-  const stepBytes = stepBuffers(model, rows, capacity);
+  const stepBytes = stepBuffers(model, rows, capacity, tuning);
   const span = (stride: number, width: number) => element * ((rows - 1) * stride + width * headDim);
   const optional = (place: P | null, bytes: number) =>
     place === null ? argument.read(none, 0) : argument.read(place, bytes);
   return {
     label: `attention of layer ${numbers.layer} over caches of ${rows} texts`,
     source: attend,
-    grid: [mostSplits(model), kvHeads, rows],
-    block: [STEP_THREADS, 1, 1],
+    grid: [attendSplits(tuning, rows * kvHeads, capacity), kvHeads, rows],
+    block: [tuning.threads, 1, 1],
     arguments: [
       argument.read(places.rowSeats, stepBytes.rowSeats),
       argument.update(places.records, seatBytes.records),

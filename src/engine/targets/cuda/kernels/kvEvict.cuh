@@ -3,29 +3,38 @@
 
 #include "kvSlab.cuh"
 
-// The worst live slot with a position in [from, to), or −1: the oldest, or that of the lowest score, of equals the newest.
-__device__ __forceinline__ int worstSlot(const int* positions, const float* scores, int length, bool byAge, int from, int to) {
+// The order in which entries go: the oldest first, or that of the lowest score, of equals the newest. No two entries have
+// one position, so keys are distinct.
+__device__ __forceinline__ unsigned long long victimKey(int position, float score, bool byAge) {
+  return byAge ? (unsigned)position : (unsigned long long)ordered(score) << 32 | (0xfffffffeu - (unsigned)position);
+}
+
+// The slot of the least key over the block, of a key and its slot each; −1 where all are ~0.
+__device__ __forceinline__ int slotOfLeast(unsigned long long key, int own) {
   __shared__ int found;
+  unsigned long long least = leastOfBlock(key);
+  if (least == ~0ull) return -1;
+  if (key == least) found = own;
+  __syncthreads();
+  int slot = found;
+  __syncthreads();
+  return slot;
+}
+
+// The first live slot to go of those with a position in [from, to), or −1.
+__device__ __forceinline__ int worstSlot(const int* positions, const float* scores, int length, bool byAge, int from, int to) {
   unsigned long long worst = ~0ull;
   int own = -1;
 #pragma unroll 8
   for (int slot = threadIdx.x; slot < length; slot += THREADS) {
     int position = positions[slot];
-    float score = scores[slot];
-    // No two entries have one position, so keys are distinct.
-    unsigned long long key = byAge ? (unsigned)position : (unsigned long long)ordered(score) << 32 | (0xfffffffeu - (unsigned)position);
+    unsigned long long key = victimKey(position, scores[slot], byAge);
     if (position >= from && position < to && key < worst) {
       worst = key;
       own = slot;
     }
   }
-  unsigned long long least = leastOfBlock(worst);
-  if (least == ~0ull) return -1;
-  if (worst == least) found = own;
-  __syncthreads();
-  int slot = found;
-  __syncthreads();
-  return slot;
+  return slotOfLeast(worst, own);
 }
 
 // The slot that goes: the worst of those in question, or of all where none is.

@@ -9,8 +9,8 @@
 #define ROTARY_WIDTH 0
 #endif
 
-// Element e of a head turned by the angles of a row of the table.
-__device__ __forceinline__ float turned(const float* row, int e, const float* head) {
+// Element e of a head turned by the angles of a row of the table; at(e) is the head's element.
+template <typename At> __device__ __forceinline__ float turnedBy(const float* row, int e, At at) {
 #ifdef ROTARY
   if (e < ROTARY) {
 #ifdef INTERLEAVED
@@ -21,10 +21,14 @@ __device__ __forceinline__ float turned(const float* row, int e, const float* he
     bool left = e < ROTARY / 2;
 #endif
     float cosine = row[pair], sine = row[ROTARY / 2 + pair];
-    return left ? head[e] * cosine - head[partner] * sine : head[partner] * sine + head[e] * cosine;
+    return left ? at(e) * cosine - at(partner) * sine : at(partner) * sine + at(e) * cosine;
   }
 #endif
-  return head[e];
+  return at(e);
+}
+
+__device__ __forceinline__ float turned(const float* row, int e, const float* head) {
+  return turnedBy(row, e, [&](int i) { return head[i]; });
 }
 
 // Merges (most, sum) pairs of softmax.
