@@ -409,7 +409,7 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
     }
   }
 
-  // The last block of the head goes on.
+  // The last block of the head goes on. A barrier and one thread's fences order all threads' accesses.
   __shared__ bool isLast;
   arrivals += row * (KV_HEADS + 1);
   __syncthreads();
@@ -417,10 +417,10 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
     if (threadIdx.x == 0) {
       __threadfence();
       isLast = atomicAdd(&arrivals[kvHead], 1) == splits - 1;
+      __threadfence();
     }
     __syncthreads();
     if (!isLast) return;
-    __threadfence();
     if (threadIdx.x == 0) arrivals[kvHead] = 0;
 
     // Weights of the splits: of the output, and of the scores.
@@ -479,7 +479,7 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
       int at[Together];
 #pragma unroll
       for (int t = 0; t < Together; t++) {
-        int slot = min(slot0 + t * THREADS, length - 1);
+        int slot = slot0 + t * THREADS < length ? slot0 + t * THREADS : slot0;
         old[t] = __ldcg(scores + slot);
         at[t] = __ldcg(positions + slot);
         sum[t] = 0.f;
@@ -519,10 +519,10 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
     if (threadIdx.x == 0) {
       __threadfence();
       isLast = atomicAdd(&arrivals[KV_HEADS], 1) == KV_HEADS - 1;
+      __threadfence();
     }
     __syncthreads();
     if (!isLast) return;
-    __threadfence();
     if (threadIdx.x == 0) arrivals[KV_HEADS] = 0;
     for (int slot = threadIdx.x; slot < length; slot += THREADS) {
       float sum = 0.f;
