@@ -10,6 +10,7 @@ import { formatCount } from "../../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
 import type { Output } from "../../output.ts";
+import { keepHeapSmall } from "../../smallHeap.ts";
 import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
 import { attentionHead, attentionRows, classificationFormats, type FormatName } from "./formats.ts";
 import { openTextSink } from "./textSink.ts";
@@ -68,6 +69,7 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
       fix: "Leave --json out, or give --out for the classifications.",
     });
   }
+  keepHeapSmall();
   const folder = await openProteinModel(flags.model ?? DEFAULT_MODEL_PATH);
   const { config } = folder;
   const threads = Math.min(flags.threads, availableParallelism());
