@@ -8,6 +8,7 @@ import { failedRow } from "./cuda/groups.ts";
 import { benchLlmCpu, llmCpuRows } from "./llm/cpu.ts";
 import { collect, decodeRows, keyformerRows, memoryRows, promptRows, shapeResults } from "./llm/cuda.ts";
 import type { GpuBench } from "./llm/passes.ts";
+import { curveRows, measureCurves } from "./llm/curves.ts";
 import { gpuRates } from "./llm/rates.ts";
 import type { BenchRow } from "./measure.ts";
 
@@ -19,9 +20,13 @@ const gpuGroups = {
 } satisfies Record<string, (bench: GpuBench) => AsyncGenerator<BenchRow, void, undefined>>;
 
 /** Name of a group of rows. */
-export type LlmGroup = keyof typeof gpuGroups | "cpu";
+export type LlmGroup = keyof typeof gpuGroups | "curves" | "cpu";
 
-const names: readonly LlmGroup[] = ["cpu", ...(Object.keys(gpuGroups) as (keyof typeof gpuGroups)[])];
+const names: readonly LlmGroup[] = [
+  "cpu",
+  ...(Object.keys(gpuGroups) as (keyof typeof gpuGroups)[]),
+  "curves",
+];
 
 /** The groups of `--only`; all of them unless told. @throws Error for a name that no group has */
 export function llmGroups(list: string | undefined): LlmGroup[] {
@@ -69,7 +74,16 @@ export async function benchLlm({
   );
   for (const name of onGpu) {
     const start = performance.now();
-    rows.push(...(await collect(name, gpuGroups[name]({ rates, isSmall: small, log }))));
+    const bench = { rates, isSmall: small, log };
+    if (name === "curves") {
+      try {
+        const points = await measureCurves(bench);
+        rows.push(...curveRows(points));
+        results.push({ bench: "llm curves", points });
+      } catch (error) {
+        rows.push(failedRow("llm curves", error));
+      }
+    } else rows.push(...(await collect(name, gpuGroups[name](bench))));
     groups.push({ name, seconds: Math.round((performance.now() - start) / 100) / 10 });
     log(`${name}: ${groups.at(-1)!.seconds} s`);
   }

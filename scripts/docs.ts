@@ -13,7 +13,7 @@ import type { Command, Option } from "commander";
 import { benchTable } from "../bench/table.ts";
 import type { BenchRow } from "../bench/measure.ts";
 import { allCommands } from "../src/cli/program.ts";
-import { llmQuality, recallPlot, llmSummary } from "./llmResults.ts";
+import { llmQuality, recallPlot, llmSpeed, llmSummary } from "./llmResults.ts";
 import { proteinQuality } from "./proteinResults.ts";
 import { linkTo, newestResult } from "./resultFiles.ts";
 import { speedResults } from "./speedResults.ts";
@@ -147,7 +147,7 @@ async function withResults(page: string): Promise<string> {
     ["cuda parity", cudaParity],
     ["protein speed", () => speedResults("protein-speed")],
     ["protein quality", proteinQuality],
-    ["llm speed", () => speedResults("llm-speed")],
+    ["llm speed", llmSpeed],
     ["llm quality", llmQuality],
     ["llm summary", llmSummary],
   ] as const) {

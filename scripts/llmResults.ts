@@ -1,9 +1,10 @@
 /** @file What `docs/results.md` and the README say of language models, from the newest files of `bench/results`. */
 import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile.ts";
+import { contextTable } from "../bench/llm/curves.ts";
 import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
 import { budgetSvg, type Panel } from "./budgetSvg.ts";
 import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";
-import { gpuOf, origin, type SpeedFile } from "./speedResults.ts";
+import { gpuOf, origin, speedResults, type SpeedFile } from "./speedResults.ts";
 
 function qualityFiles(): Promise<ResultFile<QualityFile>[]> {
   return newestResults<QualityFile>((name) => name.startsWith("llm-quality"));
@@ -55,6 +56,16 @@ export async function llmSummary(): Promise<string> {
     "",
     `${origin(machine, gpuOf(file.content))}; \`npm run bench -- llm\`. [All figures](docs/results.md#speed-1).`,
   ].join("\n");
+}
+
+/** Tables of speed, and of steps and prompts by context where a file has them. */
+export async function llmSpeed(): Promise<string> {
+  const files = await newestResults<SpeedFile>((name) => name.startsWith("llm-speed"));
+  const points = files.flatMap(({ content }) => content.results.flatMap((result) => result.points ?? []));
+  const tables = await speedResults("llm-speed");
+  if (points.length === 0) return tables;
+  const title = "#### By context: MPT-7B's shape, bf16, one text, on the GPU above";
+  return [tables, title, contextTable(points).join("\n")].join("\n\n");
 }
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;

@@ -1,4 +1,5 @@
 /** @file Tables of speed for `docs/results.md`, from the newest files of `bench/results`, one for each machine. */
+import type { ContextPoint } from "../bench/llm/curves.ts";
 import type { BenchRow } from "../bench/measure.ts";
 import { benchTable } from "../bench/table.ts";
 import { linkTo, newestResults } from "./resultFiles.ts";
@@ -21,7 +22,7 @@ export interface Machine {
 export interface SpeedFile {
   machine: Machine;
   rows: BenchRow[];
-  results: { gpu?: Gpu }[];
+  results: { gpu?: Gpu; points?: ContextPoint[] }[];
 }
 
 /** Where and when something was measured, in words. */
