@@ -2,12 +2,13 @@
 import { Command } from "commander";
 import { paretoVersion } from "../engine/environment.ts";
 import { runProgram } from "./command.ts";
+import { readerIsGone } from "./readerGone.ts";
 
 /** Runs one of the commands on the process's arguments. */
 export async function runCommands(commands: readonly Command[]): Promise<void> {
   // A reader that has gone away, as `| head` does, is no failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
+    if (error.code === "EPIPE") return readerIsGone();
     process.stderr.write(
       `error FILE_REFUSED: stdout cannot be written to, got ${error.message}\n  where  stdout\n  fix    Free some space where it goes, or send it elsewhere.\n`,
     );

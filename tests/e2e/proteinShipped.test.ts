@@ -38,6 +38,21 @@ describe("a source of which nothing can be used", () => {
   });
 });
 
+it("ends well when the reader of its output goes away", async () => {
+  const residues = "MKVLATAGERWDSTNPQHYFCI".repeat(8);
+  const text = Array.from({ length: 6000 }, (_, i) => `>r${i}\n${residues}\n`).join("");
+  await writeFile(work.path("many.fa"), text);
+  // A process that ends while its workers compute would be aborted.
+  const wrapper = ["bash", "-c", '"$@" | head -2; exit ${PIPESTATUS[0]}', "bash"];
+  const { status, stdout, stderr } = await work.run(
+    ["protein", "classify", "many.fa", "--threads", "2", "--quiet"],
+    wrapper,
+  );
+  expect(rows(stdout).map(([id]) => id)).toEqual(["query_id", "r0"]);
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+});
+
 describe("the model that comes with Pareto", () => {
   /** Whole proteins, longer than the network reads where a domain stands behind others. */
   const known: Record<string, [family: string, residues: string]> = {

@@ -10,6 +10,7 @@ import { formatCount } from "../../../report/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
 import type { Output } from "../../output.ts";
+import { ReaderGone } from "../../readerGone.ts";
 import { keepHeapSmall } from "../../smallHeap.ts";
 import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
 import { attentionHead, attentionRows, classificationFormats, type FormatName } from "./formats.ts";
@@ -127,6 +128,9 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
     }
     await sink.finish();
     await track?.finish();
+  } catch (error) {
+    if (!(error instanceof ReaderGone)) throw error;
+    return;
   } finally {
     await network.dispose();
   }

@@ -1,6 +1,7 @@
 /** @file Where long text goes: stdout at the reader's pace, or a file that appears when it is whole. */
 import { once } from "node:events";
 import { PartialFile } from "../../../engine/partialFile.ts";
+import { endsByItself, ReaderGone } from "../../readerGone.ts";
 
 /** Takes text in order. Disposed of without {@link finish}, a file is not written. */
 export interface TextSink extends AsyncDisposable {
@@ -9,16 +10,26 @@ export interface TextSink extends AsyncDisposable {
   finish(): Promise<void>;
 }
 
-/** @param path a file; stdout when undefined @throws ParetoError FILE_REFUSED, FILE_DISK_FULL */
+/**
+ * Opens a sink.
+ * @param path a file; stdout when undefined, of which `write` throws {@link ReaderGone} when nobody reads it any more
+ * @throws ParetoError FILE_REFUSED, FILE_DISK_FULL
+ */
 export async function openTextSink(path: string | undefined): Promise<TextSink> {
   if (path === undefined) {
+    const gone = new AbortController();
+    const ending = endsByItself(() => gone.abort());
     return {
       write: async (text) => {
+        if (gone.signal.aborted) throw new ReaderGone();
+        if (text === "" || process.stdout.write(text)) return;
         // What a slow reader has not taken must not pile up in memory.
-        if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
+        await once(process.stdout, "drain").catch((error: unknown) => {
+          throw gone.signal.aborted ? new ReaderGone() : error;
+        });
       },
       finish: async () => undefined,
-      [Symbol.asyncDispose]: async () => undefined,
+      [Symbol.asyncDispose]: async () => ending[Symbol.dispose](),
     };
   }
   const file = await PartialFile.create(path);
