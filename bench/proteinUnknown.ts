@@ -39,9 +39,10 @@ try {
     console.log(
       `${name}: ${percent(flagged)} of ${sequences} flagged (asked for: ${percent(LEAST_FLAGGED)})`,
     );
-  console.log(
-    `known ones longer than the network reads, whole: ${percent(long.passing)} of ${long.sequences} pass, ${percent(long.accuracy)} right; reversed ${percent(long.flaggedReversed)} flagged`,
-  );
+  if (long)
+    console.log(
+      `known ones longer than the network reads, whole: ${percent(long.passing)} of ${long.sequences} pass, ${percent(long.accuracy)} right; reversed ${percent(long.flaggedReversed)} flagged`,
+    );
   for (const { name, sequences, flagged } of families)
     console.log(`  ${name}: ${percent(flagged)} of ${sequences}`);
   const { cpu, cores } = describeMachine();

@@ -38,8 +38,8 @@ export interface UnknownResult {
   passing: number;
   known: number;
   unknown: FlaggedShare[];
-  /** Those of the known that are longer than the network reads, read whole, as they are and reversed. */
-  long: { sequences: number; passing: number; accuracy: number; flaggedReversed: number };
+  /** Those of the known that are longer than the network reads, read whole, as they are and reversed; null without any. */
+  long: { sequences: number; passing: number; accuracy: number; flaggedReversed: number } | null;
   /** The families that the model does not know, one by one. */
   families: FlaggedShare[];
 }
@@ -149,6 +149,7 @@ async function measureLong(
   { families, length, threshold }: ProteinModelFolder["config"],
 ): Promise<UnknownResult["long"]> {
   const rows = known.filter((row) => set.offsets[row + 1]! - set.offsets[row]! > length);
+  if (rows.length === 0) return null;
   const classify = async (from: SequenceSet) => {
     const lines = Array.from(rows, (row) => {
       const ids = from.ids.subarray(from.offsets[row]!, from.offsets[row + 1]!);

@@ -4,6 +4,7 @@ import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { measureUnknown } from "../../../bench/protein/unknown.ts";
 import { Rng } from "../../../src/engine/rng.ts";
 import { readFamilies } from "../../../src/protein/families/families.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../src/protein/savedModel.ts";
@@ -102,6 +103,24 @@ test("a run that is stopped between two steps goes on to the same weights", asyn
   expect(resumed.test).toEqual(result.test);
 });
 
+test("a run that is not told the size of its batches keeps the one that the set got, with its threshold", async () => {
+  const { data, settings } = config({ epochs: 1 });
+  const { batchSize: _, ...others } = settings;
+  const found = await trainProtein({
+    directory: join(folder, "unsaid"),
+    config: { data, settings: others },
+  });
+  // 480 training sequences.
+  expect(found.config.settings.batchSize).toBe(16);
+  expect(found.steps).toBe(30);
+  const record = JSON.parse(await readFile(join(folder, "unsaid", "run.json"), "utf8")) as object;
+  expect(record).toMatchObject({ config: { run: { settings: { batchSize: 16 } } } });
+  const { config: saved } = await openProteinModel(found.model!);
+  expect(saved.threshold).toBe(found.threshold);
+  expect(saved.trained).toMatchObject({ thresholdShares: found.thresholdShares, batchSize: 16 });
+  expect(found.thresholdShares!.passing).toBeGreaterThanOrEqual(0.95);
+});
+
 test("a resumed run refuses other settings and other sequences", async () => {
   await cp(join(folder, "run"), join(folder, "kept"), { recursive: true });
   const directory = join(folder, "kept");
@@ -137,6 +156,32 @@ test("a saved model, loaded again, gives the same probabilities bit for bit", as
     return own.indexOf(Math.max(...own)) === set.labels[row];
   });
   expect(right.filter(Boolean).length / rows.length).toBe(result.test!.accuracy);
+});
+
+test("what a model flags is measured on its own test part, and on families that it left out", async () => {
+  const source = join(folder, "wider");
+  await cp(join(folder, "data"), source, { recursive: true });
+  const other = madeRecords(9, 1, 8).map(({ id, residues }) => `>${id}\n${residues}\n`);
+  await writeFile(join(source, "small.fa"), other.join(""));
+  const found = await measureUnknown(result.model!, [source], 2);
+  expect(found.families).toEqual([{ name: "small", sequences: 8, flagged: found.families[0]!.flagged }]);
+  expect(found.known).toBe(60);
+  expect(found.passing).toBeGreaterThan(0.8);
+  expect(found.unknown.map(({ name, sequences }) => [name, sequences])).toEqual([
+    ["1 families it was not trained on", 8],
+    ["known ones, shuffled", 60],
+    ["known ones, reversed", 60],
+    ["known ones, random", 60],
+  ]);
+  // All of them fit in a window; a model that reads fewer residues at a time needs several.
+  expect(found.long).toBeNull();
+  const short = join(folder, "short");
+  await cp(result.model!, short, { recursive: true });
+  const text = await readFile(join(short, "config.json"), "utf8");
+  await writeFile(join(short, "config.json"), text.replace('"length": 64', '"length": 32'));
+  const { long } = await measureUnknown(short, [source], 2);
+  expect(long!.sequences).toBeGreaterThan(30);
+  expect(long!.accuracy).toBeGreaterThan(0.7);
 });
 
 test("a damaged model is refused", async () => {

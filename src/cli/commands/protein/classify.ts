@@ -34,7 +34,7 @@ const SHOWN_WARNINGS = 5;
 export function proteinClassifyCommand(): Command {
   return newCommand(
     "classify",
-    "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2.",
+    "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. What is longer than the model reads goes through it in windows, and a family's probability is its highest. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2.",
   )
     .argument("<source>", "a FASTA file, plain or compressed; - is standard input")
     .option(
