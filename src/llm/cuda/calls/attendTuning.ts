@@ -15,7 +15,7 @@ export interface AttendTuning {
 }
 
 /** The layout that is used. */
-export const attendTuning: AttendTuning = { threads: 128, chunk: 64, passes: 2, stages: 4, blocks: 528 };
+export const attendTuning: AttendTuning = { threads: 128, chunk: 64, passes: 2, stages: 4, blocks: 264 };
 
 /** Most blocks that share a head's entries. */
 export const SPLITS_MAX = 64;

@@ -33,7 +33,7 @@ __device__ __forceinline__ uint4 stream(const uint4* from) {
 
 __device__ __forceinline__ float activate(float v) {
 #if ACTIVATION == 1
-  return fmaxf(v, 0.f);
+  return v < 0.f ? 0.f : v;  // NaN stays
 #elif ACTIVATION == 2
   return 0.5f * v * (1.f + tanhf(0.7978845608028654f * (v + 0.044715f * v * v * v)));
 #elif ACTIVATION == 3
