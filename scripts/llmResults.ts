@@ -1,6 +1,7 @@
 /** @file What `docs/results.md` and the README say of language models, from the newest files of `bench/results`. */
 import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile.ts";
 import { contextTable } from "../bench/llm/curves.ts";
+import type { BenchRow } from "../bench/measure.ts";
 import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
 import { budgetSvg, type Panel } from "./budgetSvg.ts";
 import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";
@@ -38,17 +39,18 @@ export async function llmQuality(): Promise<string> {
   return parts.map((lines) => lines.join("\n")).join("\n\n");
 }
 
-/** What the README tells of speed: a line for each row of the GPU's table that has a target. */
+/** What the README tells of speed: the rows of the GPU's table that have a target, and the peer's. */
 export async function llmSummary(): Promise<string> {
   const files = await newestResults<SpeedFile>((name) => name.startsWith("llm-speed"));
-  const file = files.find(({ content }) => gpuOf(content));
+  const isTold = ({ case: name, met, ratio }: BenchRow) =>
+    ratio !== null && (met !== null || name.endsWith(", peer"));
+  const file = files.find(({ content }) => gpuOf(content) && content.rows.some(isTold));
   if (!file) return "Not measured yet.";
   const { machine, rows } = file.content;
-  const lines = rows
-    .filter(({ met, ratio }) => met !== null && ratio !== null)
-    .map(({ case: name, size, figure, limit, ratio, target, met }) =>
-      row([name, size, figure, limit, `${ratio!.toFixed(2)} (${target}${met ? "" : ", missed"})`]),
-    );
+  const lines = rows.filter(isTold).map(({ case: name, size, figure, limit, ratio, target, met }) => {
+    const asked = target === "" ? "" : ` (${target}${met ? "" : ", missed"})`;
+    return row([name, size, figure, limit, `${ratio!.toFixed(2)}${asked}`]);
+  });
   return [
     row(["what", "size", "measured", "limit or rival, same run", "ratio (target)"]),
     row(["---", "---", "---", "---", "---"]),
