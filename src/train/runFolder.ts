@@ -141,7 +141,7 @@ function runExists(path: string, how: string): ParetoError {
     code: "RUN_EXISTS",
     where: path,
     message: `a new run needs a new or empty folder; this one ${how}, got ${path}`,
-    fix: "Choose another folder with --out, or go on with the run in it with --resume.",
+    fix: "Choose another folder with --out; training goes on with the run in it with --resume.",
   });
 }
 

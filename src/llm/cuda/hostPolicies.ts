@@ -67,15 +67,18 @@ export class HostPolicies {
     const layers = await this.#copies(places);
     const { seats } = this.#caches;
     const slots = this.#device.allocator.allocate(4 * this.#caches.model.kvHeads, "host's choice");
-    for (const round of droppedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
-      stream.copyToDevice(slots.pointer, round, round.byteLength);
-      for (const { layer } of places) {
-        const { slabs, settings } = this.#caches.tablesOf(layer);
-        const where = { slabs, settings, slots: slots.pointer };
-        this.#queue.launch(stream, [dropCall(this.#kernels, { seat, seats }, where)]);
+    try {
+      for (const round of droppedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
+        stream.copyToDevice(slots.pointer, round, round.byteLength);
+        for (const { layer } of places) {
+          const { slabs, settings } = this.#caches.tablesOf(layer);
+          const where = { slabs, settings, slots: slots.pointer };
+          this.#queue.launch(stream, [dropCall(this.#kernels, { seat, seats }, where)]);
+        }
       }
+    } finally {
+      slots.free();
     }
-    slots.free();
   }
 
   async #copies(places: readonly SlabPlace[]): Promise<CopiedLayer[]> {

@@ -9,7 +9,7 @@ import type { Recipe } from "./recipe.ts";
 /** Items of validation are of this seed; evaluations had better use others. */
 const VALIDATION_SEED = 0xf0000000;
 
-/** The data of a recipe. */
+/** The data of a recipe. @throws ParetoError `LLM_TASK_LENGTH` where texts of validation hold no question of a task */
 export function taskData({ seed, validation }: Pick<Recipe, "seed" | "validation">): LmData {
   return {
     vocabulary: WORDS.length,
@@ -31,6 +31,8 @@ function groupOf(
   { length, texts }: Recipe["validation"],
 ): ValidationGroup {
   const task = taskNamed(name, "after");
+  // Drawn now, so that a length that is too short is told before anything is trained.
+  task.item(0, { tokens: length, seed: VALIDATION_SEED });
   return {
     name,
     length,

@@ -146,6 +146,10 @@ describe("a run", () => {
     const short = join(folder, "short.txt");
     await writeFile(short, "too short");
     await expect(run("text", [short])).rejects.toMatchObject({ code: "LLM_TEXT_SHORT" });
+    const validation = { everySteps: 1, texts: 2, length: 64, tasks: ["late-riser" as const] };
+    const recipe = tinyRecipe("llama", "tasks", { validation });
+    const lacking = trainLm(job("none", { config: { recipe, paths: [] } }));
+    await expect(lacking).rejects.toMatchObject({ code: "LLM_TASK_LENGTH" });
     await expect(stat(join(folder, "none"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 });
