@@ -1,6 +1,7 @@
 /**
  * @file Many texts over the seats of one runner, by continuous batching: a text that is over leaves its seats at once,
- * and the next one enters. Each text comes to what it would alone, whatever the order and the number of seats.
+ * and the next one enters. Each text comes to what it would alone, on a GPU within rounding, whatever the
+ * order and the number of seats.
  */
 import { ParetoError } from "../../engine/errors.ts";
 import type { LlmRunner, TextMemory, TextOptions } from "../runner/runner.ts";

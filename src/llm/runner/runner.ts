@@ -2,8 +2,9 @@
  * @file What runs a language model for everything above it: generation, beams, batches, evaluation, benchmarks.
  *
  * A runner holds a model and some seats; a seat holds one text, which is its KV cache. Texts of one call may be of any
- * lengths: there is no padding, and a text in a batch is computed as if it were alone. Noise is keyed by the text's
- * seed and stream and by positions, never by its seat. Calls come one after the other: await each.
+ * lengths: there is no padding, and a text in a batch is computed as if it were alone (on a GPU within rounding, as
+ * sums are taken in another order). Noise is keyed by the text's seed and stream and by positions, never by its seat.
+ * Calls come one after the other: await each.
  *
  * A text is read, then continued token by token. Reading once more is a further turn: its tokens attend causally to
  * what was kept and to each other, their scores accumulate at the temperature of the last step (a turn does not
