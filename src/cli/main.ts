@@ -21,9 +21,9 @@ await runCommands(commands);
 /** From its sources, each worker would load a compiler of TypeScript of its own, some 18 MB; cached code needs none. */
 async function cacheStrippedTypes(): Promise<void> {
   if (!import.meta.url.endsWith(".ts")) return;
-  const { enableCompileCache, getCompileCacheDir } = await import("node:module");
-  enableCompileCache();
-  const folder = getCompileCacheDir();
+  const { enableCompileCache } = await import("node:module");
+  const { cacheFolder } = await import("../engine/cacheFolder.ts");
   // Workers look for it here; Node adds a folder for its version and the user.
-  if (folder !== undefined) process.env["NODE_COMPILE_CACHE"] ??= (await import("node:path")).dirname(folder);
+  process.env["NODE_COMPILE_CACHE"] ??= cacheFolder("node");
+  enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 }

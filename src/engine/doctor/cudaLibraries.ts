@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError } from "../errors.ts";
 import { CudaContext, formatVersion } from "../targets/cuda/driver/context.ts";
-import { defaultCacheDirectory } from "../targets/cuda/driver/cubinCache.ts";
+import { cacheFolder } from "../cacheFolder.ts";
 import { bind } from "../targets/cuda/driver/koffi.ts";
 import { openLibrary } from "../targets/cuda/driver/libraries.ts";
 import { Nvrtc } from "../targets/cuda/driver/nvrtc.ts";
@@ -111,7 +111,7 @@ async function compileOnce(arch: string, driverMajor: number | undefined) {
 }
 
 async function kernelCache() {
-  const directory = defaultCacheDirectory();
+  const directory = cacheFolder("cuda");
   const files = await readdir(directory).catch(() => []);
   const sizes = await Promise.all(
     files.map((file) =>

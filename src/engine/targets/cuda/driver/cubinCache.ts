@@ -6,20 +6,9 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 
 const digestBytes = 32;
-
-/** The user's folder for compiled kernels. */
-export function defaultCacheDirectory(
-  env: NodeJS.ProcessEnv = process.env,
-  platform: NodeJS.Platform = process.platform,
-): string {
-  const local = platform === "win32" ? env["LOCALAPPDATA"] : env["XDG_CACHE_HOME"];
-  const root = local !== undefined && local !== "" ? local : join(homedir(), ".cache");
-  return join(root, "pareto", "cuda");
-}
 
 /** The name of what was made from these parts. */
 export function cubinKey(...parts: readonly string[]): string {

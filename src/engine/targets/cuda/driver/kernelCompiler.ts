@@ -1,7 +1,8 @@
 /** @file From sources to kernels that can be launched: each distinct source is compiled once a machine. */
 import type { KernelSource } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
-import { CubinCache, cubinKey, defaultCacheDirectory } from "./cubinCache.ts";
+import { cacheFolder } from "../../../cacheFolder.ts";
+import { CubinCache, cubinKey } from "./cubinCache.ts";
 import { CudaModule, type Kernel } from "./module.ts";
 import { Nvrtc } from "./nvrtc.ts";
 
@@ -22,10 +23,7 @@ export class KernelCompiler {
   #disposed = false;
 
   /** @throws ParetoError `CUDA_LIBRARY_MISSING`, `CUDA_VERSION` */
-  constructor(
-    context: CudaContext,
-    { cacheDirectory = defaultCacheDirectory() }: KernelCompilerOptions = {},
-  ) {
+  constructor(context: CudaContext, { cacheDirectory = cacheFolder("cuda") }: KernelCompilerOptions = {}) {
     this.#context = context;
     this.#cache = new CubinCache(cacheDirectory);
     this.#nvrtc = Nvrtc.open(Math.floor(context.info.driverVersion / 1000));

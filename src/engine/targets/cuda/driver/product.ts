@@ -9,7 +9,7 @@ import { ParetoError } from "../../../errors.ts";
 import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
 import type { ProductSpec } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
-import { defaultCacheDirectory } from "./cubinCache.ts";
+import { cacheFolder } from "../../../cacheFolder.ts";
 import { cublasLtLibrary, type CublasLtLibrary } from "./cublasLtLibrary.ts";
 import { checkCublas } from "./errors.ts";
 import { addressOf, OutWord } from "./koffi.ts";
@@ -59,7 +59,7 @@ export class ProductLibrary {
   constructor(
     context: CudaContext,
     allocator: DeviceAllocator,
-    { autotune = true, cacheDirectory = defaultCacheDirectory() }: ProductLibraryOptions = {},
+    { autotune = true, cacheDirectory = cacheFolder("cuda") }: ProductLibraryOptions = {},
   ) {
     this.#context = context;
     this.#allocator = allocator;

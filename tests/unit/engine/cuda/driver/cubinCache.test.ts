@@ -3,11 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  CubinCache,
-  cubinKey,
-  defaultCacheDirectory,
-} from "../../../../../src/engine/targets/cuda/driver/cubinCache.ts";
+import { CubinCache, cubinKey } from "../../../../../src/engine/targets/cuda/driver/cubinCache.ts";
 
 let root: string;
 beforeEach(async () => {
@@ -79,12 +75,4 @@ test("the key depends on every part and on where parts end", () => {
   ];
   expect(new Set(keys).size).toBe(keys.length);
   expect(cubinKey("ab", "c")).toBe(keys[0]);
-});
-
-test("the folder is the user's cache folder of the system", () => {
-  expect(defaultCacheDirectory({ XDG_CACHE_HOME: "/caches" }, "linux")).toBe(
-    join("/caches", "pareto", "cuda"),
-  );
-  expect(defaultCacheDirectory({}, "linux")).toMatch(/\.cache\/pareto\/cuda$/);
-  expect(defaultCacheDirectory({ LOCALAPPDATA: "/local" }, "win32")).toBe(join("/local", "pareto", "cuda"));
 });
