@@ -9,7 +9,9 @@ import { snapkv } from "../../src/llm/kv/policies/snapkv.ts";
 import { window } from "../../src/llm/kv/policies/window.ts";
 import type { KvPolicy } from "../../src/llm/kv/policy.ts";
 import type { BenchRow } from "../measure.ts";
+import { kvTokenBytes } from "./counts.ts";
 import { fill, stepMs, withRunner, type GpuBench } from "./passes.ts";
+import { shapeOf } from "./shapes.ts";
 
 /** What was measured at a context. */
 export interface ContextPoint {
@@ -94,6 +96,8 @@ export function contextTable(points: readonly ContextPoint[]): string[] {
       return `| ${context.toLocaleString("en-US")} | ${cells.join(" | ")} |`;
     }),
   ];
+  const tokenBytes = kvTokenBytes(shapeOf("MPT-7B", false));
+  const mebibytes = (entries: number) => Math.round((entries * tokenBytes) / 2 ** 20).toLocaleString("en-US");
   return [
     "Milliseconds of a decode step after a prompt of so many tokens:",
     "",
@@ -105,5 +109,15 @@ export function contextTable(points: readonly ContextPoint[]): string[] {
       (point) => point.promptMs.toFixed(0),
       columns.filter(({ budget }) => budget === 1 || budget === 0.5),
     ),
+    "",
+    "MiB of keys and values after a prompt and as many decoded tokens, 2 · layers · KV heads · head width · 2 bytes an entry (caches are tested against this):",
+    "",
+    `| tokens | full | ${BUDGETS.map((budget) => `${Math.round(100 * budget)} %`).join(" | ")} |`,
+    `| --: | --: |${" --: |".repeat(BUDGETS.length)}`,
+    ...contexts.map((context) => {
+      // One entry more than the budget, where the newest token lies until one goes.
+      const kept = BUDGETS.map((budget) => mebibytes(Math.floor(context * budget) + 1));
+      return `| ${context.toLocaleString("en-US")} + ${context.toLocaleString("en-US")} | ${mebibytes(2 * context)} | ${kept.join(" | ")} |`;
+    }),
   ];
 }
