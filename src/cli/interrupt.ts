@@ -1,12 +1,15 @@
-/** @file Ctrl-C as a wish to stop: the first saves and stops, the second ends the process at once. */
+/** @file Ctrl-C as a wish to stop: the first ends the work in order, the second ends the process at once. */
 import type { Output } from "./output.ts";
 
-/** Does work that a signal may stop. */
-export async function interruptible<T>(out: Output, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** The exit status of a process that an interrupt ended. */
+const INTERRUPTED = 130;
+
+/** Does work that a signal may stop. @param told what the first one calls, beside the signal */
+async function untilStopped<T>(told: () => void, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(130);
-    out.info("stopping after this step; the run is being saved (Ctrl-C again ends at once)");
+    if (stop.signal.aborted) process.exit(INTERRUPTED);
+    told();
     stop.abort();
   };
   process.on("SIGINT", onSignal);
@@ -17,4 +20,15 @@ export async function interruptible<T>(out: Output, work: (signal: AbortSignal) 
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
+}
+
+/** Does the work of a run, which a signal lets save itself and stop. */
+export function interruptible<T>(out: Output, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const told = () => out.info("stopping after this step; the run is being saved (Ctrl-C again ends at once)");
+  return untilStopped(told, work);
+}
+
+/** Does work that ends early at a signal, without a word; the process then exits as one that was interrupted. */
+export function endingEarly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return untilStopped(() => (process.exitCode = INTERRUPTED), work);
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { describeMachine, packageVersions, paretoVersion } from "../engine/environment.ts";
 import { ParetoError } from "../engine/errors.ts";
+import { fileExists } from "../engine/fileExists.ts";
 import { fileError, writeWhole } from "../engine/partialFile.ts";
 import type { JsonValue } from "./checkpointManifest.ts";
 import { EventLog } from "./eventLog.ts";
@@ -134,6 +135,24 @@ export async function createRunFolder(path: string, start: RunStart): Promise<Ru
   });
   await folder.setStatus("running");
   return folder;
+}
+
+/**
+ * Tells before long work that a folder is taken; {@link createRunFolder} would tell after it.
+ * @throws ParetoError RUN_EXISTS
+ */
+export async function refuseTakenFolder(path: string): Promise<void> {
+  if (await fileExists(join(path, RECORD))) throw runExists(path, "holds a run already");
+}
+
+/** Data that is not what a run began with. @param what e.g. `the text has` */
+export function dataChanged(path: string, what: string, fingerprint: string): ParetoError {
+  return new ParetoError({
+    code: "RESUME_DATA",
+    where: path,
+    message: `${what} changed since the run began, got fingerprint ${fingerprint}`,
+    fix: "Put the old files back, or start a new run with --out.",
+  });
 }
 
 function runExists(path: string, how: string): ParetoError {

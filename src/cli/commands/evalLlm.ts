@@ -1,7 +1,7 @@
 /** @file `pareto eval llm`: what a language model still knows, by cache policy and budget. */
 import { totalmem } from "node:os";
 import { Command } from "commander";
-import { fullArm, type Arm } from "../../llm/eval/arms.ts";
+import { fullArm, namedArms, type Arm } from "../../llm/eval/arms.ts";
 import { evaluate } from "../../llm/eval/evaluate.ts";
 import { seatsFor } from "../../llm/eval/seats.ts";
 import { POLICY_NAMES, type PolicyName } from "../../llm/kv/choosePolicy.ts";
@@ -176,17 +176,9 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
 }
 
 function armsOf(flags: Flags): Arm[] {
-  const arms = flags.kv
-    .filter((name) => name !== "full")
-    .flatMap((policy) =>
-      flags.budgets.map((budget): Arm => {
-        const make = (decoded: number) =>
-          policyOf({ ...flags, kv: policy, kvBudget: { ratioOfPrompt: budget } }, decoded);
-        // A policy that refuses its options says so before a model is loaded.
-        make(1);
-        return { policy, budget, make };
-      }),
-    );
+  const arms = namedArms(flags.kv, flags.budgets, (kv, ratioOfPrompt, decoded) =>
+    policyOf({ ...flags, kv, kvBudget: { ratioOfPrompt } }, decoded),
+  );
   return [fullArm, ...arms];
 }
 

@@ -16,6 +16,7 @@ import {
   withKvTuning,
   withRunnerOptions,
 } from "../llmOptions.ts";
+import { endingEarly } from "../interrupt.ts";
 import type { Output } from "../output.ts";
 import { readBatch, readPrompt } from "../prompts.ts";
 import { positiveNumber, wholeNumber } from "../values.ts";
@@ -149,7 +150,7 @@ async function generate(out: Output, model: string, flags: Flags): Promise<void>
       // So that the rates are those of the texts; the first ones of a batch are read together.
       await runner.prepare(...texts.slice(0, seats).map(({ prompt }) => prompt.length));
       out.close();
-      await stoppable((signal) => {
+      await endingEarly((signal) => {
         const run = { out, opened, runner, flags, signal, onDecision: decisions?.add };
         if (isBatch) return writeBatch(run, texts);
         return flags.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
@@ -160,19 +161,6 @@ async function generate(out: Output, model: string, flags: Flags): Promise<void>
     }
   } finally {
     await opened.files.close();
-  }
-}
-
-/** Ctrl-C ends texts after the token at hand; once more, the process. */
-async function stoppable(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort());
-  process.on("SIGINT", onSignal);
-  try {
-    await work(stop.signal);
-  } finally {
-    process.off("SIGINT", onSignal);
-    if (stop.signal.aborted) process.exitCode = 130;
   }
 }
 

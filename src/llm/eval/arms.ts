@@ -19,23 +19,27 @@ export const fullArm: Arm = {
   make: (maxNewTokens) => choosePolicy({ name: "full", maxNewTokens }),
 };
 
+/** Makes a policy of a name, with a share of the prompt as its budget. */
+type MakeArm = (name: PolicyName, ratioOfPrompt: number, decodedTokens: number) => KvPolicy;
+
+const plain: MakeArm = (name, ratioOfPrompt, maxNewTokens) =>
+  choosePolicy({ name, maxNewTokens, budget: { ratioOfPrompt } });
+
 /**
- * Policies by name at every budget.
+ * Policies by name at every budget, besides `full`.
  * @param budgets shares of the prompt, above 0 and at most 1
- * @throws ParetoError KV_POLICY_UNKNOWN, KV_BUDGET
+ * @param make policies with their own options; plain ones when left out
+ * @throws ParetoError KV_POLICY_UNKNOWN, KV_BUDGET and what else `make` refuses, before any model is loaded
  */
-export function namedArms(names: readonly PolicyName[], budgets: readonly number[]): Arm[] {
-  const arms = names
+export function namedArms(names: readonly PolicyName[], budgets: readonly number[], make = plain): Arm[] {
+  return names
     .filter((name) => name !== "full")
     .flatMap((name) =>
       budgets.map((budget): Arm => {
-        const make = (maxNewTokens: number) =>
-          choosePolicy({ name, maxNewTokens, budget: { ratioOfPrompt: budget } });
-        make(1);
-        return { policy: name, budget, make };
+        make(name, budget, 1);
+        return { policy: name, budget, make: (decodedTokens) => make(name, budget, decodedTokens) };
       }),
     );
-  return arms;
 }
 
 /** Whether what a policy keeps depends on drawn numbers, so that one seed says little. */

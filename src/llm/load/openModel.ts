@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ParetoError } from "../../engine/errors.ts";
+import { fileExists } from "../../engine/fileExists.ts";
 import { fileError } from "../../engine/partialFile.ts";
 import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -17,19 +18,12 @@ export interface OpenedModel {
   tokenizer: Tokenizer;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** The tokenizer beside a `.bin` file: one of the model's own size, or the general one. */
 async function tokenizerBeside(path: string, vocabulary: number): Promise<string> {
   const names = [`tok${vocabulary}.bin`, "tokenizer.bin"];
   for (const name of names) {
     const file = join(dirname(path), name);
-    if (await exists(file)) return file;
+    if (await fileExists(file)) return file;
   }
   throw missingFile(
     path,

@@ -4,12 +4,19 @@
  * The folder holds `run.json` (recipe, seed, versions), `checkpoints/last` and `checkpoints/best`, `events.jsonl`,
  * `result.json`, and at the end `model/`, a folder as Hugging Face publishes models.
  */
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError } from "../../engine/errors.ts";
+import { fileExists } from "../../engine/fileExists.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
-import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
+import {
+  createRunFolder,
+  dataChanged,
+  openRunFolder,
+  refuseTakenFolder,
+  writeJson,
+  type RunFolder,
+} from "../../train/runFolder.ts";
 import { readConfig } from "../load/readConfig.ts";
 import type { LmData } from "./lmData.ts";
 import { LmNetwork, type LmNetworkOptions } from "./lmNetwork.ts";
@@ -77,6 +84,7 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
   const clock = () => (performance.now() - origin) / 1000;
   const earlier = "resume" in options ? await openRunFolder(options.directory) : null;
   const stored = earlier && (earlier.record.config as unknown as StoredConfig);
+  if (!earlier) await refuseTakenFolder(options.directory);
   const { recipe, paths } = "resume" in options ? stored! : options.config;
   const early: RunEvent[] = [];
   const tell: OnEvent = (event) => {
@@ -89,7 +97,8 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
   readConfig(JSON.stringify(config), recipe.name);
   tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
   const { fingerprint } = data;
-  if (stored && stored.fingerprint !== fingerprint) throw dataChanged(options.directory, fingerprint);
+  if (stored && stored.fingerprint !== fingerprint)
+    throw dataChanged(options.directory, "the text has", fingerprint.toString(16));
   const kept = { recipe, paths, fingerprint } satisfies StoredConfig as unknown as JsonValue;
   const folder =
     earlier ??
@@ -154,7 +163,8 @@ async function trainOn(
   const network = await LmNetwork.create(readConfig(JSON.stringify(config), recipe.name), recipe, options);
   try {
     // A process killed before its first checkpoint leaves a folder without one.
-    const hasCheckpoint = "resume" in options && (await exists(join(checkpoints, LAST, "checkpoint.json")));
+    const hasCheckpoint =
+      "resume" in options && (await fileExists(join(checkpoints, LAST, "checkpoint.json")));
     const state = hasCheckpoint
       ? ((await network.load(join(checkpoints, LAST))) as unknown as LmTrainerState)
       : undefined;
@@ -195,20 +205,4 @@ async function trainOn(
   } finally {
     await network.dispose();
   }
-}
-
-function dataChanged(directory: string, fingerprint: number): ParetoError {
-  return new ParetoError({
-    code: "RESUME_DATA",
-    where: directory,
-    message: `the text has changed since the run began, got fingerprint ${fingerprint.toString(16)}`,
-    fix: "Put the old files back, or start a new run with --out.",
-  });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

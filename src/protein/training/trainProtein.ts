@@ -4,13 +4,19 @@
  * The folder holds `run.json` (configuration, seed, versions), `checkpoints/last` and `checkpoints/best`,
  * `events.jsonl`, `result.json`, and at the end `model/`, the saved model.
  */
-import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { ParetoError } from "../../engine/errors.ts";
+import { fileExists } from "../../engine/fileExists.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
 import type { MulticlassMetrics } from "../../train/metrics/multiclass.ts";
-import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
+import {
+  createRunFolder,
+  dataChanged,
+  openRunFolder,
+  refuseTakenFolder,
+  writeJson,
+  type RunFolder,
+} from "../../train/runFolder.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import type { FamilyReport } from "../families/families.ts";
 import { proteinModel } from "../models/models.ts";
@@ -108,7 +114,8 @@ export async function trainProtein(options: TrainProteinOptions): Promise<TrainP
   tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
   options.onRead?.(report, parts);
   const fingerprint = fingerprintOf(set);
-  if (stored && stored.fingerprint !== fingerprint) throw dataChanged(options.directory, fingerprint);
+  if (stored && stored.fingerprint !== fingerprint)
+    throw dataChanged(options.directory, "the sequences have", fingerprint.toString(16));
   const kept = JSON.parse(JSON.stringify({ run: config, fingerprint } satisfies StoredConfig)) as JsonValue;
   const folder =
     earlier ??
@@ -168,7 +175,7 @@ async function trainOn(
   });
   try {
     // A process killed while it saved for the first time leaves a folder without the file that makes it a checkpoint.
-    const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST, "checkpoint.json")));
+    const hasCheckpoint = isResumed && (await fileExists(join(checkpoints, LAST, "checkpoint.json")));
     const state = hasCheckpoint
       ? ((await network.load(join(checkpoints, LAST))) as unknown as ProteinTrainerState)
       : undefined;
@@ -279,30 +286,4 @@ async function trainOn(
   } finally {
     await network.dispose();
   }
-}
-
-async function refuseTakenFolder(directory: string): Promise<void> {
-  if (!(await exists(join(directory, "run.json")))) return;
-  throw new ParetoError({
-    code: "RUN_EXISTS",
-    where: directory,
-    message: `a new run needs a new or empty folder; this one holds a run already, got ${directory}`,
-    fix: "Choose another folder with --out, or go on with the run in it with --resume.",
-  });
-}
-
-function dataChanged(directory: string, fingerprint: number): ParetoError {
-  return new ParetoError({
-    code: "RESUME_DATA",
-    where: directory,
-    message: `the sequences have changed since the run began, got fingerprint ${fingerprint.toString(16)}`,
-    fix: "Put the old files back, or start a new run with --out.",
-  });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

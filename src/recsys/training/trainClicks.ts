@@ -5,16 +5,22 @@
  * epochs, `checkpoints/best`, `events.jsonl` and `result.json`. Encoded data and FAE files lie in a cache folder
  * and are used again by runs over the same data with the same options.
  */
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { EncodedDataset } from "../../data/encodedDataset.ts";
 import type { PreparedDataset } from "../../data/prepareDataset.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import { fileExists } from "../../engine/fileExists.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
 import type { JsonValue } from "../../train/checkpointManifest.ts";
 import type { OnEvent, RunEvent } from "../../train/events.ts";
-import { createRunFolder, openRunFolder, writeJson, type RunFolder } from "../../train/runFolder.ts";
+import {
+  createRunFolder,
+  dataChanged,
+  openRunFolder,
+  refuseTakenFolder,
+  writeJson,
+  type RunFolder,
+} from "../../train/runFolder.ts";
 import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../strategies/strategy.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { createStrategy } from "./createStrategy.ts";
@@ -114,7 +120,7 @@ async function trainOn(
     await checkData(folder, prepared);
     await folder.setConfig(storedConfig(config, prepared));
     // A run that failed while it was being made, e.g. on a full disk, may lack it.
-    if (!(await exists(folder.file("encoder/encoder.json"))))
+    if (!(await fileExists(folder.file("encoder/encoder.json"))))
       await prepared.encoder.save(folder.file("encoder"));
   }
   const log = folder.openEvents();
@@ -149,20 +155,6 @@ interface StoredConfig {
   fingerprint: string;
 }
 
-async function refuseTakenFolder(directory: string): Promise<void> {
-  const taken = await access(join(directory, "run.json")).then(
-    () => true,
-    () => false,
-  );
-  if (!taken) return;
-  throw new ParetoError({
-    code: "RUN_EXISTS",
-    where: directory,
-    message: `a new run needs a new or empty folder; this one holds a run already, got ${directory}`,
-    fix: "Choose another folder with --out, or go on with the run in it with --resume.",
-  });
-}
-
 function storedConfig(run: RunConfig, { fingerprint }: PreparedDataset): JsonValue {
   return JSON.parse(JSON.stringify({ run, fingerprint } satisfies StoredConfig)) as JsonValue;
 }
@@ -177,12 +169,7 @@ async function startRun(directory: string, run: RunConfig, prepared: PreparedDat
 async function checkData(folder: RunFolder, prepared: PreparedDataset): Promise<void> {
   const { fingerprint } = folder.record.config as unknown as StoredConfig;
   if (fingerprint === prepared.fingerprint) return;
-  throw new ParetoError({
-    code: "RESUME_DATA",
-    where: folder.path,
-    message: `the data has changed since the run began, got ${prepared.fingerprint.slice(0, 12)} for ${fingerprint.slice(0, 12)}`,
-    fix: "Put the old files back, or start a new run with --out.",
-  });
+  throw dataChanged(folder.path, "the data has", prepared.fingerprint.slice(0, 12));
 }
 
 interface TrainContext {
@@ -203,7 +190,7 @@ async function trainPrepared(
   const { train, validation, test, schema } = prepared;
   const checkpoints = folder.file("checkpoints");
   // A process killed while it saved for the first time leaves a folder without the file that makes it a checkpoint.
-  const hasCheckpoint = isResumed && (await exists(join(checkpoints, LAST, "checkpoint.json")));
+  const hasCheckpoint = isResumed && (await fileExists(join(checkpoints, LAST, "checkpoint.json")));
   const maxLookups = Math.max(
     ...[train, validation, test].map((part) => maxLookupsOf(part, settings.batchSize)),
   );
@@ -256,13 +243,6 @@ async function trainPrepared(
     await strategy?.dispose();
     await network.dispose();
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function loadState(network: ClickNetwork, directory: string): Promise<TrainerState> {
