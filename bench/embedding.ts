@@ -9,8 +9,8 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import type { Lookups } from "../src/data/batch.ts";
-import { Rng } from "../src/engine/rng.ts";
+import type { Lookups } from "../src/recsys/data/batches/batch.ts";
+import { Rng } from "../src/base/rng.ts";
 import { Arena } from "../src/engine/targets/cpu/kernels/arena.ts";
 import { type KernelTask, ThreadPool } from "../src/engine/targets/cpu/kernels/threadPool.ts";
 import { EmbeddingTables } from "../src/recsys/embedding/embeddingTables.ts";

@@ -5,8 +5,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { synthClicks } from "../src/data/synth/clicks.ts";
-import { synthPresets } from "../src/data/synth/presets.ts";
+import { synthClicks } from "../src/recsys/data/synth/clicks.ts";
+import { synthPresets } from "../src/recsys/data/synth/presets.ts";
 import type { StrategyName } from "../src/recsys/strategies/strategy.ts";
 import type { TrainingSettings } from "../src/recsys/training/settings.ts";
 import { trainClicks, type TrainClicksResult } from "../src/recsys/training/trainClicks.ts";

@@ -8,9 +8,9 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Database } from "../src/data/duckdb.ts";
-import { prepareDataset } from "../src/data/prepareDataset.ts";
-import { openSource } from "../src/data/source.ts";
+import { Database } from "../src/recsys/data/source/duckdb.ts";
+import { prepareDataset } from "../src/recsys/data/encode/prepareDataset.ts";
+import { openSource } from "../src/recsys/data/source/source.ts";
 
 /** DuckDB takes what it is given before it spills, so a limit well below its default shows what the work needs. */
 const MEMORY_LIMIT_BYTES = 768 * 2 ** 20;

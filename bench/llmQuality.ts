@@ -16,7 +16,7 @@
 import { access, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeMachine } from "../src/engine/environment.ts";
+import { describeMachine } from "../src/base/environment.ts";
 import { fullArm, namedArms, type Arm } from "../src/llm/eval/arms.ts";
 import { Bootstrap } from "../src/llm/eval/bootstrap.ts";
 import { evaluate, type ArmResult } from "../src/llm/eval/evaluate.ts";

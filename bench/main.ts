@@ -11,7 +11,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { describeMachine } from "../src/engine/environment.ts";
+import { describeMachine } from "../src/base/environment.ts";
 import { cudaBench, groupsNamed, missingGpu } from "./cuda/cudaBench.ts";
 import { benchDense, denseRows } from "./dense.ts";
 import { benchEmbedding, type EmbeddingResult } from "./embedding.ts";

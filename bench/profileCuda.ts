@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { GpuTimer } from "../src/engine/doctor/gpuTimer.ts";
 import type { Precision } from "../src/engine/program.ts";
-import { Rng } from "../src/engine/rng.ts";
+import { Rng } from "../src/base/rng.ts";
 import { CudaDevice } from "../src/engine/targets/cuda/cudaDevice.ts";
 import { printPlan } from "../src/engine/targets/cuda/compiler/printPlan.ts";
 import type { Step } from "../src/engine/targets/cuda/plan.ts";

@@ -16,7 +16,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeMachine } from "../src/engine/environment.ts";
+import { describeMachine } from "../src/base/environment.ts";
 import { SPLIT_NAMES } from "../src/protein/splits/split.ts";
 import { describeGpu } from "./cuda/gpu.ts";
 import { commit } from "./machine.ts";

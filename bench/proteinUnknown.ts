@@ -8,7 +8,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { DEFAULT_MODEL_PATH } from "../src/protein/defaultModel.ts";
-import { describeMachine } from "../src/engine/environment.ts";
+import { describeMachine } from "../src/base/environment.ts";
 import { commit } from "./machine.ts";
 import { measureUnknown } from "./protein/unknown.ts";
 

@@ -3,9 +3,9 @@
  * step, gradients, sparse and dense SGD, through the pipeline that training uses. It is related to the dense step
  * alone, measured in turn with it, and to PyTorch on the same processor when there is one (see `torch.ts`).
  */
-import type { ClickBatch } from "../src/data/batch.ts";
+import type { ClickBatch } from "../src/recsys/data/batches/batch.ts";
 import { openDevice } from "../src/engine/openDevice.ts";
-import { Rng } from "../src/engine/rng.ts";
+import { Rng } from "../src/base/rng.ts";
 import { EmbeddingTables } from "../src/recsys/embedding/embeddingTables.ts";
 import { DenseModel } from "../src/recsys/models/denseModel.ts";
 import { StepPipeline } from "../src/recsys/training/stepPipeline.ts";

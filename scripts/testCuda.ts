@@ -12,7 +12,7 @@ import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { describeGpu } from "../bench/cuda/gpu.ts";
 import { commit } from "../bench/machine.ts";
-import { ParetoError } from "../src/engine/errors.ts";
+import { ParetoError } from "../src/base/errors.ts";
 
 /** Folders of tests that run; of the first, those of this target count, which name it. */
 const FOLDERS = ["tests/parity", "tests/unit/engine/cuda", "tests/e2e/doctorCuda"];

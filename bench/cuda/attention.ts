@@ -14,7 +14,7 @@ import { cast, mul } from "../../src/engine/graph/ops/elementwise.ts";
 import { attention } from "../../src/engine/graph/ops/composite/attention.ts";
 import { state } from "../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../src/engine/graph/ops/movement.ts";
-import { numbersOf } from "../../src/engine/half.ts";
+import { numbersOf } from "../../src/base/half.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import type { BenchRow } from "../measure.ts";
 import { attempt } from "./groups.ts";

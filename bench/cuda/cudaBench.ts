@@ -2,7 +2,7 @@
  * @file The CUDA table: groups of rows, each measured in a process of its own, so that one that crashes or leaves the
  * GPU in error costs its own rows only.
  */
-import { ParetoError } from "../../src/engine/errors.ts";
+import { ParetoError } from "../../src/base/errors.ts";
 import { runAlone } from "../machine.ts";
 import type { BenchRow } from "../measure.ts";
 import { describeGpu, type Gpu } from "./gpu.ts";

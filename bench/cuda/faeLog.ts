@@ -6,11 +6,11 @@
  * as 5 % of 9.4 million would be.
  */
 import { join } from "node:path";
-import type { ClickBatch } from "../../src/data/batch.ts";
-import type { EncodedDataset } from "../../src/data/encodedDataset.ts";
-import { EncodedDatasetWriter } from "../../src/data/encodedDatasetWriter.ts";
-import { type ClickBlock, ClickGenerator } from "../../src/data/synth/generator.ts";
-import { synthPresets } from "../../src/data/synth/presets.ts";
+import type { ClickBatch } from "../../src/recsys/data/batches/batch.ts";
+import type { EncodedDataset } from "../../src/recsys/data/encode/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../src/recsys/data/encode/encodedDatasetWriter.ts";
+import { type ClickBlock, ClickGenerator } from "../../src/recsys/data/synth/generator.ts";
+import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
 
 /** Exponent of the popularity of values in every column. */
 export const EXPONENT = 1.2;

@@ -1,5 +1,5 @@
 /** @file The groups of rows of the CUDA table, by the names that `--only` takes, and how one that fails reads. */
-import { ParetoError } from "../../src/engine/errors.ts";
+import { ParetoError } from "../../src/base/errors.ts";
 import type { BenchRow } from "../measure.ts";
 import type { CudaSizes } from "./sizes.ts";
 

@@ -9,7 +9,7 @@ import { add, mul, relu, sigmoid } from "../../src/engine/graph/ops/elementwise.
 import { state } from "../../src/engine/graph/ops/leaf.ts";
 import { slice, sum } from "../../src/engine/graph/ops/movement.ts";
 import { softmax } from "../../src/engine/graph/ops/reduce.ts";
-import type { Shape } from "../../src/engine/shape.ts";
+import type { Shape } from "../../src/base/shape.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import { layerNorm } from "../../src/nn/functional.ts";
 import type { BenchRow } from "../measure.ts";

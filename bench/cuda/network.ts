@@ -1,7 +1,7 @@
 /** @file DLRM of Criteo Kaggle's shape on a GPU, its rows placed as asked, as training makes it. */
-import type { ClickSchema } from "../../src/data/batch.ts";
-import { synthPresets } from "../../src/data/synth/presets.ts";
-import { describeMachine } from "../../src/engine/environment.ts";
+import type { ClickSchema } from "../../src/recsys/data/batches/batch.ts";
+import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
+import { describeMachine } from "../../src/base/environment.ts";
 import type { Precision } from "../../src/engine/program.ts";
 import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import { ClickNetwork } from "../../src/recsys/training/clickNetwork.ts";

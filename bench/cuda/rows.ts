@@ -8,7 +8,7 @@
  */
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import type { CapturedGraph } from "../../src/engine/targets/cuda/driver/stream.ts";
 import {

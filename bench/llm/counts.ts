@@ -1,5 +1,5 @@
 /** @file Bytes that a decode step must read, and operations that a prompt takes. */
-import { sizeOf } from "../../src/engine/shape.ts";
+import { sizeOf } from "../../src/base/shape.ts";
 import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
 import { decoderOf } from "../../src/llm/models/models.ts";
 

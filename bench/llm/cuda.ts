@@ -10,7 +10,7 @@
 import { full } from "../../src/llm/kv/policies/full.ts";
 import type { LayerPolicies } from "../../src/llm/kv/policy.ts";
 import type { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
-import { ParetoError } from "../../src/engine/errors.ts";
+import { ParetoError } from "../../src/base/errors.ts";
 import { describeGpu } from "../cuda/gpu.ts";
 import { failedRow } from "../cuda/groups.ts";
 import { median, type BenchRow } from "../measure.ts";

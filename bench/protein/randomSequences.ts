@@ -2,7 +2,7 @@
 import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { finished } from "node:stream/promises";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
 
 /** Draws a length. */

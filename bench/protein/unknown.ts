@@ -8,7 +8,7 @@
  * `pareto protein classify` reads them.
  */
 import { Readable } from "node:stream";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import { classifyFasta, type Classification } from "../../src/protein/classify/classifyFasta.ts";
 import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
 import { readFamilies } from "../../src/protein/families/families.ts";

@@ -1,11 +1,11 @@
 /**
- * @file `pareto/data`: reads a click log, splits it in time order, and shows how the label drifts between the parts.
+ * @file `pareto/recsys`: reads a click log, splits it in time order, and shows how the label drifts between the parts.
  * Run: `npx node examples/library/data.ts FILE LABEL [TIME_COLUMN] [SQL]`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openSource, prepareDataset } from "../../src/data/index.ts";
+import { openSource, prepareDataset } from "../../src/recsys/index.ts";
 
 const [file, label, time, sql] = process.argv.slice(2);
 if (file === undefined || label === undefined)

@@ -1,6 +1,6 @@
 /** @file Where encoded data is kept between runs. */
 import type { Command } from "commander";
-import { cacheFolder } from "../engine/cacheFolder.ts";
+import { cacheFolder } from "../base/cacheFolder.ts";
 import { withDefault } from "./defaults.ts";
 
 /** Adds `--cache`. */

@@ -3,7 +3,7 @@
  * status, and help that a width of 100 columns holds.
  */
 import { Command, CommanderError } from "commander";
-import { ParetoError } from "../engine/errors.ts";
+import { ParetoError } from "../base/errors.ts";
 import { exitStatus, Output } from "./output.ts";
 
 /** Options of every command. */

@@ -1,6 +1,6 @@
 /** @file A file of a cache policy's decisions, one JSON text a line, written while a text goes on. */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { fileError } from "../engine/partialFile.ts";
+import { fileError } from "../base/fileErrors.ts";
 import type { KvDecision } from "../llm/kv/kvCache.ts";
 
 /** Characters held back before they are written. */

@@ -1,9 +1,9 @@
 /** @file From an evaluation to its report. */
-import { describeMachine, paretoVersion } from "../engine/environment.ts";
+import { describeMachine, paretoVersion } from "../base/environment.ts";
 import type { ArmResult, Evaluated } from "../llm/eval/evaluate.ts";
 import type { PolicyName } from "../llm/kv/choosePolicy.ts";
 import type { BudgetReport } from "../report/budgetReport.ts";
-import { formatCount } from "../report/format.ts";
+import { formatCount } from "../base/format.ts";
 import type { Exam, ExamFlags } from "./exam.ts";
 import type { RunnerFlags } from "./llmOptions.ts";
 

@@ -1,5 +1,5 @@
 /** @file What `pareto eval llm` asks of a model: the texts of a task, or pieces of the user's text. */
-import { ParetoError } from "../engine/errors.ts";
+import { ParetoError } from "../base/errors.ts";
 import { textItems } from "../llm/eval/textItems.ts";
 import type { OpenedModel } from "../llm/load/openModel.ts";
 import type { DecoderConfig } from "../llm/models/decoder.ts";

@@ -7,7 +7,7 @@ import type { KvDecision } from "../llm/kv/kvCache.ts";
 import type { OpenedModel } from "../llm/load/openModel.ts";
 import type { LlmRunner, TextMemory, TextOptions } from "../llm/runner/runner.ts";
 import { TokenStream } from "../llm/tokenizer/tokenizer.ts";
-import { formatBytes, formatCount } from "../report/format.ts";
+import { formatBytes, formatCount } from "../base/format.ts";
 import { type KvFlags, policyOf } from "./llmOptions.ts";
 import type { Output } from "./output.ts";
 

@@ -22,7 +22,7 @@ await runCommands(commands);
 async function cacheStrippedTypes(): Promise<void> {
   if (!import.meta.url.endsWith(".ts")) return;
   const { enableCompileCache } = await import("node:module");
-  const { cacheFolder } = await import("../engine/cacheFolder.ts");
+  const { cacheFolder } = await import("../base/cacheFolder.ts");
   // Workers look for it here; Node adds a folder for its version and the user.
   process.env["NODE_COMPILE_CACHE"] ??= cacheFolder("node");
   enableCompileCache(process.env["NODE_COMPILE_CACHE"]);

@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EncodedDataset } from "../data/encodedDataset.ts";
-import { openSource, type Source } from "../data/source.ts";
+import type { EncodedDataset } from "../recsys/data/encode/encodedDataset.ts";
+import { openSource, type Source } from "../recsys/data/source/source.ts";
 import type { ClickNetwork } from "../recsys/training/clickNetwork.ts";
 import { loadNetwork, openTrainedModel } from "../recsys/training/trainedModel.ts";
 import type { Output } from "./output.ts";

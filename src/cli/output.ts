@@ -5,8 +5,8 @@
  * (events, then the `done` or `error` line) and every human text goes to stderr. `--quiet` leaves results,
  * warnings and errors. Colours are used on terminals unless `NO_COLOR` is set.
  */
-import { ParetoError } from "../engine/errors.ts";
-import type { OnEvent, RunEvent } from "../train/events.ts";
+import { ParetoError } from "../base/errors.ts";
+import type { OnEvent, RunEvent } from "../run/events.ts";
 import { ProgressLine, type TextStream } from "./progress.ts";
 
 /** How to write. */

@@ -2,8 +2,8 @@
  * @file Draws progress on a terminal as one live line (task, bar, percent, rate, time left, loss), and elsewhere
  * as plain lines, at most one every five seconds. Writes to one stream only, normally stderr.
  */
-import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../report/format.ts";
-import type { ProgressEvent } from "../train/events.ts";
+import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../base/format.ts";
+import type { ProgressEvent } from "../run/events.ts";
 
 /** The little of a stream that is needed, so that tests can stand in. */
 export interface TextStream {

@@ -1,6 +1,6 @@
 /** @file The command line over the commands that it is given. */
 import { Command } from "commander";
-import { paretoVersion } from "../engine/environment.ts";
+import { paretoVersion } from "../base/environment.ts";
 import { runProgram } from "./command.ts";
 import { readerIsGone } from "./readerGone.ts";
 

@@ -1,8 +1,8 @@
 /** @file The options that say what data to read and what its columns are; several commands share them. */
 import type { Command } from "commander";
-import type { PrepareOptions } from "../data/prepareDataset.ts";
-import type { SourceOptions } from "../data/source.ts";
-import { ParetoError } from "../engine/errors.ts";
+import type { PrepareOptions } from "../recsys/data/encode/prepareDataset.ts";
+import type { SourceOptions } from "../recsys/data/source/source.ts";
+import { ParetoError } from "../base/errors.ts";
 import { withDefault } from "./defaults.ts";
 import { fractionList, nameList, oneOf, wholeNumber } from "./values.ts";
 

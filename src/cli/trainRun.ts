@@ -1,5 +1,5 @@
 /** @file One training run as the command line does it: progress drawn, events kept for the report. */
-import type { PreparedDataset } from "../data/prepareDataset.ts";
+import type { PreparedDataset } from "../recsys/data/encode/prepareDataset.ts";
 import type { DatasetProfile } from "../recsys/profile/profile.ts";
 import { profileClicks } from "../recsys/profile/profileClicks.ts";
 import {
@@ -7,7 +7,7 @@ import {
   type TrainClicksOptions,
   type TrainClicksResult,
 } from "../recsys/training/trainClicks.ts";
-import type { RunEvent } from "../train/events.ts";
+import type { RunEvent } from "../run/events.ts";
 import { interruptible } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 

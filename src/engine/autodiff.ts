@@ -2,14 +2,14 @@
  * @file Reverse-mode differentiation of graphs. The result is graph again, so gradients can be differentiated,
  * simplified and compiled like anything else. Work that leads to no wanted gradient is never reachable.
  */
-import { isFloat } from "./dtype.ts";
-import { ParetoError } from "./errors.ts";
+import { isFloat } from "../base/dtype.ts";
+import { ParetoError } from "../base/errors.ts";
 import type { Tensor } from "./graph/node.ts";
 import { add } from "./graph/ops/elementwise.ts";
 import { full, scalarLike } from "./graph/ops/leaf.ts";
 import { broadcastTo } from "./graph/ops/movement.ts";
 import { reachableNodes } from "./graph/rewrite.ts";
-import { formatShape } from "./shape.ts";
+import { formatShape } from "../base/shape.ts";
 
 /**
  * Pulls gradients of outputs back to tensors they depend on.

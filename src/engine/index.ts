@@ -4,10 +4,10 @@
  * `trace` a function into a graph → `openDevice` → `device.compile(graph)` → `program.run(feeds)`.
  */
 export { backpropagate, grad } from "./autodiff.ts";
-export type { DType, TypedArray } from "./dtype.ts";
+export type { DType, TypedArray } from "../base/dtype.ts";
 export { diagnose } from "./doctor/diagnose.ts";
-export { ParetoError } from "./errors.ts";
-export type { ErrorDetail } from "./errors.ts";
+export { ParetoError } from "../base/errors.ts";
+export type { ErrorDetail } from "../base/errors.ts";
 export { trace } from "./graph/graph.ts";
 export type { Graph, StateUpdate, Traced } from "./graph/graph.ts";
 export type { Tensor, TensorSpec } from "./graph/node.ts";
@@ -49,11 +49,11 @@ export { broadcastTo, concat, flip, pad, reshape, slice, sum, transpose } from "
 export { argmax, cumsum, max, min, softmax } from "./graph/ops/reduce.ts";
 export { scan } from "./graph/ops/scan.ts";
 export type { ScanOptions } from "./graph/ops/scan.ts";
-export { decodeHalf, encodeHalf } from "./half.ts";
+export { decodeHalf, encodeHalf } from "../base/half.ts";
 export { exportOnnx } from "./onnx/exportModel.ts";
 export { openDevice } from "./openDevice.ts";
 export type { DeviceOptions } from "./openDevice.ts";
 export { DeviceTensor } from "./program.ts";
 export type { BoundTensors, Device, HostTensors, Precision, Program, TargetName } from "./program.ts";
-export { Rng } from "./rng.ts";
-export type { Shape } from "./shape.ts";
+export { Rng } from "../base/rng.ts";
+export type { Shape } from "../base/shape.ts";

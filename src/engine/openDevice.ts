@@ -1,5 +1,5 @@
 /** @file The one way to a device: by target name. A target's code loads only when it is asked for. */
-import { ParetoError } from "./errors.ts";
+import { ParetoError } from "../base/errors.ts";
 import type { Device, Precision, TargetName } from "./program.ts";
 
 /** How a device is set up. */

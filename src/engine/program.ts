@@ -5,11 +5,11 @@
  * name. A host reads and writes them explicitly; there are no hidden copies. Runs on one device happen one at a
  * time, in the order they were asked for.
  */
-import { checkHostArray, type TypedArray } from "./dtype.ts";
-import { ParetoError } from "./errors.ts";
+import { checkHostArray, type TypedArray } from "../base/dtype.ts";
+import { ParetoError } from "../base/errors.ts";
 import type { Graph } from "./graph/graph.ts";
 import type { TensorSpec } from "./graph/node.ts";
-import { formatShape, sameShape, sizeOf } from "./shape.ts";
+import { formatShape, sameShape, sizeOf } from "../base/shape.ts";
 
 /** Host arrays by name. Arrays on a SharedArrayBuffer are read and written in place by a device's threads. */
 export type HostTensors = Record<string, TypedArray>;

@@ -6,7 +6,7 @@
  * computation holds. A rate is a limit, not a forecast: a decode step reads each weight once and each live entry once,
  * so no step is shorter than these bytes take; products and launches come on top.
  */
-import { sizeOf } from "../engine/shape.ts";
+import { sizeOf } from "../base/shape.ts";
 import { budgetCapacity, meanAttended } from "./kv/occupancy.ts";
 import { full } from "./kv/policies/full.ts";
 import type { KvPolicy, LayerPolicies } from "./kv/policy.ts";

@@ -1,5 +1,5 @@
 /** @file Functions without parameters, composed of the engine's ops, by PyTorch's names. */
-import { isHalf } from "../engine/dtype.ts";
+import { isHalf } from "../base/dtype.ts";
 import type { Tensor } from "../engine/graph/node.ts";
 import {
   add,
@@ -19,7 +19,7 @@ import { constant, random, scalarLike } from "../engine/graph/ops/leaf.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
 import { normalizeAxes, reshape, sum } from "../engine/graph/ops/movement.ts";
 import { softmax } from "../engine/graph/ops/reduce.ts";
-import { sameShape } from "../engine/shape.ts";
+import { sameShape } from "../base/shape.ts";
 
 export { attention } from "../engine/graph/ops/composite/attention.ts";
 export { crossEntropy, logSoftmax } from "../engine/graph/ops/composite/crossEntropy.ts";

@@ -1,6 +1,6 @@
 /** @file Initial values of parameters, by PyTorch's names. Each fills an array in place from a seeded stream. */
-import type { Rng } from "../engine/rng.ts";
-import type { Shape } from "../engine/shape.ts";
+import type { Rng } from "../base/rng.ts";
+import type { Shape } from "../base/shape.ts";
 
 /** Fills `values` of a parameter of this shape. */
 export type Initializer = (values: Float32Array, shape: Shape, rng: Rng) => void;

@@ -4,12 +4,12 @@
  * Layers ask for a parameter by name and shape and get the same state each time, so a training graph and an
  * evaluation graph traced from one set share weights. Initial values depend on the seed and the name only.
  */
-import { ParetoError } from "../engine/errors.ts";
+import { ParetoError } from "../base/errors.ts";
 import type { Tensor } from "../engine/graph/node.ts";
 import { state } from "../engine/graph/ops/leaf.ts";
 import type { Device } from "../engine/program.ts";
-import { Rng } from "../engine/rng.ts";
-import { formatShape, sameShape, sizeOf, type Shape } from "../engine/shape.ts";
+import { Rng } from "../base/rng.ts";
+import { formatShape, sameShape, sizeOf, type Shape } from "../base/shape.ts";
 import type { Initializer } from "./initializers.ts";
 
 interface Entry {

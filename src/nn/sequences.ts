@@ -3,7 +3,7 @@
  * are then whole blocks of memory, so that windows, pools and loops move blocks and never single elements. Padding
  * stands behind the real steps of a sequence.
  */
-import { ParetoError } from "../engine/errors.ts";
+import { ParetoError } from "../base/errors.ts";
 import type { Tensor } from "../engine/graph/node.ts";
 import { matmul } from "../engine/graph/ops/contraction.ts";
 import { add, cast, div, less, mul, tanh, where } from "../engine/graph/ops/elementwise.ts";
@@ -11,7 +11,7 @@ import { gather } from "../engine/graph/ops/indexing.ts";
 import { constant, scalarLike } from "../engine/graph/ops/leaf.ts";
 import { concat, pad, reshape, slice, sum, transpose } from "../engine/graph/ops/movement.ts";
 import { max, softmax } from "../engine/graph/ops/reduce.ts";
-import { formatShape } from "../engine/shape.ts";
+import { formatShape } from "../base/shape.ts";
 import { constantFill, normal, xavierUniform } from "./initializers.ts";
 import type { Parameters } from "./parameters.ts";
 

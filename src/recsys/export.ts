@@ -8,10 +8,10 @@
  * left out. Output: `probability` float32 `[batch]`. The columns, in order, with transforms and cardinalities lie
  * in the model's metadata as JSON under `pareto.inputs`; vocabularies stay in the run's folder.
  */
-import type { ClickSchema } from "../data/batch.ts";
-import { paretoVersion } from "../engine/environment.ts";
-import { ParetoError } from "../engine/errors.ts";
-import type { TypedArray } from "../engine/dtype.ts";
+import type { ClickSchema } from "./data/batches/batch.ts";
+import { paretoVersion } from "../base/environment.ts";
+import { ParetoError } from "../base/errors.ts";
+import type { TypedArray } from "../base/dtype.ts";
 import { trace, type Graph } from "../engine/graph/graph.ts";
 import type { Tensor, TensorSpec } from "../engine/graph/node.ts";
 import { less, sigmoid, where } from "../engine/graph/ops/elementwise.ts";

@@ -1,7 +1,25 @@
 /**
  * @file `pareto/recsys`: click models. `trainClicks` does the whole job from a log to a run folder; the parts are
- * here too: models, row stores, strategies, the trainer, profiles and export.
+ * here too: reading and encoding logs (`openSource` → `prepareDataset` → `EncodedDataset.batches`; `Encoder.encode` for
+ * new sources; `writePredictions`), models, row stores, strategies, the trainer, profiles and export.
  */
+export type { CategoricalField, ClickBatch, ClickSchema, DenseField, Lookups } from "./data/batches/batch.ts";
+export { openSource } from "./data/source/source.ts";
+export type { Source, SourceColumn, SourceOptions } from "./data/source/source.ts";
+export type { SourceFormat } from "./data/source/sourceFiles.ts";
+export { inferSchema } from "./data/schema/inferSchema.ts";
+export type { ColumnDescription, ColumnRole, InferredRoles, RoleOptions } from "./data/schema/inferSchema.ts";
+export type { SplitOptions } from "./data/encode/split.ts";
+export { prepareDataset } from "./data/encode/prepareDataset.ts";
+export type { PrepareOptions, PreparedDataset } from "./data/encode/prepareDataset.ts";
+export type { Progress } from "./data/encode/encode.ts";
+export { Encoder } from "./data/encode/encoder.ts";
+export { EncodedDataset } from "./data/encode/encodedDataset.ts";
+export type { BatchOptions } from "./data/encode/encodedDataset.ts";
+export type { EncodedLayout } from "./data/encode/encodedLayout.ts";
+export { EncodedDatasetWriter } from "./data/encode/encodedDatasetWriter.ts";
+export type { WriterOptions } from "./data/encode/encodedDatasetWriter.ts";
+export { writePredictions } from "./data/encode/predictions.ts";
 export { createTables } from "./embedding/createTables.ts";
 export type { TablesRequest } from "./embedding/createTables.ts";
 export { EmbeddingTables } from "./embedding/embeddingTables.ts";

@@ -4,7 +4,7 @@
  */
 import { budgetPageFunctions } from "./budgetPage.ts";
 import type { Scalar } from "./data.ts";
-import { formatBytes, formatCount, UNKNOWN } from "./format.ts";
+import { formatBytes, formatCount, UNKNOWN } from "../base/format.ts";
 import { escapeHtml, figure, legend, section, table, type Cell } from "./html.ts";
 import { writePage } from "./writePage.ts";
 

@@ -2,7 +2,7 @@
  * @file What a report is made from: plain JSON-able data, gathered from the events of each run and a profile of
  * the data set. Every part but the runs may be missing; its section is then left out.
  */
-import type { RunEvent } from "../train/events.ts";
+import type { RunEvent } from "../run/events.ts";
 
 /** A value of a config or environment table. */
 export type Scalar = string | number | boolean | null;

@@ -1,6 +1,13 @@
 /** @file The sections of the report, from its data. A section without data is left out. Pure. */
 import type { ReportData, ReportRun, RunSummary, Scalar } from "./data.ts";
-import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare, UNKNOWN } from "./format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatFixed,
+  formatSeconds,
+  formatShare,
+  UNKNOWN,
+} from "../base/format.ts";
 import { type Cell, escapeHtml, figure, legend, section, table } from "./html.ts";
 
 const runCells = (runs: readonly ReportRun[]): Cell[] =>

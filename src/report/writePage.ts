@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { ParetoError } from "../engine/errors.ts";
+import { ParetoError } from "../base/errors.ts";
 import { escapeHtml, scriptJson, STYLE } from "./html.ts";
 
 /** The sources of d3 and Observable Plot for a plain `<script>`. */

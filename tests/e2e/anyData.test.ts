@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openSource } from "../../src/data/index.ts";
+import { openSource } from "../../src/recsys/index.ts";
 import { type JsonLine, numbers, SMALL, Workspace } from "./cli.ts";
 
 const ROWS = 400;

@@ -59,8 +59,8 @@ const labelled = (...args: string[]) => train(...args, "--label", "label");
 
 /** Of each case: its name, the command, and what the error says. */
 const CASES: [string, string[], Record<string, string | RegExp>][] = [
-  ["no such file", labelled("nope.csv"), { code: "DATA_FILE_MISSING", message: /nope\.csv/ }],
-  ["a pattern without files", labelled("nope-*.csv"), { code: "DATA_FILE_MISSING", message: /nope-\*/ }],
+  ["no such file", labelled("nope.csv"), { code: "FILE_MISSING", message: /nope\.csv/ }],
+  ["a pattern without files", labelled("nope-*.csv"), { code: "FILE_MISSING", message: /nope-\*/ }],
   ["an empty file", labelled("empty.csv"), { code: "DATA_FILE_EMPTY", where: "empty.csv" }],
   ["a header without rows", labelled("header.csv"), { code: "DATA_EMPTY", where: "header.csv" }],
   ["truncated Parquet", labelled("cut.parquet"), { code: "DATA_PARQUET_DAMAGED", where: "cut.parquet" }],

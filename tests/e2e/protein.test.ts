@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import { encodeResidues } from "../../src/protein/alphabet.ts";
 import { fastaText, madeRecords, writeFamilies, type MadeRecord } from "../unit/protein/madeFamilies.ts";
 import { randomResidues } from "../unit/protein/sequences.ts";
@@ -117,7 +117,7 @@ describe("train", () => {
     await writeFile(work.path("one.fa"), ">a\nMKV\n");
     const cases: [string[], string][] = [
       [["protein", "train"], "CLI_SOURCE"],
-      [["protein", "train", "nowhere", "--out", "none"], "DATA_FILE_MISSING"],
+      [["protein", "train", "nowhere", "--out", "none"], "FILE_MISSING"],
       [["protein", "train", "one.fa", "--out", "none"], "PROTEIN_ONE_FAMILY"],
       [["protein", "train", "new.fa", "--family-from", "header", "--out", "none"], "PROTEIN_NO_FAMILY"],
       [["protein", "train", "families", "--split", "time"], "CLI_OPTION"],
@@ -291,7 +291,7 @@ describe("classify", () => {
     await writeFile(work.path("reads.fq"), "@r1\nACGTACGT\n+\nIIIIIIII\n");
     const cases: [string[], string][] = [
       [["new.fa", "--model", "nowhere"], "PROTEIN_MODEL_MISSING"],
-      [["nowhere.fa", "--model", "run"], "DATA_FILE_MISSING"],
+      [["nowhere.fa", "--model", "run"], "FILE_MISSING"],
       [["nothing.fa", "--model", "run"], "FASTA_NO_RECORD"],
       [["reads.fq", "--model", "run"], "FASTA_OTHER_FORMAT"],
       [["new.fa", "--model", "run", "--top", "0"], "CLI_OPTION"],

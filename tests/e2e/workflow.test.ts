@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Encoder, openSource } from "../../src/data/index.ts";
+import { Encoder, openSource } from "../../src/recsys/index.ts";
 import { type JsonLine, jsonLines, SMALL, Workspace } from "./cli.ts";
 
 const ROWS = 3000;

@@ -1,13 +1,13 @@
 /** @file Attention over padded sequences: what lies past their ends changes nothing, NaN included. */
 import { afterAll, describe, expect, test } from "vitest";
 import { backpropagate } from "../../src/engine/autodiff.ts";
-import type { FloatDType } from "../../src/engine/dtype.ts";
+import type { FloatDType } from "../../src/base/dtype.ts";
 import { trace } from "../../src/engine/graph/graph.ts";
 import { input } from "../../src/engine/graph/ops/leaf.ts";
 import { attention } from "../../src/engine/graph/ops/composite/attention.ts";
-import { elementOf, numbersOf } from "../../src/engine/half.ts";
-import { Rng } from "../../src/engine/rng.ts";
-import type { Shape } from "../../src/engine/shape.ts";
+import { elementOf, numbersOf } from "../../src/base/half.ts";
+import { Rng } from "../../src/base/rng.ts";
+import type { Shape } from "../../src/base/shape.ts";
 import { devices, hasHalf, tryOpenDevice } from "./harness/devices.ts";
 import { randomTensor, type HostTensor } from "./harness/hostTensor.ts";
 import { runGraph } from "./harness/runGraph.ts";

@@ -14,8 +14,8 @@ import { concat, flip, pad, reshape, slice, sum, transpose } from "../../src/eng
 import { max } from "../../src/engine/graph/ops/reduce.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
 import type { Device } from "../../src/engine/program.ts";
-import { Rng } from "../../src/engine/rng.ts";
-import type { Shape } from "../../src/engine/shape.ts";
+import { Rng } from "../../src/base/rng.ts";
+import type { Shape } from "../../src/base/shape.ts";
 import { mean } from "../../src/nn/functional.ts";
 import { optimizerUpdates } from "../../src/nn/optimizers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";

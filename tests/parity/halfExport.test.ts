@@ -11,7 +11,7 @@ import { add, cast } from "../../src/engine/graph/ops/elementwise.ts";
 import { full, state } from "../../src/engine/graph/ops/leaf.ts";
 import { exportOnnx } from "../../src/engine/onnx/exportModel.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import { randomTensor } from "./harness/hostTensor.ts";
 import { runGraph } from "./harness/runGraph.ts";
 import { tolerance } from "./harness/tolerances.ts";

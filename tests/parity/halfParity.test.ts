@@ -3,9 +3,9 @@
  * numbers, and on each target that has these types against the reference target.
  */
 import { afterAll, describe, expect, test } from "vitest";
-import { isHalf, type DType, type FloatDType } from "../../src/engine/dtype.ts";
+import { isHalf, type DType, type FloatDType } from "../../src/base/dtype.ts";
 import type { Graph } from "../../src/engine/graph/graph.ts";
-import { encodeHalf, numbersOf } from "../../src/engine/half.ts";
+import { encodeHalf, numbersOf } from "../../src/base/half.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
 import type { Device } from "../../src/engine/program.ts";
 import { halfCases, type HalfCase } from "./cases/half.ts";

@@ -1,14 +1,14 @@
 /** @file Products of few rows with a matrix and what they take with them, against the reference. Skipped without a GPU. */
 import { describe, expect, test } from "vitest";
-import type { DType, TypedArray } from "../../src/engine/dtype.ts";
+import type { DType, TypedArray } from "../../src/base/dtype.ts";
 import { trace } from "../../src/engine/graph/graph.ts";
 import type { Tensor } from "../../src/engine/graph/node.ts";
 import { matmul } from "../../src/engine/graph/ops/contraction.ts";
 import { add, mul, relu, sigmoid } from "../../src/engine/graph/ops/elementwise.ts";
 import { slice } from "../../src/engine/graph/ops/movement.ts";
-import { encodeHalf, numbersOf } from "../../src/engine/half.ts";
+import { encodeHalf, numbersOf } from "../../src/base/half.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import { gelu } from "../../src/nn/functional.ts";
 import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import { tryOpenDevice } from "./harness/devices.ts";

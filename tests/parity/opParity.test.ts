@@ -8,7 +8,7 @@ import { devices, tryOpenDevice } from "./harness/devices.ts";
 import { caseFeeds, gradientGraph, valueGraph, type OpCase } from "./harness/opCase.ts";
 import { createStates, runGraph } from "./harness/runGraph.ts";
 import { opTolerance, tolerance, type Tolerance } from "./harness/tolerances.ts";
-import type { DType } from "../../src/engine/dtype.ts";
+import type { DType } from "../../src/base/dtype.ts";
 import "./harness/toBeAllclose.ts";
 
 describe.each(devices)("%s", async (name) => {

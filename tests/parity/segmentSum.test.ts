@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { trace } from "../../src/engine/graph/graph.ts";
 import { scatterAdd } from "../../src/engine/graph/ops/indexing.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
-import { Rng } from "../../src/engine/rng.ts";
+import { Rng } from "../../src/base/rng.ts";
 import { tryOpenDevice } from "./harness/devices.ts";
 
 const probe = await tryOpenDevice("cuda");

@@ -2,14 +2,14 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { synthClicks, type SynthClicksResult } from "../../data/synth/clicks.ts";
+import { synthClicks, type SynthClicksResult } from "../../recsys/data/synth/clicks.ts";
 import type { RunConfig } from "../../recsys/training/runConfig.ts";
-import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../report/format.ts";
+import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../base/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { threadsOption } from "../defaults.ts";
 import { formatTable, type Output } from "../output.ts";
-import { reportOf } from "../runReport.ts";
+import { reportOf } from "../../recsys/report.ts";
 import { trainRun, type FinishedRun } from "../trainRun.ts";
 import { wholeNumber } from "../values.ts";
 

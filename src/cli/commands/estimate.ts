@@ -1,13 +1,13 @@
 /** @file `pareto estimate`: what a language model will take, and what a cache policy changes, before it is loaded. */
 import type { Command } from "commander";
-import { describeMachine } from "../../engine/environment.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import { describeMachine } from "../../base/environment.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { estimate, type Estimate } from "../../llm/estimate.ts";
 import { parseBudget } from "../../llm/kv/budget.ts";
 import { POLICY_NAMES } from "../../llm/kv/choosePolicy.ts";
 import { readModelShape, type ModelShape } from "../../llm/load/modelConfig.ts";
 import { dtypeOf } from "../../llm/runner/dtype.ts";
-import { formatBytes, formatCount } from "../../report/format.ts";
+import { formatBytes, formatCount } from "../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { policyOf, withKvTuning, withRunnerOptions, type KvFlags, type RunnerFlags } from "../llmOptions.ts";
 import { formatTable, type Output } from "../output.ts";

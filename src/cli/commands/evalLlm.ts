@@ -8,7 +8,7 @@ import { POLICY_NAMES, type PolicyName } from "../../llm/kv/choosePolicy.ts";
 import { openModel } from "../../llm/load/openModel.ts";
 import { openRunner } from "../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../report/budgetReport.ts";
-import { createRunFolder, defaultRunPath, writeJson } from "../../train/runFolder.ts";
+import { createRunFolder, defaultRunPath, writeJson } from "../../run/runFolder.ts";
 import { configOf, evalReport, valuesOf, type EvalFlags } from "../evalReport.ts";
 import { EXAM_NAMES, examOf, refuseUnused, examModel } from "../exam.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";

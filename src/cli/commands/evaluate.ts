@@ -1,7 +1,7 @@
 /** @file `pareto evaluate`: the quality of a trained model on other data. */
 import type { Command } from "commander";
 import { evaluate } from "../../recsys/training/evaluate.ts";
-import { formatCount, formatFixed } from "../../report/format.ts";
+import { formatCount, formatFixed } from "../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
 import { withModelOn } from "../modelRun.ts";

@@ -3,8 +3,8 @@ import type { Command } from "commander";
 import { exportClickModel } from "../../recsys/export.ts";
 import { CLICK_CHECKPOINT, clickModel, tableTensor } from "../../recsys/training/clickNetwork.ts";
 import { openTrainedModel } from "../../recsys/training/trainedModel.ts";
-import { formatBytes } from "../../report/format.ts";
-import { openCheckpoint } from "../../train/checkpoint.ts";
+import { formatBytes } from "../../base/format.ts";
+import { openCheckpoint } from "../../run/checkpoint.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 
 interface Flags extends CommonFlags {

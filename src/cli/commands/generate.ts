@@ -1,10 +1,10 @@
 /** @file `pareto generate`: a language model continues a text, or many, with a cache that may evict. */
 import type { Command } from "commander";
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { openModel, type OpenedModel } from "../../llm/load/openModel.ts";
 import { shippedModelPath } from "../../llm/shippedModels.ts";
 import { openRunner } from "../../llm/runner/openRunner.ts";
-import { formatCount } from "../../report/format.ts";
+import { formatCount } from "../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { DecisionsFile } from "../decisionsFile.ts";
 import { type ChoiceFlags, searchText, streamText, type Text, writeBatch } from "../generateTexts.ts";

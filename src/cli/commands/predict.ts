@@ -1,8 +1,8 @@
 /** @file `pareto predict`: a source's rows with the probability beside them. */
 import type { Command } from "commander";
-import { writePredictions } from "../../data/predictions.ts";
+import { writePredictions } from "../../recsys/data/encode/predictions.ts";
 import { predictProbabilities } from "../../recsys/training/evaluate.ts";
-import { formatCount } from "../../report/format.ts";
+import { formatCount } from "../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
 import { withModelOn } from "../modelRun.ts";

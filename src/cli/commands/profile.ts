@@ -4,7 +4,7 @@ import { profileClicks } from "../../recsys/profile/profileClicks.ts";
 import type { DatasetProfile } from "../../recsys/profile/profile.ts";
 import { resolveSettings } from "../../recsys/training/settings.ts";
 import { prepareClicks } from "../../recsys/training/prepareClicks.ts";
-import { formatBytes, formatCount, formatFixed, formatShare } from "../../report/format.ts";
+import { formatBytes, formatCount, formatFixed, formatShare } from "../../base/format.ts";
 import { cacheOption } from "../cacheOption.ts";
 import { columnTable } from "../columnTable.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";

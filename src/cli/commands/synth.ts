@@ -1,8 +1,8 @@
 /** @file `pareto synth clicks`: a click log with planted truth. */
 import { Command } from "commander";
-import { synthClicks } from "../../data/synth/clicks.ts";
-import type { SynthPresetName } from "../../data/synth/presets.ts";
-import { formatCount, formatFixed, formatBytes, formatShare } from "../../report/format.ts";
+import { synthClicks } from "../../recsys/data/synth/clicks.ts";
+import type { SynthPresetName } from "../../recsys/data/synth/presets.ts";
+import { formatCount, formatFixed, formatBytes, formatShare } from "../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { oneOf, wholeNumber } from "../values.ts";
 

@@ -1,8 +1,8 @@
 /** @file `pareto train`: from a click log to a trained and tested model. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { PreparedDataset } from "../../data/prepareDataset.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import type { PreparedDataset } from "../../recsys/data/encode/prepareDataset.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { ConfigChanges, RequestedConfig } from "../../recsys/training/runConfig.ts";
 import {
   formatBytes,
@@ -11,15 +11,15 @@ import {
   formatRate,
   formatSeconds,
   formatShare,
-} from "../../report/format.ts";
+} from "../../base/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
-import { defaultRunPath } from "../../train/runFolder.ts";
+import { defaultRunPath } from "../../run/runFolder.ts";
 import { cacheOption } from "../cacheOption.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { columnTable } from "../columnTable.ts";
 import { modelOptions, type ModelFlags } from "../modelOptions.ts";
 import type { Output } from "../output.ts";
-import { reportOf } from "../runReport.ts";
+import { reportOf } from "../../recsys/report.ts";
 import { scheduleOptions, trainingSettings, type ScheduleFlags } from "../scheduleOptions.ts";
 import {
   columnOptions,

@@ -1,17 +1,17 @@
 /** @file `pareto train lm`: from a recipe to a trained language model, as a folder that every command on models opens. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { readRecipe, type Recipe } from "../../llm/training/recipe.ts";
 import { trainLm, type TrainLmOptions, type TrainLmResult } from "../../llm/training/trainLm.ts";
-import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../report/format.ts";
+import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../base/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
-import type { RunEvent } from "../../train/events.ts";
-import { defaultRunPath } from "../../train/runFolder.ts";
+import type { RunEvent } from "../../run/events.ts";
+import { defaultRunPath } from "../../run/runFolder.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
 import { interruptible } from "../interrupt.ts";
-import { lmReport } from "../lmReport.ts";
+import { lmReport } from "../../llm/training/report.ts";
 import type { Output } from "../output.ts";
 import { oneOf, positiveNumber, wholeNumber } from "../values.ts";
 

@@ -1,5 +1,5 @@
 /** @file One finding of the doctor, and how checks are run: a check that fails is a finding, not a crash. */
-import { ParetoError } from "../errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** One finding. */
 export interface Check {

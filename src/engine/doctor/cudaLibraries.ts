@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { ParetoError } from "../errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { CudaContext, formatVersion } from "../targets/cuda/driver/context.ts";
-import { cacheFolder } from "../cacheFolder.ts";
+import { cacheFolder } from "../../base/cacheFolder.ts";
 import { bind } from "../targets/cuda/driver/koffi.ts";
 import { openLibrary } from "../targets/cuda/driver/libraries.ts";
 import { Nvrtc } from "../targets/cuda/driver/nvrtc.ts";

@@ -1,5 +1,5 @@
 /** @file Square matrix products on a GPU through a compiled program: operands, program, and a check in float64. */
-import { numbersOf } from "../half.ts";
+import { numbersOf } from "../../base/half.ts";
 import { trace } from "../graph/graph.ts";
 import { matmul } from "../graph/ops/contraction.ts";
 import { state } from "../graph/ops/leaf.ts";

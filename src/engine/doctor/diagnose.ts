@@ -2,8 +2,8 @@
  * @file The doctor: whether a target works on this machine and how fast, found by real computations whose results
  * are checked. It takes a few seconds and some 350 MB for `cpu`, some ten seconds for `cuda`, an instant for `reference`.
  */
-import { describeMachine, packageVersions, paretoVersion } from "../environment.ts";
-import { ParetoError } from "../errors.ts";
+import { describeMachine, packageVersions, paretoVersion } from "../../base/environment.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { openDevice } from "../openDevice.ts";
 import type { Device } from "../program.ts";
 import { check, type Check } from "./check.ts";

@@ -3,7 +3,7 @@ import { trace } from "../graph/graph.ts";
 import { matmul } from "../graph/ops/contraction.ts";
 import { state } from "../graph/ops/leaf.ts";
 import { openDevice } from "../openDevice.ts";
-import { Rng } from "../rng.ts";
+import { Rng } from "../../base/rng.ts";
 import { bestSeconds, check, type Check } from "./check.ts";
 
 const SMALL = 64;

@@ -1,5 +1,5 @@
 /** @file The row kernels on their threads: copies and random row gathers, checked to the last element and timed. */
-import { Rng } from "../rng.ts";
+import { Rng } from "../../base/rng.ts";
 import { Arena } from "../targets/cpu/kernels/arena.ts";
 import { TABLE_VIEW_BYTES, writeTableView, type TableView } from "../targets/cpu/kernels/tableView.ts";
 import { ThreadPool, type KernelTask } from "../targets/cpu/kernels/threadPool.ts";

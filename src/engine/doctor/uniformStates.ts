@@ -1,9 +1,9 @@
 /** @file Random inputs made on the device, so that gigabytes of them take no time. */
-import type { DType } from "../dtype.ts";
+import type { DType } from "../../base/dtype.ts";
 import { trace } from "../graph/graph.ts";
 import { cast, mul, sub } from "../graph/ops/elementwise.ts";
 import { random, state } from "../graph/ops/leaf.ts";
-import type { Shape } from "../shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import type { CudaDevice } from "../targets/cuda/cudaDevice.ts";
 
 /** Creates states of one shape, uniform in [−1, 1) and each different; `seed` makes them others. */

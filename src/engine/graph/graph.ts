@@ -4,8 +4,8 @@
  * `trace` calls the function once on symbolic inputs. Its result names the outputs of a run and the states that a
  * run replaces; everything else that is reachable follows from those.
  */
-import { ParetoError } from "../errors.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { formatShape, sameShape } from "../../base/shape.ts";
 import type { Node, Tensor, TensorSpec } from "./node.ts";
 import { input } from "./ops/leaf.ts";
 import { reachableNodes } from "./rewrite.ts";

@@ -6,9 +6,9 @@
  * the shape and dtype rule and the gradient rule; the numeric meaning of a primitive stands in `targets/reference`,
  * that of a composite is its expansion.
  */
-import type { DType } from "../dtype.ts";
-import { ParetoError } from "../errors.ts";
-import { checkShape, type Shape } from "../shape.ts";
+import type { DType } from "../../base/dtype.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { checkShape, type Shape } from "../../base/shape.ts";
 import type { OpAttrs, OpName } from "./opAttrs.ts";
 
 /** Shape and element type of a tensor. */

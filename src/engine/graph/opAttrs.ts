@@ -5,8 +5,8 @@
  * Primitives are what every target computes. Composites are defined by primitives; a target may compute one as a
  * whole, others take it apart first (`passes/expandComposites.ts`).
  */
-import type { DType, TypedArray } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { DType, TypedArray } from "../../base/dtype.ts";
+import type { Shape } from "../../base/shape.ts";
 import type { Tensor } from "./node.ts";
 
 type None = Record<never, never>;

@@ -1,6 +1,6 @@
 /** @file Collects the nodes and stored tensors of one ONNX graph while ops are lowered into it. */
-import type { TypedArray } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { TypedArray } from "../../base/dtype.ts";
+import type { Shape } from "../../base/shape.ts";
 import type { OnnxAttribute, OnnxGraph, OnnxInitializer, OnnxNode, OnnxType, OnnxValue } from "./proto.ts";
 
 /** Hands out names that are unique over a graph and the bodies of its loops. */

@@ -6,14 +6,14 @@
  * protobuf ends at 2 GiB; move the two files together. Files appear whole or not at all.
  */
 import { basename } from "node:path";
-import { checkHostArray, dtypeBytes, type TypedArray } from "../dtype.ts";
-import { ParetoError } from "../errors.ts";
+import { checkHostArray, dtypeBytes, type TypedArray } from "../../base/dtype.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { stateName, type Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/node.ts";
-import { bytesOf, PartialFile } from "../partialFile.ts";
+import { bytesOf, PartialFile } from "../../base/partialFile.ts";
 import { expandComposites } from "../passes/expandComposites.ts";
 import { simplify } from "../passes/simplify.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { formatShape, sizeOf } from "../../base/shape.ts";
 import { lowerGraph } from "./lowerGraph.ts";
 import { modelPieces, type ModelPieces, type OnnxGraph, type OnnxInitializer } from "./proto.ts";
 

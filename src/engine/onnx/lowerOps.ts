@@ -3,12 +3,12 @@
  * error; all composites but {@link runtimeComposites} are expanded before. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in
  * Expand, sliced axes only), so that a graph traced at one batch size can be exported for any.
  */
-import { allocate } from "../dtype.ts";
+import { allocate } from "../../base/dtype.ts";
 import type { Node, Tensor } from "../graph/node.ts";
 import type { CompositeName, OpName, PrimitiveName } from "../graph/opAttrs.ts";
-import { elementOf } from "../half.ts";
-import type { Shape } from "../shape.ts";
-import { sizeOf } from "../shape.ts";
+import { elementOf } from "../../base/half.ts";
+import type { Shape } from "../../base/shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import type { OnnxBuilder } from "./builder.ts";
 import { lowerConv1d, lowerConv1dInputGradient, lowerConv1dKernelGradient } from "./lowerConv.ts";
 

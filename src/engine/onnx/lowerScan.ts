@@ -4,7 +4,7 @@
  */
 import type { AnyNode, Node, Tensor } from "../graph/node.ts";
 import { reachableNodes } from "../graph/rewrite.ts";
-import type { Shape } from "../shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import { OnnxBuilder } from "./builder.ts";
 import type { OnnxValue } from "./proto.ts";
 

@@ -3,8 +3,8 @@
  * Only writing; reading a model back is the runtime's job. Field numbers are those of onnx.proto (IR version 9).
  */
 import protobuf from "protobufjs/minimal.js";
-import type { DType, TypedArray } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import type { DType, TypedArray } from "../../base/dtype.ts";
+import type { Shape } from "../../base/shape.ts";
 
 type Writer = InstanceType<typeof protobuf.Writer>;
 

@@ -2,14 +2,14 @@
  * @file Identities of arithmetic and movement. Values stay the same to the last bit, but for the sign of a zero
  * (x + 0) and the rounding of a sum over equal elements. Nothing is assumed finite: x · 0 stays.
  */
-import { isHalf } from "../dtype.ts";
+import { isHalf } from "../../base/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import { applyAll, type Node, type AnyNode, type Tensor } from "../graph/node.ts";
 import type { OpName } from "../graph/opAttrs.ts";
 import { cast, mul } from "../graph/ops/elementwise.ts";
 import { scalarLike } from "../graph/ops/leaf.ts";
 import { broadcastTo, reshape, transpose } from "../graph/ops/movement.ts";
-import { sameShape, sizeOf } from "../shape.ts";
+import { sameShape, sizeOf } from "../../base/shape.ts";
 import { isFilledWith, madeBy } from "./constants.ts";
 import { rewriteGraph } from "./rewriteGraph.ts";
 

@@ -6,7 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import { applyAll, type AnyNode, type Node, type Tensor } from "../graph/node.ts";
 import { reshape } from "../graph/ops/movement.ts";
 import { reachableNodes } from "../graph/rewrite.ts";
-import { sameShape, sizeOf } from "../shape.ts";
+import { sameShape, sizeOf } from "../../base/shape.ts";
 import { madeBy } from "./constants.ts";
 import { rewriteGraph } from "./rewriteGraph.ts";
 

@@ -2,8 +2,8 @@
 import type { Node, Tensor, TensorSpec } from "../graph/node.ts";
 import { full } from "../graph/ops/leaf.ts";
 import { broadcastTo } from "../graph/ops/movement.ts";
-import { numberOf } from "../half.ts";
-import { sizeOf } from "../shape.ts";
+import { numberOf } from "../../base/half.ts";
+import { sizeOf } from "../../base/shape.ts";
 
 /** The node that made a tensor, if it is of this op. */
 export function madeBy<K extends Node["op"]>(t: Tensor, op: K): Node<K> | undefined {

@@ -1,9 +1,9 @@
 /** @file Computes once, at compile time, what depends on constants only. */
-import type { TypedArray } from "../dtype.ts";
+import type { TypedArray } from "../../base/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { AnyNode, Tensor } from "../graph/node.ts";
 import { constant } from "../graph/ops/leaf.ts";
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import { madeBy } from "./constants.ts";
 import { rewriteGraph } from "./rewriteGraph.ts";
 

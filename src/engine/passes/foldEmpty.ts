@@ -5,7 +5,7 @@
 import type { Graph } from "../graph/graph.ts";
 import type { AnyNode, Tensor } from "../graph/node.ts";
 import { concat } from "../graph/ops/movement.ts";
-import { sizeOf } from "../shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import { filled } from "./constants.ts";
 import { rewriteGraph } from "./rewriteGraph.ts";
 

@@ -2,11 +2,11 @@
  * @file Rewriting whole graphs, the bodies of their scans included. Passes are functions from a graph to a graph;
  * what they leave alone keeps its identity, so "nothing changed" is a comparison of tensors.
  */
-import { invariant } from "../errors.ts";
+import { invariant } from "../../base/errors.ts";
 import { rootsOf, stateName, type Graph, type StateUpdate } from "../graph/graph.ts";
 import { Node, type AnyNode, type Tensor } from "../graph/node.ts";
 import { reachableNodes, rewrite, withInputs } from "../graph/rewrite.ts";
-import { formatShape, sameShape } from "../shape.ts";
+import { formatShape, sameShape } from "../../base/shape.ts";
 
 /** What stands for a node's outputs, given the node on its rebuilt inputs; undefined keeps that. */
 export type Replace = (node: AnyNode, original: AnyNode) => readonly Tensor[] | undefined;

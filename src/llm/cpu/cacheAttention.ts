@@ -7,7 +7,7 @@
  * are exact in any order (`assembly/cacheAttention.ts`), so neither threads nor pieces change them. Beside the output
  * it takes memory for a few rows of logits for each task, never for a matrix of queries by keys.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { HeapKernels, HeapTask } from "../../engine/targets/cpu/kernels/heapKernels.ts";
 import { KernelFailure } from "../../engine/targets/cpu/kernels/threadPool.ts";
 import type { LayerCache } from "../kv/layerCache.ts";

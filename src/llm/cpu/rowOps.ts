@@ -3,7 +3,7 @@
  * and rounded once, as are sums over a row.
  */
 import type { AnyNode, Node, Tensor } from "../../engine/graph/node.ts";
-import { sizeOf } from "../../engine/shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import { erf } from "../../engine/targets/reference/erf.ts";
 import type { SharedWeights } from "./sharedWeights.ts";
 

@@ -11,7 +11,7 @@ import type { AnyNode, Tensor } from "../../engine/graph/node.ts";
 import { reachableNodes } from "../../engine/graph/rewrite.ts";
 import { expandComposites } from "../../engine/passes/expandComposites.ts";
 import { simplify } from "../../engine/passes/simplify.ts";
-import { sizeOf } from "../../engine/shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import { lowerRowOp, type RowValues } from "./rowOps.ts";
 import type { SharedWeights } from "./sharedWeights.ts";
 

@@ -4,7 +4,7 @@
  */
 import { alignedBytes, Arena, ARENA_MAX_BYTES } from "../../engine/targets/cpu/kernels/arena.ts";
 import type { KernelTask, ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
-import { sizeOf } from "../../engine/shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import type { StateSource } from "../models/weightLayout.ts";
 
 /** Most rows that are multiplied here: more are as fast by a product that reuses what it has read. */

@@ -4,7 +4,7 @@
  *
  * When a call fails, the texts in it are gone: begin again.
  */
-import type { HalfDType } from "../../engine/dtype.ts";
+import type { HalfDType } from "../../base/dtype.ts";
 import { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { AllocatorStats } from "../../engine/targets/cuda/memory/cachingAllocator.ts";
 import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";

@@ -3,7 +3,7 @@
  * step to step – tokens, seats, lengths, positions, temperatures – lies in device memory, so a recording stays right
  * while texts grow, end, move and evict; it is made anew only when memory that it names has moved.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { CapturedGraph } from "../../engine/targets/cuda/driver/stream.ts";
 import { PinnedBuffer } from "../../engine/targets/cuda/memory/pinned.ts";

@@ -5,7 +5,7 @@
  * Rows are computed in blocks whose sizes are powers of two; the last block is filled up, so memory for rows must have
  * room for {@link roundedRows}. What lies in rows too many does not matter to the others.
  */
-import { dtypeBytes } from "../../engine/dtype.ts";
+import { dtypeBytes } from "../../base/dtype.ts";
 import { trace, type Graph } from "../../engine/graph/graph.ts";
 import { abs, less, where } from "../../engine/graph/ops/elementwise.ts";
 import { reshape, slice } from "../../engine/graph/ops/movement.ts";

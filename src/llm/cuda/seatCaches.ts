@@ -5,7 +5,7 @@
  * The host knows how far each text is, as it says what is read; lengths and scores live on the GPU alone. Copies of
  * tables are queued on the device's stream, behind what was queued before.
  */
-import { dtypeBytes } from "../../engine/dtype.ts";
+import { dtypeBytes } from "../../base/dtype.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
 import { budgetCapacity } from "../kv/occupancy.ts";

@@ -3,7 +3,7 @@
  * there are. All ways of caching are measured on the same items and drawn with the same indices, so differences between
  * them are paired.
  */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 
 /** A mean with its 95 % interval. */
 export interface Interval {

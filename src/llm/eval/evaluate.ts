@@ -5,7 +5,7 @@
  * drawing items. Texts come in rounds of as many as the runner holds, each round through every way of caching, so that
  * an evaluation that has to stop early has still asked everybody the same.
  */
-import { invariant } from "../../engine/errors.ts";
+import { invariant } from "../../base/errors.ts";
 import type { LlmRunner } from "../runner/runner.ts";
 import type { TaskItem } from "../tasks/task.ts";
 import { type Arm, isNoisy } from "./arms.ts";

@@ -1,5 +1,5 @@
 /** @file Pieces of a long text whose likelihood is measured: a prompt, and the tokens that follow it. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { TaskItem } from "../tasks/task.ts";
 
 /** Sizes of the pieces. */

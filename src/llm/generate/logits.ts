@@ -1,5 +1,5 @@
 /** @file What choosing tokens asks of logits. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** So many are found by insertion into a list, more by sorting all. */
 const MOST_INSERTED = 1024;

@@ -3,7 +3,7 @@
  * and the next one enters. Each text comes to what it would alone, on a GPU within rounding, whatever the
  * order and the number of seats.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { LlmRunner, TextMemory, TextOptions } from "../runner/runner.ts";
 import { type Continuation, type Continued, SampledText, SearchedText } from "./continuation.ts";
 import { Sampler, type SamplerOptions } from "./sampler.ts";

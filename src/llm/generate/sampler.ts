@@ -3,7 +3,7 @@
  * in this order. Draws are Philox numbers of a seed, so a seed gives the same text on every machine that computes the
  * same logits.
  */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import { argmax, largest } from "./logits.ts";
 
 /** How tokens are chosen. */

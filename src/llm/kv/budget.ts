@@ -1,7 +1,7 @@
 /**
  * @file How many entries a cache keeps, and how many of them are the newest, from shares or counts.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** Entries that a KV head keeps: a share of the prompt's tokens (the paper's form), or a count. */
 export type Budget = { ratioOfPrompt: number } | { tokens: number };

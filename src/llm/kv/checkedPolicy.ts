@@ -1,7 +1,7 @@
 /**
  * @file A policy's answers, checked, since users write policies too.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { HeadView, KvPolicy } from "./policy.ts";
 
 /**

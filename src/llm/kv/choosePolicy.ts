@@ -1,7 +1,7 @@
 /**
  * @file A policy by its name, for a command line or a configuration file.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { full } from "./policies/full.ts";
 import { h2o } from "./policies/h2o.ts";
 import { keyformer, type KeyformerOptions } from "./policies/keyformer.ts";

@@ -6,7 +6,7 @@
  * slots, hand over the row, then `endStep(layer)`. Layers come in order. A policy with scope `shared` decides when
  * the last layer ends, others at once, so that one layer alone holds its whole prompt at a time.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { checkedKeep, checkedVictim } from "./checkedPolicy.ts";
 import { type CacheSequence, type CacheShape, LayerCache } from "./layerCache.ts";
 import type { CacheMemory } from "./cacheMemory.ts";

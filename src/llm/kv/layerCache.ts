@@ -7,7 +7,7 @@
  * and then overwrites the victim. Padding must not be appended; only real tokens have positions. Grouped query heads
  * share entries, never copies.
  */
-import { invariant } from "../../engine/errors.ts";
+import { invariant } from "../../base/errors.ts";
 import type { LayerSnapshot } from "../runner/runner.ts";
 import { type CacheMemory, hostMemory } from "./cacheMemory.ts";
 import { EntrySlab } from "./entrySlab.ts";

@@ -5,7 +5,7 @@
  * layer · 2^16 + head, stream). So the noise of a pair of tokens is the same for every chunk size, batch order and
  * device, and may be made again at will. Uniforms are ((word >>> 9) + ½) · 2^-23, exact in float32 and never 0 or 1.
  */
-import { philox } from "../../engine/rng.ts";
+import { philox } from "../../base/rng.ts";
 import type { NoiseKind } from "./policy.ts";
 
 /** Mean of Gumbel(0, 1), Euler's constant. */

@@ -5,7 +5,7 @@
  * softmax of the model's output, and rows add up. Sums of a row are float64, the scores float32. A logit of −∞ (a
  * masked or padded key) scores 0 and takes no noise.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { PairNoise } from "./noise.ts";
 import type { AttentionScoring } from "./policy.ts";
 

@@ -1,5 +1,5 @@
 /** @file The check of a number of attention sinks: first tokens that a policy never evicts. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** @throws ParetoError KV_SINKS unless the number is whole and at least 0 */
 export function checkSinks(sinks: number): void {

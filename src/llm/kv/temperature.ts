@@ -1,7 +1,7 @@
 /**
  * @file The scoring temperature of Keyformer (arXiv 2403.09054): τ_t = τ_init + t · (τ_end − τ_init) / T.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** A temperature that moves by `delta` a step from `start` and stops at `end`. */
 export interface TemperatureLine {

@@ -1,6 +1,6 @@
 /** @file JSON as files of models hold it; some editors put a byte order mark before it, which is not part of it. */
 import { readFile } from "node:fs/promises";
-import { fileError } from "../../engine/partialFile.ts";
+import { fileError } from "../../base/fileErrors.ts";
 import { damagedModel } from "./modelErrors.ts";
 
 /**

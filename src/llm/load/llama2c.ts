@@ -6,8 +6,9 @@
  */
 import { open, type FileHandle } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { invariant } from "../../engine/errors.ts";
-import { bytesOf, fileError } from "../../engine/partialFile.ts";
+import { invariant } from "../../base/errors.ts";
+import { fileError } from "../../base/fileErrors.ts";
+import { bytesOf } from "../../base/partialFile.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { damagedModel, missingFile } from "./modelErrors.ts";
 import type { ModelFiles } from "./weights.ts";

@@ -1,7 +1,7 @@
 /** @file A model's shape alone: from its `config.json` or the head of a llama2.c file. No weights are read. */
 import { readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { fileError } from "../../engine/partialFile.ts";
+import { fileError } from "../../base/fileErrors.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { readLlama2cConfig } from "./llama2c.ts";
 import { readConfig } from "./readConfig.ts";

@@ -1,5 +1,5 @@
 /** @file What can be wrong with a language model on disk. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** A value of `config.json`, or a kind of model, that is not supported. */
 export function unsupported(where: string, what: string, received: unknown, known: string): ParetoError {

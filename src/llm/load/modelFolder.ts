@@ -4,10 +4,10 @@
  * F16 or BF16; the last two are widened exactly.
  */
 import { basename, join, resolve } from "node:path";
-import { SafetensorsFile } from "../../data/safetensors.ts";
-import { ParetoError } from "../../engine/errors.ts";
-import { numbersOf } from "../../engine/half.ts";
-import { formatShape, sameShape, type Shape } from "../../engine/shape.ts";
+import { SafetensorsFile } from "../../base/safetensors.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { numbersOf } from "../../base/half.ts";
+import { formatShape, sameShape, type Shape } from "../../base/shape.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
 import { parseJson, textOf } from "./jsonText.ts";

@@ -1,9 +1,9 @@
 /** @file Opens a model with its tokenizer, whichever of the two forms it has on disk. */
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ParetoError } from "../../engine/errors.ts";
-import { fileExists } from "../../engine/fileExists.ts";
-import { fileError } from "../../engine/partialFile.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { fileExists } from "../../base/fileExists.ts";
+import { fileError } from "../../base/fileErrors.ts";
 import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { openTokenizerJson } from "../tokenizer/tokenizerJson.ts";

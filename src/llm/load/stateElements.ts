@@ -1,7 +1,7 @@
 /** @file The elements of a model's state, made of a file's tensors one by one. */
-import { allocate, isHalf, type HalfDType, type TypedArray } from "../../engine/dtype.ts";
-import { encodeHalf, numbersOf } from "../../engine/half.ts";
-import { sizeOf } from "../../engine/shape.ts";
+import { allocate, isHalf, type HalfDType, type TypedArray } from "../../base/dtype.ts";
+import { encodeHalf, numbersOf } from "../../base/half.ts";
+import { sizeOf } from "../../base/shape.ts";
 import type { StateSource } from "../models/weightLayout.ts";
 import type { ModelFiles } from "./weights.ts";
 

@@ -2,7 +2,7 @@
 import { open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { parseJson, textOf } from "./jsonText.ts";
 import { damagedModel, missingFile } from "./modelErrors.ts";
 

@@ -1,5 +1,5 @@
 /** @file Where a model's weights come from: named tensors, read one by one so that only one is in memory. */
-import type { DType, TypedArray } from "../../engine/dtype.ts";
+import type { DType, TypedArray } from "../../base/dtype.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 
 /** An opened model. */

@@ -5,9 +5,9 @@
  * Attention itself is no part of a model's graph: it runs over a cache whose entries a policy chooses, so whoever
  * holds the cache computes it, with the rotation, mask and scale that {@link DecoderConfig} states.
  */
-import type { HalfDType } from "../../engine/dtype.ts";
+import type { HalfDType } from "../../base/dtype.ts";
 import type { Tensor } from "../../engine/graph/node.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import type { RotaryConfig } from "./rotary.ts";
 import type { StateSource } from "./weightLayout.ts";
 

@@ -5,7 +5,7 @@
 import type { Tensor } from "../../engine/graph/node.ts";
 import { add } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";

@@ -7,7 +7,7 @@ import { matmul } from "../../engine/graph/ops/contraction.ts";
 import { add, mul, sigmoid } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
 import { reshape } from "../../engine/graph/ops/movement.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import { rmsNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";

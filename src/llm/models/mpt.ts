@@ -8,7 +8,7 @@ import { add, maximum, minimum, mul } from "../../engine/graph/ops/elementwise.t
 import { gather } from "../../engine/graph/ops/indexing.ts";
 import { full } from "../../engine/graph/ops/leaf.ts";
 import { slice } from "../../engine/graph/ops/movement.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import { gelu, layerNorm } from "../../nn/functional.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { projections, WeightLayout } from "./weightLayout.ts";

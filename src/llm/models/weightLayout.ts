@@ -7,7 +7,7 @@ import { matmul } from "../../engine/graph/ops/contraction.ts";
 import { add, cast } from "../../engine/graph/ops/elementwise.ts";
 import { state } from "../../engine/graph/ops/leaf.ts";
 import { concat, slice } from "../../engine/graph/ops/movement.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import type { Decoder, DecoderLayout, Projection } from "./decoder.ts";
 
 /** What a state is made of. */

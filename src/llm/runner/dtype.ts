@@ -1,5 +1,5 @@
 /** @file What weights, keys and values are on a device. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** Types of weights, keys and values. */
 export type LlmDtype = "f32" | "bf16" | "f16";

@@ -1,5 +1,5 @@
 /** @file What every runner refuses of a text. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import type { TextOptions, TextSnapshot, TextTokens } from "./runner.ts";
 

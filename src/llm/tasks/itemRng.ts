@@ -1,5 +1,5 @@
 /** @file Random numbers of synthetic texts. Those of evaluation and of training come from different keys, so that no text of one occurs in the other. */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 
 /** What texts are for; each use has keys of its own. */
 const uses = { evaluation: 1, practice: 2 } as const;

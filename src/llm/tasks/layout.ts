@@ -1,5 +1,5 @@
 /** @file Where the parts of a synthetic text lie: in order, at random places, with filler words between them. */
-import type { Rng } from "../../engine/rng.ts";
+import type { Rng } from "../../base/rng.ts";
 import { FILLER_TOKENS, type TokenRange } from "./words.ts";
 
 /** One token of a range. */

@@ -2,7 +2,7 @@
  * @file Texts to learn the synthetic tasks from: names, chains of names and a string among filler words, then many
  * questions about them, so that a text of a thousand tokens teaches hundreds of times. Which answers count is marked.
  */
-import type { Rng } from "../../engine/rng.ts";
+import type { Rng } from "../../base/rng.ts";
 import { itemRng } from "./itemRng.ts";
 import { anyOf, fill, roomOf, shuffled, someOf, spread } from "./layout.ts";
 import { chainOf, interleave } from "./variable.ts";

@@ -1,5 +1,5 @@
 /** @file Errors of the synthetic tasks. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** @throws ParetoError `LLM_TASK_LENGTH` when a text is too short for its question */
 export function requireTokens(task: string, tokens: number, least: number): void {

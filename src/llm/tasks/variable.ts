@@ -2,7 +2,7 @@
  * @file Variable tracking: some names have a value, others stand for a name before them, up to two names away from the
  * value; the question asks for the value of one that stands at the chain's end. All of a chain must be kept.
  */
-import type { Rng } from "../../engine/rng.ts";
+import type { Rng } from "../../base/rng.ts";
 import { itemRng } from "./itemRng.ts";
 import { anyOf, someOf, spread } from "./layout.ts";
 import { requireTokens } from "./taskErrors.ts";

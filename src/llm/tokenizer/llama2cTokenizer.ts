@@ -4,7 +4,7 @@
  * best score is joined until none can be, as SentencePiece's BPE does; characters that are no token become bytes.
  */
 import { readFile } from "node:fs/promises";
-import { fileError } from "../../engine/partialFile.ts";
+import { fileError } from "../../base/fileErrors.ts";
 import { damagedModel } from "../load/modelErrors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 

@@ -4,8 +4,8 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { ParetoError } from "../../engine/errors.ts";
-import { fileError } from "../../engine/partialFile.ts";
+import type { ParetoError } from "../../base/errors.ts";
+import { fileError } from "../../base/fileErrors.ts";
 import { parseJson, textOf } from "../load/jsonText.ts";
 import { damagedModel, missingFile, unsupported } from "../load/modelErrors.ts";
 import { adaptPart } from "./adaptTokenizer.ts";

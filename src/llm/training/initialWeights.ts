@@ -10,7 +10,7 @@
  * one token back then needs one rotation, which holds for all positions, and not a thousand separate ones.
  */
 import { constantFill, normal, type Initializer } from "../../nn/initializers.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 
 const EMBEDDING_DEVIATION = 0.02;

@@ -5,14 +5,14 @@
  * What a step is fed lies in page-locked memory, in two sets that take turns: one may be filled while the device reads
  * the other.
  */
-import type { TypedArray } from "../../engine/dtype.ts";
-import { roundToHalf } from "../../engine/half.ts";
+import type { TypedArray } from "../../base/dtype.ts";
+import { roundToHalf } from "../../base/half.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device, HostTensors, Precision, Program } from "../../engine/program.ts";
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import { Parameters } from "../../nn/parameters.ts";
-import { openCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
-import type { JsonValue } from "../../train/checkpointManifest.ts";
+import { openCheckpoint, writeCheckpoint } from "../../run/checkpoint.ts";
+import type { JsonValue } from "../../run/checkpointManifest.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
 import { initializerOf } from "./initialWeights.ts";

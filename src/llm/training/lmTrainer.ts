@@ -3,9 +3,9 @@
  * any two steps and goes on from its checkpoint to the same weights, bit for bit, unless the clock sets its pace.
  */
 import { join } from "node:path";
-import type { OnEvent } from "../../train/events.ts";
-import { LossGuard } from "../../train/metrics/lossGuard.ts";
-import { RateMeter } from "../../train/rateMeter.ts";
+import type { OnEvent } from "../../run/events.ts";
+import { LossGuard } from "../../run/metrics/lossGuard.ts";
+import { RateMeter } from "../../run/rateMeter.ts";
 import type { LmBatch, LmData } from "./lmData.ts";
 import type { LmNetwork } from "./lmNetwork.ts";
 import type { Recipe } from "./recipe.ts";

@@ -5,8 +5,8 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { ParetoError } from "../../engine/errors.ts";
-import { fileError } from "../../engine/partialFile.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { fileError } from "../../base/fileErrors.ts";
 import { TASK_NAMES } from "../tasks/tasks.ts";
 
 const count = z.int().min(1);

@@ -4,10 +4,11 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { SafetensorsWriter } from "../../data/safetensors.ts";
-import { encodeHalf } from "../../engine/half.ts";
-import { fileError, writeWhole } from "../../engine/partialFile.ts";
-import { sizeOf, type Shape } from "../../engine/shape.ts";
+import { SafetensorsWriter } from "../../base/safetensors.ts";
+import { encodeHalf } from "../../base/half.ts";
+import { fileError } from "../../base/fileErrors.ts";
+import { writeWhole } from "../../base/partialFile.ts";
+import { sizeOf, type Shape } from "../../base/shape.ts";
 import type { LmNetwork } from "./lmNetwork.ts";
 
 /** Most bytes of tensors in a file. */

@@ -1,9 +1,9 @@
 /** @file Text files as data: a byte-level BPE learned from them, all but the last tenth for training, the rest for validation. */
 import { readFile } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { ParetoError } from "../../engine/errors.ts";
-import { fileError } from "../../engine/partialFile.ts";
-import { Rng } from "../../engine/rng.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { fileError } from "../../base/fileErrors.ts";
+import { Rng } from "../../base/rng.ts";
 import { bpeTokenizer, encodeText, END_OF_TEXT, learnBpe } from "../tokenizer/learnBpe.ts";
 import type { LmData } from "./lmData.ts";
 import type { Recipe } from "./recipe.ts";

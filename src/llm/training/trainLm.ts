@@ -5,10 +5,10 @@
  * `result.json`, and at the end `model/`, a folder as Hugging Face publishes models.
  */
 import { join } from "node:path";
-import { ParetoError } from "../../engine/errors.ts";
-import { fileExists } from "../../engine/fileExists.ts";
-import type { JsonValue } from "../../train/checkpointManifest.ts";
-import type { OnEvent, RunEvent } from "../../train/events.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { fileExists } from "../../base/fileExists.ts";
+import type { JsonValue } from "../../run/checkpointManifest.ts";
+import type { OnEvent, RunEvent } from "../../run/events.ts";
 import {
   createRunFolder,
   dataChanged,
@@ -16,7 +16,7 @@ import {
   refuseTakenFolder,
   writeJson,
   type RunFolder,
-} from "../../train/runFolder.ts";
+} from "../../run/runFolder.ts";
 import { readConfig } from "../load/readConfig.ts";
 import type { LmData } from "./lmData.ts";
 import { LmNetwork, type LmNetworkOptions } from "./lmNetwork.ts";

@@ -4,8 +4,8 @@
  */
 import type { Readable } from "node:stream";
 import { encodeInto } from "../alphabet.ts";
-import { readFastaGroups } from "../fasta.ts";
-import type { BadRecord, FastaOptions, FastaRecord } from "../fastaRecord.ts";
+import { readFastaGroups } from "../fasta/fasta.ts";
+import type { BadRecord, FastaOptions, FastaRecord } from "../fasta/fastaRecord.ts";
 import type { Predicted, ProteinNetwork } from "../training/proteinNetwork.ts";
 import { AttentionTrack, type AttentionSpan } from "./attentionTrack.ts";
 import { WindowBatches, type WindowOwner } from "./windowBatches.ts";

@@ -5,11 +5,11 @@
  * 700; take at most 1,000 of each (HF73-1k). Of the HomFam benchmark's 89 families that leaves 73 with 343,580
  * sequences, 71,473 under the cap.
  */
-import { ParetoError } from "../../engine/errors.ts";
-import { Rng } from "../../engine/rng.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
-import { readFastaGroups } from "../fasta.ts";
-import type { BadRecord } from "../fastaRecord.ts";
+import { readFastaGroups } from "../fasta/fasta.ts";
+import type { BadRecord } from "../fasta/fastaRecord.ts";
 import { DistinctSequences } from "./distinctSequences.ts";
 import { familyOfFile, findFamilyFiles } from "./familyFiles.ts";
 import { familyOfHeader, speciesOfHeader } from "./familyOfHeader.ts";

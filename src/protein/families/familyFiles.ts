@@ -1,8 +1,8 @@
 /** @file The FASTA files of a folder, and the family that a file's name stands for. */
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { wrapFileError } from "../../data/fileErrors.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import { fileError } from "../../base/fileErrors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 const FASTA_NAME = /\.(?:fa|fasta|faa|fas|fsa|mpfa|pep|seq|aa)(?:\.(?:gz|bgz|zst))?$/i;
 const PACKED_NAME = /\.(?:gz|bgz|zst)$/i;
@@ -16,7 +16,7 @@ export function familyOfFile(path: string): string {
 /**
  * Replaces folders by their FASTA files, known by their endings and in the order of their names. Files are taken as
  * given, whatever their names.
- * @throws ParetoError DATA_FILE_MISSING, DATA_FILE, PROTEIN_NO_FILES
+ * @throws ParetoError FILE_MISSING, FILE_REFUSED, PROTEIN_NO_FILES
  */
 export async function findFamilyFiles(paths: readonly string[]): Promise<string[]> {
   const files: string[] = [];
@@ -39,7 +39,7 @@ export async function findFamilyFiles(paths: readonly string[]): Promise<string[
           .map((name) => join(path, name)),
       );
     } catch (error) {
-      throw wrapFileError(error, path);
+      throw fileError(error, path);
     }
   }
   if (files.length === 0) {

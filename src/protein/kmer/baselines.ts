@@ -1,8 +1,8 @@
 /**
  * @file The k-mer baselines on a split, measured as networks are: what a network has to beat to be worth its time.
  */
-import { multiclassMetrics } from "../../train/metrics/multiclass.ts";
-import type { MulticlassMetrics } from "../../train/metrics/multiclass.ts";
+import { multiclassMetrics } from "../../run/metrics/multiclass.ts";
+import type { MulticlassMetrics } from "../../run/metrics/multiclass.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import type { SequenceSplit } from "../splits/split.ts";
 import { predictLogistic, trainLogistic } from "./logistic.ts";

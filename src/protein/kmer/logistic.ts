@@ -5,7 +5,7 @@
  * k-mers that a sequence holds are touched, which is what makes 22^3 · families weights cheap. One thread and one
  * order: a seed gives the same weights on every machine with the same `Math.exp`.
  */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { KmerFeatures } from "./kmerFeatures.ts";
 import { kmerCount } from "./kmers.ts";

@@ -1,5 +1,5 @@
 /** @file The cluster split: what resembles the other sequences of its family least is held out. */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { clusterSequences } from "./clusters.ts";
 import { rowsByFamily } from "./rowsByFamily.ts";

@@ -1,5 +1,5 @@
 /** @file The random split: of each family the same shares, so that every family stands in every part. */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { rowsByFamily } from "./rowsByFamily.ts";
 import { TEST, TRAIN, VALIDATION } from "./parts.ts";

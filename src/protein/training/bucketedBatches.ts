@@ -3,7 +3,7 @@
  * that a network reads, and work grows with the padded length: on HF73 four lengths save two fifths of it. The order
  * depends on the seed and the epoch only.
  */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 
 /** A batch; rows behind `size` are decoys, with label {@link DECOY}, and then padding: length 1, label −1. */

@@ -1,6 +1,6 @@
 /** @file The configuration of a protein run as its folder keeps it, and what may differ when a run goes on. */
 import { isDeepStrictEqual } from "node:util";
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { SplitName } from "../splits/split.ts";
 import type { ProteinSettings } from "./settings.ts";
 

@@ -2,13 +2,13 @@
  * @file A protein network on its devices: programs for a few padded lengths over one set of parameters. Programs are
  * compiled when a batch of their length first comes.
  */
-import type { TypedArray } from "../../engine/dtype.ts";
+import type { TypedArray } from "../../base/dtype.ts";
 import type { Graph } from "../../engine/graph/graph.ts";
 import type { Device, HostTensors, Program } from "../../engine/program.ts";
-import type { Shape } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
 import { Parameters } from "../../nn/parameters.ts";
-import { openCheckpoint, writeCheckpoint } from "../../train/checkpoint.ts";
-import type { JsonValue } from "../../train/checkpointManifest.ts";
+import { openCheckpoint, writeCheckpoint } from "../../run/checkpoint.ts";
+import type { JsonValue } from "../../run/checkpointManifest.ts";
 import type { ProteinModel } from "../models/proteinModel.ts";
 import type { BucketBatch } from "./bucketedBatches.ts";
 import type { Replicas } from "./replicas.ts";

@@ -3,10 +3,10 @@
  * two steps and goes on from its checkpoint to the same weights, bit for bit.
  */
 import { join } from "node:path";
-import type { OnEvent } from "../../train/events.ts";
-import { LossGuard } from "../../train/metrics/lossGuard.ts";
-import { mostProbable, type MulticlassMetrics } from "../../train/metrics/multiclass.ts";
-import { RateMeter } from "../../train/rateMeter.ts";
+import type { OnEvent } from "../../run/events.ts";
+import { LossGuard } from "../../run/metrics/lossGuard.ts";
+import { mostProbable, type MulticlassMetrics } from "../../run/metrics/multiclass.ts";
+import { RateMeter } from "../../run/rateMeter.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { batchCount, bucketLengths, bucketedBatches, type BucketBatch } from "./bucketedBatches.ts";
 import { evaluateRows } from "./predictRows.ts";

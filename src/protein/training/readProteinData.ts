@@ -1,8 +1,8 @@
 /** @file A run's sequences: read, divided, and what the user should know of them told. */
 import { crc32 } from "node:zlib";
-import { ParetoError } from "../../engine/errors.ts";
-import { bytesOf } from "../../engine/partialFile.ts";
-import type { OnEvent } from "../../train/events.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { bytesOf } from "../../base/partialFile.ts";
+import type { OnEvent } from "../../run/events.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { readFamilies, type FamilyReport } from "../families/families.ts";
 import { split, type SequenceSplit } from "../splits/split.ts";

@@ -1,6 +1,6 @@
 /** @file A network's layers and how many parameters each has. */
-import type { Shape } from "../../engine/shape.ts";
-import { sizeOf } from "../../engine/shape.ts";
+import type { Shape } from "../../base/shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import { proteinModel, type ProteinModelName } from "../models/models.ts";
 import { ProteinNetwork } from "./proteinNetwork.ts";
 

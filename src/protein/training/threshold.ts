@@ -2,7 +2,7 @@
  * @file The probability below which a sequence counts as of no known family, chosen on the validation part: on its
  * sequences, and on decoys made of them.
  */
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 
 /** Share of validation sequences that pass at least. */

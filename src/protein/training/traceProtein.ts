@@ -7,7 +7,7 @@ import { add, div, equal, neg, where } from "../../engine/graph/ops/elementwise.
 import { full } from "../../engine/graph/ops/leaf.ts";
 import { concat, reshape, slice, sum } from "../../engine/graph/ops/movement.ts";
 import { softmax } from "../../engine/graph/ops/reduce.ts";
-import { sizeOf } from "../../engine/shape.ts";
+import { sizeOf } from "../../base/shape.ts";
 import { dropout, mean } from "../../nn/functional.ts";
 import { clipGradientNorm, optimizerUpdates, type DenseOptimizer } from "../../nn/optimizers.ts";
 import type { Parameters } from "../../nn/parameters.ts";

@@ -1,6 +1,6 @@
 /** @file A k-mer baseline on the sequences and the split of a training run, for an honest comparison. */
-import type { OnEvent } from "../../train/events.ts";
-import { createRunFolder, writeJson } from "../../train/runFolder.ts";
+import type { OnEvent } from "../../run/events.ts";
+import { createRunFolder, writeJson } from "../../run/runFolder.ts";
 import type { FamilyReport } from "../families/families.ts";
 import { measureBaseline, type BaselineName, type BaselineResult } from "../kmer/baselines.ts";
 import type { SequenceSplit } from "../splits/split.ts";

@@ -5,10 +5,10 @@
  * `events.jsonl`, `result.json`, and at the end `model/`, the saved model.
  */
 import { join } from "node:path";
-import { fileExists } from "../../engine/fileExists.ts";
-import type { JsonValue } from "../../train/checkpointManifest.ts";
-import type { OnEvent, RunEvent } from "../../train/events.ts";
-import type { MulticlassMetrics } from "../../train/metrics/multiclass.ts";
+import { fileExists } from "../../base/fileExists.ts";
+import type { JsonValue } from "../../run/checkpointManifest.ts";
+import type { OnEvent, RunEvent } from "../../run/events.ts";
+import type { MulticlassMetrics } from "../../run/metrics/multiclass.ts";
 import {
   createRunFolder,
   dataChanged,
@@ -16,7 +16,7 @@ import {
   refuseTakenFolder,
   writeJson,
   type RunFolder,
-} from "../../train/runFolder.ts";
+} from "../../run/runFolder.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import type { FamilyReport } from "../families/families.ts";
 import { proteinModel } from "../models/models.ts";

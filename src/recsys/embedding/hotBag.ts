@@ -6,10 +6,10 @@
  * tables again after `syncOut`. A sync copies only rows changed since the last one, bit for bit what copying all
  * would give. Slots staged before a sync are stale after it: stage them again.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { moveRowsArguments, type RowMove } from "../../engine/targets/cpu/kernels/moveRows.ts";
 import type { KernelTask } from "../../engine/targets/cpu/kernels/threadPool.ts";
-import type { Lookups } from "../../data/batch.ts";
+import type { Lookups } from "../data/batches/batch.ts";
 import type { EmbeddingTables } from "./embeddingTables.ts";
 import { type HotLists, hotLists } from "./hotLists.ts";
 import type { HotRows, SyncReport } from "./hotRows.ts";

@@ -1,5 +1,5 @@
 /** @file Sorts a hot set by where its rows lie, so that a sync walks each table once, in order. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** Hot rows in order of table and row. */
 export interface HotLists {

@@ -1,6 +1,6 @@
 /** @file What is said of lookups that name no row, or of bags that make no sense; the same for every store. */
-import type { Lookups } from "../../data/batch.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import type { Lookups } from "../data/batches/batch.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 /** A bag whose end lies before its start. */
 export function badBag(table: number, input: number, cause?: unknown): ParetoError {

@@ -1,5 +1,5 @@
 /** @file Turns an optimizer and its step into the numbers that its kernels are told, and into the CPU's kernel call. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { KernelName } from "../../engine/targets/cpu/kernels/kernelModule.ts";
 import type { SparseOptimizer } from "./rowStore.ts";
 

@@ -7,8 +7,8 @@
  * any spread over memories: bags are summed in input order, gradients of a row too, and each distinct row has
  * one update. Updates and refreshes run one after the other; stages overlap them.
  */
-import type { Lookups } from "../../data/batch.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import type { Lookups } from "../data/batches/batch.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { alignedBytes, Arena, ARENA_MAX_BYTES } from "../../engine/targets/cpu/kernels/arena.ts";
 import { setChangeMarks, writeTableView } from "../../engine/targets/cpu/kernels/tableView.ts";
 import {

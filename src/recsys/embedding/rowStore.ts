@@ -11,7 +11,7 @@
  * work in the order in which they and the device's programs are asked for, and resolve before it is done: whatever is
  * staged after an update was asked for has its rows, and an update may be asked for before its step's loss is known.
  */
-import type { Lookups } from "../../data/batch.ts";
+import type { Lookups } from "../data/batches/batch.ts";
 import type { DeviceTensor } from "../../engine/program.ts";
 import type { RowFormat } from "./rowFormat.ts";
 import type { TableRows } from "./rowTransfer.ts";

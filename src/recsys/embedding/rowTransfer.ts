@@ -2,7 +2,7 @@
  * @file Rows and optimizer state out of and into a table's parts, unpadded, on the calling thread: what
  * checkpoints read and write. The result does not depend on where the parts lie.
  */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { RowColumn, RowFormat } from "./rowFormat.ts";
 import type { TablePart } from "./rowMemory.ts";
 

@@ -2,8 +2,8 @@
  * @file The staging slots of a row memory: where a batch's lookups, distinct rows, pooled rows and gradients lie
  * in the near arena, and the checks that a batch fits.
  */
-import type { Lookups } from "../../data/batch.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import type { Lookups } from "../data/batches/batch.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { alignedBytes, type Arena } from "../../engine/targets/cpu/kernels/arena.ts";
 import { TABLE_VIEW_BYTES } from "../../engine/targets/cpu/kernels/tableView.ts";
 

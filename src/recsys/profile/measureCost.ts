@@ -2,10 +2,10 @@
  * @file What a step costs on this machine: gather, dense step and update timed on random lookups, in large tables and
  * in a compact bag. It is what the predicted speed-up of FAE rests on.
  */
-import type { ClickBatch, Lookups } from "../../data/batch.ts";
+import type { ClickBatch, Lookups } from "../data/batches/batch.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
-import { Rng } from "../../engine/rng.ts";
+import { Rng } from "../../base/rng.ts";
 import { createTables } from "../embedding/createTables.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
 import type { ClickModel } from "../models/clickModel.ts";

@@ -2,9 +2,9 @@
  * @file The profile of a data set: how skewed its lookups are, how many inputs would be hot at which budget, what
  * training would hold in memory and what FAE should gain. All from one pass over a sample, before any training.
  */
-import type { Lookups } from "../../data/batch.ts";
-import { Rng } from "../../engine/rng.ts";
-import type { OnEvent } from "../../train/events.ts";
+import type { Lookups } from "../data/batches/batch.ts";
+import { Rng } from "../../base/rng.ts";
+import type { OnEvent } from "../../run/events.ts";
 import type { AccessLog } from "../strategies/fae/accessLog.ts";
 import type { FaeConfig } from "../strategies/fae/calibrate.ts";
 import { hotPolicy, logSample } from "../strategies/fae/calibrate.ts";

@@ -1,7 +1,7 @@
 /** @file The profile of prepared data for a training that is planned. */
-import type { PreparedDataset } from "../../data/prepareDataset.ts";
+import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
 import { Parameters } from "../../nn/parameters.ts";
-import type { OnEvent } from "../../train/events.ts";
+import type { OnEvent } from "../../run/events.ts";
 import { tracePrediction } from "../models/denseModel.ts";
 import type { MeasuredCost } from "../strategies/fae/costModel.ts";
 import { bytesPerRow } from "../strategies/fae/rowBytes.ts";

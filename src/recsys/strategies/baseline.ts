@@ -1,5 +1,5 @@
 /** @file The plain strategy: every batch in the epoch's order, all rows in the master tables. */
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import type { RowStore } from "../embedding/rowStore.ts";
 import type { TrainingPhase, TrainingStrategy } from "./strategy.ts";
 

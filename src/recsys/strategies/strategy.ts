@@ -2,7 +2,7 @@
  * @file What a training strategy decides: which batches come next, and which memory their rows are read from. The
  * trainer carries it out. A strategy's position is plain JSON, so training can stop anywhere and go on.
  */
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import type { RowStore } from "../embedding/rowStore.ts";
 
 /** A stretch of batches of one data set, over one store. */

@@ -3,15 +3,15 @@
  * in the device's memory. Built from settings and a schema, saved to and loaded from a checkpoint that is the same
  * whatever memory the rows are in.
  */
-import type { ClickSchema } from "../../data/batch.ts";
-import type { DType, TypedArray } from "../../engine/dtype.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import type { ClickSchema } from "../data/batches/batch.ts";
+import type { DType, TypedArray } from "../../base/dtype.ts";
+import { ParetoError } from "../../base/errors.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
 import type { Parameters } from "../../nn/parameters.ts";
-import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../train/checkpoint.ts";
-import type { JsonValue } from "../../train/checkpointManifest.ts";
+import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../run/checkpoint.ts";
+import type { JsonValue } from "../../run/checkpointManifest.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
 import { HotBag, type HotBagOptions } from "../embedding/hotBag.ts";
 import type { HotRows } from "../embedding/hotRows.ts";

@@ -1,7 +1,7 @@
 /** @file From settings to a strategy, at its start or where a checkpoint left it. */
 import { join } from "node:path";
-import type { PreparedDataset } from "../../data/prepareDataset.ts";
-import type { OnEvent } from "../../train/events.ts";
+import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
+import type { OnEvent } from "../../run/events.ts";
 import { BaselineStrategy, type BaselineState } from "../strategies/baseline.ts";
 import { prepareFaeFile } from "../strategies/fae/faeFile.ts";
 import { FaeStrategy, type FaeState } from "../strategies/fae/faeStrategy.ts";

@@ -1,6 +1,6 @@
 /** @file The quality of a network on a data set, and its logits in row order. */
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
-import { binaryMetrics, type BinaryMetrics } from "../../train/metrics/binary.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
+import { binaryMetrics, type BinaryMetrics } from "../../run/metrics/binary.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 
 /** What to evaluate. */

@@ -1,5 +1,5 @@
 /** @file How many lookups a batch of a data set can have. */
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 
 /** Most lookups of a batch, over all tables. */
 export function maxLookupsOf(dataset: EncodedDataset, batchSize: number): number {

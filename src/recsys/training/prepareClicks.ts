@@ -1,8 +1,8 @@
 /** @file A run's sources, opened and encoded in the cache, or found encoded there. */
 import { join, resolve } from "node:path";
-import { prepareDataset, type PreparedDataset } from "../../data/prepareDataset.ts";
-import { openSource } from "../../data/source.ts";
-import type { OnEvent } from "../../train/events.ts";
+import { prepareDataset, type PreparedDataset } from "../data/encode/prepareDataset.ts";
+import { openSource } from "../data/source/source.ts";
+import type { OnEvent } from "../../run/events.ts";
 import { digest } from "./digest.ts";
 import type { RunConfig } from "./runConfig.ts";
 

@@ -2,9 +2,9 @@
  * @file The configuration of a training run as its folder keeps it, and what may differ when a run goes on.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { PrepareOptions } from "../../data/prepareDataset.ts";
-import type { SourceOptions } from "../../data/source.ts";
-import { ParetoError } from "../../engine/errors.ts";
+import type { PrepareOptions } from "../data/encode/prepareDataset.ts";
+import type { SourceOptions } from "../data/source/source.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { RequestedSettings, TrainingSettings } from "./settings.ts";
 
 /** All that decides a run: what is read, how it is encoded, how it is trained. */

@@ -1,5 +1,5 @@
 /** @file Everything that decides a training run, as plain data, with its defaults. */
-import { ParetoError } from "../../engine/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 import type { Precision } from "../../engine/program.ts";
 import type { DenseOptimizer } from "../../nn/optimizers.ts";
 import type { SparseOptimizer } from "../embedding/rowStore.ts";

@@ -2,7 +2,7 @@
  * @file The host arrays between a batch and the dense model's programs, padded to the programs' batch size with inputs
  * of weight 0, and page-locked where the device has use for that.
  */
-import type { ClickBatch } from "../../data/batch.ts";
+import type { ClickBatch } from "../data/batches/batch.ts";
 import { alignedBytes, Arena } from "../../engine/targets/cpu/kernels/arena.ts";
 import type { SlotTensor } from "../embedding/rowStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";

@@ -9,7 +9,7 @@
  * and step i is looked at when step i + 1 is under way, so that the device never waits for this thread. The result is
  * that of a serial loop, bit for bit.
  */
-import type { ClickBatch } from "../../data/batch.ts";
+import type { ClickBatch } from "../data/batches/batch.ts";
 import type { BoundTensors } from "../../engine/program.ts";
 import type { RowStore } from "../embedding/rowStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";

@@ -6,13 +6,13 @@
  * and are used again by runs over the same data with the same options.
  */
 import { join } from "node:path";
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
-import type { PreparedDataset } from "../../data/prepareDataset.ts";
-import { fileExists } from "../../engine/fileExists.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
+import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
+import { fileExists } from "../../base/fileExists.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
-import type { JsonValue } from "../../train/checkpointManifest.ts";
-import type { OnEvent, RunEvent } from "../../train/events.ts";
+import type { JsonValue } from "../../run/checkpointManifest.ts";
+import type { OnEvent, RunEvent } from "../../run/events.ts";
 import {
   createRunFolder,
   dataChanged,
@@ -20,7 +20,7 @@ import {
   refuseTakenFolder,
   writeJson,
   type RunFolder,
-} from "../../train/runFolder.ts";
+} from "../../run/runFolder.ts";
 import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../strategies/strategy.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { createStrategy } from "./createStrategy.ts";

@@ -1,9 +1,9 @@
 /** @file A model that a run has trained, opened again: to evaluate, predict and export. */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
-import { Encoder } from "../../data/encoder.ts";
-import { openRunFolder } from "../../train/runFolder.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
+import { Encoder } from "../data/encode/encoder.ts";
+import { openRunFolder } from "../../run/runFolder.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
 import type { RunConfig } from "./runConfig.ts";

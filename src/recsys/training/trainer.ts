@@ -3,16 +3,16 @@
  * stopped between any two steps and goes on from its checkpoint to the same weights, bit for bit.
  */
 import { join } from "node:path";
-import type { EncodedDataset } from "../../data/encodedDataset.ts";
-import { invariant } from "../../engine/errors.ts";
+import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
+import { invariant } from "../../base/errors.ts";
 import { learningRateAt } from "../../nn/schedules.ts";
-import type { OnEvent } from "../../train/events.ts";
-import type { BinaryMetrics } from "../../train/metrics/binary.ts";
-import { LossGuard } from "../../train/metrics/lossGuard.ts";
+import type { OnEvent } from "../../run/events.ts";
+import type { BinaryMetrics } from "../../run/metrics/binary.ts";
+import { LossGuard } from "../../run/metrics/lossGuard.ts";
 import type { StrategyName, TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
-import { RateMeter } from "../../train/rateMeter.ts";
+import { RateMeter } from "../../run/rateMeter.ts";
 import type { TrainingSettings } from "./settings.ts";
 import type { StepReport } from "./stepPipeline.ts";
 import { TrainingCurve } from "./trainingCurve.ts";

@@ -2,7 +2,7 @@
  * @file The training curve: loss and AUC of the inputs since its last point. Each input is judged just before it is
  * learned from, so in the first epoch this is quality on unseen data.
  */
-import { auc } from "../../train/metrics/auc.ts";
+import { auc } from "../../run/metrics/auc.ts";
 import type { StepReport } from "./stepPipeline.ts";
 
 /** Gathers steps into points. */

@@ -2,7 +2,7 @@
 import { backpropagate } from "../../../src/engine/autodiff.ts";
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { attention } from "../../../src/engine/graph/ops/composite/attention.ts";
-import type { Shape } from "../../../src/engine/shape.ts";
+import type { Shape } from "../../../src/base/shape.ts";
 import { bool, float, given, opCase, type OpCase } from "../harness/opCase.ts";
 
 interface Problem {

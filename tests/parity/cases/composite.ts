@@ -9,7 +9,7 @@ import { lstmCell } from "../../../src/engine/graph/ops/composite/lstmCell.ts";
 import { add, mul, tanh } from "../../../src/engine/graph/ops/elementwise.ts";
 import { softmax } from "../../../src/engine/graph/ops/reduce.ts";
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
-import type { Shape } from "../../../src/engine/shape.ts";
+import type { Shape } from "../../../src/base/shape.ts";
 import { float, given, int, opCase, type OpCase } from "../harness/opCase.ts";
 
 /** The rows that kernels treat differently: narrow, odd, one lane short of a vector, wider than a block of threads. */

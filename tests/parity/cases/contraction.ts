@@ -2,7 +2,7 @@
 import { backpropagate } from "../../../src/engine/autodiff.ts";
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { conv1d, dotInteraction, matmul } from "../../../src/engine/graph/ops/contraction.ts";
-import type { Shape } from "../../../src/engine/shape.ts";
+import type { Shape } from "../../../src/base/shape.ts";
 import { float, opCase, type OpCase } from "../harness/opCase.ts";
 
 type ConvOptions = NonNullable<Parameters<typeof conv1d>[2]>;

@@ -1,7 +1,7 @@
 /** @file Cases of the elementwise ops: every shape that broadcasting can meet, ties, saturation, integers. */
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import * as op from "../../../src/engine/graph/ops/elementwise.ts";
-import type { Shape } from "../../../src/engine/shape.ts";
+import type { Shape } from "../../../src/base/shape.ts";
 import { bool, float, given, int, opCase, type OpCase } from "../harness/opCase.ts";
 
 const name = (...shapes: Shape[]) => shapes.map((s) => `[${s.join(", ")}]`).join(" × ");

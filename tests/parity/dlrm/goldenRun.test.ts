@@ -1,6 +1,6 @@
 /** @file Three training steps of DLRM against the numbers that the reference implementation prints. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../src/data/batch.ts";
+import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
 import { grad } from "../../../src/engine/autodiff.ts";
 import { trace } from "../../../src/engine/graph/graph.ts";
 import { mul, sigmoid, sub } from "../../../src/engine/graph/ops/elementwise.ts";

@@ -1,6 +1,6 @@
 /** @file Reads the fixtures that golden/ops/make.py wrote. */
 import { readFileSync } from "node:fs";
-import type { DType } from "../../../src/engine/dtype.ts";
+import type { DType } from "../../../src/base/dtype.ts";
 import type { HostTensor } from "../harness/hostTensor.ts";
 
 interface JsonTensor {

@@ -1,7 +1,7 @@
 /** @file Values and gradients of layers against PyTorch's, on every target. */
 import { afterAll, describe, expect, test } from "vitest";
 import { grad } from "../../../src/engine/autodiff.ts";
-import { isFloat } from "../../../src/engine/dtype.ts";
+import { isFloat } from "../../../src/base/dtype.ts";
 import { trace } from "../../../src/engine/graph/graph.ts";
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { matmul } from "../../../src/engine/graph/ops/contraction.ts";

@@ -1,8 +1,8 @@
 /** @file A tensor on the host, and random ones to test with. */
-import { allocate, type DType, type TypedArray } from "../../../src/engine/dtype.ts";
-import { elementOf } from "../../../src/engine/half.ts";
-import type { Rng } from "../../../src/engine/rng.ts";
-import { sizeOf, type Shape } from "../../../src/engine/shape.ts";
+import { allocate, type DType, type TypedArray } from "../../../src/base/dtype.ts";
+import { elementOf } from "../../../src/base/half.ts";
+import type { Rng } from "../../../src/base/rng.ts";
+import { sizeOf, type Shape } from "../../../src/base/shape.ts";
 
 /** Elements with their shape and element type. */
 export interface HostTensor {

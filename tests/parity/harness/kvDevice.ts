@@ -1,5 +1,5 @@
 /** @file Device memory and launches for tests of the kernels over caches. */
-import type { TypedArray } from "../../../src/engine/dtype.ts";
+import type { TypedArray } from "../../../src/base/dtype.ts";
 import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
 import { packArguments } from "../../../src/engine/targets/cuda/driver/module.ts";
 import type { DeviceBuffer } from "../../../src/engine/targets/cuda/memory/deviceAllocator.ts";

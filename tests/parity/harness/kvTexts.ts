@@ -2,7 +2,7 @@
  * @file One text's attention over evicting caches, layer by layer: what happens to it, and what the host makes of it. What the
  * kernels of a GPU make of it is in `kvDeviceText.ts`.
  */
-import { decodeHalf, encodeHalf } from "../../../src/engine/half.ts";
+import { decodeHalf, encodeHalf } from "../../../src/base/half.ts";
 import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
 import { KvCache } from "../../../src/llm/kv/kvCache.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";

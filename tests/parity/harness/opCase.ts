@@ -1,14 +1,14 @@
 /** @file A case: an op applied to operands of stated shapes and ranges. The tables in `cases/` consist of them. */
-import { isFloat, isHalf, type DType, type FloatDType } from "../../../src/engine/dtype.ts";
+import { isFloat, isHalf, type DType, type FloatDType } from "../../../src/base/dtype.ts";
 import { grad } from "../../../src/engine/autodiff.ts";
 import { trace, type Graph } from "../../../src/engine/graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../../src/engine/graph/node.ts";
 import { add, cast, mul } from "../../../src/engine/graph/ops/elementwise.ts";
 import { constant, scalarLike } from "../../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../../src/engine/graph/ops/movement.ts";
-import { elementOf } from "../../../src/engine/half.ts";
-import { Rng } from "../../../src/engine/rng.ts";
-import type { Shape } from "../../../src/engine/shape.ts";
+import { elementOf } from "../../../src/base/half.ts";
+import { Rng } from "../../../src/base/rng.ts";
+import type { Shape } from "../../../src/base/shape.ts";
 import { randomTensor, type HostTensor } from "./hostTensor.ts";
 
 /** An operand: `float` stands for the floating-point type under test. */

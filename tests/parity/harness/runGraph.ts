@@ -1,5 +1,5 @@
 /** @file Runs graphs on a device with host tensors in and out. */
-import type { FloatDType } from "../../../src/engine/dtype.ts";
+import type { FloatDType } from "../../../src/base/dtype.ts";
 import type { Graph } from "../../../src/engine/graph/graph.ts";
 import type { Device } from "../../../src/engine/program.ts";
 import type { HostTensor } from "./hostTensor.ts";

@@ -1,7 +1,7 @@
 /** @file The one matcher for tensors: shape, element type, and |got − want| ≤ atol + rtol · |want|. */
 import { expect } from "vitest";
-import { numbersOf } from "../../../src/engine/half.ts";
-import { formatShape, sameShape, stridesOf } from "../../../src/engine/shape.ts";
+import { numbersOf } from "../../../src/base/half.ts";
+import { formatShape, sameShape, stridesOf } from "../../../src/base/shape.ts";
 import type { HostTensor } from "./hostTensor.ts";
 import type { Tolerance } from "./tolerances.ts";
 

@@ -1,5 +1,5 @@
 /** @file How close is close: one table by class of op and element type. Integers and booleans are always exact. */
-import type { DType, FloatDType } from "../../../src/engine/dtype.ts";
+import type { DType, FloatDType } from "../../../src/base/dtype.ts";
 import type { OpName } from "../../../src/engine/graph/opAttrs.ts";
 
 /** |got − want| ≤ atol + rtol · |want|. */

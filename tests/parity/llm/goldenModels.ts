@@ -2,7 +2,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SafetensorsFile } from "../../../src/data/safetensors.ts";
+import { SafetensorsFile } from "../../../src/base/safetensors.ts";
 import { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
 import { openModelFolder } from "../../../src/llm/load/modelFolder.ts";
 import type { ModelFiles } from "../../../src/llm/load/weights.ts";

@@ -2,9 +2,9 @@
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { SafetensorsFile, SafetensorsWriter } from "../../../src/data/safetensors.ts";
-import { decodeHalf, encodeHalf } from "../../../src/engine/half.ts";
-import type { Shape } from "../../../src/engine/shape.ts";
+import { SafetensorsFile, SafetensorsWriter } from "../../../src/base/safetensors.ts";
+import { decodeHalf, encodeHalf } from "../../../src/base/half.ts";
+import type { Shape } from "../../../src/base/shape.ts";
 import { openModelFolder } from "../../../src/llm/load/modelFolder.ts";
 import { caseFolder } from "./goldenModels.ts";
 

@@ -1,7 +1,7 @@
 /** @file FAE's invariants when the hot bag is in GPU memory and the tables are on the host. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../src/data/batch.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
 import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
 import { DeviceHotBag } from "../../../src/recsys/embedding/cuda/deviceHotBag.ts";

@@ -1,7 +1,7 @@
 /** @file Tables in GPU memory against tables on the host: the same rows, gathers and updates. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../src/data/batch.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { liveObjects } from "../../../src/engine/targets/cuda/driver/liveObjects.ts";
 import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
 import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";

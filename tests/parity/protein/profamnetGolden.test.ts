@@ -8,7 +8,7 @@ import { crossEntropy } from "../../../src/engine/graph/ops/composite/crossEntro
 import { div } from "../../../src/engine/graph/ops/elementwise.ts";
 import { sum } from "../../../src/engine/graph/ops/movement.ts";
 import type { Device } from "../../../src/engine/program.ts";
-import { sizeOf } from "../../../src/engine/shape.ts";
+import { sizeOf } from "../../../src/base/shape.ts";
 import { Parameters } from "../../../src/nn/parameters.ts";
 import { profamnet, type ProfamnetWidths } from "../../../src/protein/models/profamnet.ts";
 import { devices, tryOpenDevice } from "../harness/devices.ts";

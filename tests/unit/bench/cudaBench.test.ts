@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { groupsNamed } from "../../../bench/cuda/cudaBench.ts";
 import { attempt, failedRow, groupNames } from "../../../bench/cuda/groups.ts";
 import { benchTable } from "../../../bench/table.ts";
-import { ParetoError } from "../../../src/engine/errors.ts";
+import { ParetoError } from "../../../src/base/errors.ts";
 
 const row = {
   case: "copy",

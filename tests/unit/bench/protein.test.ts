@@ -162,7 +162,7 @@ describe("the grid as a program", () => {
       await expect(missing).rejects.toMatchObject({ code: 1 });
       const failed = JSON.parse(await readFile(out, "utf8")) as GridFile;
       expect(failed.runs).toMatchObject([
-        { status: "failed", error: expect.stringContaining("DATA_FILE_MISSING") },
+        { status: "failed", error: expect.stringContaining("FILE_MISSING") },
       ]);
       const late = run("proteinGrid.ts", source, ...options, "--budget-seconds", "1", "--kill-seconds", "1");
       await expect(late).rejects.toMatchObject({ code: 1 });

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { exitStatus, formatTable, Output, type OutputOptions } from "../../../src/cli/output.ts";
 import type { TextStream } from "../../../src/cli/progress.ts";
-import { ParetoError } from "../../../src/engine/errors.ts";
-import type { ProgressEvent } from "../../../src/train/events.ts";
+import { ParetoError } from "../../../src/base/errors.ts";
+import type { ProgressEvent } from "../../../src/run/events.ts";
 
 const ESCAPE = "\u001b";
 
@@ -39,7 +39,7 @@ const progress = (done: number, changes: Partial<ProgressEvent> = {}): ProgressE
 });
 
 const failure = new ParetoError({
-  code: "DATA_FILE_MISSING",
+  code: "FILE_MISSING",
   where: "clicks.csv",
   message: "no such file, got clicks.csv",
   fix: "Check the path.",
@@ -199,7 +199,7 @@ describe("errors", () => {
     const { output, written } = setup({ json: true });
     output.error(failure);
     expect(written.stderr).toBe(
-      "error DATA_FILE_MISSING: no such file, got clicks.csv\n  where  clicks.csv\n  fix    Check the path.\n",
+      "error FILE_MISSING: no such file, got clicks.csv\n  where  clicks.csv\n  fix    Check the path.\n",
     );
     expect(JSON.parse(written.stdout)).toEqual({ event: "error", ...failure.toJSON() });
     expect(exitStatus(failure)).toBe(2);

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { encodeRows } from "../../../src/data/encode.ts";
-import { openSource } from "../../../src/data/source.ts";
-import { prepareDataset } from "../../../src/data/prepareDataset.ts";
+import { encodeRows } from "../../../src/recsys/data/encode/encode.ts";
+import { openSource } from "../../../src/recsys/data/source/source.ts";
+import { prepareDataset } from "../../../src/recsys/data/encode/prepareDataset.ts";
 
 let root: string;
 beforeAll(async () => {

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../src/data/batch.ts";
-import { EncodedDataset } from "../../../src/data/encodedDataset.ts";
-import { EncodedDatasetWriter } from "../../../src/data/encodedDatasetWriter.ts";
+import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
+import { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../../src/recsys/data/encode/encodedDatasetWriter.ts";
 
 let root: string;
 let made = 0;

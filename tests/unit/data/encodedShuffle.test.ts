@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { ClickBatch } from "../../../src/data/batch.ts";
-import { type BatchOptions, EncodedDataset } from "../../../src/data/encodedDataset.ts";
-import { EncodedDatasetWriter } from "../../../src/data/encodedDatasetWriter.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
+import { type BatchOptions, EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../../src/recsys/data/encode/encodedDatasetWriter.ts";
+import { Rng } from "../../../src/base/rng.ts";
 
 const ROWS = 150_123;
 const GROUP = 1024;
@@ -190,7 +190,7 @@ describe("a long shuffled pass", () => {
   });
 
   test("does not keep a process alive, whether it was left or still stands", async () => {
-    const module = new URL("../../../src/data/encodedDataset.ts", import.meta.url).href;
+    const module = new URL("../../../src/recsys/data/encode/encodedDataset.ts", import.meta.url).href;
     const code = `
       const { EncodedDataset } = await import(${JSON.stringify(module)});
       const set = await EncodedDataset.open(${JSON.stringify(oneHot.directory)});

@@ -4,16 +4,16 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Database } from "../../../src/data/duckdb.ts";
-import type { EncodedDataset } from "../../../src/data/encodedDataset.ts";
+import { Database } from "../../../src/recsys/data/source/duckdb.ts";
+import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
 import {
   Encoder,
   inferSchema,
   openSource,
   prepareDataset,
   writePredictions,
-} from "../../../src/data/index.ts";
-import type { PrepareOptions, PreparedDataset, Source, SourceOptions } from "../../../src/data/index.ts";
+} from "../../../src/recsys/index.ts";
+import type { PrepareOptions, PreparedDataset, Source, SourceOptions } from "../../../src/recsys/index.ts";
 
 let root: string;
 let made = 0;

@@ -4,8 +4,9 @@ import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { wrapDuckdbError, wrapFileError } from "../../../src/data/fileErrors.ts";
-import { RowReorder } from "../../../src/data/rowReorder.ts";
+import { wrapDuckdbError } from "../../../src/recsys/data/source/duckdbErrors.ts";
+import { fileError } from "../../../src/base/fileErrors.ts";
+import { RowReorder } from "../../../src/recsys/data/encode/rowReorder.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -41,7 +42,7 @@ test.skipIf(!existsSync("/dev/full"))("a full disk is named, whether Node or Duc
   const handle = await open("/dev/full", "w");
   const error: unknown = await handle.write("x").catch((cause: unknown) => cause);
   await handle.close();
-  expect(wrapFileError(error, "out.parquet")).toMatchObject({ code: "DATA_DISK_FULL", where: "out.parquet" });
+  expect(fileError(error, "out.parquet")).toMatchObject({ code: "FILE_DISK_FULL", where: "out.parquet" });
   const native = new Error('IO Error: Could not write file "x": No space left on device');
-  expect(wrapDuckdbError(native, "out.parquet")).toMatchObject({ code: "DATA_DISK_FULL", cause: native });
+  expect(wrapDuckdbError(native, "out.parquet")).toMatchObject({ code: "FILE_DISK_FULL", cause: native });
 });

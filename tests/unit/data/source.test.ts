@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Database } from "../../../src/data/duckdb.ts";
-import { openSource } from "../../../src/data/source.ts";
-import type { SourceOptions } from "../../../src/data/source.ts";
+import { Database } from "../../../src/recsys/data/source/duckdb.ts";
+import { openSource } from "../../../src/recsys/data/source/source.ts";
+import type { SourceOptions } from "../../../src/recsys/data/source/source.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -141,10 +141,10 @@ describe("bad input", () => {
   test("names a missing file, a pattern without a match, and an empty file", async () => {
     await failure({ paths: [join(root, "none.csv")] }).toMatchObject({
       name: "ParetoError",
-      code: "DATA_FILE_MISSING",
+      code: "FILE_MISSING",
       message: expect.stringContaining("none.csv"),
     });
-    await failure({ paths: [join(root, "none-*.csv")] }).toMatchObject({ code: "DATA_FILE_MISSING" });
+    await failure({ paths: [join(root, "none-*.csv")] }).toMatchObject({ code: "FILE_MISSING" });
     const empty = await file("empty.csv", "");
     await failure({ paths: [empty] }).toMatchObject({ code: "DATA_FILE_EMPTY", where: empty });
     const header = await file("header.csv", "a,b\n");

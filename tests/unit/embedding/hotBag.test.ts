@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../src/data/batch.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";
 import { HotBag } from "../../../src/recsys/embedding/hotBag.ts";

@@ -1,7 +1,7 @@
 /** @file Where things are kept that can be made again. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { cacheFolder } from "../../../src/engine/cacheFolder.ts";
+import { cacheFolder } from "../../../src/base/cacheFolder.ts";
 
 test("the folder is the user's cache folder of the system", () => {
   expect(cacheFolder("cuda", { XDG_CACHE_HOME: "/caches" }, "linux")).toBe(join("/caches", "pareto", "cuda"));

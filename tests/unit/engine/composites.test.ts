@@ -14,7 +14,7 @@ import { scan } from "../../../src/engine/graph/ops/scan.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import { expandComposites } from "../../../src/engine/passes/expandComposites.ts";
 import { simplify } from "../../../src/engine/passes/simplify.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { allNodes, opCounts } from "../../parity/harness/allNodes.ts";
 import { randomTensor } from "../../parity/harness/hostTensor.ts";
 import { runGraph, type Outputs } from "../../parity/harness/runGraph.ts";

@@ -1,7 +1,7 @@
 /** @file Every error a caller of the engine can cause: its code, a message that ends in the value, a fix. */
 import { expect, test } from "vitest";
 import { grad } from "../../../src/engine/autodiff.ts";
-import { ParetoError } from "../../../src/engine/errors.ts";
+import { ParetoError } from "../../../src/base/errors.ts";
 import { trace } from "../../../src/engine/graph/graph.ts";
 import { featureInteraction } from "../../../src/engine/graph/ops/composite/featureInteraction.ts";
 import { conv1d, dotInteraction, matmul } from "../../../src/engine/graph/ops/contraction.ts";

@@ -2,13 +2,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { grad } from "../../../src/engine/autodiff.ts";
-import { checkHostArray, dtypeBytes, isFloat, type HalfDType } from "../../../src/engine/dtype.ts";
+import { checkHostArray, dtypeBytes, isFloat, type HalfDType } from "../../../src/base/dtype.ts";
 import { trace, type Traced } from "../../../src/engine/graph/graph.ts";
 import { matmul } from "../../../src/engine/graph/ops/contraction.ts";
 import { add, cast, div, mul } from "../../../src/engine/graph/ops/elementwise.ts";
 import { constant, full, input, state } from "../../../src/engine/graph/ops/leaf.ts";
 import { broadcastTo, pad, sum } from "../../../src/engine/graph/ops/movement.ts";
-import { decodeHalf, elementOf, encodeHalf, numberOf, roundToHalf } from "../../../src/engine/half.ts";
+import { decodeHalf, elementOf, encodeHalf, numberOf, roundToHalf } from "../../../src/base/half.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import { simplify } from "../../../src/engine/passes/simplify.ts";
 import type { HostTensors } from "../../../src/engine/program.ts";

@@ -26,7 +26,7 @@ import { foldEmpty } from "../../../src/engine/passes/foldEmpty.ts";
 import { mergeScans } from "../../../src/engine/passes/mergeScans.ts";
 import { pruneScans } from "../../../src/engine/passes/pruneScans.ts";
 import { simplify } from "../../../src/engine/passes/simplify.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { allNodes, opCounts } from "../../parity/harness/allNodes.ts";
 import { randomTensor } from "../../parity/harness/hostTensor.ts";
 import { runGraph } from "../../parity/harness/runGraph.ts";

@@ -1,7 +1,7 @@
 /** @file Random graphs: a list of instructions, each of which applies an op to tensors made before. */
 import * as fc from "fast-check";
 import { grad } from "../../../src/engine/autodiff.ts";
-import { ParetoError } from "../../../src/engine/errors.ts";
+import { ParetoError } from "../../../src/base/errors.ts";
 import { trace, type Graph } from "../../../src/engine/graph/graph.ts";
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { matmul } from "../../../src/engine/graph/ops/contraction.ts";
@@ -11,7 +11,7 @@ import { constant, full } from "../../../src/engine/graph/ops/leaf.ts";
 import * as movement from "../../../src/engine/graph/ops/movement.ts";
 import { cumsum, max, softmax } from "../../../src/engine/graph/ops/reduce.ts";
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
-import { sizeOf } from "../../../src/engine/shape.ts";
+import { sizeOf } from "../../../src/base/shape.ts";
 import type { TensorSpec } from "../../../src/engine/graph/node.ts";
 
 const { add, sub, mul, div, neg, tanh, sigmoid, relu, maximum, where, less, pow } = elementwise;

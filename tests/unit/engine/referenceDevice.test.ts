@@ -1,6 +1,6 @@
 /** @file The reference device: its contract as a Device, and kernels' corner cases that no other target defines. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { TypedArray } from "../../../src/engine/dtype.ts";
+import type { TypedArray } from "../../../src/base/dtype.ts";
 import { trace } from "../../../src/engine/graph/graph.ts";
 import type { Tensor } from "../../../src/engine/graph/node.ts";
 import { add, div, mul } from "../../../src/engine/graph/ops/elementwise.ts";
@@ -9,7 +9,7 @@ import { constant, random, state } from "../../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../../src/engine/graph/ops/movement.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import type { Device } from "../../../src/engine/program.ts";
-import { philox } from "../../../src/engine/rng.ts";
+import { philox } from "../../../src/base/rng.ts";
 
 const spec = { shape: [2], dtype: "float32" } as const;
 const code = (code: string) => expect.objectContaining({ name: "ParetoError", code });

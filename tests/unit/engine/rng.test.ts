@@ -1,6 +1,6 @@
 /** @file Philox against the authors' known answers, and the statistics of the stream drawn from it. */
 import { describe, expect, test } from "vitest";
-import { philox, Rng } from "../../../src/engine/rng.ts";
+import { philox, Rng } from "../../../src/base/rng.ts";
 
 type Words4 = [number, number, number, number];
 

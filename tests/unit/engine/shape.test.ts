@@ -9,7 +9,7 @@ import {
   sameShape,
   sizeOf,
   stridesOf,
-} from "../../../src/engine/shape.ts";
+} from "../../../src/base/shape.ts";
 
 const shape = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 });
 

@@ -1,6 +1,6 @@
 /** @file FAE's calibration on syn-Z: budgets (D6), sampling fidelity (D7) and the rules of the policies. */
 import { describe, expect, test } from "vitest";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import type { AccessLog } from "../../../src/recsys/strategies/fae/accessLog.ts";
 import { calibrate, logSample } from "../../../src/recsys/strategies/fae/calibrate.ts";
 import { classifyInputs } from "../../../src/recsys/strategies/fae/classifier.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { EncodedDataset } from "../../../src/data/encodedDataset.ts";
+import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
 import {
   classifyInputs,
   decodeHot,

@@ -1,7 +1,7 @@
 /** @file Small click logs for FAE's tests: explicit bags, or random ones with empty and repeated ids. */
-import type { ClickBatch, Lookups } from "../../../src/data/batch.ts";
-import type { EncodedLayout } from "../../../src/data/encodedLayout.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import type { ClickBatch, Lookups } from "../../../src/recsys/data/batches/batch.ts";
+import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";
 
 /** Bags of inputs: `bags[input][table]` are row ids. */

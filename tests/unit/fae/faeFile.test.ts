@@ -7,7 +7,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import type { FaeConfig } from "../../../src/recsys/strategies/fae/calibrate.ts";
 import type { FaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
 import { prepareFaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { bagLog, randomBags } from "./clicks.ts";
 
 const root = mkdtempSync(join(tmpdir(), "pareto-fae-file-"));

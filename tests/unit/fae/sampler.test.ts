@@ -1,6 +1,6 @@
 /** @file The input sampler and the access log. */
 import { describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { AccessLog } from "../../../src/recsys/strategies/fae/accessLog.ts";
 import { rankRows, topRows } from "../../../src/recsys/strategies/fae/rowRanking.ts";
 import { rowSpace } from "../../../src/recsys/strategies/fae/rowSpace.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { predictRun, predictedSpeedup } from "../../../src/recsys/strategies/fae/costModel.ts";
 import type { Phase, SchedulerOptions } from "../../../src/recsys/strategies/fae/scheduler.ts";
 import { ShuffleScheduler, syncCount } from "../../../src/recsys/strategies/fae/scheduler.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 
 /** Runs an epoch to its end; `loss` is asked after each round. */
 function epoch(scheduler: ShuffleScheduler, loss?: () => number): Phase[] {

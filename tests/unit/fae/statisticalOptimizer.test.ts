@@ -1,6 +1,6 @@
 /** @file The statistical optimizer: coverage and tightness of its bound over 200 seeds, and what it reads (D8). */
 import { describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { AccessLog } from "../../../src/recsys/strategies/fae/accessLog.ts";
 import { logSample } from "../../../src/recsys/strategies/fae/calibrate.ts";
 import { poissonUpperLimit, studentQuantile } from "../../../src/recsys/strategies/fae/confidence.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { philox } from "../../../src/engine/rng.ts";
+import { philox } from "../../../src/base/rng.ts";
 import { Arena } from "../../../src/engine/targets/cpu/kernels/arena.ts";
 import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
 

@@ -1,6 +1,6 @@
 /** @file Blocks of a memory that grows: apart from one another, used again, and refused beyond 4 GiB. */
 import { expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { Heap } from "../../../src/engine/targets/cpu/kernels/heap.ts";
 
 test("blocks keep what was written to them while others come and go", () => {

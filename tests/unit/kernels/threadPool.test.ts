@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ParetoError } from "../../../src/engine/errors.ts";
+import { ParetoError } from "../../../src/base/errors.ts";
 import { Arena } from "../../../src/engine/targets/cpu/kernels/arena.ts";
 import {
   KernelFailure,

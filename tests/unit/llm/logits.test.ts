@@ -1,7 +1,7 @@
 /** @file The largest of many logits, and the tokens that a sampler may draw, against sorting all of them. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { largest, logSumExp } from "../../../src/llm/generate/logits.ts";
 import { Sampler } from "../../../src/llm/generate/sampler.ts";
 

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { sizeOf } from "../../../src/engine/shape.ts";
+import { sizeOf } from "../../../src/base/shape.ts";
 import { readConfig } from "../../../src/llm/load/readConfig.ts";
 import { decoderOf } from "../../../src/llm/models/models.ts";
 import { WORDS } from "../../../src/llm/tasks/words.ts";

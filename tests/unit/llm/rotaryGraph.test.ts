@@ -5,7 +5,7 @@ import { trace } from "../../../src/engine/graph/graph.ts";
 import { cast } from "../../../src/engine/graph/ops/elementwise.ts";
 import { reshape, transpose } from "../../../src/engine/graph/ops/movement.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { rotate, type RotaryConfig, type RotaryScaling } from "../../../src/llm/models/rotary.ts";
 import { rotateHeads, rotaryTables } from "../../../src/llm/models/rotaryGraph.ts";
 import { kernelsOf, planOfModel } from "../engine/cuda/compiler/lowered.ts";

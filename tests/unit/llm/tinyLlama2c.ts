@@ -1,6 +1,6 @@
 /** @file A tiny model with random weights in the layout of llama2.c, with a tokenizer, made anew for each test. */
 import { writeFile } from "node:fs/promises";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 
 const SIZES = { width: 16, inner: 24, layers: 2, heads: 4, kvHeads: 2, length: 64 };
 /** What follows the three special tokens and the bytes; later pieces join earlier ones, the best score first. */

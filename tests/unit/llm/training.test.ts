@@ -10,7 +10,7 @@ import { taskData } from "../../../src/llm/training/taskData.ts";
 import { textData } from "../../../src/llm/training/textData.ts";
 import { trainLm, type TrainLmOptions } from "../../../src/llm/training/trainLm.ts";
 import type { LmData } from "../../../src/llm/training/lmData.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { TEXT, TINY_FAMILIES, tinyRecipe } from "./tinyRecipes.ts";
 
 let folder: string;

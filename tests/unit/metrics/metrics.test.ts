@@ -1,12 +1,12 @@
 /** @file Metrics against brute force, and the detectors of failed training. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { auc } from "../../../src/train/metrics/auc.ts";
-import { binaryMetrics } from "../../../src/train/metrics/binary.ts";
-import { calibrationError } from "../../../src/train/metrics/calibration.ts";
-import { binaryAccuracy, f1Scores, topKAccuracy } from "../../../src/train/metrics/classification.ts";
-import { logLossFromLogits, logLossFromProbabilities } from "../../../src/train/metrics/logLoss.ts";
-import { isConstantPrediction, LossGuard } from "../../../src/train/metrics/lossGuard.ts";
+import { auc } from "../../../src/run/metrics/auc.ts";
+import { binaryMetrics } from "../../../src/run/metrics/binary.ts";
+import { calibrationError } from "../../../src/run/metrics/calibration.ts";
+import { binaryAccuracy, f1Scores, topKAccuracy } from "../../../src/run/metrics/classification.ts";
+import { logLossFromLogits, logLossFromProbabilities } from "../../../src/run/metrics/logLoss.ts";
+import { isConstantPrediction, LossGuard } from "../../../src/run/metrics/lossGuard.ts";
 
 /** Few distinct scores, so that ties are common. */
 const rows = fc.array(fc.tuple(fc.integer({ min: -6, max: 6 }), fc.integer({ min: 0, max: 1 })), {

@@ -1,6 +1,6 @@
 /** @file Figures of a classifier of three classes, by hand. */
 import { expect, test } from "vitest";
-import { mostProbable, multiclassMetrics } from "../../../src/train/metrics/multiclass.ts";
+import { mostProbable, multiclassMetrics } from "../../../src/run/metrics/multiclass.ts";
 
 /** Rows: label, then probabilities of the three classes. */
 const ROWS = [

@@ -1,6 +1,6 @@
 /** @file Batches of like length, windows of long sequences, attention on residues, the threshold. */
 import { describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { AttentionTrack } from "../../../src/protein/classify/attentionTrack.ts";
 import { windowCount, windowsOf } from "../../../src/protein/classify/windows.ts";
 import {

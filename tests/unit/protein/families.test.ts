@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { readFamilies } from "../../../src/protein/families/families.ts";
 import {
   familyOfHeader,
@@ -115,7 +115,7 @@ describe("families from files", () => {
       message: expect.stringMatching(/of 2 read: 1$/),
     });
     await expect(readFamilies([join(folder, "no")], { familyFrom: "file", seed: 1 })).rejects.toMatchObject({
-      code: "DATA_FILE_MISSING",
+      code: "FILE_MISSING",
     });
   });
 });

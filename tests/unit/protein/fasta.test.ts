@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readFasta } from "../../../src/protein/fasta.ts";
+import { readFasta } from "../../../src/protein/fasta/fasta.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -99,8 +99,8 @@ describe("what is no FASTA is named", () => {
   });
 
   test("missing files and folders", async () => {
-    await expect(read(join(root, "absent.fa"))).rejects.toMatchObject({ code: "DATA_FILE_MISSING" });
-    await expect(read(root)).rejects.toMatchObject({ code: "DATA_FILE" });
+    await expect(read(join(root, "absent.fa"))).rejects.toMatchObject({ code: "FILE_MISSING" });
+    await expect(read(root)).rejects.toMatchObject({ code: "FILE_REFUSED" });
   });
 });
 
@@ -159,7 +159,7 @@ test("an empty source has no records", async () => {
 });
 
 test("standard input, plain and gzip, and a reader that stops early", () => {
-  const module = new URL("../../../src/protein/fasta.ts", import.meta.url).href;
+  const module = new URL("../../../src/protein/fasta/fasta.ts", import.meta.url).href;
   const script = (stop: string): string =>
     `const { readFasta } = await import(${JSON.stringify(module)});
      for await (const r of readFasta("-")) { console.log(r.id + ":" + r.residues); ${stop} }`;

@@ -1,7 +1,7 @@
 /** @file Ids seen before: no more and no fewer than a set of them would find. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { SeenIds } from "../../../src/protein/fastaIds.ts";
+import { SeenIds } from "../../../src/protein/fasta/fastaIds.ts";
 
 test("agrees with a set", () => {
   fc.assert(

@@ -1,8 +1,13 @@
 /** @file Bytes to records: every quirk of the format, and random files against what was written. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FastaParser } from "../../../src/protein/fastaParser.ts";
-import type { BadRecord, FastaOptions, FastaRecord, FastaWarning } from "../../../src/protein/fastaRecord.ts";
+import { FastaParser } from "../../../src/protein/fasta/fastaParser.ts";
+import type {
+  BadRecord,
+  FastaOptions,
+  FastaRecord,
+  FastaWarning,
+} from "../../../src/protein/fasta/fastaRecord.ts";
 
 type Item = FastaRecord | BadRecord;
 

@@ -1,6 +1,6 @@
 /** @file The k-mer baselines against their definitions on small sets. */
 import { describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import type { SequenceSet } from "../../../src/protein/encodedSequences.ts";
 import { BASELINE_NAMES, measureBaseline } from "../../../src/protein/kmer/baselines.ts";
 import { KmerFeatures } from "../../../src/protein/kmer/kmerFeatures.ts";
@@ -10,7 +10,7 @@ import { predictNaiveBayes, trainNaiveBayes } from "../../../src/protein/kmer/na
 import { nearestByKmers } from "../../../src/protein/kmer/nearest.ts";
 import type { KmerSimilarity } from "../../../src/protein/kmer/nearest.ts";
 import { split } from "../../../src/protein/splits/split.ts";
-import { mostProbable } from "../../../src/train/metrics/multiclass.ts";
+import { mostProbable } from "../../../src/run/metrics/multiclass.ts";
 import { relatedSequences, sequenceSet } from "./sequences.ts";
 
 const sequences = relatedSequences(3, 4, 60);

@@ -1,7 +1,7 @@
 /** @file Made-up families as FASTA files: random sequences with a family's two motifs in them, some residues changed. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { randomResidues } from "./sequences.ts";
 
 /** A made record. */

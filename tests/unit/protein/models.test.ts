@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import type { Device } from "../../../src/engine/program.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { Parameters } from "../../../src/nn/parameters.ts";
 import { PROTEIN_MODELS, proteinModel } from "../../../src/protein/models/models.ts";
 import { ProteinNetwork } from "../../../src/protein/training/proteinNetwork.ts";

@@ -1,7 +1,7 @@
 /** @file Sets of sequences for the tests of this folder. */
 import { encodeResidues } from "../../../src/protein/alphabet.ts";
 import type { SequenceSet } from "../../../src/protein/encodedSequences.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 
 export interface Labelled {
   residues: string;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { measureUnknown } from "../../../bench/protein/unknown.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { readFamilies } from "../../../src/protein/families/families.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../src/protein/savedModel.ts";
 import { split } from "../../../src/protein/splits/split.ts";
@@ -13,7 +13,7 @@ import { predictRows } from "../../../src/protein/training/predictRows.ts";
 import type { ProteinConfig } from "../../../src/protein/training/proteinConfig.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../src/protein/training/settings.ts";
 import { trainProtein, type TrainProteinResult } from "../../../src/protein/training/trainProtein.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { madeRecords, writeFamilies } from "./madeFamilies.ts";
 
 let folder: string;

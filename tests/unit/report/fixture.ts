@@ -1,6 +1,6 @@
 /** @file A report with every section, in the shape of a real one: two runs on a skewed log. */
 import { type ReportData, type ReportRun, reportRun } from "../../../src/report/data.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 
 /** The events of a run of about a minute; FAE alternates cold and hot phases with synchronisations between. */
 function runEvents(fae: boolean): RunEvent[] {

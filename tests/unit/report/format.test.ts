@@ -8,7 +8,7 @@ import {
   formatSeconds,
   formatShare,
   UNKNOWN,
-} from "../../../src/report/format.ts";
+} from "../../../src/base/format.ts";
 
 describe("formats", () => {
   it.each([

@@ -8,7 +8,7 @@ import { type ReportData, reportRun } from "../../../src/report/data.ts";
 import { escapeHtml, scriptJson } from "../../../src/report/html.ts";
 import { reportSections } from "../../../src/report/sections.ts";
 import { writeReport } from "../../../src/report/writeReport.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { sampleReport } from "./fixture.ts";
 
 const NONE = { auc: null, logLoss: null, accuracy: null, samplesPerSecond: null, trainSeconds: null };

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BayesMeter } from "../../../src/data/synth/bayes.ts";
-import { synthClicks } from "../../../src/data/synth/clicks.ts";
-import { BLOCK_ROWS, ClickGenerator } from "../../../src/data/synth/generator.ts";
-import { synthPresets } from "../../../src/data/synth/presets.ts";
+import { BayesMeter } from "../../../src/recsys/data/synth/bayes.ts";
+import { synthClicks } from "../../../src/recsys/data/synth/clicks.ts";
+import { BLOCK_ROWS, ClickGenerator } from "../../../src/recsys/data/synth/generator.ts";
+import { synthPresets } from "../../../src/recsys/data/synth/presets.ts";
 
 let folder = "";
 beforeAll(async () => {

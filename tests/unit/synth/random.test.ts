@@ -1,7 +1,13 @@
 /** @file The random numbers that synthetic logs are drawn from. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { byteSum, FastRng, mix32, normalFromWord, ZipfSampler } from "../../../src/data/synth/random.ts";
+import {
+  byteSum,
+  FastRng,
+  mix32,
+  normalFromWord,
+  ZipfSampler,
+} from "../../../src/recsys/data/synth/random.ts";
 
 describe("ZipfSampler", () => {
   it.each([

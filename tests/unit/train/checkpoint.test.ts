@@ -4,7 +4,7 @@ import { mkdtemp, open, readdir, readFile, rm, symlink, truncate, writeFile } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openCheckpoint, writeCheckpoint, type CheckpointTensor } from "../../../src/train/checkpoint.ts";
+import { openCheckpoint, writeCheckpoint, type CheckpointTensor } from "../../../src/run/checkpoint.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -4,9 +4,9 @@ import { appendFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EventLog, readEvents } from "../../../src/train/eventLog.ts";
-import type { MetricsEvent, RunEvent } from "../../../src/train/events.ts";
-import { createRunFolder, defaultRunPath, openRunFolder } from "../../../src/train/runFolder.ts";
+import { EventLog, readEvents } from "../../../src/run/eventLog.ts";
+import type { MetricsEvent, RunEvent } from "../../../src/run/events.ts";
+import { createRunFolder, defaultRunPath, openRunFolder } from "../../../src/run/runFolder.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { SafetensorsFile, SafetensorsWriter } from "../../../src/data/safetensors.ts";
-import { allocate, type DType } from "../../../src/engine/dtype.ts";
-import { encodeHalf } from "../../../src/engine/half.ts";
-import { sizeOf } from "../../../src/engine/shape.ts";
+import { SafetensorsFile, SafetensorsWriter } from "../../../src/base/safetensors.ts";
+import { allocate, type DType } from "../../../src/base/dtype.ts";
+import { encodeHalf } from "../../../src/base/half.ts";
+import { sizeOf } from "../../../src/base/shape.ts";
 
 let folder: string;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 /** @file Small training runs through the real parts, for tests of the trainer: data on disk, network, strategy. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { ClickSchema } from "../../../src/data/batch.ts";
-import type { EncodedDataset } from "../../../src/data/encodedDataset.ts";
-import { EncodedDatasetWriter } from "../../../src/data/encodedDatasetWriter.ts";
-import type { EncodedLayout } from "../../../src/data/encodedLayout.ts";
+import type { ClickSchema } from "../../../src/recsys/data/batches/batch.ts";
+import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../../src/recsys/data/encode/encodedDatasetWriter.ts";
+import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
 import { BaselineStrategy, type BaselineState } from "../../../src/recsys/strategies/baseline.ts";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";
 import { prepareFaeFile, type FaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
@@ -15,7 +15,7 @@ import { ClickNetwork } from "../../../src/recsys/training/clickNetwork.ts";
 import { maxLookupsOf } from "../../../src/recsys/training/maxLookups.ts";
 import { sparseOptimizer, type TrainingSettings } from "../../../src/recsys/training/settings.ts";
 import { LAST, Trainer, type TrainerState } from "../../../src/recsys/training/trainer.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { bagLog, type Bags } from "../fae/clicks.ts";
 import { WatchedStrategy, type Watch } from "./watchedStrategy.ts";
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../src/data/batch.ts";
+import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
 import type { FaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
 import { FaeStrategy } from "../../../src/recsys/strategies/fae/faeStrategy.ts";
 import { mapLookups } from "../../../src/recsys/strategies/fae/mapLookups.ts";
@@ -12,7 +12,7 @@ import type { TrainingPhase, TrainingStrategy } from "../../../src/recsys/strate
 import type { ClickNetwork } from "../../../src/recsys/training/clickNetwork.ts";
 import { maxLookupsOf } from "../../../src/recsys/training/maxLookups.ts";
 import type { OptimizerName, TrainingSettings } from "../../../src/recsys/training/settings.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { randomBags } from "../fae/clicks.ts";
 import { faeFileFor, run, smallSettings, waveLog, encode, type RunData } from "./clickRuns.ts";
 import { mapBatches } from "./watchedStrategy.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { StrategyName, TrainingPhase } from "../../../src/recsys/strategies/strategy.ts";
 import type { OptimizerName, TrainingSettings } from "../../../src/recsys/training/settings.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { randomBags } from "../fae/clicks.ts";
 import { encode, run, waveLog, smallSettings, type RunData, type RunOptions } from "./clickRuns.ts";
 

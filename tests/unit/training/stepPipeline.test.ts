@@ -1,8 +1,8 @@
 /** @file The pipelined loop against a plain one, and short batches against programs of their size. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../src/data/batch.ts";
+import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";
 import type { RowStore, SparseOptimizer } from "../../../src/recsys/embedding/rowStore.ts";
 import { DenseModel } from "../../../src/recsys/models/denseModel.ts";

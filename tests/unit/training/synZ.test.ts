@@ -1,6 +1,6 @@
 /** @file Training learns what was planted in syn-Z, as well under FAE as without it, and says when it does not. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { run } from "./clickRuns.ts";
 import { synZData, synZSettings, type SynZData } from "./synZRuns.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";
 import type { TrainingSettings } from "../../../src/recsys/training/settings.ts";
-import { auc } from "../../../src/train/metrics/auc.ts";
+import { auc } from "../../../src/run/metrics/auc.ts";
 import { synZ, type SynZ } from "../fae/synZ.ts";
 import { encode, smallSettings, type RunData } from "./clickRuns.ts";
 

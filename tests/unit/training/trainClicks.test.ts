@@ -3,11 +3,11 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Rng } from "../../../src/engine/rng.ts";
+import { Rng } from "../../../src/base/rng.ts";
 import type { RunConfig } from "../../../src/recsys/training/runConfig.ts";
 import type { TrainingSettings } from "../../../src/recsys/training/settings.ts";
 import { trainClicks, type TrainClicksResult } from "../../../src/recsys/training/trainClicks.ts";
-import type { RunEvent } from "../../../src/train/events.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
 import { smallSettings } from "./clickRuns.ts";
 
 let root: string;

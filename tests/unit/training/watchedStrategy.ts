@@ -1,6 +1,6 @@
 /** @file A strategy seen from outside: it reports each batch that a trainer takes and each phase that ends. */
-import type { ClickBatch } from "../../../src/data/batch.ts";
-import type { EncodedDataset } from "../../../src/data/encodedDataset.ts";
+import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
+import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
 import type {
   StrategyName,
   TrainingPhase,

@@ -1,12 +1,12 @@
 /** @file `pareto protein classify`: the families of the sequences of a FASTA file, as text for other tools. */
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { ParetoError } from "../../../engine/errors.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import { classifyFasta } from "../../../protein/classify/classifyFasta.ts";
 import { DEFAULT_MODEL_PATH } from "../../../protein/defaultModel.ts";
-import type { BadRecord, FastaWarning } from "../../../protein/fasta.ts";
+import type { BadRecord, FastaWarning } from "../../../protein/fasta/fasta.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
-import { formatCount } from "../../../report/format.ts";
+import { formatCount } from "../../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
 import type { Output } from "../../output.ts";

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { exportProteinModel } from "../../../protein/exportProtein.ts";
 import { DEFAULT_MODEL_PATH } from "../../../protein/defaultModel.ts";
 import { openProteinModel } from "../../../protein/savedModel.ts";
-import { formatBytes } from "../../../report/format.ts";
+import { formatBytes } from "../../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 
 interface Flags extends CommonFlags {

@@ -1,7 +1,7 @@
 /** @file Classifications as text: tab-separated, JSON lines, and the columns of InterProScan's TSV. */
 import { createHash } from "node:crypto";
 import type { Classification } from "../../../protein/classify/classifyFasta.ts";
-import type { BadRecord } from "../../../protein/fasta.ts";
+import type { BadRecord } from "../../../protein/fasta/fasta.ts";
 
 /** What every line may state. */
 export interface FormatContext {

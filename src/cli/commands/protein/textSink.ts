@@ -1,6 +1,6 @@
 /** @file Where long text goes: stdout at the reader's pace, or a file that appears when it is whole. */
 import { once } from "node:events";
-import { PartialFile } from "../../../engine/partialFile.ts";
+import { PartialFile } from "../../../base/partialFile.ts";
 import { endsByItself, ReaderGone } from "../../readerGone.ts";
 
 /** Takes text in order. Disposed of without {@link finish}, a file is not written. */

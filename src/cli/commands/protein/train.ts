@@ -1,7 +1,7 @@
 /** @file `pareto protein train`: from FASTA files to a trained and tested model of protein families. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { ParetoError } from "../../../engine/errors.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import type { FamilyReport } from "../../../protein/families/families.ts";
 import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselines.ts";
 import { PROTEIN_MODELS, type ProteinModelName } from "../../../protein/models/models.ts";
@@ -15,16 +15,16 @@ import {
   type RequestedConfig,
   type TrainProteinResult,
 } from "../../../protein/training/trainProtein.ts";
-import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../report/format.ts";
+import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../base/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
-import type { RunEvent } from "../../../train/events.ts";
-import type { MulticlassMetrics } from "../../../train/metrics/multiclass.ts";
-import { defaultRunPath } from "../../../train/runFolder.ts";
+import type { RunEvent } from "../../../run/events.ts";
+import type { MulticlassMetrics } from "../../../run/metrics/multiclass.ts";
+import { defaultRunPath } from "../../../run/runFolder.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
 import { interruptible } from "../../interrupt.ts";
 import { formatTable, type Output } from "../../output.ts";
-import { proteinReport } from "../../proteinReport.ts";
+import { proteinReport } from "../../../protein/report.ts";
 import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
 
 interface Flags extends CommonFlags, ComputeFlags {

@@ -1,7 +1,7 @@
 /** @file Ops that multiply and add along an axis: matmul, conv1d with its two gradients, DLRM's dot interaction. */
-import { floatDtypes, isHalf, type DType } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
-import { broadcastShapes, formatShape } from "../../shape.ts";
+import { floatDtypes, isHalf, type DType } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { broadcastShapes, formatShape } from "../../../base/shape.ts";
 import { apply, commonDtype, requireDtype, requireRank, type OpDefinition, type Tensor } from "../node.ts";
 import type { Conv1dAttrs } from "../opAttrs.ts";
 import { add, cast } from "./elementwise.ts";

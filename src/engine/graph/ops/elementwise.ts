@@ -4,9 +4,9 @@
  * Arithmetic is on floating-point types and int32, comparisons give bool. Where an operand was broadcast its gradient
  * is summed back to the operand's shape.
  */
-import type { DType } from "../../dtype.ts";
-import { floatDtypes as floats, isFloat, numericDtypes as signed } from "../../dtype.ts";
-import { broadcastShapes } from "../../shape.ts";
+import type { DType } from "../../../base/dtype.ts";
+import { floatDtypes as floats, isFloat, numericDtypes as signed } from "../../../base/dtype.ts";
+import { broadcastShapes } from "../../../base/shape.ts";
 import { apply, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
 import { scalarLike } from "./leaf.ts";
 import { sumTo } from "./movement.ts";

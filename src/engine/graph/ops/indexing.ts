@@ -1,6 +1,6 @@
 /** @file Ops that read or add at indices: gather and scatterAdd along the first axis, take at fixed places. */
-import { ParetoError } from "../../errors.ts";
-import { formatShape, normalizeAxis, sameShape } from "../../shape.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { formatShape, normalizeAxis, sameShape } from "../../../base/shape.ts";
 import { apply, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
 import { add } from "./elementwise.ts";
 import { pad, slice } from "./movement.ts";

@@ -1,7 +1,7 @@
 /** @file Leaves of a graph: inputs fed each run, named states that live on the device, constants, random numbers. */
-import { allocate, checkHostArray, type DType, type TypedArray } from "../../dtype.ts";
-import { elementOf } from "../../half.ts";
-import { sizeOf, type Shape } from "../../shape.ts";
+import { allocate, checkHostArray, type DType, type TypedArray } from "../../../base/dtype.ts";
+import { elementOf } from "../../../base/half.ts";
+import { sizeOf, type Shape } from "../../../base/shape.ts";
 import { apply, requireDtype, requireRank, type OpDefinition, type Tensor } from "../node.ts";
 
 const inputOp: OpDefinition<"input"> = { name: "input", infer: (_, attrs) => [attrs] };

@@ -2,9 +2,16 @@
  * @file Ops that move elements, and `sum`, which is broadcasting's transpose and so belongs beside it.
  * No arithmetic but addition; every one works on any element type unless it says otherwise.
  */
-import { numericDtypes } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
-import { broadcastShapes, formatShape, normalizeAxis, sameShape, sizeOf, type Shape } from "../../shape.ts";
+import { numericDtypes } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import {
+  broadcastShapes,
+  formatShape,
+  normalizeAxis,
+  sameShape,
+  sizeOf,
+  type Shape,
+} from "../../../base/shape.ts";
 import { apply, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
 
 const reshapeOp: OpDefinition<"reshape"> = {

@@ -1,7 +1,7 @@
 /** @file Reductions and scans along axes other than `sum`: max, argmax, cumsum, softmax. */
-import { floatDtypes, numericDtypes } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
-import { formatShape, normalizeAxis, type Shape } from "../../shape.ts";
+import { floatDtypes, numericDtypes } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { formatShape, normalizeAxis, type Shape } from "../../../base/shape.ts";
 import { apply, requireDtype, type OpDefinition, type Tensor } from "../node.ts";
 import { softmaxGradient } from "./composite/softmaxGradient.ts";
 import { cast, div, equal, mul, neg } from "./elementwise.ts";

@@ -7,9 +7,9 @@
  * forward work is done once.
  */
 import { backpropagate } from "../../autodiff.ts";
-import { isFloat } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
-import { formatShape, sameShape } from "../../shape.ts";
+import { isFloat } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../base/shape.ts";
 import { applyAll, type Node, type OpDefinition, type Tensor, type TensorSpec } from "../node.ts";
 import type { ScanBody } from "../opAttrs.ts";
 import { reachableNodes, substitute } from "../rewrite.ts";

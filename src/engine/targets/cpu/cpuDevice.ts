@@ -8,8 +8,8 @@
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { checkHostArray, isHalf, type TypedArray } from "../../dtype.ts";
-import { ParetoError, type ErrorDetail } from "../../errors.ts";
+import { checkHostArray, isHalf, type TypedArray } from "../../../base/dtype.ts";
+import { ParetoError, type ErrorDetail } from "../../../base/errors.ts";
 import { stateName, type Graph } from "../../graph/graph.ts";
 import type { Node, Tensor, TensorSpec } from "../../graph/node.ts";
 import { reachableNodes } from "../../graph/rewrite.ts";
@@ -32,8 +32,8 @@ import {
   type HostTensors,
   type Program,
 } from "../../program.ts";
-import { sizeOf } from "../../shape.ts";
-import { workerFile } from "../../workerFile.ts";
+import { sizeOf } from "../../../base/shape.ts";
+import { workerFile } from "../../../base/workerFile.ts";
 import type { RandomFill, Reply, Request } from "./protocol.ts";
 
 /** How a cpu device is opened. */

@@ -10,13 +10,13 @@ import { parentPort, workerData } from "node:worker_threads";
 import type * as Koffi from "koffi";
 import type * as Ort from "onnxruntime-common";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
-import { allocate, type DType, type TypedArray } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
+import { allocate, type DType, type TypedArray } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import { stateInput, stateOutput } from "../../onnx/lowerGraph.ts";
 import { checkStateSpec, missingState, type HostTensors } from "../../program.ts";
-import { fillUniform } from "../../rng.ts";
-import { sizeOf } from "../../shape.ts";
+import { fillUniform } from "../../../base/rng.ts";
+import { sizeOf } from "../../../base/shape.ts";
 import type { ProgramPlan, Request } from "./protocol.ts";
 
 interface State {

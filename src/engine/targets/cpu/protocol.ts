@@ -1,9 +1,9 @@
 /** @file What the host and the worker that owns ONNX Runtime say to each other. One request is answered by one reply. */
-import type { TypedArray } from "../../dtype.ts";
-import type { ErrorDetail } from "../../errors.ts";
+import type { TypedArray } from "../../../base/dtype.ts";
+import type { ErrorDetail } from "../../../base/errors.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import type { HostTensors } from "../../program.ts";
-import type { Shape } from "../../shape.ts";
+import type { Shape } from "../../../base/shape.ts";
 
 /** A random tensor to be filled before a run. */
 export interface RandomFill {

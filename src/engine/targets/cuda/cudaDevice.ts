@@ -4,8 +4,8 @@
  * Calls only start work; a stream keeps it in order and an event tells when it is done, without blocking the thread.
  * States and programs live in device memory from one caching allocator. Element types: all but float64.
  */
-import { allocate, checkHostArray, dtypeBytes, type TypedArray } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
+import { allocate, checkHostArray, dtypeBytes, type TypedArray } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import { rootsOf, type Graph } from "../../graph/graph.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import { reachableNodes } from "../../graph/rewrite.ts";
@@ -18,7 +18,7 @@ import {
   type Device,
   type Precision,
 } from "../../program.ts";
-import { sizeOf } from "../../shape.ts";
+import { sizeOf } from "../../../base/shape.ts";
 import { lowerGraph } from "./compiler/lowerGraph.ts";
 import { CudaProgram } from "./cudaProgram.ts";
 import { CudaContext } from "./driver/context.ts";

@@ -5,7 +5,7 @@
  * Host arrays that the device has page-locked are copied straight; others pass through a page-locked block of the
  * program's own. Tensors of the device are used where they lie: each set of such places has a recorded graph.
  */
-import { allocate, dtypeBytes, type TypedArray } from "../../dtype.ts";
+import { allocate, dtypeBytes, type TypedArray } from "../../../base/dtype.ts";
 import { stateName, type Graph } from "../../graph/graph.ts";
 import {
   checkFeeds,
@@ -16,7 +16,7 @@ import {
   type HostTensors,
   type Program,
 } from "../../program.ts";
-import { sizeOf } from "../../shape.ts";
+import { sizeOf } from "../../../base/shape.ts";
 import type { CudaDevice } from "./cudaDevice.ts";
 import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";

@@ -4,7 +4,7 @@
  *
  * Tensors are row-major and contiguous. Steps run in order; each sees what the steps before it wrote.
  */
-import type { DType, TypedArray } from "../../dtype.ts";
+import type { DType, TypedArray } from "../../../base/dtype.ts";
 import type { Precision } from "../../program.ts";
 
 /** A piece of device memory that a plan names. Only `scratch` is placed by the plan's memory layout. */

@@ -1,7 +1,7 @@
 /** @file Kernels that multiply and add along an axis, accumulating in float64. */
-import type { TypedArray } from "../../dtype.ts";
+import type { TypedArray } from "../../../base/dtype.ts";
 import type { Conv1dAttrs } from "../../graph/opAttrs.ts";
-import type { Shape } from "../../shape.ts";
+import type { Shape } from "../../../base/shape.ts";
 import type { KernelTable } from "./kernel.ts";
 import { broadcastOffsets } from "./offsets.ts";
 

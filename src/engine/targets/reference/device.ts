@@ -2,11 +2,11 @@
  * @file The reference target: interprets graphs on the calling thread with float64 arithmetic. It is slow, holds
  * every op and element type, and is the truth that other targets are tested against.
  */
-import { allocate, checkHostArray, type TypedArray } from "../../dtype.ts";
+import { allocate, checkHostArray, type TypedArray } from "../../../base/dtype.ts";
 import { rootsOf, stateName, type Graph } from "../../graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../graph/node.ts";
 import { expandComposites } from "../../passes/expandComposites.ts";
-import { numbersOf } from "../../half.ts";
+import { numbersOf } from "../../../base/half.ts";
 import {
   checkFeeds,
   checkReceivers,
@@ -20,7 +20,7 @@ import {
   type HostTensors,
   type Program,
 } from "../../program.ts";
-import { sizeOf } from "../../shape.ts";
+import { sizeOf } from "../../../base/shape.ts";
 import { hostArrayOf, interpreter } from "./interpreter.ts";
 import type { Interpreter } from "./kernel.ts";
 

@@ -1,5 +1,5 @@
 /** @file Kernels of the elementwise ops: a function of numbers, applied under NumPy broadcasting. */
-import { isFloat } from "../../dtype.ts";
+import { isFloat } from "../../../base/dtype.ts";
 import type { OpName } from "../../graph/opAttrs.ts";
 import { erf } from "./erf.ts";
 import type { Kernel, KernelTable } from "./kernel.ts";

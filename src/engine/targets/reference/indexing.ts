@@ -2,9 +2,9 @@
  * @file Kernels that read or add at indices. An index outside its table is a `ParetoError INDEX_RANGE` here, where
  * the truth is told; fast targets do not check.
  */
-import type { TypedArray } from "../../dtype.ts";
-import { ParetoError } from "../../errors.ts";
-import { sizeOf, stridesOf } from "../../shape.ts";
+import type { TypedArray } from "../../../base/dtype.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { sizeOf, stridesOf } from "../../../base/shape.ts";
 import type { KernelTable } from "./kernel.ts";
 import { offsets } from "./offsets.ts";
 

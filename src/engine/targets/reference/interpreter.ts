@@ -3,12 +3,12 @@
  * primitive is stated by the kernels in this folder; other targets are tested against them. Composites must have
  * been expanded.
  */
-import { allocate, isHalf, type DType, type TypedArray } from "../../dtype.ts";
+import { allocate, isHalf, type DType, type TypedArray } from "../../../base/dtype.ts";
 import type { Node, Tensor } from "../../graph/node.ts";
 import type { OpName, PrimitiveName } from "../../graph/opAttrs.ts";
 import { reachableNodes } from "../../graph/rewrite.ts";
-import { encodeHalf, numbersOf, roundToHalf } from "../../half.ts";
-import { sizeOf } from "../../shape.ts";
+import { encodeHalf, numbersOf, roundToHalf } from "../../../base/half.ts";
+import { sizeOf } from "../../../base/shape.ts";
 import { contractionKernels } from "./contraction.ts";
 import { broadcastingKernels, unaryKernels } from "./elementwise.ts";
 import { indexingKernels } from "./indexing.ts";

@@ -5,7 +5,7 @@
  * the interpreter rounds behind every kernel. Outputs arrive zero-filled. Kernels compute in JavaScript numbers
  * (float64) and round once, when they store; int32 wraps around as two's complement.
  */
-import type { TypedArray } from "../../dtype.ts";
+import type { TypedArray } from "../../../base/dtype.ts";
 import type { Node, Tensor } from "../../graph/node.ts";
 import type { OpName, PrimitiveName } from "../../graph/opAttrs.ts";
 

@@ -1,6 +1,6 @@
 /** @file Kernels of the leaves: inputs, states, constants, and Philox random numbers. */
-import { numbersOf } from "../../half.ts";
-import { philox } from "../../rng.ts";
+import { numbersOf } from "../../../base/half.ts";
+import { philox } from "../../../base/rng.ts";
 import type { KernelTable } from "./kernel.ts";
 
 /** Kernels of the leaves. */

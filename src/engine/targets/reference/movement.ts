@@ -1,6 +1,6 @@
 /** @file Kernels that move elements: each reads its input through a strided view or writes its output through one. */
-import type { TypedArray } from "../../dtype.ts";
-import { sizeOf, stridesOf } from "../../shape.ts";
+import type { TypedArray } from "../../../base/dtype.ts";
+import { sizeOf, stridesOf } from "../../../base/shape.ts";
 import type { KernelTable } from "./kernel.ts";
 import { broadcastOffsets, offsets } from "./offsets.ts";
 

@@ -1,5 +1,5 @@
 /** @file Where the elements of a strided view lie: the one idea behind broadcasting, movement and reductions. */
-import { sizeOf, stridesOf, type Shape } from "../../shape.ts";
+import { sizeOf, stridesOf, type Shape } from "../../../base/shape.ts";
 
 /**
  * Flat positions of a view's elements in row-major order: start + Σ indexₖ · strideₖ.

@@ -1,5 +1,5 @@
 /** @file Kernels along axes: sum, max, argmax, cumsum, softmax. Sums accumulate in float64. */
-import { sizeOf, stridesOf, type Shape } from "../../shape.ts";
+import { sizeOf, stridesOf, type Shape } from "../../../base/shape.ts";
 import type { KernelTable } from "./kernel.ts";
 import { offsets } from "./offsets.ts";
 

@@ -1,5 +1,5 @@
 /** @file Kernel of the loop: interprets the body once for each step. */
-import { sizeOf } from "../../shape.ts";
+import { sizeOf } from "../../../base/shape.ts";
 import type { KernelTable } from "./kernel.ts";
 
 /** Kernel of scan. */

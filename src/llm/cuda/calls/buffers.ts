@@ -7,7 +7,7 @@
  * moves. A **slab** is one allocation that holds the cache of one layer of one seat; the table of slabs says where
  * it is, so that seats grow, fork and end alone.
  */
-import { dtypeBytes } from "../../../engine/dtype.ts";
+import { dtypeBytes } from "../../../base/dtype.ts";
 import { attendTuning } from "./attendTuning.ts";
 
 /** Element types of keys and values. */

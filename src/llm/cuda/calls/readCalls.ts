@@ -11,7 +11,7 @@
  * done, `sumLayersCall`, one `keepCall` by those sums over the first layer's slab, and a `gatherCall` in place for each
  * layer. The calls from `settleCalls` on are in `keepCalls.ts`.
  */
-import { dtypeBytes } from "../../../engine/dtype.ts";
+import { dtypeBytes } from "../../../base/dtype.ts";
 import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
 import type { KvPolicy } from "../../kv/policy.ts";
 import { promptBuffers, seatBuffers, slabLayout } from "./buffers.ts";

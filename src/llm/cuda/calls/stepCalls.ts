@@ -5,7 +5,7 @@
 import { cuSource } from "../../../engine/targets/cuda/kernels/source.ts";
 import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
 import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
-import { dtypeBytes } from "../../../engine/dtype.ts";
+import { dtypeBytes } from "../../../base/dtype.ts";
 import { attendSplits, attendTuning, type AttendTuning } from "./attendTuning.ts";
 import { seatBuffers, stepBuffers } from "./buffers.ts";
 import { attendMacros, type KvModel, positionMacros, shapeMacros, STEP_THREADS } from "./model.ts";

@@ -5,7 +5,7 @@
  * `mode: "reference-mask"` decides as the authors' published masks do: the token that leaves the recent ones is always
  * dropped, so no decoded token becomes a key token, and a query sees `budget` tokens with itself included.
  */
-import { ParetoError } from "../../../engine/errors.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import {
   type Budget,
   budgetTokens,

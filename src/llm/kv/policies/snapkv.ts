@@ -2,7 +2,7 @@
  * @file SnapKV (Li et al., arXiv 2404.14469): the prompt's last queries vote for the tokens before them; the best stay
  * with that window. The method ends with the prompt; in decode the window slides and the chosen tokens stay.
  */
-import { ParetoError } from "../../../engine/errors.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
 import { ruled } from "../rule.ts";

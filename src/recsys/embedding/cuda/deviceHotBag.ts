@@ -5,7 +5,7 @@
  * While the tables have authority the mirror and the GPU hold the same rows; a sync therefore may copy more rows than
  * have changed, bit for bit what copying exactly those, or all, would give.
  */
-import type { Lookups } from "../../../data/batch.ts";
+import type { Lookups } from "../../data/batches/batch.ts";
 import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
 import { HotBag, type HotBagOptions } from "../hotBag.ts";
 import type { HotRows, SyncReport } from "../hotRows.ts";

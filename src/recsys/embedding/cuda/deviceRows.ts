@@ -8,8 +8,8 @@
  * row's gradients are grouped by the row's own lookups, so two stores that see the same lookups of a row give it the
  * same bits, on every run.
  */
-import type { Lookups } from "../../../data/batch.ts";
-import { ParetoError } from "../../../engine/errors.ts";
+import type { Lookups } from "../../data/batches/batch.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import type { DeviceTensor } from "../../../engine/program.ts";
 import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
 import { Stream } from "../../../engine/targets/cuda/driver/stream.ts";

@@ -2,7 +2,7 @@
  * @file FAE's calibration, from a training part to its hot set: sample the inputs, log their accesses, choose
  * the rows. It reads the data once and never writes.
  */
-import type { OnEvent } from "../../../train/events.ts";
+import type { OnEvent } from "../../../run/events.ts";
 import { AccessLog } from "./accessLog.ts";
 import type { ClickSource } from "./clickSource.ts";
 import type { HotPolicy } from "./hotPolicy.ts";

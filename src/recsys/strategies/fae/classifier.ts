@@ -5,8 +5,8 @@
  * Hot inputs are re-encoded from (table, row) to slots, which are int32 throughout: the authors' profiler kept
  * them as float32, exact only below 2^24.
  */
-import type { Lookups } from "../../../data/batch.ts";
-import { invariant } from "../../../engine/errors.ts";
+import type { Lookups } from "../../data/batches/batch.ts";
+import { invariant } from "../../../base/errors.ts";
 import type { HotSet } from "./hotSet.ts";
 import type { RowSpace } from "./rowSpace.ts";
 import { mapLookups } from "./mapLookups.ts";

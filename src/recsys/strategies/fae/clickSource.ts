@@ -1,8 +1,8 @@
 /**
  * @file What calibration reads: a part of a click log that can be streamed from its start more than once.
- * An encoded data set of `src/data` is one.
+ * An encoded data set of `src/recsys/data` is one.
  */
-import type { ClickBatch } from "../../../data/batch.ts";
+import type { ClickBatch } from "../../data/batches/batch.ts";
 
 /** A streamable part of a data set. */
 export interface ClickSource {

@@ -11,11 +11,11 @@ import { readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
-import { EncodedDataset } from "../../../data/encodedDataset.ts";
-import type { EncodedLayout } from "../../../data/encodedLayout.ts";
-import { wrapFileError } from "../../../data/fileErrors.ts";
-import { makePartialFolder } from "../../../data/partialFolder.ts";
-import type { OnEvent } from "../../../train/events.ts";
+import { EncodedDataset } from "../../data/encode/encodedDataset.ts";
+import type { EncodedLayout } from "../../data/encode/encodedLayout.ts";
+import { fileError } from "../../../base/fileErrors.ts";
+import { makePartialFolder } from "../../data/encode/partialFolder.ts";
+import type { OnEvent } from "../../../run/events.ts";
 import type { FaeConfig } from "./calibrate.ts";
 import { calibrate } from "./calibrate.ts";
 import type { ClickSource } from "./clickSource.ts";
@@ -50,8 +50,8 @@ export interface FaeFile extends Pick<Partition, "hot" | "cold"> {
 
 /**
  * Opens the FAE file of a request, building it when there is none that fits.
- * @throws ParetoError `FAE_SAMPLE_RATE`, `FAE_THRESHOLD`, `FAE_BUDGET`, `FAE_ROW_RANGE`, `DATA_FILE`,
- * `DATA_DISK_FULL`
+ * @throws ParetoError `FAE_SAMPLE_RATE`, `FAE_THRESHOLD`, `FAE_BUDGET`, `FAE_ROW_RANGE`, `FILE_REFUSED`,
+ * `FILE_DISK_FULL`
  */
 export async function prepareFaeFile(request: FaeRequest): Promise<FaeFile> {
   const found = await openFaeFile(request);
@@ -102,7 +102,7 @@ async function openFaeFile(request: FaeRequest): Promise<FaeFile | string> {
 async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
   const { directory, source, layout, config, datasetHash, onEvent } = request;
   const partial = await makePartialFolder(directory).catch((error: unknown) => {
-    throw wrapFileError(error, directory);
+    throw fileError(error, directory);
   });
   try {
     const calibration = await calibrate(source, rowSpace(layout.cardinalities), config, onEvent);
@@ -140,7 +140,7 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
     };
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
-    throw isFileError(error) ? wrapFileError(error, directory) : error;
+    throw isFileError(error) ? fileError(error, directory) : error;
   }
 }
 

@@ -3,7 +3,7 @@
  * shuffle scheduler, with the hot rows and their optimizer state carried over at every switch.
  */
 import { crc32 } from "node:zlib";
-import type { OnEvent } from "../../../train/events.ts";
+import type { OnEvent } from "../../../run/events.ts";
 import { HotBag, type HotBagOptions } from "../../embedding/hotBag.ts";
 import type { HotRows, SyncReport } from "../../embedding/hotRows.ts";
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";

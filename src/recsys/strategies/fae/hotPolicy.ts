@@ -2,7 +2,7 @@
  * @file What a policy that chooses hot rows is told and answers. Threshold and top-K implement it, and so can
  * any peer to compare with: it sees counts, holds no buffer and knows no device.
  */
-import type { OnEvent } from "../../../train/events.ts";
+import type { OnEvent } from "../../../run/events.ts";
 import type { AccessLog } from "./accessLog.ts";
 import type { HotBudget, HotSet } from "./hotSet.ts";
 

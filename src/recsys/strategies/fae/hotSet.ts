@@ -4,7 +4,7 @@
  * Slot k holds global row `rows[k]`; rows stand in order of falling sampled count, so the most used lie
  * together. `slotOf` is one int32 a row (135 MB for Criteo Kaggle) on shared memory, for classifier threads.
  */
-import { ParetoError, invariant } from "../../../engine/errors.ts";
+import { ParetoError, invariant } from "../../../base/errors.ts";
 import type { RowSpace } from "./rowSpace.ts";
 import { tableOf } from "./rowSpace.ts";
 

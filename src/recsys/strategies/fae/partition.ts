@@ -5,12 +5,12 @@
  * Order within a class is the order of the source, and each input keeps its position there. Every input goes to
  * exactly one class (invariant I3). Memory is one batch and the writers' buffers.
  */
-import type { ClickBatch, Lookups } from "../../../data/batch.ts";
-import type { EncodedDataset } from "../../../data/encodedDataset.ts";
-import { EncodedDatasetWriter } from "../../../data/encodedDatasetWriter.ts";
-import type { EncodedLayout } from "../../../data/encodedLayout.ts";
-import { invariant } from "../../../engine/errors.ts";
-import type { OnEvent } from "../../../train/events.ts";
+import type { ClickBatch, Lookups } from "../../data/batches/batch.ts";
+import type { EncodedDataset } from "../../data/encode/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../data/encode/encodedDatasetWriter.ts";
+import type { EncodedLayout } from "../../data/encode/encodedLayout.ts";
+import { invariant } from "../../../base/errors.ts";
+import type { OnEvent } from "../../../run/events.ts";
 import type { InputClasses } from "./classifier.ts";
 import { classifyInputs, encodeHot } from "./classifier.ts";
 import type { ClickSource } from "./clickSource.ts";
@@ -31,7 +31,7 @@ export interface Partition {
 /**
  * Splits a training part.
  * @param directories where the two data sets are written
- * @throws ParetoError `DATA_FILE`, `DATA_DISK_FULL`
+ * @throws ParetoError `FILE_REFUSED`, `FILE_DISK_FULL`
  */
 export async function partitionInputs(
   source: ClickSource,

@@ -1,5 +1,5 @@
 /** @file Progress events of FAE's passes over the data: at most ten a second, with the mean rate so far. */
-import type { OnEvent } from "../../../train/events.ts";
+import type { OnEvent } from "../../../run/events.ts";
 
 const INTERVAL_MS = 100;
 

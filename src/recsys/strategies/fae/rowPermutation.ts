@@ -5,7 +5,7 @@
  * It breaks the tie between the number of a row and its popularity (vocabularies number rows by falling count),
  * which is all that chunk sampling asks of it; it is no cipher.
  */
-import type { Rng } from "../../../engine/rng.ts";
+import type { Rng } from "../../../base/rng.ts";
 
 const ROUNDS = 4;
 

@@ -4,7 +4,7 @@
  * Everything that ranks rows across tables (counts, hot sets, slots) is one flat array over this numbering, so
  * it is limited to fewer than 2^32 rows in all, which one typed array can hold.
  */
-import { ParetoError } from "../../../engine/errors.ts";
+import { ParetoError } from "../../../base/errors.ts";
 
 /** The tables of a model, laid end to end. */
 export interface RowSpace {

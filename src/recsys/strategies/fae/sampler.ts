@@ -5,9 +5,9 @@
  * (still wanted) / (still to come), which gives exactly the wanted count and constant memory. The authors'
  * profiler draws with replacement; we do not, so no input counts twice.
  */
-import type { ClickBatch } from "../../../data/batch.ts";
-import { ParetoError } from "../../../engine/errors.ts";
-import { Rng } from "../../../engine/rng.ts";
+import type { ClickBatch } from "../../data/batches/batch.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { Rng } from "../../../base/rng.ts";
 import type { ClickSource } from "./clickSource.ts";
 
 /** Inputs sampled at least, so that small data sets are profiled well. */

@@ -9,8 +9,8 @@
  *
  * The state is plain JSON and may be taken in the middle of a phase; a scheduler made from it goes on there.
  */
-import { ParetoError, invariant } from "../../../engine/errors.ts";
-import type { OnEvent } from "../../../train/events.ts";
+import { ParetoError, invariant } from "../../../base/errors.ts";
+import type { OnEvent } from "../../../run/events.ts";
 
 /** The two classes of batches. */
 export type BatchKind = "cold" | "hot";

@@ -10,7 +10,7 @@
  * The sample is read once and each chunk's counts are kept sorted, so a further threshold costs 35 binary
  * searches a table. Tables of fewer than n + 1 chunks are counted exactly.
  */
-import { Rng } from "../../../engine/rng.ts";
+import { Rng } from "../../../base/rng.ts";
 import type { AccessLog } from "./accessLog.ts";
 import { poissonUpperLimit, studentQuantile } from "./confidence.ts";
 import { rowPermutation } from "./rowPermutation.ts";

@@ -7,8 +7,8 @@
  * be told apart, so t is held at max(1/n_s, 1e-7). Tables of up to 1 MiB are entirely hot when all of them take
  * no more than half of the budget. What remains above the budget is cut by falling count (invariant I5).
  */
-import type { OnEvent } from "../../../train/events.ts";
-import { ParetoError } from "../../../engine/errors.ts";
+import type { OnEvent } from "../../../run/events.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import type { AccessLog } from "./accessLog.ts";
 import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";

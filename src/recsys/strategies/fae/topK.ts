@@ -2,7 +2,7 @@
  * @file The top-K policy: the K most counted rows over all tables, K being what the budget holds. This is what
  * the authors' released profiler does, save that it also takes rows that the sample never saw; we do not.
  */
-import type { OnEvent } from "../../../train/events.ts";
+import type { OnEvent } from "../../../run/events.ts";
 import type { AccessLog } from "./accessLog.ts";
 import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";

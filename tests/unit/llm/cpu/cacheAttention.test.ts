@@ -1,7 +1,7 @@
 /** @file The kernels' attention and scores against the same in plain TypeScript, with sums in float64. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HeapKernels } from "../../../../src/engine/targets/cpu/kernels/heapKernels.ts";
-import { Rng } from "../../../../src/engine/rng.ts";
+import { Rng } from "../../../../src/base/rng.ts";
 import { CacheAttention } from "../../../../src/llm/cpu/cacheAttention.ts";
 import type { Rows } from "../../../../src/llm/cpu/denseDecoder.ts";
 import { full, h2o, keyformer, snapkv, streaming, tova, type KvPolicy } from "../../../../src/llm/index.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { HeapKernels } from "../../../../src/engine/targets/cpu/kernels/heapKernels.ts";
 import type { KernelName } from "../../../../src/engine/targets/cpu/kernels/kernelModule.ts";
-import { Rng } from "../../../../src/engine/rng.ts";
+import { Rng } from "../../../../src/base/rng.ts";
 import { noiseNumber } from "../../../../src/llm/cpu/cacheView.ts";
 import { gumbelOfWord, openUniform, PairNoise } from "../../../../src/llm/kv/noise.ts";
 

@@ -17,8 +17,8 @@ import {
 import { gather } from "../../../../src/engine/graph/ops/indexing.ts";
 import { state } from "../../../../src/engine/graph/ops/leaf.ts";
 import { reshape, slice } from "../../../../src/engine/graph/ops/movement.ts";
-import { Rng } from "../../../../src/engine/rng.ts";
-import { sizeOf } from "../../../../src/engine/shape.ts";
+import { Rng } from "../../../../src/base/rng.ts";
+import { sizeOf } from "../../../../src/base/shape.ts";
 import { ReferenceDevice } from "../../../../src/engine/targets/reference/device.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/kernels/threadPool.ts";
 import { RowProgram } from "../../../../src/llm/cpu/rowProgram.ts";

@@ -1,5 +1,5 @@
 /** @file A runner whose next token is a function of all tokens so far and of the policy: what an evaluation does shows. */
-import { invariant } from "../../../../src/engine/errors.ts";
+import { invariant } from "../../../../src/base/errors.ts";
 import type { LlmRunner, TextOptions } from "../../../../src/llm/runner/runner.ts";
 
 /** What a text says next, given its tokens and how it is cached. */

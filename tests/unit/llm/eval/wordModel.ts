@@ -1,9 +1,9 @@
 /** @file A tiny Llama with random weights that speaks the words of the synthetic tasks, as a folder. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SafetensorsWriter } from "../../../../src/data/safetensors.ts";
-import { Rng } from "../../../../src/engine/rng.ts";
-import { sizeOf } from "../../../../src/engine/shape.ts";
+import { SafetensorsWriter } from "../../../../src/base/safetensors.ts";
+import { Rng } from "../../../../src/base/rng.ts";
+import { sizeOf } from "../../../../src/base/shape.ts";
 import { readConfig } from "../../../../src/llm/load/readConfig.ts";
 import { decoderOf } from "../../../../src/llm/models/models.ts";
 import { WORDS } from "../../../../src/llm/tasks/words.ts";

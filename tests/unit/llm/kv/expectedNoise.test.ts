@@ -1,6 +1,6 @@
 /** @file Keyformer's scores without a draw, against the mean of many draws. */
 import { expect, test } from "vitest";
-import { Rng } from "../../../../src/engine/rng.ts";
+import { Rng } from "../../../../src/base/rng.ts";
 import { keyformer } from "../../../../src/llm/index.ts";
 import { expectedTemperature } from "../../../../src/llm/kv/policies/keyformer.ts";
 import { gumbelOfWord } from "../../../../src/llm/kv/noise.ts";

@@ -1,5 +1,5 @@
 /** @file Scaled dot-product attention over heads, and its gradient, each as one op. */
-import { floatDtypes, isHalf } from "../../../dtype.ts";
+import { floatDtypes, isHalf } from "../../../../base/dtype.ts";
 import type { AttentionAttrs } from "../../opAttrs.ts";
 import { applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { add, cast, exp, log, mul, sub, where } from "../elementwise.ts";

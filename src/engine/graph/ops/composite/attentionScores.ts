@@ -2,9 +2,9 @@
  * @file What attention and its gradient share: which operands fit, which keys a query sees, and the scores of keys, by
  * primitives. `cuda` computes the same in kernels that never store a score.
  */
-import { isHalf } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, type Shape } from "../../../shape.ts";
+import { isHalf } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, type Shape } from "../../../../base/shape.ts";
 import type { AttentionAttrs } from "../../opAttrs.ts";
 import type { Tensor } from "../../node.ts";
 import { add, cast, less, lessEqual, logicalAnd, mul, sub, where } from "../elementwise.ts";

@@ -3,7 +3,7 @@
  * for gradients which do not flow.
  */
 import { backpropagate } from "../../../autodiff.ts";
-import { isHalf } from "../../../dtype.ts";
+import { isHalf } from "../../../../base/dtype.ts";
 import type { CompositeName, OpAttrs } from "../../opAttrs.ts";
 import type { GradientRule, OpDefinition, Tensor, TensorSpec } from "../../node.ts";
 import { substitute } from "../../rewrite.ts";

@@ -1,7 +1,7 @@
 /** @file The cross-entropy of logits against class numbers, and its gradient, each as one op. */
-import { floatDtypes } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, sameShape } from "../../../shape.ts";
+import { floatDtypes } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../../base/shape.ts";
 import { apply, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { equal, exp, log, mul, neg, sub, where } from "../elementwise.ts";
 import { constant, scalarLike } from "../leaf.ts";

@@ -1,7 +1,7 @@
 /** @file DLRM's interaction of a dense vector and embedding rows, and its gradient, each as one op. */
-import { floatDtypes } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, sameShape } from "../../../shape.ts";
+import { floatDtypes } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../../base/shape.ts";
 import { apply, applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { dotInteraction, dotInteractionGradient } from "../contraction.ts";
 import { add } from "../elementwise.ts";

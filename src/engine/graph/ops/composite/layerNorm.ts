@@ -1,7 +1,7 @@
 /** @file Layer normalisation over the last axis, and its gradient, each as one op. */
-import { floatDtypes } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, sameShape } from "../../../shape.ts";
+import { floatDtypes } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../../base/shape.ts";
 import { apply, applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { add, div, mul, sqrt, sub } from "../elementwise.ts";
 import { sum } from "../movement.ts";

@@ -1,7 +1,7 @@
 /** @file The pointwise part of a long short-term memory cell, and its gradient, each as one op. */
-import { floatDtypes } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, sameShape } from "../../../shape.ts";
+import { floatDtypes } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../../base/shape.ts";
 import { applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { add, mul, sigmoid, sub, tanh } from "../elementwise.ts";
 import { scalarLike } from "../leaf.ts";

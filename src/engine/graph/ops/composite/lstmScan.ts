@@ -2,9 +2,9 @@
  * @file The loop of a long short-term memory over a whole sequence, and its gradient, each as one op, so that a target
  * may keep the recurrent weights at hand from step to step. Several directions run side by side in one op.
  */
-import { floatDtypes, isHalf } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, sameShape } from "../../../shape.ts";
+import { floatDtypes, isHalf } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../../base/shape.ts";
 import type { LstmScanAttrs } from "../../opAttrs.ts";
 import { applyAll, commonDtype, requireDtype, type OpDefinition, type Tensor } from "../../node.ts";
 import { matmul } from "../contraction.ts";

@@ -1,7 +1,7 @@
 /** @file RMS normalisation over the last axis (Zhang & Sennrich 2019) as one op; its gradient is that of its primitives. */
-import { floatDtypes } from "../../../dtype.ts";
-import { ParetoError } from "../../../errors.ts";
-import { formatShape, sameShape } from "../../../shape.ts";
+import { floatDtypes } from "../../../../base/dtype.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import { formatShape, sameShape } from "../../../../base/shape.ts";
 import { apply, commonDtype, requireDtype, type Tensor } from "../../node.ts";
 import { add, div, mul, sqrt } from "../elementwise.ts";
 import { sum } from "../movement.ts";

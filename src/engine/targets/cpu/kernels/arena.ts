@@ -5,7 +5,7 @@
  * no physical memory. Pointers are unsigned 32-bit byte offsets, aligned to 64; 0 is never handed out. Nothing
  * is freed singly: the whole arena goes when it is no longer referenced.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { type WasmMemory, webAssembly } from "./webAssembly.ts";
 
 const PAGE_BYTES = 65_536;

@@ -5,7 +5,7 @@
  * freed, however much the memory grows. What was freed is used again, neighbours joined; the system gets its pages back
  * when the whole heap is no longer referenced.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { alignedBytes, ARENA_MAX_BYTES } from "./arena.ts";
 import { type WasmMemory, webAssembly } from "./webAssembly.ts";
 

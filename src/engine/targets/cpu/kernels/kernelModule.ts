@@ -1,6 +1,6 @@
 /** @file The compiled row kernels: `kernels.wasm` beside this file, read and compiled once a process. */
 import { readFile } from "node:fs/promises";
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { type WasmModule, webAssembly } from "./webAssembly.ts";
 
 /** Exports of `assembly/index.ts` (their parameters are documented there), and the worker's own `moveRows`. */

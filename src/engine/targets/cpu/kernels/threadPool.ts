@@ -7,8 +7,8 @@
  * a pending job does.
  */
 import { Worker } from "node:worker_threads";
-import { invariant, ParetoError } from "../../../errors.ts";
-import { workerFile } from "../../../workerFile.ts";
+import { invariant, ParetoError } from "../../../../base/errors.ts";
+import { workerFile } from "../../../../base/workerFile.ts";
 import { KERNEL_NAMES, kernelModule, type KernelName } from "./kernelModule.ts";
 import {
   ARGUMENTS,

@@ -1,7 +1,7 @@
 /** @file Tensors that are other tensors under another shape, or a piece of one: they need no memory of their own. */
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
-import { sizeOf, stridesOf, type Shape } from "../../../shape.ts";
+import { sizeOf, stridesOf, type Shape } from "../../../../base/shape.ts";
 
 /** Where a piece may begin, so that 16-byte loads work on it. */
 const ALIGNMENT = 16;

@@ -2,9 +2,9 @@
  * @file Writes lines of generated code: named values, conditions, and memory accesses, of which neighbours are read and
  * written 16 bytes at a time where that is possible.
  */
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { TensorSpec } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { elementType, type ElementType } from "./elementTypes.ts";
 import type { Scope } from "./kernelBuilder.ts";

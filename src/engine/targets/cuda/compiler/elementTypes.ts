@@ -2,9 +2,9 @@
  * @file Element types as generated kernels see them: what lies in memory, what a thread computes with, and how one
  * becomes the other. 16-bit floats are computed with as float and rounded to nearest even where they are stored.
  */
-import { ParetoError } from "../../../errors.ts";
-import type { DType } from "../../../dtype.ts";
-import { numberOf } from "../../../half.ts";
+import { ParetoError } from "../../../../base/errors.ts";
+import type { DType } from "../../../../base/dtype.ts";
+import { numberOf } from "../../../../base/half.ts";
 import type { HelperName } from "./helpers.ts";
 
 /** An element type in CUDA C++. */

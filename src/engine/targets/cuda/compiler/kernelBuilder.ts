@@ -2,8 +2,8 @@
  * @file A generated kernel under construction: its parameters, the helpers it uses, names and lines of code. Several
  * independent pieces of work may share a kernel, each on a range of its blocks of 256 threads.
  */
-import { invariant } from "../../../errors.ts";
-import { dtypeBytes, type DType } from "../../../dtype.ts";
+import { invariant } from "../../../../base/errors.ts";
+import { dtypeBytes, type DType } from "../../../../base/dtype.ts";
 import type { Access, BufferView, KernelArgument, KernelStep } from "../plan.ts";
 import { elementType } from "./elementTypes.ts";
 import { helperText, type HelperName } from "./helpers.ts";

@@ -2,12 +2,12 @@
  * @file Lowers a graph, or the body of a loop, to steps: chooses what is written to memory, forms units, places their
  * results, orders them, and generates code or calls rules.
  */
-import { invariant } from "../../../errors.ts";
+import { invariant } from "../../../../base/errors.ts";
 import type { Node, Tensor } from "../../../graph/node.ts";
 import type { OpName } from "../../../graph/opAttrs.ts";
 import { reachableNodes } from "../../../graph/rewrite.ts";
 import type { Precision } from "../../../program.ts";
-import { formatShape } from "../../../shape.ts";
+import { formatShape } from "../../../../base/shape.ts";
 import type { LowerContext, LowerRule } from "../lower/lowering.ts";
 import { matchProducts } from "../lower/matchProducts.ts";
 import { lowerProduct } from "../lower/product.ts";
@@ -21,7 +21,7 @@ import { planParts, planReduction } from "./reductionPlan.ts";
 import { schedule, type Job } from "./schedule.ts";
 import { place, scratch, type Copy, type Ends, type Storage } from "./storage.ts";
 import { formUnits, outputsOf, producersOf, storedAs, type Unit, type Units } from "./units.ts";
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 
 /** Rules of the ops that are not compiled to generated code; products have their own. */
 export type RuleTable = { readonly [K in OpName]?: LowerRule<K> };

@@ -6,7 +6,7 @@
  * that would make a kernel grow without bound.
  */
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { pieceOf, sameElements } from "./aliases.ts";
 import { isElementwise, isHeavy } from "./scalarCode.ts";
 

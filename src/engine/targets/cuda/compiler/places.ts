@@ -1,8 +1,8 @@
 /** @file Elements of tensors: at which index, under which condition, and where the tensors lie. */
-import { dtypeBytes } from "../../../dtype.ts";
-import { invariant } from "../../../errors.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
+import { invariant } from "../../../../base/errors.ts";
 import type { Tensor, TensorSpec } from "../../../graph/node.ts";
-import { sizeOf, type Shape } from "../../../shape.ts";
+import { sizeOf, type Shape } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { fixed, plus, times, type Linear } from "./linear.ts";
 

@@ -2,9 +2,9 @@
  * @file Code of pointwise work: tensors of one size, computed by one thread for each element, or for each four
  * neighbours, or eight of 16 bits. Everything is read before anything is written, so that a result may replace what it is computed from.
  */
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { Node, Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { Evaluator } from "./evaluator.ts";
 import { BLOCK_THREADS, KernelBuilder, Scope } from "./kernelBuilder.ts";
 import { fixed, flatten, plus, unflatten, variable, type Linear } from "./linear.ts";

@@ -2,7 +2,7 @@
  * @file Code of sums and maxima along any axes, with the elementwise work before and after them. Rows are added up by
  * the threads of a warp or a block, columns by the rows of threads of a block.
  */
-import type { DType } from "../../../dtype.ts";
+import type { DType } from "../../../../base/dtype.ts";
 import type { Node, Tensor } from "../../../graph/node.ts";
 import type { BufferView } from "../plan.ts";
 import { elementType } from "./elementTypes.ts";

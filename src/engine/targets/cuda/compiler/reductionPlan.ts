@@ -8,7 +8,7 @@
  * number of multiprocessors alone.
  */
 import type { Node } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { BLOCK_THREADS } from "./kernelBuilder.ts";
 
 /** Threads of a warp. */

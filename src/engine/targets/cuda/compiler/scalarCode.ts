@@ -3,7 +3,7 @@
  * that 16-bit floats keep the precision of float32 between the ops of a kernel: they are rounded where they are stored,
  * compared or made by a cast.
  */
-import { isHalf, type DType } from "../../../dtype.ts";
+import { isHalf, type DType } from "../../../../base/dtype.ts";
 import type { AnyNode, Node } from "../../../graph/node.ts";
 import type { OpName } from "../../../graph/opAttrs.ts";
 import { elementType } from "./elementTypes.ts";

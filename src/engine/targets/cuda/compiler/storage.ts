@@ -3,9 +3,9 @@
  * something to be read (a state's old value) are written there only if all readers come first; else they are written
  * to scratch memory and copied at the end.
  */
-import { invariant } from "../../../errors.ts";
+import { invariant } from "../../../../base/errors.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
 import { partOffsets, sameElements } from "./aliases.ts";
 import { bytesOf } from "./places.ts";

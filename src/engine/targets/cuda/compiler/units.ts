@@ -3,7 +3,7 @@
  * follows on its results, or tensors of one size computed side by side by one thread an element.
  */
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { ProductMatch } from "../lower/matchProducts.ts";
 import { pieceOf, sameElements } from "./aliases.ts";
 import { Evaluator } from "./evaluator.ts";

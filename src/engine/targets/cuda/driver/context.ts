@@ -5,7 +5,7 @@
  * All calls of one process must come from the thread that opened the context, and go to one GPU. Libraries such as cuBLASLt use the
  * same primary context.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { driverLibrary, type DriverLibrary } from "./driverLibrary.ts";
 import { checkDriver, checkFreed } from "./errors.ts";
 import { OutWord } from "./koffi.ts";

@@ -4,7 +4,7 @@
  * Names are the exported symbols (`_v2` is what cuda.h maps the plain name to). All exist since CUDA 12.0.
  */
 import { bind, type Prototypes } from "./koffi.ts";
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { openLibrary } from "./libraries.ts";
 
 /** Memory that C reads or writes during the call: host memory, or an address. */

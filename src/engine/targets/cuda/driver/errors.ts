@@ -4,7 +4,7 @@
  * A fault of a kernel poisons its context for the rest of the process (CUDA's rule); every other failure leaves
  * the device usable.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { resultNames } from "./resultNames.ts";
 
 /** Libraries whose result codes are known. */

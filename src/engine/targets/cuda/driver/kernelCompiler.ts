@@ -1,7 +1,7 @@
 /** @file From sources to kernels that can be launched: each distinct source is compiled once a machine. */
 import type { KernelSource } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
-import { cacheFolder } from "../../../cacheFolder.ts";
+import { cacheFolder } from "../../../../base/cacheFolder.ts";
 import { CubinCache, cubinKey } from "./cubinCache.ts";
 import { CudaModule, type Kernel } from "./module.ts";
 import { Nvrtc } from "./nvrtc.ts";

@@ -6,7 +6,7 @@
  */
 import { createRequire } from "node:module";
 import type * as koffiModule from "koffi";
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 
 /** What can be given to a C function: a number or address, host memory, text, or nothing. */
 export type NativeValue = number | bigint | string | readonly string[] | ArrayBufferView | null;

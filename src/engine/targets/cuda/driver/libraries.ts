@@ -7,7 +7,7 @@
 import { readdirSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import type { LibraryHandle } from "koffi";
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import { koffi } from "./koffi.ts";
 import { candidates, cudaMajors, type Candidate, type LibraryKind } from "./librarySearch.ts";
 

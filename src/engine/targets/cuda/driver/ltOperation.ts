@@ -2,7 +2,7 @@
  * @file One product as cuBLASLt sees it: descriptors of the operation and its matrices, for operands of some least
  * alignment, and the algorithms that can do it.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import type { ProductEpilogue, ProductSpec } from "../plan.ts";
 import type { CublasLtLibrary } from "./cublasLtLibrary.ts";
 import { checkCublas } from "./errors.ts";

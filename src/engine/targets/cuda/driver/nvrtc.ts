@@ -5,7 +5,7 @@
  * product and a sum may become one fused multiply-add.
  */
 import { availableParallelism } from "node:os";
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import type { KernelSource } from "../plan.ts";
 import type { Memory } from "./driverLibrary.ts";
 import { cudaError } from "./errors.ts";

@@ -5,11 +5,11 @@
  * The choice is kept, in the process and on disk, so equal products on one GPU model give equal bits. Where the folder
  * cannot be written, another process may choose another algorithm, whose sums differ in their last bits.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
 import type { ProductSpec } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
-import { cacheFolder } from "../../../cacheFolder.ts";
+import { cacheFolder } from "../../../../base/cacheFolder.ts";
 import { cublasLtLibrary, type CublasLtLibrary } from "./cublasLtLibrary.ts";
 import { checkCublas } from "./errors.ts";
 import { addressOf, OutWord } from "./koffi.ts";

@@ -3,7 +3,7 @@
  *
  * A later proposal wins only when it is clearly faster, so that noise does not change the choice from run to run.
  */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
 import type { ProductDType, ProductSpec } from "../plan.ts";
 import type { CudaContext } from "./context.ts";

@@ -7,7 +7,7 @@
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { optionalOperands, type OptionalOperands } from "../../../graph/ops/composite/attentionScores.ts";
-import { sizeOf, stridesOf } from "../../../shape.ts";
+import { sizeOf, stridesOf } from "../../../../base/shape.ts";
 import type { KernelArgument } from "../plan.ts";
 import { attentionKernels, type AttentionProblem } from "./attentionKernels.ts";
 import { bytesOf, float32, int32, int64, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";

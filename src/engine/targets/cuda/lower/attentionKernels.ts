@@ -4,7 +4,7 @@
  * 256), kernels for the warp products of sm_80 and later (16-bit operands whose width is a multiple of 16 up to 128, or
  * of 32 up to 256), and plain ones.
  */
-import { isHalf, type DType } from "../../../dtype.ts";
+import { isHalf, type DType } from "../../../../base/dtype.ts";
 import type { Launch } from "./kernelStep.ts";
 import type { LowerContext } from "./lowering.ts";
 

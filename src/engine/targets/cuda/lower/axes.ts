@@ -1,7 +1,7 @@
 /** @file A tensor seen along one axis, as kernels see it that work along any: `[outer, length, inner]`. */
-import { invariant } from "../../../errors.ts";
+import { invariant } from "../../../../base/errors.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 
 /** Lengths before, of and behind an axis. */
 export function alongAxis({ shape }: Tensor, axis: number): { outer: number; length: number; inner: number } {

@@ -6,7 +6,7 @@
  */
 import type { Tensor } from "../../../graph/node.ts";
 import type { Conv1dAttrs } from "../../../graph/opAttrs.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView, KernelArgument, ProductSpec } from "../plan.ts";
 import {
   bytesOf,

@@ -1,6 +1,6 @@
 /** @file Rules of DLRM's dot interaction, alone and joined with its dense vector, and of their gradients. */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { bytesOf, elementwise, int32, int64, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 

@@ -2,10 +2,10 @@
  * @file Finds GELU behind a tensor: the nodes that a model writes it with, judged by their values, so that any way to
  * write it is found.
  */
-import type { DType } from "../../../dtype.ts";
+import type { DType } from "../../../../base/dtype.ts";
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
-import { numberOf } from "../../../half.ts";
-import { sameShape, sizeOf } from "../../../shape.ts";
+import { numberOf } from "../../../../base/half.ts";
+import { sameShape, sizeOf } from "../../../../base/shape.ts";
 import { erf } from "../../reference/erf.ts";
 import type { Uses } from "./uses.ts";
 

@@ -1,7 +1,7 @@
 /** @file How rules write down kernel launches: arguments, and the widest access that operands allow. */
-import { dtypeBytes, type DType } from "../../../dtype.ts";
+import { dtypeBytes, type DType } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { formatShape, sizeOf } from "../../../shape.ts";
+import { formatShape, sizeOf } from "../../../../base/shape.ts";
 import { cuSource } from "../kernels/source.ts";
 import type { BufferView, Extent, KernelArgument, KernelStep } from "../plan.ts";
 import type { LowerContext } from "./lowering.ts";

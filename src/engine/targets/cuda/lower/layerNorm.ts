@@ -3,7 +3,7 @@
  * each sum some rows, then columns of their sums are added.
  */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { elementType } from "./axes.ts";
 import {

@@ -1,6 +1,6 @@
 /** @file Rules of the LSTM cell and of its gradient. */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { elementType } from "./axes.ts";
 import { elementwise, int64, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";

@@ -4,7 +4,7 @@
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { input } from "../../../graph/ops/leaf.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { int32, kernelStep, reads, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";

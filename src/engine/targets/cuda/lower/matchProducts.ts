@@ -3,9 +3,9 @@
  * takes a bias row, ReLU, and GELU in its tanh form; one of few rows with a matrix `[outputs, inputs]` is a kernel of
  * its own (`matvec.cu`), which takes either GELU, a gate by SiLU and a residual as well.
  */
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { AnyNode, Node, Tensor } from "../../../graph/node.ts";
-import { sameShape, sizeOf } from "../../../shape.ts";
+import { sameShape, sizeOf } from "../../../../base/shape.ts";
 import type { ProductEpilogue } from "../plan.ts";
 import { geluChain } from "./geluChain.ts";
 import { Uses } from "./uses.ts";

@@ -1,8 +1,8 @@
 /** @file Products of few rows with a matrix, which are limited by reading it: a kernel of their own. */
-import { invariant } from "../../../errors.ts";
-import { dtypeBytes } from "../../../dtype.ts";
+import { invariant } from "../../../../base/errors.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { elementType } from "./axes.ts";
 import type { KernelArgument } from "../plan.ts";
 import { bytesOf, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";

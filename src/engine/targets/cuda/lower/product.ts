@@ -1,10 +1,10 @@
 /**
  * @file Matrix products as steps: broadcast leading axes become rows of one product, a batch, or several products.
  */
-import { dtypeBytes } from "../../../dtype.ts";
-import { invariant } from "../../../errors.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
+import { invariant } from "../../../../base/errors.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf, type Shape } from "../../../shape.ts";
+import { sizeOf, type Shape } from "../../../../base/shape.ts";
 import type { BufferView, ProductDType } from "../plan.ts";
 import type { LowerContext } from "./lowering.ts";
 import type { ProductMatch } from "./matchProducts.ts";

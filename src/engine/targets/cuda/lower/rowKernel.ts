@@ -1,6 +1,6 @@
 /** @file The launch that all row kernels share: a group of threads a row, the row's width known to the compiler. */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { KernelArgument } from "../plan.ts";
 import { elementType } from "./axes.ts";
 import { int32, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";

@@ -5,9 +5,9 @@
  * A carry alternates between two places. One that is also an output of the step needs none: the next turn reads it
  * where this turn stored it.
  */
-import { dtypeBytes } from "../../../dtype.ts";
+import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView, PlanBuffer, Step } from "../plan.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 

@@ -3,7 +3,7 @@
  * result, many are sorted by row and summed in segments.
  */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../shape.ts";
+import { sizeOf } from "../../../../base/shape.ts";
 import { elementType } from "./axes.ts";
 import { bytesOf, elementwise, int32, int64, kernelStep, reads, writes } from "./kernelStep.ts";
 import type { LowerRule } from "./lowering.ts";

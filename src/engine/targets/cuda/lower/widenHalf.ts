@@ -3,7 +3,7 @@
  * are thereby rounded once. Generated code, matrix products, attention and the
  * kernels over rows take 16-bit floats as they are.
  */
-import { isHalf } from "../../../dtype.ts";
+import { isHalf } from "../../../../base/dtype.ts";
 import type { Graph } from "../../../graph/graph.ts";
 import { applyAll, type AnyNode, type Tensor } from "../../../graph/node.ts";
 import type { OpName } from "../../../graph/opAttrs.ts";

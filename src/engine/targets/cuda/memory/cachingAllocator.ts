@@ -7,7 +7,7 @@
  *
  * Freed memory is handed out at once: whoever uses it on several streams orders them.
  */
-import { invariant } from "../../../errors.ts";
+import { invariant } from "../../../../base/errors.ts";
 
 /** Where segments come from. */
 export interface MemoryBackend {

@@ -1,5 +1,5 @@
 /** @file Device memory from a caching allocator, and what to say when there is none left. */
-import { ParetoError } from "../../../errors.ts";
+import { ParetoError } from "../../../../base/errors.ts";
 import type { CudaContext } from "../driver/context.ts";
 import { checkDriver, checkFreed, driverResult } from "../driver/errors.ts";
 import { OutWord } from "../driver/koffi.ts";

@@ -1,6 +1,6 @@
 /** @file What result codes of the CUDA libraries become. */
 import { describe, expect, test } from "vitest";
-import { ParetoError } from "../../../../../src/engine/errors.ts";
+import { ParetoError } from "../../../../../src/base/errors.ts";
 import { checkFreed, cudaError, isCudaAbsent } from "../../../../../src/engine/targets/cuda/driver/errors.ts";
 
 describe("a result code", () => {

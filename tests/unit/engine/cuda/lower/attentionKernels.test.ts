@@ -1,6 +1,6 @@
 /** @file Which kernels an attention gets, by GPU, element type and width, and that their blocks fit. */
 import { expect, test } from "vitest";
-import type { DType } from "../../../../../src/engine/dtype.ts";
+import type { DType } from "../../../../../src/base/dtype.ts";
 import { attentionKernels } from "../../../../../src/engine/targets/cuda/lower/attentionKernels.ts";
 import type { LowerContext } from "../../../../../src/engine/targets/cuda/lower/lowering.ts";
 

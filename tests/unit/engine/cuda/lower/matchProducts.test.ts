@@ -1,6 +1,6 @@
 /** @file Which nodes a matrix product takes with it, and which it must leave. */
 import { expect, test } from "vitest";
-import type { DType } from "../../../../../src/engine/dtype.ts";
+import type { DType } from "../../../../../src/base/dtype.ts";
 import { rootsOf, trace, type Traced } from "../../../../../src/engine/graph/graph.ts";
 import type { Tensor } from "../../../../../src/engine/graph/node.ts";
 import { matmul } from "../../../../../src/engine/graph/ops/contraction.ts";

@@ -5,7 +5,7 @@ import { rootsOf } from "../../../../../src/engine/graph/graph.ts";
 import type { AnyNode, Node, Tensor } from "../../../../../src/engine/graph/node.ts";
 import type { OpName } from "../../../../../src/engine/graph/opAttrs.ts";
 import { reachableNodes } from "../../../../../src/engine/graph/rewrite.ts";
-import { sizeOf } from "../../../../../src/engine/shape.ts";
+import { sizeOf } from "../../../../../src/base/shape.ts";
 import { bytesOf, vectorWidth } from "../../../../../src/engine/targets/cuda/lower/kernelStep.ts";
 import type { LowerContext, LowerRule } from "../../../../../src/engine/targets/cuda/lower/lowering.ts";
 import { rowShape } from "../../../../../src/engine/targets/cuda/lower/rowShape.ts";

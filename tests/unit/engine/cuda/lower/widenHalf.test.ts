@@ -1,6 +1,6 @@
 /** @file 16-bit operands of kernels over float32: converted in the graph, in loops too, with the values they had. */
 import { describe, expect, test } from "vitest";
-import { isHalf } from "../../../../../src/engine/dtype.ts";
+import { isHalf } from "../../../../../src/base/dtype.ts";
 import { grad } from "../../../../../src/engine/autodiff.ts";
 import { trace, type Graph } from "../../../../../src/engine/graph/graph.ts";
 import { crossEntropy } from "../../../../../src/engine/graph/ops/composite/crossEntropy.ts";
@@ -11,7 +11,7 @@ import { sum } from "../../../../../src/engine/graph/ops/movement.ts";
 import { argmax, softmax } from "../../../../../src/engine/graph/ops/reduce.ts";
 import { scan } from "../../../../../src/engine/graph/ops/scan.ts";
 import { openDevice } from "../../../../../src/engine/openDevice.ts";
-import { Rng } from "../../../../../src/engine/rng.ts";
+import { Rng } from "../../../../../src/base/rng.ts";
 import { widenHalf } from "../../../../../src/engine/targets/cuda/lower/widenHalf.ts";
 import { allNodes } from "../../../../parity/harness/allNodes.ts";
 import { randomTensor, type HostTensor } from "../../../../parity/harness/hostTensor.ts";

@@ -1,0 +1,46 @@
+/** @file Turns errors of the file system into the library's error, so that no native text stands alone. */
+import { ParetoError } from "./errors.ts";
+
+/** The first line of a native message that holds anything. */
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return (text.split("\n").find((line) => line.trim() !== "") ?? text).trim();
+}
+
+/** The error of a full disk, code `FILE_DISK_FULL`. @param received the native message */
+export function diskFull(where: string, received: string, cause: unknown): ParetoError {
+  return new ParetoError({
+    code: "FILE_DISK_FULL",
+    where,
+    message: `the disk is full; what stood there before is unchanged, got ${received}`,
+    fix: "Free some space, or choose an output or temporary folder on a larger disk.",
+    cause,
+  });
+}
+
+/**
+ * The library's error for one of the file system.
+ * @param path the file at fault
+ * @returns `FILE_DISK_FULL`, `FILE_MISSING` or `FILE_REFUSED`; an error of Pareto's own as it is
+ */
+export function fileError(error: unknown, path: string): ParetoError {
+  if (error instanceof ParetoError) return error;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "ENOSPC" || code === "EDQUOT") return diskFull(path, firstLine(error), error);
+  if (code === "ENOENT") {
+    return new ParetoError({
+      code: "FILE_MISSING",
+      where: path,
+      message: `there is no such file, got ${path}`,
+      fix: "Check the path, and the folder from which the command runs.",
+      cause: error,
+    });
+  }
+  return new ParetoError({
+    code: "FILE_REFUSED",
+    where: path,
+    message: `the file system refused, got ${firstLine(error)}`,
+    fix: "Check that the path is right and that it may be read and written.",
+    cause: error,
+  });
+}

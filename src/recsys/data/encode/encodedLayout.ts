@@ -1,0 +1,107 @@
+/**
+ * @file The shape of an encoded data set on disk, shared by its writer and its reader.
+ *
+ * A data set is a folder: `rows.bin` holds row groups one after another, `layout.json` (written last, by a rename, so its
+ * presence marks a complete set) says where each group lies. A group of n rows is, in the machine's byte order:
+ * rows f64[n] · labels f32[n] · dense f32[n·D], row-major · bag starts i32[T·n + 1] when multi-hot · ids i32[…],
+ * table-major; then padding to 8 bytes. All but the last group have `rowsPerGroup` rows, a power of two.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { endianness } from "node:os";
+import { ParetoError } from "../../../base/errors.ts";
+
+/** What the arrays of a data set hold. */
+export interface EncodedLayout {
+  /** Numeric inputs of a row. */
+  dense: number;
+  /** Categorical inputs of a row, each with its table. */
+  tables: number;
+  /** Rows of each table: every id of table t is in [0, cardinalities[t]). */
+  cardinalities: number[];
+  /** Whether bags may hold other than one id. */
+  multiHot: boolean;
+}
+
+/** Where a group lies in `rows.bin`. */
+export interface GroupEntry {
+  /** Byte offset. */
+  offset: number;
+  rows: number;
+  /** Ids over all its tables. */
+  ids: number;
+}
+
+/** `layout.json`. */
+export interface EncodedIndex {
+  version: 1;
+  endianness: "LE" | "BE";
+  layout: EncodedLayout;
+  rows: number;
+  /** Labels that are 0, labels that are 1. */
+  labelCounts: [number, number];
+  /** Most ids over all tables of one row. */
+  maxIdsPerRow: number;
+  rowsPerGroup: number;
+  groups: GroupEntry[];
+}
+
+/** Where the arrays of a group start, in elements of their own kind counted from the group's first byte. */
+export interface GroupPlaces {
+  labels: number;
+  dense: number;
+  /** −1 when not multi-hot. */
+  bags: number;
+  ids: number;
+  sizeBytes: number;
+}
+
+/** The places of a group's arrays; `rows` is at 0. */
+export function groupPlaces(layout: EncodedLayout, rows: number, ids: number): GroupPlaces {
+  const labels = rows * 2;
+  const dense = labels + rows;
+  const bags = dense + rows * layout.dense;
+  const start = layout.multiHot ? bags + layout.tables * rows + 1 : bags;
+  return {
+    labels,
+    dense,
+    bags: layout.multiHot ? bags : -1,
+    ids: start,
+    sizeBytes: Math.ceil((start + ids) / 2) * 8,
+  };
+}
+
+/**
+ * Reads `layout.json`; null when the folder holds no complete data set.
+ * @throws ParetoError DATA_ENCODED_DAMAGED, DATA_ENCODED_VERSION
+ */
+export async function readEncodedIndex(directory: string): Promise<EncodedIndex | null> {
+  const path = join(directory, "layout.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch {
+    return null;
+  }
+  let index: EncodedIndex;
+  try {
+    index = JSON.parse(text) as EncodedIndex;
+  } catch (cause) {
+    throw new ParetoError({
+      code: "DATA_ENCODED_DAMAGED",
+      where: path,
+      message: `The index of an encoded data set is not JSON: ${text.slice(0, 40)}`,
+      fix: "Delete the folder and prepare the data again.",
+      cause,
+    });
+  }
+  if (index.version !== 1 || index.endianness !== endianness()) {
+    throw new ParetoError({
+      code: "DATA_ENCODED_VERSION",
+      where: path,
+      message: `This encoded data set was made by another version or machine: version ${String(index.version)}, ${String(index.endianness)}`,
+      fix: "Delete the folder and prepare the data again.",
+    });
+  }
+  return index;
+}

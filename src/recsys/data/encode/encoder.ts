@@ -1,0 +1,189 @@
+/**
+ * @file What turns rows into a click model's inputs: the schema, the vocabularies and the statistics of the training part.
+ *
+ * Lives in a folder (`encoder.json` and a Parquet file for each vocabulary), so that a trained model can read new sources.
+ */
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ParetoError } from "../../../base/errors.ts";
+import type { ClickSchema } from "../batches/batch.ts";
+import { elementType } from "../schema/columnTypes.ts";
+import { encodeRows } from "./encode.ts";
+import type { EncodeInput, Progress } from "./encode.ts";
+import type { EncodedDataset } from "./encodedDataset.ts";
+import { fileError } from "../../../base/fileErrors.ts";
+import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
+import { suggestColumn } from "../../../base/nearestName.ts";
+import type { Source, SourceColumn } from "../source/source.ts";
+import type { EncodedField } from "./vocabulary.ts";
+
+/** `encoder.json`. */
+interface EncoderFile {
+  version: 1;
+  label: string;
+  dense: ClickSchema["dense"];
+  categorical: EncodedField[];
+}
+
+/** The name of field i's vocabulary file. */
+export function vocabularyFile(directory: string, field: number): string {
+  return join(directory, `vocabulary${field}.parquet`);
+}
+
+/** Turns rows of a source into encoded inputs. */
+export class Encoder {
+  readonly #directory: string;
+  readonly #fields: readonly EncodedField[];
+  /** The columns, in the order that batches follow. */
+  readonly schema: ClickSchema;
+
+  private constructor(directory: string, file: EncoderFile) {
+    this.#directory = directory;
+    this.#fields = file.categorical;
+    this.schema = {
+      label: file.label,
+      dense: file.dense,
+      categorical: file.categorical.map(({ name, encoding, cardinality, multiHot }) => ({
+        name,
+        encoding,
+        cardinality,
+        multiHot,
+      })),
+    };
+  }
+
+  /** Completes an encoder in a folder that already holds its vocabularies. */
+  static async create(
+    directory: string,
+    label: string,
+    dense: ClickSchema["dense"],
+    categorical: EncodedField[],
+  ): Promise<Encoder> {
+    const file: EncoderFile = { version: 1, label, dense, categorical };
+    const path = join(directory, "encoder.json");
+    try {
+      await writeFile(`${path}.partial`, JSON.stringify(file, null, 1), { flush: true });
+      await rename(`${path}.partial`, path);
+    } catch (error) {
+      throw fileError(error, path);
+    }
+    return new Encoder(directory, file);
+  }
+
+  /** Loads an encoder. @throws ParetoError FILE_MISSING, DATA_ENCODER_DAMAGED */
+  static async load(directory: string): Promise<Encoder> {
+    const path = join(directory, "encoder.json");
+    let text: string;
+    try {
+      text = await readFile(path, "utf8");
+    } catch (error) {
+      throw fileError(error, path);
+    }
+    try {
+      const file = JSON.parse(text) as EncoderFile;
+      if (file.version === 1 && Array.isArray(file.categorical)) return new Encoder(directory, file);
+    } catch {
+      // Falls through to the error below.
+    }
+    throw new ParetoError({
+      code: "DATA_ENCODER_DAMAGED",
+      where: path,
+      message: `This is not an encoder of this version: ${text.slice(0, 60)}`,
+      fix: "Restore the run's folder, or train again.",
+    });
+  }
+
+  /** Columns that text files must keep as text: hand them to `openSource` as `textColumns`. */
+  get textColumns(): string[] {
+    return this.#fields.filter(({ valueType }) => valueType === "VARCHAR").map(({ name }) => name);
+  }
+
+  /** Copies the encoder into another folder, e.g. that of a run. @throws ParetoError FILE_REFUSED, FILE_DISK_FULL */
+  async save(directory: string): Promise<Encoder> {
+    try {
+      await mkdir(directory, { recursive: true });
+      for (const [i, field] of this.#fields.entries()) {
+        if (field.encoding === "vocabulary") {
+          await copyFile(vocabularyFile(this.#directory, i), vocabularyFile(directory, i));
+        }
+      }
+    } catch (error) {
+      throw fileError(error, directory);
+    }
+    return Encoder.create(directory, this.schema.label, this.schema.dense, [...this.#fields]);
+  }
+
+  /**
+   * The inputs of this encoder in a source.
+   * @throws ParetoError DATA_COLUMN_UNKNOWN (a column the model needs is absent), DATA_COLUMN_TYPE
+   */
+  inputs(source: Source): Pick<EncodeInput, "dense" | "categorical"> {
+    const find = (name: string): SourceColumn => {
+      const column = source.column(name);
+      if (column !== null) return column;
+      throw new ParetoError({
+        code: "DATA_COLUMN_UNKNOWN",
+        where: source.name,
+        message: `The source lacks a column that the model was trained on: "${name}"`,
+        fix: suggestColumn(
+          name,
+          source.columns.map((other) => other.name),
+        ),
+      });
+    };
+    return {
+      dense: this.schema.dense.map((field) => ({ column: find(field.name), field })),
+      categorical: this.#fields.map((field, i) => {
+        const column = find(field.name);
+        if ((elementType(column.type) !== null) !== field.multiHot) {
+          throw new ParetoError({
+            code: "DATA_COLUMN_TYPE",
+            where: `${source.name}, column "${field.name}"`,
+            message: `The model was trained on ${field.multiHot ? "lists" : "single values"} here; the column is ${column.type}`,
+            fix: "Convert it with a query.",
+          });
+        }
+        return { column, field, path: vocabularyFile(this.#directory, i) };
+      }),
+    };
+  }
+
+  /**
+   * Encodes a new source, all of it, in its order.
+   * @param directory a folder for the data set, replaced if one lies there
+   * @returns the set, and whether the source has labels; without them the set's labels are 0
+   * @throws ParetoError DATA_COLUMN_UNKNOWN, DATA_COLUMN_TYPE, DATA_LABEL_VALUE, DATA_LABEL_ABSENT, DATA_LABEL_ONE_CLASS,
+   *   FILE_DISK_FULL
+   */
+  async encode(
+    source: Source,
+    directory: string,
+    options: { labels?: "required" | "ignored"; onProgress?: Progress } = {},
+  ): Promise<EncodedDataset> {
+    let label = "0::FLOAT";
+    if (options.labels === "required") {
+      const column = findLabel(source, this.schema.label);
+      await checkLabel(source, column);
+      label = labelSql(column);
+    }
+    await mkdir(dirname(directory), { recursive: true });
+    const tempDirectory = await mkdtemp(`${directory}-temp-`);
+    try {
+      const [set] = await encodeRows(
+        {
+          source,
+          from: "data",
+          partSql: "0::UTINYINT",
+          labelSql: label,
+          ...this.inputs(source),
+          tempDirectory,
+          ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+        },
+        [directory],
+      );
+      return set!;
+    } finally {
+      await rm(tempDirectory, { recursive: true, force: true });
+    }
+  }
+}

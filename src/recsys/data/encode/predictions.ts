@@ -1,0 +1,83 @@
+/**
+ * @file Writes predictions: the columns of a source and one more, `probability`, in the order of the source.
+ *
+ * Parquet, CSV (`.csv`, `.tsv`, also `.gz`) or NDJSON (`.ndjson`, `.jsonl`, `.json`) by the file's ending. The file appears
+ * whole or not at all: it is written beside its place and renamed.
+ */
+import { mkdir, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ParetoError } from "../../../base/errors.ts";
+import { wrapDuckdbError } from "../source/duckdbErrors.ts";
+import { fileError } from "../../../base/fileErrors.ts";
+import type { Source } from "../source/source.ts";
+import { quoteName, quoteText } from "../source/sqlText.ts";
+
+/** Name of the column that predictions add. */
+const PROBABILITY = "probability";
+
+function copyOptions(path: string): string {
+  const name = path.toLowerCase();
+  const plain = name.replace(/\.gz$/, "");
+  const packed = plain === name ? "" : ", COMPRESSION gzip";
+  if (name.endsWith(".parquet")) return "FORMAT parquet";
+  if (plain.endsWith(".csv")) return `FORMAT csv, HEADER${packed}`;
+  if (plain.endsWith(".tsv")) return `FORMAT csv, HEADER, DELIMITER '\t'${packed}`;
+  if (/\.(ndjson|jsonl|json)$/.test(plain)) return `FORMAT json${packed}`;
+  throw new ParetoError({
+    code: "DATA_OUTPUT_FORMAT",
+    where: path,
+    message: `The ending of the output file says no known format: ${path}`,
+    fix: "Name it .parquet, .csv, .tsv, .ndjson, or .csv.gz and the like.",
+  });
+}
+
+/**
+ * Writes a source with its probabilities.
+ * @param probabilities one for each row of the source, in its order, in pieces of any length
+ * @returns rows written
+ * @throws ParetoError DATA_OUTPUT_FORMAT, DATA_COLUMN_DUPLICATE, DATA_PREDICTION_COUNT, FILE_DISK_FULL, FILE_REFUSED
+ */
+export async function writePredictions(
+  source: Source,
+  probabilities: AsyncIterable<Float32Array>,
+  path: string,
+): Promise<number> {
+  const options = copyOptions(path);
+  if (source.column(PROBABILITY) !== null) {
+    throw new ParetoError({
+      code: "DATA_COLUMN_DUPLICATE",
+      where: source.name,
+      message: `Predictions add a column that the source already has: "${PROBABILITY}"`,
+      fix: "Rename the source's column with a query.",
+    });
+  }
+  const partial = `${path}.partial`;
+  const table = `predictions_${process.hrtime.bigint()}`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await source.database.run(`CREATE TABLE ${table} (p FLOAT)`, path);
+    const written = await source.database.appendFloats(table, probabilities, path);
+    if (written !== source.rows) {
+      throw new ParetoError({
+        code: "DATA_PREDICTION_COUNT",
+        where: path,
+        message: `There must be one probability for each of the ${source.rows} rows: ${written}`,
+        fix: "Predict the same source that is written.",
+      });
+    }
+    const columns = source.columns.map(({ sql, name }) => `d.${sql} AS ${quoteName(name)}`).join(", ");
+    await source.database.run(
+      `COPY (SELECT ${columns}, p.p AS ${PROBABILITY} FROM data AS d JOIN ${table} AS p ON d.row = p.rowid ` +
+        `ORDER BY d.row) TO ${quoteText(partial)} (${options})`,
+      path,
+    );
+    await rename(partial, path);
+    return written;
+  } catch (error) {
+    await rm(partial, { force: true });
+    if (error instanceof ParetoError) throw error;
+    throw error instanceof Error && "code" in error ? fileError(error, path) : wrapDuckdbError(error, path);
+  } finally {
+    await source.database.run(`DROP TABLE IF EXISTS ${table}`, path);
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * @file From a source to encoded training, validation and test parts, in a folder that is reused while it matches.
+ *
+ * The folder holds `encoder/`, `train/`, `validation/`, `test/` and, written last, `prepared.json` with the fingerprint of
+ * source and options. It is built beside its place and put there by a rename; one with another fingerprint is replaced.
+ */
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ParetoError } from "../../../base/errors.ts";
+import type { ClickSchema } from "../batches/batch.ts";
+import { measureDense } from "./denseStatistics.ts";
+import { encodeRows } from "./encode.ts";
+import type { Progress } from "./encode.ts";
+import { EncodedDataset } from "./encodedDataset.ts";
+import { Encoder, vocabularyFile } from "./encoder.ts";
+import { elementType, valueTypeOf } from "../schema/columnTypes.ts";
+import { fileError } from "../../../base/fileErrors.ts";
+import { fingerprint } from "../source/fingerprint.ts";
+import { inferSchema } from "../schema/inferSchema.ts";
+import type { ColumnDescription, RoleOptions } from "../schema/inferSchema.ts";
+import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
+import { makePartialFolder } from "./partialFolder.ts";
+import type { Source } from "../source/source.ts";
+import { splitRows } from "./split.ts";
+import type { Split, SplitOptions } from "./split.ts";
+import { buildVocabulary } from "./vocabulary.ts";
+import type { EncodedField } from "./vocabulary.ts";
+
+/** How a source becomes a data set. */
+export interface PrepareOptions extends RoleOptions {
+  /** Default temporal, 70 : 10 : 20, seed 0. */
+  split?: Partial<SplitOptions>;
+  /** Values seen fewer times in the training part are unknown (default 1). */
+  minCount?: number;
+  /** Hash into this many rows of a table instead of keeping a vocabulary: for all fields, or by name. */
+  hashBuckets?: number | Readonly<Record<string, number>>;
+  /** Transforms of dense columns by name, over the rule of {@link measureDense}. */
+  transforms?: Readonly<Record<string, "log1p" | "standard">>;
+}
+
+/** A source, prepared. */
+export interface PreparedDataset {
+  schema: ClickSchema;
+  encoder: Encoder;
+  train: EncodedDataset;
+  validation: EncodedDataset;
+  test: EncodedDataset;
+  columns: ColumnDescription[];
+  notices: string[];
+  /** Of the source and the options. */
+  fingerprint: string;
+  /** Whether it was found ready. */
+  reused: boolean;
+}
+
+/** `prepared.json`. */
+interface Marker {
+  version: 1;
+  fingerprint: string;
+  columns: ColumnDescription[];
+  notices: string[];
+}
+
+const PARTS = ["train", "validation", "test"] as const;
+
+/**
+ * Prepares a source in `directory`, or opens what lies there when it was made from the same source and options.
+ * @throws ParetoError everything that {@link inferSchema}, `checkLabel`, `splitRows` and encoding throw
+ */
+export async function prepareDataset(
+  source: Source,
+  options: PrepareOptions,
+  directory: string,
+  onProgress?: Progress,
+): Promise<PreparedDataset> {
+  const key = await fingerprint(source.files, [
+    1,
+    source.name,
+    source.query,
+    source.format,
+    source.rows,
+    source.columns.map(({ name, type }) => [name, type]),
+    normalise(options),
+  ]);
+  const ready = await reopen(directory, key);
+  if (ready) return ready;
+  const partial = await makePartialFolder(directory).catch((error: unknown) => {
+    throw fileError(error, directory);
+  });
+  try {
+    await build(source, options, partial, key, onProgress);
+    await rm(directory, { recursive: true, force: true });
+    await rename(partial, directory);
+  } catch (error) {
+    const other = await reopen(directory, key);
+    if (other) return other;
+    throw error instanceof ParetoError ? error : fileError(error, directory);
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  const marker = JSON.parse(await readFile(join(directory, "prepared.json"), "utf8")) as Marker;
+  return finish(directory, marker, false);
+}
+
+function normalise(options: PrepareOptions): unknown {
+  return Object.entries(options)
+    .filter(([, value]) => value !== undefined)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Opens a complete preparation with this fingerprint, else null. */
+async function reopen(directory: string, key: string): Promise<PreparedDataset | null> {
+  try {
+    const marker = JSON.parse(await readFile(join(directory, "prepared.json"), "utf8")) as Marker;
+    if (marker.version !== 1 || marker.fingerprint !== key) return null;
+    return await finish(directory, marker, true);
+  } catch {
+    return null;
+  }
+}
+
+async function finish(directory: string, marker: Marker, reused: boolean): Promise<PreparedDataset> {
+  const encoder = await Encoder.load(join(directory, "encoder"));
+  const [train, validation, test] = await Promise.all(
+    PARTS.map((part) => EncodedDataset.open(join(directory, part))),
+  );
+  return {
+    schema: encoder.schema,
+    encoder,
+    train: train!,
+    validation: validation!,
+    test: test!,
+    columns: marker.columns,
+    notices: marker.notices,
+    fingerprint: marker.fingerprint,
+    reused,
+  };
+}
+
+async function build(
+  source: Source,
+  options: PrepareOptions,
+  directory: string,
+  key: string,
+  onProgress: Progress | undefined,
+): Promise<void> {
+  const roles = await inferSchema(source, options);
+  const labelColumn = findLabel(source, roles.label);
+  const { notice } = await checkLabel(source, labelColumn);
+  const time = roles.time === null ? null : source.column(roles.time);
+  const splitOptions: SplitOptions = {
+    kind: options.split?.kind ?? "temporal",
+    fractions: options.split?.fractions ?? [70, 10, 20],
+    seed: options.split?.seed ?? 0,
+  };
+  const split = await splitRows(source, splitOptions, time);
+  const label = labelSql(labelColumn);
+  await checkParts(source, split, label);
+  const notices = [
+    ...source.notices,
+    ...roles.notices,
+    ...(notice === null ? [] : [notice]),
+    ...split.notices,
+  ];
+  const encoderDirectory = join(directory, "encoder");
+  const tempDirectory = join(directory, "temp");
+  try {
+    await mkdir(encoderDirectory, { recursive: true });
+    await mkdir(tempDirectory);
+  } catch (error) {
+    throw fileError(error, directory);
+  }
+  try {
+    const named = (role: "dense" | "categorical") =>
+      roles.columns.filter((column) => column.role === role).map((column) => source.column(column.name)!);
+    const dense = await measureDense(source, split, named("dense"), options.transforms ?? {});
+    const fields: EncodedField[] = [];
+    const columns = named("categorical");
+    for (const [i, column] of columns.entries()) {
+      onProgress?.(i, columns.length, "fields", "vocabulary");
+      const buckets = bucketsOf(options.hashBuckets, column.name);
+      fields.push(
+        buckets === null
+          ? await buildVocabulary(
+              source,
+              split,
+              column,
+              options.minCount ?? 1,
+              vocabularyFile(encoderDirectory, i),
+            )
+          : {
+              name: column.name,
+              encoding: "hash",
+              cardinality: buckets,
+              multiHot: elementType(column.type) !== null,
+              valueType: valueTypeOf(column.type),
+              joinBytes: 0,
+            },
+      );
+    }
+    onProgress?.(columns.length, columns.length, "fields", "vocabulary");
+    const encoder = await Encoder.create(encoderDirectory, roles.label, dense, fields);
+    await encodeRows(
+      {
+        source,
+        from: split.from,
+        partSql: split.partSql,
+        labelSql: label,
+        ...encoder.inputs(source),
+        tempDirectory,
+        ...(onProgress === undefined ? {} : { onProgress }),
+      },
+      PARTS.map((part) => join(directory, part)),
+    );
+    const marker: Marker = { version: 1, fingerprint: key, columns: roles.columns, notices };
+    const path = join(directory, "prepared.json");
+    await writeFile(path, JSON.stringify(marker, null, 1), { flush: true });
+  } catch (error) {
+    throw error instanceof ParetoError ? error : fileError(error, directory);
+  } finally {
+    await rm(tempDirectory, { recursive: true, force: true });
+  }
+}
+
+function bucketsOf(buckets: PrepareOptions["hashBuckets"], name: string): number | null {
+  const found = typeof buckets === "number" ? buckets : buckets?.[name];
+  if (found === undefined) return null;
+  if (Number.isInteger(found) && found >= 2 && found <= 2 ** 31 - 1) return found;
+  throw new ParetoError({
+    code: "DATA_HASH_BUCKETS",
+    where: name,
+    message: `Hashing needs a whole number of buckets, 2 or more: ${found}`,
+    fix: "Say e.g. 1000000.",
+  });
+}
+
+/** Refuses a split with a part of one class only. */
+async function checkParts(source: Source, split: Split, label: string): Promise<void> {
+  const counts = await source.database.rows<{ part: number; rows: number; ones: number }>(
+    `SELECT part, count(*) AS rows, count_if(label = 1) AS ones FROM (SELECT ${split.partSql} AS part, ${label} AS label ` +
+      `FROM ${split.from}) GROUP BY part ORDER BY part`,
+    source.name,
+  );
+  for (const { part, rows, ones } of counts) {
+    if (ones > 0 && ones < rows) continue;
+    throw new ParetoError({
+      code: "DATA_SPLIT_ONE_CLASS",
+      where: source.name,
+      message: `The ${PARTS[part]!} part has labels of one class only: ${rows - ones} zeros, ${ones} ones`,
+      fix: "Split at random, change the fractions, or give more rows.",
+    });
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * @file Divides rows into training, validation and test parts by exact counts.
+ *
+ * Rows are ranked by a key, ties by row number, and cut twice. Temporal: the key is the time column, missing times first,
+ * or without one the row number itself. Random: the key is a hash of (row number, seed), equal on every machine and
+ * version: three rounds of the 32-bit mixer "lowbias32" (C. Wellons, hash-prospector), in integers that cannot overflow.
+ * Within a part rows keep the order of the source.
+ */
+import { ParetoError } from "../../../base/errors.ts";
+import { columnKind } from "../schema/columnTypes.ts";
+import type { Source, SourceColumn } from "../source/source.ts";
+import { quoteText } from "../source/sqlText.ts";
+
+/** How to divide rows. */
+export interface SplitOptions {
+  kind: "temporal" | "random";
+  /** Shares of training, validation and test, in any unit, all above 0. */
+  fractions: readonly [number, number, number];
+  /** For `random`. */
+  seed: number;
+}
+
+/** A division of a source's rows, as SQL over its view `data`. */
+export interface Split {
+  /** 0, 1 or 2: training, validation, test. */
+  partSql: string;
+  /** Whether a row belongs to training. */
+  trainSql: string;
+  /** What to read FROM: `data`, or a subquery over it with the hash of each row. */
+  from: string;
+  rows: [number, number, number];
+  notices: string[];
+}
+
+/** One round of lowbias32 on a 32-bit value in a UBIGINT column `x`; each step is a subquery, so that x stands once. */
+const MIX_STEPS = [
+  "xor(x, x >> 16) AS x",
+  "(x * 2146121005::UBIGINT) & 4294967295::UBIGINT AS x",
+  "xor(x, x >> 15) AS x",
+  "(x * 2221713035::UBIGINT) & 4294967295::UBIGINT AS x",
+  "xor(x, x >> 16) AS x",
+];
+
+/**
+ * A table function's worth of SQL: `row` and a 32-bit hash `x` of it, for every row of `data`.
+ * @param columns further columns to carry along
+ */
+function hashedRows(seed: number, columns: string): string {
+  const words = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
+  let from = `SELECT ${columns}, row, xor((row & 4294967295)::UBIGINT, ${words[0]}::UBIGINT) AS x FROM data`;
+  const mix = (): void => {
+    for (const step of MIX_STEPS) from = `SELECT * EXCLUDE (x), ${step} FROM (${from})`;
+  };
+  mix();
+  from = `SELECT * EXCLUDE (x), xor(x, xor((row >> 32)::UBIGINT, ${words[1]}::UBIGINT)) & 4294967295::UBIGINT AS x FROM (${from})`;
+  mix();
+  from = `SELECT * EXCLUDE (x), xor(x, ${words[0]}::UBIGINT) AS x FROM (${from})`;
+  mix();
+  return from;
+}
+
+/** The time column as something that DuckDB orders. @throws ParetoError DATA_TIME_TYPE */
+async function timeKey(source: Source, column: SourceColumn): Promise<{ sql: string; type: string }> {
+  const kind = columnKind(column.type);
+  if (kind === "integer" || kind === "time" || column.type === "TIME") {
+    return { sql: column.sql, type: column.type };
+  }
+  if (kind === "real") {
+    return {
+      sql: `CASE WHEN NOT isnan(CAST(${column.sql} AS DOUBLE)) THEN CAST(${column.sql} AS DOUBLE) END`,
+      type: "DOUBLE",
+    };
+  }
+  if (kind === "text") {
+    for (const type of ["TIMESTAMP", "DOUBLE"]) {
+      const [found] = await source.database.rows<{ bad: number }>(
+        `SELECT count_if(${column.sql} IS NOT NULL AND TRY_CAST(${column.sql} AS ${type}) IS NULL) AS bad FROM data`,
+        source.name,
+      );
+      if (found!.bad === 0) return { sql: `TRY_CAST(${column.sql} AS ${type})`, type };
+    }
+  }
+  const [first] = await source.database.rows<{ value: string | null }>(
+    kind === "text"
+      ? `SELECT ${column.sql} AS value FROM data WHERE ${column.sql} IS NOT NULL AND ` +
+          `TRY_CAST(${column.sql} AS TIMESTAMP) IS NULL ORDER BY row LIMIT 1`
+      : `SELECT CAST(${column.sql} AS VARCHAR) AS value FROM data ORDER BY row LIMIT 1`,
+    source.name,
+  );
+  throw new ParetoError({
+    code: "DATA_TIME_TYPE",
+    where: `${source.name}, column "${column.name}"`,
+    message: `The time column cannot be ordered: it is ${column.type} and holds ${JSON.stringify(first?.value ?? null)}`,
+    fix: "Convert it with a query, e.g. strptime(text, format), or name a date, timestamp or number.",
+  });
+}
+
+function checkFractions(fractions: readonly number[]): void {
+  if (fractions.length === 3 && fractions.every((f) => Number.isFinite(f) && f > 0)) return;
+  throw new ParetoError({
+    code: "DATA_FRACTIONS",
+    where: "fractions",
+    message: `Three shares above 0 are needed, for training, validation and test: ${fractions.join(", ")}`,
+    fix: "Say e.g. 70,10,20.",
+  });
+}
+
+/**
+ * Divides a source.
+ * @param time the time column, for `temporal`; null takes the order of the rows
+ * @throws ParetoError DATA_FRACTIONS, DATA_TIME_TYPE, DATA_SPLIT_EMPTY
+ */
+export async function splitRows(
+  source: Source,
+  options: SplitOptions,
+  time: SourceColumn | null,
+): Promise<Split> {
+  checkFractions(options.fractions);
+  const sum = options.fractions.reduce((a, b) => a + b, 0);
+  const first = Math.round((source.rows * options.fractions[0]) / sum);
+  const second = Math.round((source.rows * (options.fractions[0] + options.fractions[1])) / sum);
+  const rows: [number, number, number] = [first, second - first, source.rows - second];
+  if (rows.some((count) => count === 0)) {
+    throw new ParetoError({
+      code: "DATA_SPLIT_EMPTY",
+      where: source.name,
+      message: `A part of the split is empty: ${rows.join(", ")} rows for training, validation and test`,
+      fix: "Give more rows, or fractions that leave some for each part.",
+    });
+  }
+  const result = (before: (cut: number) => string, from: string, notices: string[]): Split => ({
+    trainSql: before(0),
+    partSql: `CASE WHEN ${before(0)} THEN 0::UTINYINT WHEN ${before(1)} THEN 1::UTINYINT ELSE 2::UTINYINT END`,
+    rows,
+    notices,
+    from,
+  });
+  if (options.kind === "temporal" && time === null) {
+    return result((cut) => `row < ${[first, second][cut]!}`, "data", []);
+  }
+  const columns = source.columns.map((column) => column.sql).join(", ");
+  const random = options.kind === "random";
+  const key = random ? { sql: "x", type: "UBIGINT" } : await timeKey(source, time!);
+  const from = random ? `(${hashedRows(options.seed, columns)})` : "data";
+  const sorted = `SELECT CAST(${key.sql} AS VARCHAR) AS key, row FROM ${from} ORDER BY ${key.sql} NULLS FIRST, row LIMIT 1 OFFSET`;
+  const cuts: { key: string | null; row: number }[] = [];
+  for (const offset of [first, second]) {
+    cuts.push(
+      ...(await source.database.rows<{ key: string | null; row: number }>(
+        `${sorted} ${offset}`,
+        source.name,
+      )),
+    );
+  }
+  const before = (cut: number): string => {
+    const { key: value, row } = cuts[cut]!;
+    if (value === null) return `(${key.sql} IS NULL AND row < ${row})`;
+    const literal = `CAST(${quoteText(value)} AS ${key.type})`;
+    return `(${key.sql} IS NULL OR ${key.sql} < ${literal} OR (${key.sql} = ${literal} AND row < ${row}))`;
+  };
+  const notices: string[] = [];
+  if (!random) {
+    const [found] = await source.database.rows<{ missing: number }>(
+      `SELECT count_if(${key.sql} IS NULL) AS missing FROM data`,
+      source.name,
+    );
+    if (found!.missing > 0) {
+      notices.push(`${found!.missing} rows lack a time and count as the earliest.`);
+    }
+  }
+  return result(before, from, notices);
+}

@@ -1,0 +1,253 @@
+/**
+ * @file What each column of a source is to the model: label, time, dense, categorical or ignored.
+ *
+ * The rules, after the user's own lists, which win:
+ * 1. floats and decimals → dense;
+ * 2. text, booleans, enums, UUIDs → categorical; lists of such or of integers → categorical, multi-hot;
+ * 3. integers → categorical when the name speaks of an identifier (a part of it is id, ids, uid, guid, uuid, key, code,
+ *    hash, type, category, cat, class, group, zip, or the name is C and a number), or when at most 32 distinct
+ *    values occur, each 20 times or more on average; else dense;
+ * 4. dates and timestamps other than the time column, structs, maps, nested lists and blobs → ignored, with a notice;
+ * 5. a column without any value → ignored, with a notice.
+ * Criteo's format has the roles of its own: label, I1…I13 dense, C1…C26 categorical.
+ */
+import { ParetoError } from "../../../base/errors.ts";
+import { columnKind, elementType, numberSql } from "./columnTypes.ts";
+import { findLabel } from "./label.ts";
+import { suggestColumn } from "../../../base/nearestName.ts";
+import type { Source, SourceColumn } from "../source/source.ts";
+
+/** What a column is to the model. */
+export type ColumnRole = "label" | "time" | "dense" | "categorical" | "ignored";
+
+/** The user's say about roles. */
+export interface RoleOptions {
+  /** May be absent only for Criteo's format, where it is `label`. */
+  label?: string;
+  time?: string;
+  dense?: readonly string[];
+  categorical?: readonly string[];
+  ignore?: readonly string[];
+}
+
+/** A column, as inferred; fit to be printed. */
+export interface ColumnDescription {
+  name: string;
+  /** DuckDB's type. */
+  type: string;
+  role: ColumnRole;
+  multiHot: boolean;
+  /** Distinct values, about (HyperLogLog, within some per cent). */
+  distinct: number;
+  /** Rows without a usable value: missing, NaN or infinite. */
+  missing: number;
+  /** Rows whose number is NaN or infinite. */
+  nonFinite: number;
+  /** Why it has its role. */
+  reason: string;
+}
+
+/** The roles of all columns of a source. */
+export interface InferredRoles {
+  label: string;
+  time: string | null;
+  columns: ColumnDescription[];
+  notices: string[];
+}
+
+const ID_WORDS = new Set("id ids uid guid uuid key code hash type category cat class group zip".split(" "));
+
+function looksLikeId(name: string): boolean {
+  if (/^C\d+$/.test(name)) return true;
+  const words = name
+    .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .toLowerCase()
+    .split(/[^a-z0-9]+/);
+  return words.some((word) => ID_WORDS.has(word.replace(/\d+$/, "")));
+}
+
+interface Profile {
+  present: number;
+  nonFinite: number;
+  distinct: number;
+}
+
+async function profileColumns(source: Source): Promise<Profile[]> {
+  const parts = source.columns.map((column, i) => {
+    const real = columnKind(column.type) === "real";
+    const usable = real ? numberSql(column) : column.sql;
+    const list = elementType(column.type) !== null;
+    const counted = list ? "0" : `approx_count_distinct(${usable})`;
+    return (
+      `count(${usable}) AS present${i}, ${counted} AS distinct${i}, ` +
+      `${real ? `count(${column.sql}) - count(${usable})` : "0"} AS odd${i}`
+    );
+  });
+  const [found] = await source.database.rows<Record<string, number>>(
+    `SELECT ${parts.join(", ")} FROM data`,
+    source.name,
+  );
+  const profiles = source.columns.map((_, i) => ({
+    present: found![`present${i}`]!,
+    nonFinite: found![`odd${i}`]!,
+    distinct: found![`distinct${i}`]!,
+  }));
+  for (const [i, column] of source.columns.entries()) {
+    if (columnKind(column.type) !== "list") continue;
+    const [list] = await source.database.rows<{ distinct: number }>(
+      `SELECT approx_count_distinct(v) AS distinct FROM (SELECT unnest(${column.sql}) AS v FROM data)`,
+      source.name,
+    );
+    profiles[i]!.distinct = list!.distinct;
+  }
+  return profiles;
+}
+
+function checkNames(source: Source, options: RoleOptions): void {
+  const names = source.columns.map((column) => column.name);
+  const claimed = new Map<string, string>();
+  for (const list of ["dense", "categorical", "ignore"] as const) {
+    for (const name of options[list] ?? []) {
+      if (!names.includes(name)) {
+        throw new ParetoError({
+          code: "DATA_COLUMN_UNKNOWN",
+          where: list,
+          message: `There is no column of this name: "${name}"`,
+          fix: suggestColumn(name, names),
+        });
+      }
+      const other = claimed.get(name) ?? (name === options.label ? "label" : null);
+      if (other !== null && other !== list) {
+        throw new ParetoError({
+          code: "DATA_COLUMN_ROLES",
+          where: list,
+          message: `A column can have one role only; it is also named as ${other}: "${name}"`,
+          fix: "Remove it from one of the lists.",
+        });
+      }
+      claimed.set(name, list);
+    }
+  }
+  if (options.time !== undefined && !names.includes(options.time)) {
+    throw new ParetoError({
+      code: "DATA_TIME_ABSENT",
+      where: source.name,
+      message: `There is no time column of this name: "${options.time}"`,
+      fix: suggestColumn(options.time, names),
+    });
+  }
+}
+
+function inferRole(
+  column: SourceColumn,
+  profile: Profile,
+  criteo: boolean,
+): { role: ColumnRole; reason: string } {
+  if (criteo) {
+    const dense = column.name.startsWith("I");
+    return { role: dense ? "dense" : "categorical", reason: "Criteo's format" };
+  }
+  const kind = columnKind(column.type);
+  if (kind === "real") return { role: "dense", reason: "fractional numbers" };
+  if (kind === "text" || kind === "boolean") return { role: "categorical", reason: kind };
+  if (kind === "list") return { role: "categorical", reason: "list, pooled by sum" };
+  if (kind === "time") return { role: "ignored", reason: "a date other than the time column" };
+  if (kind === "other") return { role: "ignored", reason: `type ${column.type} is not supported` };
+  if (looksLikeId(column.name)) return { role: "categorical", reason: "an identifier by its name" };
+  const few = profile.distinct <= 32 && profile.present >= 20 * profile.distinct;
+  return few
+    ? { role: "categorical", reason: "integers of few distinct values" }
+    : { role: "dense", reason: "integers" };
+}
+
+/** Refuses a dense column whose text is not numeric. */
+async function checkNumeric(source: Source, column: SourceColumn): Promise<void> {
+  const kind = columnKind(column.type);
+  if (kind !== "text" && kind !== "other" && kind !== "list") return;
+  const bad =
+    kind === "text" ? `TRY_CAST(${column.sql} AS DOUBLE) IS NULL AND ${column.sql} IS NOT NULL` : "true";
+  const [first] = await source.database.rows<{ row: number; value: string }>(
+    `SELECT row, CAST(${column.sql} AS VARCHAR) AS value FROM data WHERE ${bad} ORDER BY row LIMIT 1`,
+    source.name,
+  );
+  if (first === undefined) return;
+  throw new ParetoError({
+    code: "DATA_NOT_NUMERIC",
+    where: `${source.name}, column "${column.name}", row ${first.row + 1}`,
+    message: `A dense column must hold numbers; "${column.name}" (${column.type}) holds: "${first.value}"`,
+    fix: "Name it as categorical, or convert it with a query.",
+  });
+}
+
+/**
+ * Infers the role of every column.
+ * @throws ParetoError DATA_LABEL_ABSENT, DATA_TIME_ABSENT, DATA_COLUMN_UNKNOWN, DATA_COLUMN_ROLES, DATA_NOT_NUMERIC,
+ *   DATA_NO_FEATURES
+ */
+export async function inferSchema(source: Source, options: RoleOptions = {}): Promise<InferredRoles> {
+  const criteo = source.format === "criteo";
+  if (options.label === undefined && !criteo) {
+    throw new ParetoError({
+      code: "DATA_LABEL_ABSENT",
+      where: source.name,
+      message: "No label column was named: undefined",
+      fix: `Name the 0/1 column, one of: ${source.columns.map((column) => column.name).join(", ")}.`,
+    });
+  }
+  const label = findLabel(source, options.label ?? "label").name;
+  checkNames(source, options);
+  const profiles = await profileColumns(source);
+  const notices: string[] = [];
+  const columns: ColumnDescription[] = [];
+  for (const [i, column] of source.columns.entries()) {
+    const profile = profiles[i]!;
+    const { name, type } = column;
+    let { role, reason } = inferRole(column, profile, criteo);
+    if (role === "ignored" && !options.ignore?.includes(name) && name !== options.time && name !== label) {
+      const named = options.dense?.includes(name) || options.categorical?.includes(name);
+      if (!named) notices.push(`Column "${name}" (${type}) is ignored: ${reason}.`);
+    }
+    const said = (["dense", "categorical", "ignore"] as const).find((list) => options[list]?.includes(name));
+    if (said !== undefined) {
+      role = said === "ignore" ? "ignored" : said;
+      reason = "as told";
+    }
+    if (name === label) [role, reason] = ["label", "as told"];
+    else if (name === options.time && said === undefined) [role, reason] = ["time", "as told"];
+    if (profile.present === 0 && (role === "dense" || role === "categorical")) {
+      [role, reason] = ["ignored", "no value in any row"];
+      notices.push(`Column "${name}" is missing in every row and is dropped.`);
+    }
+    if (role === "dense") await checkNumeric(source, column);
+    if (role === "categorical" && columnKind(type) === "other") {
+      throw new ParetoError({
+        code: "DATA_TYPE_UNSUPPORTED",
+        where: `${source.name}, column "${name}"`,
+        message: `A categorical column must be a scalar or a list of scalars; "${name}" is ${type}`,
+        fix: "Take what you need out of it with a query.",
+      });
+    }
+    if (profile.nonFinite > 0 && role === "dense") {
+      notices.push(`Column "${name}" holds ${profile.nonFinite} NaN or infinite values, treated as missing.`);
+    }
+    columns.push({
+      name,
+      type,
+      role,
+      multiHot: role === "categorical" && columnKind(type) === "list",
+      distinct: profile.distinct,
+      missing: source.rows - profile.present,
+      nonFinite: profile.nonFinite,
+      reason,
+    });
+  }
+  if (!columns.some((column) => column.role === "dense" || column.role === "categorical")) {
+    throw new ParetoError({
+      code: "DATA_NO_FEATURES",
+      where: source.name,
+      message: `No column is left to learn from: ${columns.map((c) => `${c.name} (${c.role})`).join(", ")}`,
+      fix: "Ignore fewer columns, or give data with features beside the label.",
+    });
+  }
+  return { label, time: options.time ?? null, columns, notices };
+}

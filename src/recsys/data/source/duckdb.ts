@@ -1,0 +1,174 @@
+/**
+ * @file Opens DuckDB: lazily loaded, with bounded memory, a folder to spill into, and errors in the library's terms.
+ *
+ * DuckDB's planner may swap the sides of a join, which would lose the order of rows; {@link openDatabase} turns that off,
+ * and readers that need the order check it all the same.
+ */
+import { totalmem } from "node:os";
+import type * as DuckdbModule from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance, DuckDBResult } from "@duckdb/node-api";
+import { ParetoError } from "../../../base/errors.ts";
+import { wrapDuckdbError } from "./duckdbErrors.ts";
+import { quoteText } from "./sqlText.ts";
+
+/** How DuckDB may use the machine. */
+export interface DatabaseOptions {
+  /** Threads of queries (default: DuckDB's, one a core). */
+  threads?: number;
+  /** Bytes that DuckDB may hold in memory before it spills to disk (default a quarter of the machine, at most 4 GiB). */
+  memoryLimitBytes?: number;
+}
+
+/** A value of a small result. */
+export type SqlValue = string | number | bigint | boolean | null;
+
+function defaultMemoryLimit(): number {
+  return Math.min(4 * 2 ** 30, Math.floor(totalmem() / 4));
+}
+
+async function loadDuckdb(): Promise<typeof DuckdbModule> {
+  try {
+    return await import("@duckdb/node-api");
+  } catch (cause) {
+    throw new ParetoError({
+      code: "DUCKDB_MISSING",
+      where: "@duckdb/node-api",
+      message: `DuckDB reads the data, and could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      fix: "Run: npm install @duckdb/node-api@1.5.6-r.1",
+      cause,
+    });
+  }
+}
+
+/** A DuckDB in memory that spills into a folder. */
+export class Database {
+  readonly memoryLimitBytes: number;
+  readonly #instance: DuckDBInstance;
+  readonly #main: DuckDBConnection;
+
+  private constructor(instance: DuckDBInstance, main: DuckDBConnection, memoryLimitBytes: number) {
+    this.#instance = instance;
+    this.#main = main;
+    this.memoryLimitBytes = memoryLimitBytes;
+  }
+
+  /**
+   * Starts a database.
+   * @param tempDirectory an existing folder for what does not fit in memory
+   * @throws ParetoError DUCKDB_MISSING, DATA_READ
+   */
+  static async open(tempDirectory: string, options: DatabaseOptions = {}): Promise<Database> {
+    const { DuckDBInstance } = await loadDuckdb();
+    const memoryLimitBytes = options.memoryLimitBytes ?? defaultMemoryLimit();
+    try {
+      const instance = await DuckDBInstance.create(":memory:", {
+        memory_limit: `${Math.ceil(memoryLimitBytes / 1024)}KiB`,
+        ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
+      });
+      const main = await instance.connect();
+      await main.run(`SET temp_directory = ${quoteText(tempDirectory)}`);
+      // DuckDB would keep the bytes of files it has read, up to its memory limit; the system's page cache does that.
+      await main.run("SET enable_external_file_cache = false");
+      await main.run("SET disabled_optimizers = 'join_order,build_side_probe_side'");
+      return new Database(instance, main, memoryLimitBytes);
+    } catch (error) {
+      throw wrapDuckdbError(error, "DuckDB");
+    }
+  }
+
+  /** Runs a statement. @param where named by an error @throws ParetoError DATA_READ, FILE_DISK_FULL, DATA_MEMORY */
+  async run(sql: string, where: string): Promise<void> {
+    try {
+      await this.#main.run(sql);
+    } catch (error) {
+      throw wrapDuckdbError(error, where);
+    }
+  }
+
+  /** The rows of a small result as objects by column name, whole numbers within 2^53 as numbers. @throws as `run` */
+  async rows<Row extends Record<string, SqlValue>>(sql: string, where: string): Promise<Row[]> {
+    try {
+      const reader = await this.#main.runAndReadAll(sql);
+      return reader.getRowObjects().map((object) => {
+        const row: Record<string, SqlValue> = {};
+        for (const [name, value] of Object.entries(object)) row[name] = plain(value);
+        return row as Row;
+      });
+    } catch (error) {
+      throw wrapDuckdbError(error, where);
+    }
+  }
+
+  /** The names of a query's columns, duplicates kept. @throws as `run` */
+  async columnNames(sql: string, where: string): Promise<string[]> {
+    try {
+      const statement = await this.#main.prepare(sql);
+      const names = Array.from({ length: statement.columnCount }, (_, i) => statement.columnName(i));
+      statement.destroySync();
+      return names;
+    } catch (error) {
+      throw wrapDuckdbError(error, where);
+    }
+  }
+
+  /** Starts a query on a connection of its own, whose chunks are fetched one by one; call `close` at the end. */
+  async stream(sql: string, where: string): Promise<{ result: DuckDBResult; close: () => void }> {
+    const connection = await this.#instance.connect();
+    try {
+      return { result: await connection.stream(sql), close: () => connection.closeSync() };
+    } catch (error) {
+      connection.closeSync();
+      throw wrapDuckdbError(error, where);
+    }
+  }
+
+  /** A connection of its own, to be closed by the caller with `closeSync`. */
+  async connect(): Promise<DuckDBConnection> {
+    return this.#instance.connect();
+  }
+
+  /** Appends numbers to a table of one FLOAT column. @returns how many @throws as `run` */
+  async appendFloats(table: string, pieces: AsyncIterable<Float32Array>, where: string): Promise<number> {
+    const { DuckDBDataChunk, FLOAT } = await loadDuckdb();
+    const connection = await this.#instance.connect();
+    let count = 0;
+    try {
+      const appender = await connection.createAppender(table);
+      for await (const piece of pieces) {
+        for (let from = 0; from < piece.length; from += 2048) {
+          const chunk = DuckDBDataChunk.create([FLOAT]);
+          chunk.setColumns([[...piece.subarray(from, from + 2048)]]);
+          appender.appendDataChunk(chunk);
+        }
+        count += piece.length;
+      }
+      appender.closeSync();
+      return count;
+    } catch (error) {
+      throw wrapDuckdbError(error, where);
+    } finally {
+      connection.closeSync();
+    }
+  }
+
+  /** Frees the memory; streams must be closed before. */
+  close(): void {
+    this.#main.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+function plain(value: unknown): SqlValue {
+  if (typeof value === "bigint") {
+    return value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : value;
+  }
+  if (
+    value === null ||
+    typeof value === "string" ||
+    typeof value === "number" ||
+    typeof value === "boolean"
+  ) {
+    return value;
+  }
+  return String(value);
+}

@@ -1,0 +1,225 @@
+/**
+ * @file Checkpoints: JSON state and named tensors in a folder, whatever they mean.
+ *
+ * `checkpoint.json` holds the state, a checksum of each tensor and the name of the safetensors file beside it.
+ * A new checkpoint writes its tensors under a name of their own and then replaces `checkpoint.json` by a rename:
+ * at every moment the folder holds one whole checkpoint, the old one or the new one. One writer a folder.
+ */
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { dtypeBytes, type DType, type TypedArray } from "../base/dtype.ts";
+import { ParetoError } from "../base/errors.ts";
+import { paretoVersion } from "../base/environment.ts";
+import { fileError } from "../base/fileErrors.ts";
+import { bytesOf, writeWhole } from "../base/partialFile.ts";
+import { sizeOf, type Shape } from "../base/shape.ts";
+import { SafetensorsFile, SafetensorsWriter } from "../base/safetensors.ts";
+import { decodeManifest, encodeManifest, type JsonValue, type Manifest } from "./checkpointManifest.ts";
+
+export type { JsonValue } from "./checkpointManifest.ts";
+
+const MANIFEST = "checkpoint.json";
+/** Elements read at a time to check a tensor. */
+const CHECK_ELEMENTS = 2 ** 21;
+
+/** A tensor to be saved. */
+export interface CheckpointTensor {
+  name: string;
+  dtype: DType;
+  shape: Shape;
+  /** Its elements in row-major order, in pieces of any length; a piece may be overwritten once the next is asked for. */
+  chunks: () => Iterable<TypedArray> | AsyncIterable<TypedArray>;
+}
+
+/** What is saved. */
+export interface CheckpointContent {
+  /** What it is a checkpoint of, e.g. `click-model`; reading asks for the same. */
+  kind: string;
+  state: JsonValue;
+  tensors: readonly CheckpointTensor[];
+}
+
+/**
+ * Saves a checkpoint; one that is there already stays until the new one is whole.
+ * @param directory made if absent
+ * @param onProgress told bytes written so far, and in all
+ * @throws ParetoError FILE_DISK_FULL, FILE_REFUSED, CHECKPOINT_STATE for a state that JSON cannot hold
+ */
+export async function writeCheckpoint(
+  directory: string,
+  content: CheckpointContent,
+  onProgress?: (done: number, total: number, unit: "bytes") => void,
+): Promise<void> {
+  const file = `tensors-${randomBytes(4).toString("hex")}.safetensors`;
+  const manifest: Omit<Manifest, "crc32"> = {
+    format: "pareto-checkpoint",
+    version: 1,
+    pareto: paretoVersion(),
+    kind: content.kind,
+    savedAt: new Date().toISOString(),
+    file,
+    tensors: {},
+    state: content.state,
+  };
+  // Before anything is written: a state that JSON cannot hold should not cost gigabytes first.
+  encodeManifest(join(directory, MANIFEST), manifest);
+  const writer = await SafetensorsWriter.create(join(directory, file), content.tensors, {
+    kind: content.kind,
+  });
+  try {
+    const total = content.tensors.reduce((n, { dtype, shape }) => n + sizeOf(shape) * dtypeBytes(dtype), 0);
+    let done = 0;
+    for (const { name, chunks } of content.tensors) {
+      let checksum = 0;
+      for await (const chunk of chunks()) {
+        checksum = crc32(bytesOf(chunk), checksum);
+        await writer.write(name, chunk);
+        done += chunk.byteLength;
+        onProgress?.(done, total, "bytes");
+      }
+      manifest.tensors[name] = { crc32: checksum };
+    }
+    await writer.finish();
+    await writeWhole(join(directory, MANIFEST), encodeManifest(join(directory, MANIFEST), manifest));
+  } catch (error) {
+    await writer.abort();
+    await rm(join(directory, file), { force: true }).catch(() => undefined);
+    throw fileError(error, directory);
+  }
+  await removeOthers(directory, file);
+}
+
+/** Removes tensors of earlier checkpoints and of saves that were killed. */
+async function removeOthers(directory: string, kept: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    if (name === kept || !/^tensors-[0-9a-f]{8}\.safetensors(\.partial)?$/.test(name)) continue;
+    await rm(join(directory, name), { force: true }).catch(() => undefined);
+  }
+}
+
+/** An open checkpoint. */
+export class Checkpoint {
+  readonly directory: string;
+  readonly kind: string;
+  /** Version of Pareto that wrote it. */
+  readonly pareto: string;
+  readonly state: JsonValue;
+  readonly tensors: ReadonlyMap<string, { readonly dtype: DType; readonly shape: Shape }>;
+  readonly #file: SafetensorsFile;
+  readonly #manifest: Manifest;
+
+  /** Use {@link openCheckpoint}. */
+  constructor(directory: string, manifest: Manifest, file: SafetensorsFile) {
+    this.directory = directory;
+    this.kind = manifest.kind;
+    this.pareto = manifest.pareto;
+    this.state = manifest.state;
+    this.tensors = file.tensors;
+    this.#file = file;
+    this.#manifest = manifest;
+  }
+
+  /**
+   * Elements of a tensor in row-major order: all, or `count` from element `first` on.
+   * @throws ParetoError CHECKPOINT_TENSOR for a name that it lacks, SAFETENSORS_RANGE, SAFETENSORS_DAMAGED
+   */
+  async read(name: string, first = 0, count?: number): Promise<TypedArray> {
+    if (!this.tensors.has(name)) {
+      throw new ParetoError({
+        code: "CHECKPOINT_TENSOR",
+        where: this.directory,
+        message: `the checkpoint has no tensor of this name, got "${name}"`,
+        fix: "Open a checkpoint of the same model and optimizer, or start a new run.",
+      });
+    }
+    return this.#file.read(name, first, count);
+  }
+
+  /** Reads every tensor and checks its checksum. @throws ParetoError CHECKPOINT_DAMAGED */
+  async verify(): Promise<void> {
+    for (const [name, { shape }] of this.tensors) {
+      const size = sizeOf(shape);
+      let checksum = 0;
+      for (let at = 0; at < size; at += CHECK_ELEMENTS) {
+        const piece = await this.#file.read(name, at, Math.min(CHECK_ELEMENTS, size - at));
+        checksum = crc32(bytesOf(piece), checksum);
+      }
+      const expected = this.#manifest.tensors[name]?.crc32;
+      if (checksum !== expected) {
+        throw damagedCheckpoint(
+          this.directory,
+          `tensor "${name}" should have checksum ${expected}`,
+          checksum,
+        );
+      }
+    }
+  }
+
+  /** Closes its file. */
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+function damagedCheckpoint(directory: string, what: string, received: unknown, cause?: unknown): ParetoError {
+  return new ParetoError({
+    code: "CHECKPOINT_DAMAGED",
+    where: directory,
+    message: `the checkpoint is damaged: ${what}, got ${String(received)}`,
+    fix: "Restore the folder from a copy, or train again.",
+    cause,
+  });
+}
+
+/**
+ * Opens a checkpoint and checks that it is whole; {@link Checkpoint.verify} checks the tensors' bytes too.
+ * @param kind the kind that it must have
+ * @throws ParetoError CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, CHECKPOINT_VERSION, CHECKPOINT_KIND
+ */
+export async function openCheckpoint(directory: string, kind: string): Promise<Checkpoint> {
+  const path = join(directory, MANIFEST);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const wrapped = fileError(error, path);
+    const isAbsent = wrapped.code === "FILE_MISSING" || (error as { code?: unknown }).code === "ENOTDIR";
+    if (!isAbsent) throw wrapped;
+    throw new ParetoError({
+      code: "CHECKPOINT_MISSING",
+      where: directory,
+      message: `there is no checkpoint here (no ${MANIFEST}), got ${directory}`,
+      fix: "Give the folder of a run that has saved one.",
+      cause: error,
+    });
+  }
+  const manifest = decodeManifest(path, text);
+  if (manifest.kind !== kind) {
+    throw new ParetoError({
+      code: "CHECKPOINT_KIND",
+      where: path,
+      message: `a checkpoint of kind "${kind}" is needed, got "${manifest.kind}"`,
+      fix: "Open it with the command that made it, or give another folder.",
+    });
+  }
+  let file: SafetensorsFile;
+  try {
+    file = await SafetensorsFile.open(join(directory, manifest.file));
+  } catch (error) {
+    throw damagedCheckpoint(directory, "its tensors cannot be read", (error as Error).message, error);
+  }
+  const missing = Object.keys(manifest.tensors).find((name) => !file.tensors.has(name));
+  const extra = [...file.tensors.keys()].find((name) => !Object.hasOwn(manifest.tensors, name));
+  if (missing !== undefined || extra !== undefined) {
+    await file.close();
+    throw damagedCheckpoint(
+      directory,
+      `${MANIFEST} and ${manifest.file} name different tensors`,
+      missing ?? extra,
+    );
+  }
+  return new Checkpoint(directory, manifest, file);
+}

@@ -1,0 +1,101 @@
+/** @file `checkpoint.json`: what it holds, and how a file that claims to be one is checked. */
+import { crc32 } from "node:zlib";
+import { z } from "zod";
+import { ParetoError } from "../base/errors.ts";
+
+/** What JSON can hold. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/** The version of the format that is written, and the newest that is read. */
+const VERSION = 1;
+
+const schema = z.object({
+  format: z.literal("pareto-checkpoint"),
+  version: z.literal(VERSION),
+  /** Version of Pareto that wrote it. */
+  pareto: z.string(),
+  kind: z.string(),
+  /** ISO 8601. */
+  savedAt: z.string(),
+  /** The safetensors file beside it. */
+  file: z.string().regex(/^[\w-]+\.safetensors$/),
+  tensors: z.record(z.string(), z.object({ crc32: z.number() })),
+  state: z.json(),
+  /** Checksum of all of the above as compact JSON. */
+  crc32: z.number(),
+});
+
+/** `checkpoint.json`. */
+export type Manifest = Omit<z.infer<typeof schema>, "state"> & { state: JsonValue };
+
+function checksum({ ...manifest }: Partial<Manifest>): number {
+  delete manifest.crc32;
+  return crc32(JSON.stringify(manifest));
+}
+
+/**
+ * The file's text.
+ * @throws ParetoError CHECKPOINT_STATE for a number that JSON cannot hold
+ */
+export function encodeManifest(path: string, manifest: Omit<Manifest, "crc32">): string {
+  const text = JSON.stringify(manifest, (key, value: unknown) => {
+    if (typeof value !== "number" || Number.isFinite(value)) return value;
+    throw new ParetoError({
+      code: "CHECKPOINT_STATE",
+      where: path,
+      message: `numbers of a checkpoint's state must be finite, got ${value} for "${key}"`,
+      fix: "Save null, or a text, in its place.",
+    });
+  });
+  const plain = JSON.parse(text) as Omit<Manifest, "crc32">;
+  return `${JSON.stringify({ ...plain, crc32: checksum(plain) }, null, 2)}\n`;
+}
+
+/**
+ * Reads the file's text.
+ * @throws ParetoError CHECKPOINT_DAMAGED, CHECKPOINT_VERSION
+ */
+export function decodeManifest(path: string, text: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(path, "checkpoint.json is not JSON", JSON.stringify(text.slice(0, 40)), cause);
+  }
+  const { version } = (json ?? {}) as { version?: unknown };
+  if (typeof version === "number" && version > VERSION) {
+    throw new ParetoError({
+      code: "CHECKPOINT_VERSION",
+      where: path,
+      message: `this Pareto reads checkpoints up to version ${VERSION}, got version ${version}`,
+      fix: "Use the newer Pareto that wrote it, or one later than that.",
+    });
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw damaged(
+      path,
+      `checkpoint.json is not one at "${issue?.path.join(".")}"`,
+      issue?.message,
+      parsed.error,
+    );
+  }
+  // The checksum covers the text's own order of keys, which zod may change.
+  const manifest = json as Manifest;
+  const found = checksum(manifest);
+  if (found !== manifest.crc32) {
+    throw damaged(path, `checkpoint.json should have checksum ${manifest.crc32}`, found);
+  }
+  return manifest;
+}
+
+function damaged(path: string, what: string, received: unknown, cause?: unknown): ParetoError {
+  return new ParetoError({
+    code: "CHECKPOINT_DAMAGED",
+    where: path,
+    message: `the checkpoint is damaged: ${what}, got ${String(received)}`,
+    fix: "Restore the folder from a copy, or train again.",
+    cause,
+  });
+}
