@@ -16,7 +16,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** The name nearest to `wanted`, or null when none is close (more than half of the letters differ). */
-function nearestName(wanted: string, names: readonly string[]): string | null {
+export function nearestName(wanted: string, names: readonly string[]): string | null {
   const target = wanted.toLowerCase();
   let best: string | null = null;
   let bestDistance = Math.max(2, Math.floor(target.length / 2)) + 1;
