@@ -10,7 +10,7 @@ import { rootsOf } from "../src/engine/graph/graph.ts";
 import { matmul } from "../src/engine/graph/ops/contraction.ts";
 import { state } from "../src/engine/graph/ops/leaf.ts";
 import { openDevice } from "../src/engine/openDevice.ts";
-import { expandComposites } from "../src/engine/passes/expandComposites.ts";
+import { decomposeComposites } from "../src/engine/passes/decomposeComposites.ts";
 import { simplify } from "../src/engine/passes/simplify.ts";
 import type { Device, Program } from "../src/engine/program.ts";
 import { Rng } from "../src/base/rng.ts";
@@ -51,7 +51,7 @@ interface Product {
 /** Every matrix product of the training step, as its graph is compiled. */
 function productsOfStep(): Product[] {
   const traced = traceTraining(model, BATCH, { kind: "sgd" }, new Parameters(1), new Parameters(1));
-  const graph = simplify(expandComposites(traced));
+  const graph = simplify(decomposeComposites(traced));
   const products: Product[] = [];
   for (const node of reachableNodes(rootsOf(graph))) {
     const [a] = node.inputs;

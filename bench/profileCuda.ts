@@ -16,11 +16,11 @@ import { Parameters } from "../src/nn/parameters.ts";
 import { traceTraining } from "../src/recsys/models/denseModel.ts";
 import { cardinalities, DIM, kaggleBatch, model } from "./kaggle.ts";
 
-/** Bytes that a step's operands have, and its floating-point operations where it is a product. */
+/** Bytes that a step's operands have, and its floating-point operations where it is a matmul. */
 function workOf(step: Step): { bytes: number; flop: number } {
   if (step.kind === "copy") return { bytes: 2 * step.bytes, flop: 0 };
   if (step.kind === "clear") return { bytes: step.bytes, flop: 0 };
-  if (step.kind === "product") {
+  if (step.kind === "matmul") {
     const { m, n, k, batch } = step.spec;
     return { bytes: 4 * batch * (m * k + k * n + m * n), flop: 2 * batch * m * n * k };
   }

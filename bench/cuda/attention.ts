@@ -4,7 +4,7 @@
  * Floating-point operations are those of the products below the diagonal: forward 2 · B·H·T²·D, backward 2.5 times that.
  * Backward is timed as forward and backward in one program, less forward.
  */
-import { DeviceProducts, productKinds } from "../../src/engine/doctor/deviceProducts.ts";
+import { DeviceMatmuls, matmulKinds } from "../../src/engine/doctor/deviceMatmuls.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import { grad } from "../../src/engine/autodiff.ts";
@@ -62,9 +62,9 @@ async function* rowsOf(
       );
     const forward = await compile((q, k, v) => [["out", attend(q, k, v)]]);
     await forward.run({});
-    const bf16 = productKinds.find(({ name }) => name === "bf16")!;
+    const bf16 = matmulKinds.find(({ name }) => name === "bf16")!;
     const size = { width: sizes.productWidth, sets: PRODUCT_SETS };
-    const products = await DeviceProducts.create(device, bf16, size);
+    const products = await DeviceMatmuls.create(device, bf16, size);
     const flop = 2 * batch * heads * tokens ** 2 * headDim;
     const row = (
       pass: "forward" | "backward",

@@ -2,7 +2,7 @@
  * @file Matrix products through compiled programs against plain cuBLAS calls on the same operands, timed in turn on
  * one stream. Four sets of operands, so that a product does not find the last one's in the cache.
  */
-import { DeviceProducts, productKinds, type ProductKind } from "../../src/engine/doctor/deviceProducts.ts";
+import { DeviceMatmuls, matmulKinds, type MatmulKind } from "../../src/engine/doctor/deviceMatmuls.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
 import { Cublas } from "../../src/engine/targets/cuda/driver/cublas.ts";
@@ -15,17 +15,17 @@ const TARGET = 0.95;
 
 /** A row for each kind of product. */
 export async function* productRows(sizes: CudaSizes): AsyncGenerator<BenchRow, void, undefined> {
-  for (const kind of productKinds) {
+  for (const kind of matmulKinds) {
     yield await attempt(`matrix product ${kind.name}`, () => measure(kind, sizes));
   }
 }
 
-async function measure(kind: ProductKind, sizes: CudaSizes): Promise<BenchRow> {
+async function measure(kind: MatmulKind, sizes: CudaSizes): Promise<BenchRow> {
   const n = sizes.productWidth;
   const device = await CudaDevice.open({ precision: kind.precision });
   try {
     using timer = new GpuTimer(device);
-    const products = await DeviceProducts.create(device, kind, { width: n, sets: SETS });
+    const products = await DeviceMatmuls.create(device, kind, { width: n, sets: SETS });
     using cublas = new Cublas(device.context, device.stream);
     const peers: (() => void)[] = [];
     for (let set = 0; set < SETS; set++) {

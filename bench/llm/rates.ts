@@ -1,5 +1,5 @@
 /** @file What limits a model on this GPU, measured in the same run: reading memory, and multiplying in bf16. */
-import { DeviceProducts, productKinds } from "../../src/engine/doctor/deviceProducts.ts";
+import { DeviceMatmuls, matmulKinds } from "../../src/engine/doctor/deviceMatmuls.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import { trace } from "../../src/engine/graph/graph.ts";
@@ -40,11 +40,11 @@ async function bandwidth(isSmall: boolean): Promise<number> {
 }
 
 async function products(isSmall: boolean): Promise<number> {
-  const kind = productKinds.find(({ name }) => name === "bf16")!;
+  const kind = matmulKinds.find(({ name }) => name === "bf16")!;
   const device = await CudaDevice.open({ precision: kind.precision });
   try {
     using timer = new GpuTimer(device);
-    const made = await DeviceProducts.create(device, kind, { width: isSmall ? 64 : 8192, sets: 2 });
+    const made = await DeviceMatmuls.create(device, kind, { width: isSmall ? 64 : 8192, sets: 2 });
     const [milliseconds] = await timer.interleave({ rounds: 5, sampleMs: 20 }, [() => made.program.replay()]);
     return (made.flop / milliseconds!) * 1e3;
   } finally {

@@ -25,7 +25,7 @@ if ("missing" in opened) {
       return { outputs: { last: carries[0]! } };
     });
 
-  test("programs that are disposed of leave nothing, and a loop's equal products are one", async () => {
+  test("programs that are disposed of leave nothing, and a loop's equal matmuls are one", async () => {
     const feeds = {
       xs: new Float32Array(9 * 4 * 8).fill(0.1),
       w: new Float32Array(64).fill(0.2),
@@ -33,8 +33,8 @@ if ("missing" in opened) {
     };
     const round = async () => {
       const program = await device.compile(recurrence());
-      expect(program.plan.steps.filter((step) => step.kind === "product")).toHaveLength(9);
-      expect(liveObjects()["cublasLt product"]).toBe(1);
+      expect(program.plan.steps.filter((step) => step.kind === "matmul")).toHaveLength(9);
+      expect(liveObjects()["cublasLt matmul"]).toBe(1);
       await program.run(feeds);
       await program.dispose();
     };

@@ -3,7 +3,7 @@ import { CudaDevice } from "../targets/cuda/cudaDevice.ts";
 import { packArguments } from "../targets/cuda/driver/module.ts";
 import { PinnedBuffer } from "../targets/cuda/memory/pinned.ts";
 import { check, type Check } from "./check.ts";
-import { DeviceProducts, productKinds, type ProductKind } from "./deviceProducts.ts";
+import { DeviceMatmuls, matmulKinds, type MatmulKind } from "./deviceMatmuls.ts";
 import { GpuTimer, type Sampling } from "./gpuTimer.ts";
 
 /** What is measured; tests make it small. */
@@ -30,7 +30,7 @@ const KERNELS = 100;
 /** Products in every type, copy and bus bandwidth, launch latency. */
 export async function rateChecks(probe: CudaProbe = fullProbe): Promise<Check[]> {
   const checks: Check[] = [];
-  for (const kind of productKinds) {
+  for (const kind of matmulKinds) {
     checks.push(await check(`matrix product ${kind.name}`, () => product(kind, probe)));
   }
   const one = async (name: string, make: (device: CudaDevice) => ReturnType<typeof product>) =>
@@ -52,11 +52,11 @@ export async function rateChecks(probe: CudaProbe = fullProbe): Promise<Check[]>
   return checks;
 }
 
-async function product(kind: ProductKind, { width, sampling }: CudaProbe) {
+async function product(kind: MatmulKind, { width, sampling }: CudaProbe) {
   const device = await CudaDevice.open({ precision: kind.precision });
   try {
     using timer = new GpuTimer(device);
-    const products = await DeviceProducts.create(device, kind, { width, sets: SETS });
+    const products = await DeviceMatmuls.create(device, kind, { width, sets: SETS });
     const [milliseconds] = await timer.interleave(sampling, [() => products.program.replay()]);
     return {
       ok: true,

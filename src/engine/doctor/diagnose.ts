@@ -7,7 +7,7 @@ import { ParetoError } from "../../base/errors.ts";
 import { openDevice } from "../openDevice.ts";
 import type { Device } from "../program.ts";
 import { check, type Check } from "./check.ts";
-import { chainedProducts, exactProduct } from "./products.ts";
+import { chainedMatmuls, exactMatmul } from "./matmuls.ts";
 import { rowChecks } from "./rows.ts";
 
 /** The oldest Node that runs Pareto. */
@@ -34,7 +34,7 @@ export async function diagnose(target: string, options: { threads?: number } = {
   if (!(reachable instanceof Error)) await (reachable as Device).dispose();
   const { threads = describeMachine().cores } = options;
   if (target === "cuda") return diagnoseCuda();
-  const checks = [...environment(), await exactProduct(target)];
+  const checks = [...environment(), await exactMatmul(target)];
   if (target === "cpu") {
     const version = packageVersions()["onnxruntime-node"] ?? "missing";
     checks.push(
@@ -44,7 +44,7 @@ export async function diagnose(target: string, options: { threads?: number } = {
         unit: "",
         detail: "The package that computes matrix products on this target.",
       })),
-      await chainedProducts(target, threads),
+      await chainedMatmuls(target, threads),
       ...(await rowChecks(threads)),
     );
   }
@@ -57,7 +57,7 @@ async function diagnoseCuda(): Promise<Diagnosis> {
   const checks = [...environment(), ...(await libraryChecks())];
   if (checks.every(({ ok }) => ok)) {
     const { rateChecks } = await import("./cudaRates.ts");
-    checks.push(await exactProduct("cuda"), ...(await rateChecks()));
+    checks.push(await exactMatmul("cuda"), ...(await rateChecks()));
   }
   return { target: "cuda", checks, ok: checks.every(({ ok }) => ok) };
 }

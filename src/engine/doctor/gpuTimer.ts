@@ -31,7 +31,7 @@ export class GpuTimer implements Disposable {
     this.#end = new CudaEvent(device.context, { timing: true });
   }
 
-  /** Milliseconds from the start of the first to the end of the last piece of work that `queue` puts on the stream. */
+  /** Milliseconds from the start of the first to the end of the last work that `queue` puts on the stream. */
   async milliseconds(queue: () => void): Promise<number> {
     const { stream } = this.#device;
     this.#start.record(stream);

@@ -4,7 +4,7 @@
  * A graph is a pure DAG built by calling op functions; there is no tape and no global state, so a tensor may be
  * shared, differentiated and rewritten freely. Shapes are static. A node holds its op's definition, which states
  * the shape and dtype rule and the gradient rule; the numeric meaning of a primitive stands in `targets/reference`,
- * that of a composite is its expansion.
+ * that of a composite is its decomposition.
  */
 import type { DType } from "../../base/dtype.ts";
 import { ParetoError } from "../../base/errors.ts";
@@ -46,8 +46,8 @@ export interface OpDefinition<K extends OpName> {
   readonly infer: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly TensorSpec[];
   /** Absent on ops with no derivative (comparisons, argmax): gradients stop there. */
   readonly gradient?: GradientRule<K>;
-  /** Present on composites: the outputs by primitives, or by composites that expand further. */
-  readonly expand?: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[];
+  /** Present on composites: the outputs by primitives, or by composites that decompose further. */
+  readonly decompose?: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[];
 }
 
 let nextId = 0;

@@ -3,7 +3,7 @@
  * table is typed over it, so an op that a target lacks is a compile error.
  *
  * Primitives are what every target computes. Composites are defined by primitives; a target may compute one as a
- * whole, others take it apart first (`passes/expandComposites.ts`).
+ * whole, others take it apart first (`passes/decomposeComposites.ts`).
  */
 import type { DType, TypedArray } from "../../base/dtype.ts";
 import type { Shape } from "../../base/shape.ts";

@@ -11,11 +11,11 @@ import { ParetoError } from "../../base/errors.ts";
 import { stateName, type Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/node.ts";
 import { bytesOf, PartialFile } from "../../base/partialFile.ts";
-import { expandComposites } from "../passes/expandComposites.ts";
+import { decomposeComposites } from "../passes/decomposeComposites.ts";
 import { simplify } from "../passes/simplify.ts";
 import { formatShape, sizeOf } from "../../base/shape.ts";
 import { lowerGraph } from "./lowerGraph.ts";
-import { modelPieces, type ModelPieces, type OnnxGraph, type OnnxInitializer } from "./proto.ts";
+import { modelParts, type ModelParts, type OnnxGraph, type OnnxInitializer } from "./proto.ts";
 
 /** Bytes of elements up to which a model is one file. */
 const INLINE_BYTES = 1.5 * 2 ** 30;
@@ -27,7 +27,7 @@ const ALIGN_BYTES = 4096;
  */
 const TRIAL_LENGTHS = [10_007, 10_009] as const;
 
-/** The elements of a state: row-major, in pieces of any length; a piece may be overwritten once the next is asked for. */
+/** The elements of a state: row-major, in parts of any length; a part may be overwritten once the next is asked for. */
 export type StateValues = () => Iterable<TypedArray> | AsyncIterable<TypedArray>;
 
 /** How a model is exported. */
@@ -67,14 +67,14 @@ export async function exportOnnx(
   file: string,
   options: ExportOptions = {},
 ): Promise<ExportedModel> {
-  const graph = simplify(expandComposites(traceModel(TRIAL_LENGTHS[0])));
+  const graph = simplify(decomposeComposites(traceModel(TRIAL_LENGTHS[0])));
   requireExportable(graph, values);
   const states = new Map(graph.states.map((t) => [stateName(t), t]));
   const elementBytes = graph.states.reduce((n, t) => n + stateBytes(t), 0);
   const isExternal = elementBytes > (options.inlineBytes ?? INLINE_BYTES);
   const stored = placeStates(graph.states, isExternal ? `${basename(file)}.data` : null);
-  const pieces = modelPieces(lower(graph, stored, options, TRIAL_LENGTHS[0]), options.metadata);
-  requireFreeAxis(pieces, simplify(expandComposites(traceModel(TRIAL_LENGTHS[1]))), stored, options);
+  const parts = modelParts(lower(graph, stored, options, TRIAL_LENGTHS[0]), options.metadata);
+  requireFreeAxis(parts, simplify(decomposeComposites(traceModel(TRIAL_LENGTHS[1]))), stored, options);
 
   let done = 0;
   const write = async (to: PartialFile, name: string) => {
@@ -95,8 +95,8 @@ export async function exportOnnx(
     ? await PartialFile.create(`${file}.data`).catch(rethrowAfter(() => model.abort()))
     : null;
   try {
-    await model.write(pieces.head);
-    for (const { tensor, header } of pieces.tensors) {
+    await model.write(parts.head);
+    for (const { tensor, header } of parts.tensors) {
       await model.write(header);
       await write(model, tensor.name);
     }
@@ -172,14 +172,14 @@ function lower(
 
 /** A graph that names a length that should be free differs when it is traced at another length. */
 function requireFreeAxis(
-  pieces: ModelPieces,
+  parts: ModelParts,
   other: Graph,
   stored: ReadonlyMap<string, OnnxInitializer>,
   options: ExportOptions,
 ): void {
   if (options.freeAxis === undefined) return;
-  const again = modelPieces(lower(other, stored, options, TRIAL_LENGTHS[1]), options.metadata);
-  if (Buffer.compare(pieces.head, again.head) === 0) return;
+  const again = modelParts(lower(other, stored, options, TRIAL_LENGTHS[1]), options.metadata);
+  if (Buffer.compare(parts.head, again.head) === 0) return;
   throw new ParetoError({
     code: "EXPORT_FIXED_AXIS",
     where: "exportOnnx",

@@ -1,6 +1,6 @@
 /**
  * @file How each op is said in ONNX. The table is typed over the engine's primitives, so a missing one is a compile
- * error; all composites but {@link runtimeComposites} are expanded before. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in
+ * error; all composites but {@link runtimeComposites} are decomposed before. Lowerings avoid naming the length of the first axis (0 in Reshape, 1 in
  * Expand, sliced axes only), so that a graph traced at one batch size can be exported for any.
  */
 import { allocate } from "../../base/dtype.ts";

@@ -57,7 +57,7 @@ export interface ExternalData {
   sizeBytes: number;
 }
 
-/** Elements that whoever writes the model appends to the tensor's header; see {@link modelPieces}. */
+/** Elements that whoever writes the model appends to the tensor's header; see {@link modelParts}. */
 export interface StreamedData {
   sizeBytes: number;
 }
@@ -177,7 +177,7 @@ function written(write: (w: Writer) => void): Uint8Array {
 }
 
 /** A model's bytes around the elements of its streamed tensors. */
-export interface ModelPieces {
+export interface ModelParts {
   /** Comes first. */
   head: Uint8Array;
   /** Then, for each streamed tensor in the graph's order, this header and the tensor's elements. */
@@ -185,11 +185,11 @@ export interface ModelPieces {
 }
 
 /**
- * A model in pieces, so that its large tensors never need to be in memory. Protobuf allows fields in any order:
+ * A model in parts, so that its large tensors never need to be in memory. Protobuf allows fields in any order:
  * the graph, which has the tensors, comes last in the model, and the tensors last in the graph.
  * @param metadata shown by viewers and read by servers, e.g. `{ description: … }`
  */
-export function modelPieces(graph: OnnxGraph, metadata: Readonly<Record<string, string>> = {}): ModelPieces {
+export function modelParts(graph: OnnxGraph, metadata: Readonly<Record<string, string>> = {}): ModelParts {
   const body = written((w) => writeGraph(w, graph));
   let graphBytes = body.length;
   const tensors = graph.initializers.filter(isStreamed).map((tensor) => {
@@ -212,5 +212,5 @@ export function modelPieces(graph: OnnxGraph, metadata: Readonly<Record<string, 
 
 /** A model file whose tensors are all in memory (or in a file beside it). */
 export function encodeModel(graph: OnnxGraph): Uint8Array {
-  return modelPieces(graph).head;
+  return modelParts(graph).head;
 }

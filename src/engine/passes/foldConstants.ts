@@ -22,7 +22,7 @@ export type Evaluate = (node: AnyNode, inputs: readonly TypedArray[]) => readonl
  */
 export function foldConstants(graph: Graph, evaluate: Evaluate): Graph {
   const replace = (node: AnyNode): readonly Tensor[] | undefined => {
-    if (node.inputs.length === 0 || node.op === "broadcastTo" || node.definition.expand) return undefined;
+    if (node.inputs.length === 0 || node.op === "broadcastTo" || node.definition.decompose) return undefined;
     const sources = node.inputs.map((t) => madeBy(t, "constant"));
     if (!sources.every((source) => source !== undefined)) return undefined;
     const given = node.inputs.reduce((n, t) => n + sizeOf(t.shape), 0);

@@ -25,7 +25,7 @@ function overNothing(node: AnyNode): readonly Tensor[] | undefined {
       return [filled(node.outputs[0]!, 0)];
     case "featureInteraction":
     case "featureInteractionGradient":
-      return node.definition.expand!(node.inputs, node.attrs);
+      return node.definition.decompose!(node.inputs, node.attrs);
     case "layerNormGradient":
       return node.outputs.map((t) => filled(t, 0));
     case "pad":

@@ -1,6 +1,6 @@
 /**
  * @file The passes that save work, applied until nothing changes. Every target but `reference` compiles what this
- * returns. Composites stay whole; a target that has no kernels for them expands them first.
+ * returns. Composites stay whole; a target that has no kernels for them decomposes them first.
  */
 import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";

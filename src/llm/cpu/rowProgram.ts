@@ -9,7 +9,7 @@
 import { rootsOf, type Graph } from "../../engine/graph/graph.ts";
 import type { AnyNode, Tensor } from "../../engine/graph/node.ts";
 import { reachableNodes } from "../../engine/graph/rewrite.ts";
-import { expandComposites } from "../../engine/passes/expandComposites.ts";
+import { decomposeComposites } from "../../engine/passes/decomposeComposites.ts";
 import { simplify } from "../../engine/passes/simplify.ts";
 import { sizeOf } from "../../base/shape.ts";
 import { lowerRowOp, type RowValues } from "./rowOps.ts";
@@ -33,7 +33,7 @@ export class RowProgram {
 
   /** Null for a graph with an op, or a shape of one, that is not known here. */
   static compile(graph: Graph, weights: SharedWeights): RowProgram | null {
-    const simple = simplify(expandComposites(graph, ["rmsNorm", "layerNorm"]));
+    const simple = simplify(decomposeComposites(graph, ["rmsNorm", "layerNorm"]));
     const values = new Map<Tensor, RowValues>();
     const inputs = new Map<string, RowValues>();
     const work: (() => void)[] = [];

@@ -61,7 +61,7 @@ const run = ({ reverse = [false] }: Problem, operands: readonly Tensor[]): Tenso
 const scanCase = (p: Problem, rest = {}): OpCase =>
   opCase(p.name, operandsOf(p), (...operands) => run(p, operands), rest);
 
-/** The gradients by the gates, whose expansion is what second derivatives differentiate. */
+/** The gradients by the gates, whose decomposition is what second derivatives differentiate. */
 const gradientCase = (p: Problem, rest = {}): OpCase => {
   const seeds = p.hidden.map((h) => float([p.steps, p.batch, h]));
   const count = 2 * p.hidden.length;

@@ -1,4 +1,4 @@
-/** @file Composites: what they expand to, where, and gradients of operands that depend on each other. */
+/** @file Composites: what they decompose into, where, and gradients of operands that depend on each other. */
 import { describe, expect, test } from "vitest";
 import { grad } from "../../../src/engine/autodiff.ts";
 import { trace, type Graph } from "../../../src/engine/graph/graph.ts";
@@ -12,7 +12,7 @@ import { constant } from "../../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../../src/engine/graph/ops/movement.ts";
 import { scan } from "../../../src/engine/graph/ops/scan.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
-import { expandComposites } from "../../../src/engine/passes/expandComposites.ts";
+import { decomposeComposites } from "../../../src/engine/passes/decomposeComposites.ts";
 import { simplify } from "../../../src/engine/passes/simplify.ts";
 import { Rng } from "../../../src/base/rng.ts";
 import { allNodes, opCounts } from "../../parity/harness/allNodes.ts";
@@ -23,7 +23,7 @@ import "../../parity/harness/toBeAllclose.ts";
 
 const f64 = (...shape: number[]) => ({ shape, dtype: "float64" }) as const;
 
-const composites = (graph: Graph) => allNodes(graph).filter((node) => node.definition.expand);
+const composites = (graph: Graph) => allNodes(graph).filter((node) => node.definition.decompose);
 
 async function run(graph: Graph): Promise<Outputs> {
   const device = await openDevice("reference");
@@ -52,16 +52,16 @@ const loop = trace({ x: f64(5, 2, 12), h: f64(2, 3), c: f64(2, 3) }, ({ x, h, c 
   return { outputs: { loss, dx: dx!, dc: dc! } };
 });
 
-describe("expandComposites", () => {
+describe("decomposeComposites", () => {
   test("leaves primitives only, in the bodies of loops and of their gradients too", () => {
     const counts = opCounts(loop);
     expect(counts.lstmCell).toBeGreaterThan(0);
     expect(counts.lstmCellGradient).toBe(1);
-    expect(composites(expandComposites(loop))).toEqual([]);
+    expect(composites(decomposeComposites(loop))).toEqual([]);
   });
 
-  test("a loop and its gradient share the forward work once it is expanded and simplified", () => {
-    const counts = opCounts(simplify(expandComposites(loop)));
+  test("a loop and its gradient share the forward work once it is decomposed and simplified", () => {
+    const counts = opCounts(simplify(decomposeComposites(loop)));
     expect(counts.scan).toBe(2);
     // σ of three gates, once in each of the two bodies.
     expect(counts.sigmoid).toBe(6);
@@ -69,10 +69,10 @@ describe("expandComposites", () => {
 
   test("a graph of primitives stays itself", () => {
     const plain = trace({ x: f64(2, 3) }, ({ x }) => ({ outputs: { y: tanh(x!) } }));
-    expect(expandComposites(plain)).toBe(plain);
+    expect(decomposeComposites(plain)).toBe(plain);
   });
 
-  test("composites of constants stay whole until they are expanded", async () => {
+  test("composites of constants stay whole until they are decomposed", async () => {
     const graph = trace({}, () => {
       const x = constant(Float64Array.of(1, 2, 4, 3), [2, 2], "float64");
       const one = constant(Float64Array.of(1, 1), [2], "float64");
@@ -80,7 +80,7 @@ describe("expandComposites", () => {
     });
     const simple = simplify(graph);
     expect(opCounts(simple).layerNorm).toBe(1);
-    expect(opCounts(simplify(expandComposites(simple)))).toEqual({ constant: 1 });
+    expect(opCounts(simplify(decomposeComposites(simple)))).toEqual({ constant: 1 });
     const { y } = await run(simple);
     expect(Array.from(y!.data, (v) => Math.round(v * 1e3) / 1e3)).toEqual([0, 2, 2, 0]);
   });

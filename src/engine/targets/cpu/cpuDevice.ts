@@ -17,7 +17,7 @@ import { rootsOf } from "../../graph/graph.ts";
 import { runtimeComposites } from "../../onnx/lowerOps.ts";
 import { lowerGraph } from "../../onnx/lowerGraph.ts";
 import { encodeModel } from "../../onnx/proto.ts";
-import { expandComposites } from "../../passes/expandComposites.ts";
+import { decomposeComposites } from "../../passes/decomposeComposites.ts";
 import { simplify } from "../../passes/simplify.ts";
 import {
   checkFeeds,
@@ -120,7 +120,7 @@ export class CpuDevice implements Device {
   }
 
   async compile(graph: Graph): Promise<Program> {
-    const simple = simplify(expandComposites(graph, runtimeComposites));
+    const simple = simplify(decomposeComposites(graph, runtimeComposites));
     for (const node of reachableNodes(rootsOf(simple))) {
       for (const t of node.outputs) requireSupported("compile", t);
     }

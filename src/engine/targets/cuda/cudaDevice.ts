@@ -25,7 +25,7 @@ import { CudaContext } from "./driver/context.ts";
 import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";
 import { KernelCompiler } from "./driver/kernelCompiler.ts";
-import { ProductLibrary, type PreparedProduct } from "./driver/product.ts";
+import { MatmulLibrary, type PreparedMatmul } from "./driver/matmul.ts";
 import { Stream } from "./driver/stream.ts";
 import { rules } from "./lower/rules.ts";
 import { widenHalf } from "./lower/widenHalf.ts";
@@ -53,7 +53,7 @@ export class CudaDevice implements Device {
   readonly allocator: DeviceAllocator;
   readonly precision: Precision;
   readonly #compiler: KernelCompiler;
-  readonly #products: ProductLibrary;
+  readonly #matmuls: MatmulLibrary;
   readonly #registry: HostRegistry;
   /** Events that nobody waits for, and all that were made. */
   readonly #idleEvents: CudaEvent[] = [];
@@ -71,7 +71,7 @@ export class CudaDevice implements Device {
     this.#compiler = new KernelCompiler(context);
     this.stream = new Stream(context);
     this.allocator = new DeviceAllocator(context);
-    this.#products = new ProductLibrary(context, this.allocator);
+    this.#matmuls = new MatmulLibrary(context, this.allocator);
     this.#registry = new HostRegistry(context);
   }
 
@@ -137,22 +137,22 @@ export class CudaDevice implements Device {
     const launches = plan.steps.filter((step) => step.kind === "kernel");
     const compiled = await this.#compiler.compile(launches.map((step) => step.source));
     const kernels = new Map(launches.map((step, i): [Step, Kernel] => [step, compiled[i]!]));
-    // Equal products, such as those of a loop's turns, are one.
-    const prepared = new Map<string, PreparedProduct>();
-    const products = new Map<Step, PreparedProduct>();
+    // Equal matmuls, such as those of a loop's turns, are one.
+    const prepared = new Map<string, PreparedMatmul>();
+    const matmuls = new Map<Step, PreparedMatmul>();
     try {
       for (const step of plan.steps) {
-        if (step.kind !== "product") continue;
+        if (step.kind !== "matmul") continue;
         const key = JSON.stringify(step.spec);
-        if (!prepared.has(key)) prepared.set(key, this.#products.prepare(step.spec));
-        products.set(step, prepared.get(key)!);
+        if (!prepared.has(key)) prepared.set(key, this.#matmuls.prepare(step.spec));
+        matmuls.set(step, prepared.get(key)!);
       }
       this.assertAlive("compile");
-      const program = new CudaProgram(this, { graph, plan, kernels, products, isQueued });
+      const program = new CudaProgram(this, { graph, plan, kernels, matmuls, isQueued });
       this.#programs.add(program);
       return program;
     } catch (error) {
-      for (const product of prepared.values()) product.dispose();
+      for (const matmul of prepared.values()) matmul.dispose();
       throw error;
     }
   }
@@ -176,7 +176,7 @@ export class CudaDevice implements Device {
     for (const { buffer } of this.#states.values()) buffer.free();
     this.#states.clear();
     this.#registry.unregisterAll();
-    this.#products.dispose();
+    this.#matmuls.dispose();
     this.#compiler.dispose();
     for (const event of this.#events) event.dispose();
     this.allocator.dispose();

@@ -1,5 +1,5 @@
 /**
- * @file A plan on a device: its memory, its compiled kernels and chosen products, and a run as one replayed CUDA
+ * @file A plan on a device: its memory, its compiled kernels and chosen matmuls, and a run as one replayed CUDA
  * graph between the copies of what is fed and what is read back.
  *
  * Host arrays that the device has page-locked are copied straight; others pass through a page-locked block of the
@@ -20,12 +20,12 @@ import { sizeOf } from "../../../base/shape.ts";
 import type { CudaDevice } from "./cudaDevice.ts";
 import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";
-import type { PreparedProduct } from "./driver/product.ts";
+import type { PreparedMatmul } from "./driver/matmul.ts";
 import { packArguments } from "./driver/module.ts";
 import type { CapturedGraph } from "./driver/stream.ts";
 import type { DeviceBuffer } from "./memory/deviceAllocator.ts";
 import { PinnedBuffer } from "./memory/pinned.ts";
-import { blockBytes, layOut, viewsOf, type Piece } from "./programPieces.ts";
+import { blockBytes, layOutBuffers, viewsOf, type BufferRange } from "./programBuffers.ts";
 import type { BufferView, Plan, PlanBuffer, Step } from "./plan.ts";
 
 /** Arrays beyond this size are copied from and to pageable memory rather than kept twice. */
@@ -39,7 +39,7 @@ export interface ProgramParts {
   plan: Plan;
   kernels: ReadonlyMap<Step, Kernel>;
   /** Freed with the program; steps may share one. */
-  products: ReadonlyMap<Step, PreparedProduct>;
+  matmuls: ReadonlyMap<Step, PreparedMatmul>;
   /** Memory for runs is allocated at the first one, as the program may only ever be queued. */
   isQueued?: boolean;
 }
@@ -74,8 +74,8 @@ interface Started {
 export class CudaProgram implements Program {
   readonly #device: CudaDevice;
   readonly #parts: ProgramParts;
-  readonly #inputs: Map<string, Piece>;
-  readonly #outputs: Map<string, Piece>;
+  readonly #inputs: Map<string, BufferRange>;
+  readonly #outputs: Map<string, BufferRange>;
   readonly #constants = new Map<PlanBuffer, DeviceBuffer>();
   readonly #memory: DeviceBuffer[] = [];
   #runMemory: RunMemory | undefined;
@@ -87,10 +87,10 @@ export class CudaProgram implements Program {
     this.#device = device;
     this.#parts = parts;
     const { graph, plan } = parts;
-    this.#inputs = layOut(
+    this.#inputs = layOutBuffers(
       Object.entries(graph.inputs).map(([name, t]) => [name, sizeOf(t.shape) * dtypeBytes(t.dtype)]),
     );
-    this.#outputs = layOut(Object.entries(plan.outputs).map(([name, { bytes }]) => [name, bytes]));
+    this.#outputs = layOutBuffers(Object.entries(plan.outputs).map(([name, { bytes }]) => [name, bytes]));
     try {
       if (!parts.isQueued) this.#memoryOfRuns();
       for (const step of plan.steps) for (const view of viewsOf(step)) this.#uploadConstant(view.buffer);
@@ -173,7 +173,7 @@ export class CudaProgram implements Program {
         end.record(stream);
         stream.synchronize();
         graph.dispose();
-        const label = step.kind === "kernel" || step.kind === "product" ? step.label : step.kind;
+        const label = step.kind === "kernel" || step.kind === "matmul" ? step.label : step.kind;
         return { label, milliseconds: end.elapsedMs(start) / repeats };
       });
     } finally {
@@ -196,7 +196,7 @@ export class CudaProgram implements Program {
     this.#disposed = true;
     for (const graph of this.#graphs.values()) graph.dispose();
     this.#graphs.clear();
-    for (const product of this.#parts.products.values()) product.dispose();
+    for (const matmul of this.#parts.matmuls.values()) matmul.dispose();
     for (const buffer of this.#memory.splice(0)) buffer.free();
     this.#staging?.dispose();
     this.#staging = undefined;
@@ -226,17 +226,17 @@ export class CudaProgram implements Program {
   #copyIn(feeds: BoundTensors): boolean {
     const { stream } = this.#device;
     let [from, to] = [Number.POSITIVE_INFINITY, 0];
-    const direct: [TypedArray, Piece][] = [];
+    const direct: [TypedArray, BufferRange][] = [];
     for (const [name, value] of Object.entries(feeds)) {
-      const piece = this.#inputs.get(name)!;
-      if (value instanceof DeviceTensor || piece.bytes === 0) continue;
-      if (piece.bytes > STAGED_BYTES_MAX || this.#device.isPinned(value)) {
-        direct.push([value, piece]);
+      const range = this.#inputs.get(name)!;
+      if (value instanceof DeviceTensor || range.bytes === 0) continue;
+      if (range.bytes > STAGED_BYTES_MAX || this.#device.isPinned(value)) {
+        direct.push([value, range]);
         continue;
       }
-      this.#stage().bytes.set(bytesOf(value), piece.offset);
-      from = Math.min(from, piece.offset);
-      to = Math.max(to, piece.offset + piece.bytes);
+      this.#stage().bytes.set(bytesOf(value), range.offset);
+      from = Math.min(from, range.offset);
+      to = Math.max(to, range.offset + range.bytes);
     }
     // Inputs lie by size, so the staged ones are neighbours and cross in one copy; the others overwrite theirs.
     if (from < to) {
@@ -256,7 +256,7 @@ export class CudaProgram implements Program {
     const { stream } = this.#device;
     const { plan } = this.#parts;
     const results: HostTensors = {};
-    const staged: [TypedArray, Piece][] = [];
+    const staged: [TypedArray, BufferRange][] = [];
     for (const [name, { view, dtype, bytes }] of Object.entries(plan.outputs)) {
       const pointer = this.#pointer(view, feeds, into);
       const given = into[name];
@@ -271,8 +271,8 @@ export class CudaProgram implements Program {
         stream.copyToHost(array, pointer, bytes);
         continue;
       }
-      const piece = this.#outputs.get(name)!;
-      const at = blockBytes(this.#inputs) + piece.offset;
+      const range = this.#outputs.get(name)!;
+      const at = blockBytes(this.#inputs) + range.offset;
       stream.copyToHost(this.#stage().bytes.subarray(at, at + bytes), pointer, bytes);
       staged.push([array, { offset: at, bytes }]);
     }
@@ -322,8 +322,8 @@ export class CudaProgram implements Program {
         stream.launch(kernel, step.grid, step.block, step.sharedBytes, packArguments(values));
         return;
       }
-      case "product":
-        this.#parts.products
+      case "matmul":
+        this.#parts.matmuls
           .get(step)!
           .run(stream, at(step.a), at(step.b), step.bias ? at(step.bias) : 0, at(step.out));
         return;

@@ -1,5 +1,5 @@
 /**
- * @file What a graph becomes for a GPU: a fixed list of steps over numbered pieces of memory. A plan is plain data
+ * @file What a graph becomes for a GPU: a fixed list of steps over numbered buffers. A plan is plain data
  * made without a GPU, so that it can be printed and tested anywhere; the program binds it to memory and replays it.
  *
  * Tensors are row-major and contiguous. Steps run in order; each sees what the steps before it wrote.
@@ -7,7 +7,7 @@
 import type { DType, TypedArray } from "../../../base/dtype.ts";
 import type { Precision } from "../../program.ts";
 
-/** A piece of device memory that a plan names. Only `scratch` is placed by the plan's memory layout. */
+/** A buffer of device memory that a plan names. Only `scratch` is placed by the plan's memory layout. */
 export interface PlanBuffer {
   readonly kind: "input" | "output" | "state" | "constant" | "scratch";
   /** Of an input, an output or a state. */
@@ -55,13 +55,13 @@ export interface KernelStep {
 }
 
 /** Element types that a matrix product takes. */
-export type ProductDType = "float32" | "float16" | "bfloat16";
+export type MatmulDType = "float32" | "float16" | "bfloat16";
 
-/** What a product does to its sums before it stores them. `gelu` is the tanh form. */
-export type ProductEpilogue = "none" | "bias" | "relu" | "biasRelu" | "gelu" | "biasGelu";
+/** What a matmul does to its sums before it stores them. `gelu` is the tanh form. */
+export type MatmulEpilogue = "none" | "bias" | "relu" | "biasRelu" | "gelu" | "biasGelu";
 
-/** The shape and types of a batched product, row-major: out[M, N] = epilogue(op(a)[M, K] · op(b)[K, N] + bias[N]). */
-export interface ProductSpec {
+/** The shape and types of a batched matmul, row-major: out[M, N] = epilogue(op(a)[M, K] · op(b)[K, N] + bias[N]). */
+export interface MatmulSpec {
   readonly m: number;
   readonly n: number;
   readonly k: number;
@@ -75,18 +75,18 @@ export interface ProductSpec {
   /** `b` is stored `[N, K]`. */
   readonly transposeB: boolean;
   /** Type of `a` and `b`. */
-  readonly dtype: ProductDType;
-  readonly outDtype: ProductDType;
+  readonly dtype: MatmulDType;
+  readonly outDtype: MatmulDType;
   /** Of float32 operands; sums are float32 always. */
   readonly compute: Precision;
-  readonly epilogue: ProductEpilogue;
+  readonly epilogue: MatmulEpilogue;
 }
 
 /** A matrix product by cuBLASLt. */
-export interface ProductStep {
-  readonly kind: "product";
+export interface MatmulStep {
+  readonly kind: "matmul";
   readonly label: string;
-  readonly spec: ProductSpec;
+  readonly spec: MatmulSpec;
   readonly a: BufferView;
   readonly b: BufferView;
   /** `[N]`, in `outDtype`. */
@@ -110,7 +110,7 @@ export interface ClearStep {
 }
 
 /** One thing that the GPU does. */
-export type Step = KernelStep | ProductStep | CopyStep | ClearStep;
+export type Step = KernelStep | MatmulStep | CopyStep | ClearStep;
 
 /** A lowered graph. */
 export interface Plan {

@@ -5,7 +5,7 @@
 import { allocate, checkHostArray, type TypedArray } from "../../../base/dtype.ts";
 import { rootsOf, stateName, type Graph } from "../../graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../graph/node.ts";
-import { expandComposites } from "../../passes/expandComposites.ts";
+import { decomposeComposites } from "../../passes/decomposeComposites.ts";
 import { numbersOf } from "../../../base/half.ts";
 import {
   checkFeeds,
@@ -63,7 +63,7 @@ export class ReferenceDevice implements Device {
 
   async compile(graph: Graph): Promise<Program> {
     this.#checkAlive("compile");
-    const compute = interpreter(rootsOf(expandComposites(graph)));
+    const compute = interpreter(rootsOf(decomposeComposites(graph)));
     let disposed = false;
     return {
       run: async (feeds, into = {}) => {

@@ -1,7 +1,7 @@
 /**
  * @file The interpreter: walks a graph in order and applies each node's kernel. The meaning of every
  * primitive is stated by the kernels in this folder; other targets are tested against them. Composites must have
- * been expanded.
+ * been decomposed.
  */
 import { allocate, isHalf, type DType, type TypedArray } from "../../../base/dtype.ts";
 import type { Node, Tensor } from "../../graph/node.ts";

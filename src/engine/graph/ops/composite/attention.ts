@@ -11,7 +11,7 @@ import { attentionScores, checkAttention, optionalOperands, wide } from "./atten
 import { derivedComposite } from "./composite.ts";
 
 /** Out and log-sum-exp; 16-bit operands are computed with in float32 and the result is rounded once. */
-function expandAttention(inputs: readonly Tensor[], attrs: AttentionAttrs): readonly Tensor[] {
+function decomposeAttention(inputs: readonly Tensor[], attrs: AttentionAttrs): readonly Tensor[] {
   const [q, k, v] = inputs.slice(0, 3).map(wide) as [Tensor, Tensor, Tensor];
   const optional = optionalOperands(inputs.slice(3));
   const { masked, ofQueries, ofKeys } = attentionScores(q, k, optional, attrs);
@@ -34,7 +34,7 @@ const attentionOp: OpDefinition<"attention"> = {
       { shape: q!.shape.slice(0, 3), dtype: isHalf(dtype) ? "float32" : dtype },
     ];
   },
-  expand: expandAttention,
+  decompose: decomposeAttention,
   gradient: ({ inputs: [q, k, v, ...rest], outputs: [out, lse], attrs }, [g]) => {
     // `attention` keeps the log-sum-exp to itself, so that no gradient flows from it.
     const gradients = applyAll(attentionGradientOp, [q!, k!, v!, out!, lse!, g!, ...rest], attrs);
@@ -43,13 +43,13 @@ const attentionOp: OpDefinition<"attention"> = {
 };
 
 /**
- * dL/dq, dL/dk, dL/dv from q, k, v, out, the log-sum-exp, dL/dout and the mask and lengths if there are. The expansion
+ * dL/dq, dL/dk, dL/dv from q, k, v, out, the log-sum-exp, dL/dout and the mask and lengths if there are. The decomposition
  * makes the weights anew from q and k, which is what derivatives of second order need.
  */
 const attentionGradientOp = derivedComposite<"attentionGradient">({
   name: "attentionGradient",
   infer: ([q, k, v]) => [q!, k!, v!],
-  expand: ([q, k, v, , , g, ...rest], attrs) => {
+  decompose: ([q, k, v, , , g, ...rest], attrs) => {
     const { rows, columns, seen, masked, ofQueries, ofKeys } = attentionScores(
       q!,
       k!,

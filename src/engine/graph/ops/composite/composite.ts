@@ -1,5 +1,5 @@
 /**
- * @file What composites share: the gradient of an op that has no rule but its expansion, and the zeros that stand
+ * @file What composites share: the gradient of an op that has no rule but its decomposition, and the zeros that stand
  * for gradients which do not flow.
  */
 import { backpropagate } from "../../../autodiff.ts";
@@ -17,37 +17,37 @@ export function zerosLike({ shape, dtype }: TensorSpec): Tensor {
 }
 
 /**
- * The gradient rule that differentiates a composite's expansion. Operands are held apart by leaves of their own
+ * The gradient rule that differentiates a composite's decomposition. Operands are held apart by leaves of their own
  * while it does: one may depend on another, and what flows between them is not the op's gradient.
  */
-export function throughExpansion<K extends CompositeName>(
-  expand: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
+export function throughDecomposition<K extends CompositeName>(
+  decompose: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
 ): GradientRule<K> {
   return ({ inputs, attrs }, outputGradients) => {
     const leaves = inputs.map(({ shape, dtype }, i) => input(`composite.${i}`, shape, dtype));
-    const found = backpropagate(expand(leaves, attrs), outputGradients, leaves);
+    const found = backpropagate(decompose(leaves, attrs), outputGradients, leaves);
     const flowing = found.filter((g) => g !== null);
     const placed = substitute(flowing, new Map(leaves.map((leaf, i) => [leaf, inputs[i]!])));
     return found.map((g) => g && placed[flowing.indexOf(g)]!);
   };
 }
 
-/** An expansion that computes with 16-bit operands in float32 and rounds its results once. */
+/** A decomposition that computes with 16-bit operands in float32 and rounds its results once. */
 export function inFloat32<K extends CompositeName>(
-  expand: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
+  decompose: (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[],
 ): (inputs: readonly Tensor[], attrs: OpAttrs[K]) => readonly Tensor[] {
   return (inputs, attrs) => {
     const narrow = inputs.find((t) => isHalf(t.dtype))?.dtype;
-    if (!narrow) return expand(inputs, attrs);
+    if (!narrow) return decompose(inputs, attrs);
     const wide = inputs.map((t) => (isHalf(t.dtype) ? cast(t, "float32") : t));
-    return expand(wide, attrs).map((t) => (t.dtype === "float32" ? cast(t, narrow) : t));
+    return decompose(wide, attrs).map((t) => (t.dtype === "float32" ? cast(t, narrow) : t));
   };
 }
 
-/** A composite whose gradient is that of its expansion. 16-bit operands are computed with as `inFloat32` does. */
+/** A composite whose gradient is that of its decomposition. 16-bit operands are computed with as `inFloat32` does. */
 export function derivedComposite<K extends CompositeName>(
-  definition: Required<Pick<OpDefinition<K>, "name" | "infer" | "expand">>,
+  definition: Required<Pick<OpDefinition<K>, "name" | "infer" | "decompose">>,
 ): OpDefinition<K> {
-  const expand = inFloat32<K>(definition.expand);
-  return { ...definition, expand, gradient: throughExpansion<K>(expand) };
+  const decompose = inFloat32<K>(definition.decompose);
+  return { ...definition, decompose, gradient: throughDecomposition<K>(decompose) };
 }

@@ -37,7 +37,7 @@ const crossEntropyOp: OpDefinition<"crossEntropy"> = {
     }
     return [{ shape: rows, dtype: logits!.dtype }];
   },
-  expand: inFloat32<"crossEntropy">(([logits, targets]) => {
+  decompose: inFloat32<"crossEntropy">(([logits, targets]) => {
     const hit = isTarget(targets!, logits!.shape.at(-1)!);
     return [neg(sum(where(hit, logSoftmax(logits!), scalarLike(logits!, 0)), -1))];
   }),
@@ -51,7 +51,7 @@ const crossEntropyOp: OpDefinition<"crossEntropy"> = {
 const crossEntropyGradientOp = derivedComposite<"crossEntropyGradient">({
   name: "crossEntropyGradient",
   infer: ([logits]) => [logits!],
-  expand: ([logits, targets, g]) => {
+  decompose: ([logits, targets, g]) => {
     const classes = logits!.shape.at(-1)!;
     const [zero, one] = [scalarLike(logits!, 0), scalarLike(logits!, 1)];
     const hit = where(isTarget(targets!, classes), one, zero);

@@ -30,7 +30,7 @@ const featureInteractionOp: OpDefinition<"featureInteraction"> = {
     const dtype = commonDtype("featureInteraction", [x!, rows!]);
     return [{ shape: [batch, dim + (tables * (tables + 1)) / 2], dtype }];
   },
-  expand: ([x, rows]) => [concat([x!, dotInteraction(joinFeatures(x!, rows!))], 1)],
+  decompose: ([x, rows]) => [concat([x!, dotInteraction(joinFeatures(x!, rows!))], 1)],
   gradient: ({ inputs: [x, rows] }, [g]) => applyAll(featureInteractionGradientOp, [x!, rows!, g!], {}),
 };
 
@@ -38,7 +38,7 @@ const featureInteractionOp: OpDefinition<"featureInteraction"> = {
 const featureInteractionGradientOp = derivedComposite<"featureInteractionGradient">({
   name: "featureInteractionGradient",
   infer: ([x, rows]) => [x!, rows!],
-  expand: ([x, rows, g]) => {
+  decompose: ([x, rows, g]) => {
     const [features, dim] = [rows!.shape[1]! + 1, x!.shape[1]!];
     const pairs = slice(g!, { 1: [dim, g!.shape[1]!] });
     const gradients = dotInteractionGradient(joinFeatures(x!, rows!), pairs);

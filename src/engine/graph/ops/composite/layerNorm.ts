@@ -37,7 +37,7 @@ const layerNormOp: OpDefinition<"layerNorm"> = {
     requireWidth(x!, weight!, bias!);
     return [{ shape: x!.shape, dtype: commonDtype("layerNorm", [x!, weight!, bias!]) }];
   },
-  expand: inFloat32<"layerNorm">(([x, weight, bias], { epsilon }) => [
+  decompose: inFloat32<"layerNorm">(([x, weight, bias], { epsilon }) => [
     add(mul(normalise(x!, epsilon)[0], weight!), bias!),
   ]),
   gradient: ({ inputs: [x, weight], attrs }, [g]) => applyAll(layerNormGradientOp, [x!, weight!, g!], attrs),
@@ -47,7 +47,7 @@ const layerNormOp: OpDefinition<"layerNorm"> = {
 const layerNormGradientOp = derivedComposite<"layerNormGradient">({
   name: "layerNormGradient",
   infer: ([x, weight]) => [x!, weight!, weight!],
-  expand: ([x, weight, g], { epsilon }) => {
+  decompose: ([x, weight, g], { epsilon }) => {
     const [normal, deviation] = normalise(x!, epsilon);
     const scaled = mul(g!, weight!);
     const along = mul(normal, mean(mul(scaled, normal)));

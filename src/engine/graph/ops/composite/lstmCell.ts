@@ -32,7 +32,7 @@ const lstmCellOp: OpDefinition<"lstmCell"> = {
     const spec = { shape: c!.shape, dtype: commonDtype("lstmCell", [gates!, c!]) };
     return [spec, spec];
   },
-  expand: inFloat32<"lstmCell">(([gates, c]) => {
+  decompose: inFloat32<"lstmCell">(([gates, c]) => {
     const { o, cell } = activate(gates!, c!);
     return [mul(o, tanh(cell)), cell];
   }),
@@ -44,7 +44,7 @@ const lstmCellOp: OpDefinition<"lstmCell"> = {
 const lstmCellGradientOp = derivedComposite<"lstmCellGradient">({
   name: "lstmCellGradient",
   infer: ([gates, c]) => [gates!, c!],
-  expand: ([gates, c, dh, dc]) => {
+  decompose: ([gates, c, dh, dc]) => {
     const { i, f, g, o, cell } = activate(gates!, c!);
     const one = scalarLike(c!, 1);
     const out = tanh(cell);

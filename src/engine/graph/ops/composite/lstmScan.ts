@@ -11,7 +11,7 @@ import { matmul } from "../contraction.ts";
 import { add, cast } from "../elementwise.ts";
 import { reshape } from "../movement.ts";
 import { scan } from "../scan.ts";
-import { derivedComposite, throughExpansion, zerosLike } from "./composite.ts";
+import { derivedComposite, throughDecomposition, zerosLike } from "./composite.ts";
 import { lstmCell, lstmCellGradient } from "./lstmCell.ts";
 
 /** A direction's operands and results: projected, recurrent → outputs, gates, cells, hidden. */
@@ -34,7 +34,7 @@ function checkShapes(projected: Tensor, recurrent: Tensor): void {
 }
 
 /** Outputs, and what the gradient reads: each step's gates before their activations, and the state it began with. */
-function expandDirection(projected: Tensor, recurrent: Tensor, reverse: boolean): readonly Tensor[] {
+function decomposeDirection(projected: Tensor, recurrent: Tensor, reverse: boolean): readonly Tensor[] {
   const { dtype } = projected;
   const [z, w] = [wide(projected), wide(recurrent)];
   const start = zerosLike({ shape: [z.shape[1]!, w.shape[1]!], dtype: z.dtype });
@@ -49,9 +49,9 @@ function expandDirection(projected: Tensor, recurrent: Tensor, reverse: boolean)
   return [cast(outputs[0]!, dtype), ...outputs.slice(1)];
 }
 
-const expandScan = (inputs: readonly Tensor[], { reverse }: LstmScanAttrs): readonly Tensor[] =>
+const decomposeScan = (inputs: readonly Tensor[], { reverse }: LstmScanAttrs): readonly Tensor[] =>
   reverse.flatMap((isReverse, d) =>
-    expandDirection(inputs[OPERANDS * d]!, inputs[OPERANDS * d + 1]!, isReverse),
+    decomposeDirection(inputs[OPERANDS * d]!, inputs[OPERANDS * d + 1]!, isReverse),
   );
 
 const lstmScanOp: OpDefinition<"lstmScan"> = {
@@ -72,12 +72,12 @@ const lstmScanOp: OpDefinition<"lstmScan"> = {
         { shape, dtype: kept },
       ];
     }),
-  expand: expandScan,
+  decompose: decomposeScan,
   gradient: (node, gradients) => {
     const { inputs, outputs, attrs } = node;
     // Into what is kept for the gradient, gradients flow only from derivatives of second order.
     if (gradients.some((g, i) => g && i % RESULTS > 0)) {
-      return throughExpansion<"lstmScan">(expandScan)(node, gradients);
+      return throughDecomposition<"lstmScan">(decomposeScan)(node, gradients);
     }
     const operands = attrs.reverse.flatMap((_, d) => {
       const [out, gates, cells] = outputs.slice(RESULTS * d) as [Tensor, Tensor, Tensor];
@@ -104,7 +104,7 @@ const lstmScanGradientOp = derivedComposite<"lstmScanGradient">({
       const [recurrent, gates] = inputs.slice(GRADIENT_OPERANDS * d) as [Tensor, Tensor];
       return { shape: gates.shape, dtype: recurrent.dtype };
     }),
-  expand: (inputs, { reverse }) =>
+  decompose: (inputs, { reverse }) =>
     reverse.map((isReverse, d) => {
       const [recurrent, gates, cells, g] = inputs.slice(GRADIENT_OPERANDS * d) as Tensor[];
       const start = zerosLike({ shape: cells!.shape.slice(1), dtype: cells!.dtype });

@@ -22,7 +22,7 @@ const rmsNormOp = derivedComposite<"rmsNorm">({
     }
     return [{ shape: x!.shape, dtype: commonDtype("rmsNorm", [x!, weight!]) }];
   },
-  expand: ([x, weight], { epsilon }) => {
+  decompose: ([x, weight], { epsilon }) => {
     const meanSquare = div(sum(mul(x!, x!), -1, true), x!.shape.at(-1)!);
     return [mul(div(x!, sqrt(add(meanSquare, epsilon))), weight!)];
   },

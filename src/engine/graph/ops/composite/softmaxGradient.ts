@@ -7,7 +7,7 @@ import { derivedComposite } from "./composite.ts";
 const softmaxGradientOp = derivedComposite<"softmaxGradient">({
   name: "softmaxGradient",
   infer: ([y, g]) => [{ shape: y!.shape, dtype: commonDtype("softmaxGradient", [y!, g!]) }],
-  expand: ([y, g]) => [mul(y!, sub(g!, sum(mul(g!, y!), -1, true)))],
+  decompose: ([y, g]) => [mul(y!, sub(g!, sum(mul(g!, y!), -1, true)))],
 });
 
 /** dL/dx of y = softmax(x) over the last axis: y·(g − Σ g·y). */

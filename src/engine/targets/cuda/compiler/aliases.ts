@@ -1,9 +1,9 @@
-/** @file Tensors that are other tensors under another shape, or a piece of one: they need no memory of their own. */
+/** @file Tensors that are other tensors under another shape, or a slice of one: they need no memory of their own. */
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
 import { sizeOf, stridesOf, type Shape } from "../../../../base/shape.ts";
 
-/** Where a piece may begin, so that 16-byte loads work on it. */
+/** Where a slice may begin, so that 16-byte loads work on it. */
 const ALIGNMENT = 16;
 
 /** The tensor whose elements, in the same order, are all of this one's. */
@@ -30,14 +30,14 @@ function sourceOf(t: Tensor): Tensor | undefined {
   }
 }
 
-/** A tensor in which another one lies as one piece, and where it begins. */
-export interface Piece {
+/** A tensor in which another one lies as one contiguous part, and where it begins. */
+export interface AlignedSlice {
   readonly whole: Tensor;
   readonly offsetBytes: number;
 }
 
-/** The tensor that a slice is one aligned piece of. */
-export function pieceOf(t: Tensor): Piece | undefined {
+/** The tensor that a slice is one contiguous, aligned part of. */
+export function alignedSliceOf(t: Tensor): AlignedSlice | undefined {
   const node = t.node as unknown as AnyNode;
   if (node.op !== "slice" || sizeOf(t.shape) === 0) return undefined;
   const x = node.inputs[0]!;
@@ -50,7 +50,7 @@ export function pieceOf(t: Tensor): Piece | undefined {
   return offsetBytes % ALIGNMENT === 0 ? { whole: x, offsetBytes } : undefined;
 }
 
-/** Where the parts of a concat begin, if each lies in one piece. */
+/** Where the parts of a concat begin, if each is contiguous. */
 export function partOffsets(parts: readonly Tensor[], axis: number, shape: Shape): number[] | undefined {
   if (sizeOf(shape.slice(0, axis)) !== 1) return undefined;
   let offset = 0;

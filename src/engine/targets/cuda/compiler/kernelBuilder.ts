@@ -1,6 +1,6 @@
 /**
  * @file A generated kernel under construction: its parameters, the helpers it uses, names and lines of code. Several
- * independent pieces of work may share a kernel, each on a range of its blocks of 256 threads.
+ * independent sections of work may share a kernel, each on a range of its blocks of 256 threads.
  */
 import { invariant } from "../../../../base/errors.ts";
 import { dtypeBytes, type DType } from "../../../../base/dtype.ts";
@@ -23,11 +23,11 @@ interface Parameter {
 /** Collects what a kernel consists of. */
 export class KernelBuilder {
   readonly helpers = new Set<HelperName>();
-  /** Bytes of static shared memory; the pieces use the same. */
+  /** Bytes of static shared memory; the sections use the same. */
   sharedBytes = 0;
   readonly #parameters = new Map<string, Parameter>();
   readonly #buffers = new Map<object, number>();
-  readonly #pieces: { readonly blocks: number; readonly lines: readonly string[] }[] = [];
+  readonly #sections: { readonly blocks: number; readonly lines: readonly string[] }[] = [];
   #names = 0;
 
   /** Bytes of the widest element written so far. */
@@ -38,7 +38,7 @@ export class KernelBuilder {
 
   /** Whether there is nothing to launch. */
   get isEmpty(): boolean {
-    return this.#pieces.length === 0;
+    return this.#sections.length === 0;
   }
 
   /** A name used nowhere else in the kernel. */
@@ -60,9 +60,9 @@ export class KernelBuilder {
   }
 
   /** Adds work on a number of blocks; its code finds the number of its own block in `block`. */
-  piece(blocks: number, lines: readonly string[]): void {
+  section(blocks: number, lines: readonly string[]): void {
     invariant(blocks > 0 && blocks < 2 ** 31, `a kernel has between 1 and 2³¹ blocks, got ${blocks}`);
-    this.#pieces.push({ blocks, lines });
+    this.#sections.push({ blocks, lines });
   }
 
   /** The finished launch. */
@@ -87,7 +87,7 @@ export class KernelBuilder {
       kind: "kernel",
       label,
       source: { name, code: code.trimStart() },
-      grid: [this.#pieces.reduce((sum, { blocks }) => sum + blocks, 0), 1, 1],
+      grid: [this.#sections.reduce((sum, { blocks }) => sum + blocks, 0), 1, 1],
       block: [BLOCK_THREADS, 1, 1],
       sharedBytes: 0,
       arguments: parameters.map(({ view, access, bytes }): KernelArgument => ({
@@ -99,17 +99,17 @@ export class KernelBuilder {
     };
   }
 
-  /** The pieces, each on its range of blocks. */
+  /** The sections, each on its range of blocks. */
   #dispatch(): string[] {
     const indent = (lines: readonly string[], by: string) => lines.map((line) => by + line);
-    if (this.#pieces.length === 1) {
-      return ["  const int block = blockIdx.x;", ...indent(this.#pieces[0]!.lines, "  ")];
+    if (this.#sections.length === 1) {
+      return ["  const int block = blockIdx.x;", ...indent(this.#sections[0]!.lines, "  ")];
     }
     const lines: string[] = [];
     let first = 0;
-    this.#pieces.forEach(({ blocks, lines: body }, i) => {
+    this.#sections.forEach(({ blocks, lines: body }, i) => {
       const end = first + blocks;
-      const last = i === this.#pieces.length - 1;
+      const last = i === this.#sections.length - 1;
       lines.push(
         last ? "  {" : `  if (blockIdx.x < ${end}) {`,
         `    const int block = blockIdx.x - ${first};`,

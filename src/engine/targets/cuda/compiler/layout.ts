@@ -25,7 +25,7 @@ function viewsOf(step: Step): BufferView[] {
   switch (step.kind) {
     case "kernel":
       return step.arguments.flatMap((argument) => (argument.kind === "buffer" ? [argument.view] : []));
-    case "product":
+    case "matmul":
       return [step.a, step.b, step.out, ...(step.bias ? [step.bias] : [])];
     case "copy":
       return [step.from, step.to];

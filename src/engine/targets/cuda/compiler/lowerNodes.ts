@@ -1,5 +1,5 @@
 /**
- * @file Lowers a graph, or the body of a loop, to steps: chooses what is written to memory, forms units, places their
+ * @file Lowers a graph, or the body of a loop, to steps: chooses what is written to memory, forms fusion groups, places their
  * results, orders them, and generates code or calls rules.
  */
 import { invariant } from "../../../../base/errors.ts";
@@ -9,8 +9,8 @@ import { reachableNodes } from "../../../graph/rewrite.ts";
 import type { Precision } from "../../../program.ts";
 import { formatShape } from "../../../../base/shape.ts";
 import type { LowerContext, LowerRule } from "../lower/lowering.ts";
-import { matchProducts } from "../lower/matchProducts.ts";
-import { lowerProduct } from "../lower/product.ts";
+import { matchMatmuls } from "../lower/matchMatmuls.ts";
+import { lowerMatmul } from "../lower/matmul.ts";
 import type { BufferView, PlanBuffer, Step } from "../plan.ts";
 import { KernelBuilder } from "./kernelBuilder.ts";
 import { classify, isOuterProduct, materialize, type LoweredNode } from "./materialize.ts";
@@ -20,10 +20,17 @@ import { addReduction, partDtype, partsSource, sourceOf, storeParts, storeResult
 import { planParts, planReduction } from "./reductionPlan.ts";
 import { schedule, type Job } from "./schedule.ts";
 import { place, scratch, type Copy, type Ends, type Storage } from "./storage.ts";
-import { formUnits, outputsOf, producersOf, storedAs, type Unit, type Units } from "./units.ts";
+import {
+  formFusionGroups,
+  outputsOf,
+  producersOf,
+  storedAs,
+  type FusionGroup,
+  type FusionGroups,
+} from "./fusionGroups.ts";
 import { dtypeBytes } from "../../../../base/dtype.ts";
 
-/** Rules of the ops that are not compiled to generated code; products have their own. */
+/** Rules of the ops that are not compiled to generated code; matmuls have their own. */
 export type RuleTable = { readonly [K in OpName]?: LowerRule<K> };
 
 /** What a graph is lowered for. */
@@ -63,7 +70,7 @@ export class Constants {
   }
 }
 
-interface UnitJob extends Job {
+interface GroupJob extends Job {
   /** Adds generated code to a launch. */
   readonly generate?: (kernel: KernelBuilder) => void;
   /** Emits steps. */
@@ -80,7 +87,7 @@ interface UnitJob extends Job {
 export function lowerNodes(ends: Ends, options: LowerOptions, constants: Constants): Step[] {
   const roots = ends.targets.map(([t]) => t);
   const reachable = reachableNodes(roots);
-  const matches = new Map(matchProducts(reachable, roots));
+  const matches = new Map(matchMatmuls(reachable, roots));
   for (const [node, match] of matches)
     if (isOuterProduct(node) && match.absorbed.length === 0) matches.delete(node);
   const absorbed = new Set([...matches.values()].flatMap((match) => match.absorbed));
@@ -95,27 +102,27 @@ export function lowerNodes(ends: Ends, options: LowerOptions, constants: Constan
     });
   }
   const written = materialize(nodes, roots);
-  const units = formUnits(nodes, written, matches, roots);
-  const storage = place(units, ends, (t) => constants.view(t));
-  return new Emitter(units, storage, options, constants).emit();
+  const groups = formFusionGroups(nodes, written, matches, roots);
+  const storage = place(groups, ends, (t) => constants.view(t));
+  return new Emitter(groups, storage, options, constants).emit();
 }
 
-/** Turns placed units into steps. */
+/** Turns placed groups into steps. */
 class Emitter {
-  readonly #units: Units;
+  readonly #groups: FusionGroups;
   readonly #storage: Storage;
   readonly #options: LowerOptions;
   readonly #constants: Constants;
   readonly #places: Places;
   readonly #steps: Step[] = [];
 
-  constructor(units: Units, storage: Storage, options: LowerOptions, constants: Constants) {
-    this.#units = units;
+  constructor(groups: FusionGroups, storage: Storage, options: LowerOptions, constants: Constants) {
+    this.#groups = groups;
     this.#storage = storage;
     this.#options = options;
     this.#constants = constants;
     this.#places = {
-      isStored: units.isStored,
+      isStored: groups.isStored,
       view: (t) => this.#view(t),
       integers: (values) => constants.integers(values),
       isAligned,
@@ -132,18 +139,18 @@ class Emitter {
     return this.#steps;
   }
 
-  #launch(jobs: readonly UnitJob[]): void {
+  #launch(jobs: readonly GroupJob[]): void {
     const kernel = new KernelBuilder();
     for (const job of jobs) job.generate!(kernel);
     if (kernel.isEmpty) return;
     const names = [...new Set(jobs.flatMap(({ ops }) => ops))];
     const name = names.slice(0, 4).join("_") + (names.length > 4 ? "_etc" : "");
-    const label = `${summary(names)} ${[...new Set(jobs.map(({ shape }) => shape))].slice(0, 3).join(" ")}${jobs.length > 1 ? ` in ${jobs.length} pieces` : ""}`;
+    const label = `${summary(names)} ${[...new Set(jobs.map(({ shape }) => shape))].slice(0, 3).join(" ")}${jobs.length > 1 ? ` in ${jobs.length} sections` : ""}`;
     this.#steps.push(kernel.step(`fused_${name}`, label));
   }
 
   #view(t: Tensor): BufferView {
-    const { tensor, offsetBytes } = storedAs(t, this.#units.isStored);
+    const { tensor, offsetBytes } = storedAs(t, this.#groups.isStored);
     const view =
       this.#storage.views.get(tensor) ??
       (tensor.node.op === "constant" ? this.#constants.view(tensor) : undefined);
@@ -151,8 +158,8 @@ class Emitter {
     return offsetBytes === 0 ? view : { buffer: view.buffer, offsetBytes: view.offsetBytes + offsetBytes };
   }
 
-  #jobs(): UnitJob[] {
-    const jobsOf = new Map<Unit | Copy, UnitJob[]>();
+  #jobs(): GroupJob[] {
+    const jobsOf = new Map<FusionGroup | Copy, GroupJob[]>();
     for (const copy of this.#storage.copies) {
       jobsOf.set(copy, [
         {
@@ -168,49 +175,49 @@ class Emitter {
         },
       ]);
     }
-    for (const unit of this.#units.units) jobsOf.set(unit, this.#jobsOf(unit));
-    for (const unit of this.#units.units) {
-      const own = jobsOf.get(unit)!;
-      const follow = (jobs: readonly UnitJob[]) => {
+    for (const group of this.#groups.all) jobsOf.set(group, this.#jobsOf(group));
+    for (const group of this.#groups.all) {
+      const own = jobsOf.get(group)!;
+      const follow = (jobs: readonly GroupJob[]) => {
         for (const job of jobs) own.forEach((later) => later.after.add(job));
       };
-      for (const earlier of producersOf(unit, this.#units)) {
+      for (const earlier of producersOf(group, this.#groups)) {
         // What is written while it is reduced is there before the parts are added up.
-        const needsResults = earlier.results.some((t) => unit.reads.has(t));
+        const needsResults = earlier.results.some((t) => group.reads.has(t));
         follow(needsResults ? jobsOf.get(earlier)! : [jobsOf.get(earlier)![0]!]);
       }
-      for (const earlier of this.#storage.before.get(unit) ?? []) follow(jobsOf.get(earlier)!);
+      for (const earlier of this.#storage.before.get(group) ?? []) follow(jobsOf.get(earlier)!);
       if (own.length === 2) own[1]!.after.add(own[0]!);
     }
     return [...jobsOf.values()].flat();
   }
 
-  #jobsOf(unit: Unit): UnitJob[] {
+  #jobsOf(group: FusionGroup): GroupJob[] {
     const isKept = (t: Tensor) => !this.#storage.internal.has(t);
-    const reads = [...unit.reads];
-    const wide = isWide([...reads, ...outputsOf(unit)]);
+    const reads = [...group.reads];
+    const wide = isWide([...reads, ...outputsOf(group)]);
     const base = {
-      order: Math.min(...outputsOf(unit).map((t) => t.node.id)),
+      order: Math.min(...outputsOf(group).map((t) => t.node.id)),
       isGenerated: true,
-      elements: Math.max(unit.size, ...reads.map((t) => bytesOf(t) / dtypeBytes(t.dtype))),
-      parameters: reads.length + outputsOf(unit).length + 1,
+      elements: Math.max(group.size, ...reads.map((t) => bytesOf(t) / dtypeBytes(t.dtype))),
+      parameters: reads.length + outputsOf(group).length + 1,
       heldBytes: reads
         .filter((t) => this.#storage.views.get(t)?.buffer.kind === "scratch")
         .reduce((sum, t) => sum + bytesOf(t), 0),
-      ops: this.#opsOf(unit),
-      shape: formatShape(unit.node.outputs[0]!.shape),
+      ops: this.#opsOf(group),
+      shape: formatShape(group.node.outputs[0]!.shape),
     };
-    const made = (rest: Partial<UnitJob>): UnitJob => ({ ...base, after: new Set(), ...rest });
-    switch (unit.kind) {
+    const made = (rest: Partial<GroupJob>): GroupJob => ({ ...base, after: new Set(), ...rest });
+    switch (group.kind) {
       case "anchor":
-        return [made({ isGenerated: false, emit: () => this.#anchor(unit) })];
+        return [made({ isGenerated: false, emit: () => this.#anchor(group) })];
       case "pointwise":
         return [
-          made({ generate: (kernel) => addPointwise(kernel, unit.results, isKept, this.#places, wide) }),
+          made({ generate: (kernel) => addPointwise(kernel, group.results, isKept, this.#places, wide) }),
         ];
       case "concat": {
-        const node = unit.node as unknown as Node<"concat">;
-        const placed = this.#storage.placed.get(unit.results[0]!)!;
+        const node = group.node as unknown as Node<"concat">;
+        const placed = this.#storage.placed.get(group.results[0]!)!;
         return [
           made({
             generate: (kernel) => addConcat(kernel, node, (part) => placed.has(part), this.#places, wide),
@@ -218,13 +225,13 @@ class Emitter {
         ];
       }
       case "reduction": {
-        const node = unit.node as unknown as Node<"sum" | "max">;
+        const node = group.node as unknown as Node<"sum" | "max">;
         const plan = planReduction(node, this.#options.multiprocessors);
-        const around = { places: this.#places, results: outputsOf(unit), wide: wide || isWide(node.inputs) };
+        const around = { places: this.#places, results: outputsOf(group), wide: wide || isWide(node.inputs) };
         const source = sourceOf(node, (evaluator, positions) =>
-          writeResults(evaluator, unit.side, isKept, this.#places, positions),
+          writeResults(evaluator, group.side, isKept, this.#places, positions),
         );
-        const finish = storeResults(unit.results, isKept, this.#places);
+        const finish = storeResults(group.results, isKept, this.#places);
         if (plan.parts === 1) {
           return [made({ generate: (kernel) => addReduction(kernel, source, plan, finish, around) })];
         }
@@ -246,31 +253,31 @@ class Emitter {
     }
   }
 
-  /** Names of the ops that a unit computes, without those that only move. */
-  #opsOf(unit: Unit): string[] {
+  /** Names of the ops that a group computes, without those that only move. */
+  #opsOf(group: FusionGroup): string[] {
     const names = new Set<string>();
     const seen = new Set<Tensor>();
-    const own = new Set(outputsOf(unit));
+    const own = new Set(outputsOf(group));
     const visit = (t: Tensor): void => {
-      if (seen.has(t) || (this.#units.isStored(t) && !own.has(t))) return;
+      if (seen.has(t) || (this.#groups.isStored(t) && !own.has(t))) return;
       seen.add(t);
       t.node.inputs.forEach(visit);
       names.add(t.node.op);
     };
-    outputsOf(unit).forEach(visit);
+    outputsOf(group).forEach(visit);
     for (const name of ["constant", "broadcastTo", "reshape"]) if (names.size > 1) names.delete(name);
     return [...names];
   }
 
-  #anchor(unit: Unit): void {
+  #anchor(group: FusionGroup): void {
     const context = this.#context();
-    if (unit.match) {
-      lowerProduct(unit.match, unit.results[0]!, context);
+    if (group.match) {
+      lowerMatmul(group.match, group.results[0]!, context);
       return;
     }
-    const rule = this.#options.rules[unit.node.op] as LowerRule<OpName> | undefined;
-    invariant(rule, `a rule for ${unit.node.op}`);
-    rule(unit.node as unknown as Node, context);
+    const rule = this.#options.rules[group.node.op] as LowerRule<OpName> | undefined;
+    invariant(rule, `a rule for ${group.node.op}`);
+    rule(group.node as unknown as Node, context);
   }
 
   #context(): LowerContext {

@@ -7,7 +7,7 @@
  */
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
 import { sizeOf } from "../../../../base/shape.ts";
-import { pieceOf, sameElements } from "./aliases.ts";
+import { alignedSliceOf, sameElements } from "./aliases.ts";
 import { isElementwise, isHeavy } from "./scalarCode.ts";
 
 /** What compiles a node. */
@@ -97,10 +97,10 @@ export function materialize(nodes: readonly LoweredNode[], wanted: readonly Tens
   const classOf = new Map(nodes.map((n) => [n.node, n.class]));
   const isFused = (t: Tensor) => classOf.get(t.node as unknown as AnyNode) === "fused";
   const written = new Set<Tensor>();
-  const require = (t: Tensor, mayBePiece: boolean) => {
+  const require = (t: Tensor, mayBeSlice: boolean) => {
     let base = sameElements(t);
-    const piece = mayBePiece ? pieceOf(base) : undefined;
-    if (piece && !isFused(sameElements(piece.whole))) base = sameElements(piece.whole);
+    const slice = mayBeSlice ? alignedSliceOf(base) : undefined;
+    if (slice && !isFused(sameElements(slice.whole))) base = sameElements(slice.whole);
     if (isFused(base)) written.add(base);
   };
   for (const t of wanted) require(t, false);

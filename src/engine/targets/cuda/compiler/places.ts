@@ -23,7 +23,7 @@ export interface Places {
   isAligned(view: BufferView): boolean;
 }
 
-/** Places at which a unit's own results are not read: it computes them. */
+/** Places at which a fusion group's own results are not read: it computes them. */
 export function apart(places: Places, results: readonly Tensor[]): Places {
   const own = new Set(results);
   return {

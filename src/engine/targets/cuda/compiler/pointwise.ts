@@ -39,7 +39,7 @@ function lanesFor(size: number, places: Places, compute: Compute): Lanes {
   return widest <= 2 && kernel.widestWrite <= 2 && size >= 2 * VECTOR_ELEMENTS_MIN ? 8 : 4;
 }
 
-/** Adds a piece that calls `compute` for `size` elements. */
+/** Adds a section that calls `compute` for `size` elements. */
 function addElements(
   kernel: KernelBuilder,
   size: number,
@@ -65,7 +65,7 @@ function addElements(
     outer.lines[outer.lines.length - 1] = `} else if (${i} < ${whole + rest}) {`;
     outer.lines.push(...last.lines.map((line) => `  ${line}`), "}");
   }
-  kernel.piece(Math.ceil((whole + rest) / BLOCK_THREADS), outer.lines);
+  kernel.section(Math.ceil((whole + rest) / BLOCK_THREADS), outer.lines);
 }
 
 /**

@@ -21,9 +21,9 @@ function stepText(step: Step, plan: Plan): string {
       const given = step.arguments.map((argument) => argumentText(argument, plan)).join(", ");
       return `kernel  ${step.label}  <${step.grid.join("×")} blocks of ${step.block.join("×")}${shared}>  ${step.source.name}(${given})`;
     }
-    case "product": {
+    case "matmul": {
       const operands = [step.a, step.b, ...(step.bias ? [step.bias] : [])].map(view).join(", ");
-      return `product ${step.label}  (${operands}) → ${view(step.out)}`;
+      return `${step.label}  (${operands}) → ${view(step.out)}`;
     }
     case "copy":
       return `copy    ${step.bytes} bytes  ${view(step.from)} → ${view(step.to)}`;

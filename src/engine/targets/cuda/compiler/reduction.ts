@@ -121,7 +121,7 @@ export function addReduction(
   if (source.operation === "max") kernel.helpers.add("maximum");
   if (plan.layout === "rows") addRows(scope, evaluator, source, plan, done);
   else addColumns(scope, evaluator, source, plan, done);
-  kernel.piece(plan.blocks, scope.lines);
+  kernel.section(plan.blocks, scope.lines);
 }
 
 function combine({ operation, dtype }: Source, a: string, b: string): string {

@@ -25,8 +25,8 @@ export interface Job {
 const SHARED_ELEMENTS_MAX = 2 ** 22;
 /** Parameters of a launch; the driver takes 4 KiB of them. */
 const PARAMETERS_MAX = 400;
-/** Pieces of a launch. */
-const PIECES_MAX = 64;
+/** Sections of a launch. */
+const SECTIONS_MAX = 64;
 /** A job that holds more scratch memory than this does not wait. */
 const HELD_BYTES_MAX = 2 ** 24;
 
@@ -86,7 +86,7 @@ function next<T extends Job>(ready: ReadonlySet<T>, waits: ReadonlySet<Job>): T[
   let parameters = first.parameters;
   const atEnd = waits.has(first);
   for (const job of ordered) {
-    if (job === first || !job.isGenerated || launch.length >= PIECES_MAX) continue;
+    if (job === first || !job.isGenerated || launch.length >= SECTIONS_MAX) continue;
     if (waits.has(job) && !atEnd) continue;
     if (!atEnd && Math.max(job.elements, first.elements) > SHARED_ELEMENTS_MAX) continue;
     if (parameters + job.parameters > PARAMETERS_MAX) continue;

@@ -9,7 +9,15 @@ import { sizeOf } from "../../../../base/shape.ts";
 import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
 import { partOffsets, sameElements } from "./aliases.ts";
 import { bytesOf } from "./places.ts";
-import { outputsOf, producersOf, readsInPlace, readsOf, storedAs, type Unit, type Units } from "./units.ts";
+import {
+  outputsOf,
+  producersOf,
+  readsInPlace,
+  readsOf,
+  storedAs,
+  type FusionGroup,
+  type FusionGroups,
+} from "./fusionGroups.ts";
 
 /** Where leaves lie and results are wanted. */
 export interface Ends {
@@ -19,7 +27,7 @@ export interface Ends {
   readonly targets: readonly (readonly [result: Tensor, place: BufferView])[];
 }
 
-/** A copy within the order of units. */
+/** A copy within the order of groups. */
 export interface Copy {
   readonly from: Tensor;
   readonly step: CopyStep;
@@ -28,7 +36,7 @@ export interface Copy {
 /** Places, copies and the order that they call for. */
 export interface Storage {
   readonly views: Map<Tensor, BufferView>;
-  /** Results that only their own unit reads: they need no memory. */
+  /** Results that only their own group reads: they need no memory. */
   readonly internal: ReadonlySet<Tensor>;
   /** Parts of a concat that are computed in their place. */
   readonly placed: ReadonlyMap<Tensor, ReadonlySet<number>>;
@@ -36,32 +44,32 @@ export interface Storage {
   readonly copies: readonly Copy[];
   /** Done after all else. */
   readonly lastCopies: readonly CopyStep[];
-  /** Units and copies that come before a unit, besides those it reads from. */
-  readonly before: Map<Unit, Set<Unit | Copy>>;
+  /** Fusion groups and copies that come before a group, besides those it reads from. */
+  readonly before: Map<FusionGroup, Set<FusionGroup | Copy>>;
 }
 
-/** A piece of scratch memory. */
+/** A buffer of scratch memory. */
 export function scratch(name: string, bytes: number): BufferView {
   return { buffer: { kind: "scratch", name, bytes }, offsetBytes: 0 };
 }
 
-/** Places the results of all units. */
+/** Places the results of all groups. */
 export function place(
-  units: Units,
+  groups: FusionGroups,
   { bound, targets }: Ends,
   constantView: (t: Tensor) => BufferView,
 ): Storage {
   const views = new Map<Tensor, BufferView>(bound);
   const copies: Copy[] = [];
   const lastCopies: CopyStep[] = [];
-  const before = new Map<Unit, Set<Unit | Copy>>();
+  const before = new Map<FusionGroup, Set<FusionGroup | Copy>>();
   const wanted = new Set<Tensor>();
 
   const leafOf = new Map<PlanBuffer, Tensor[]>();
   for (const [leaf, { buffer }] of bound) leafOf.set(buffer, [...(leafOf.get(buffer) ?? []), leaf]);
   const replaced = new Set(targets.map(([, { buffer }]) => buffer).filter((buffer) => leafOf.has(buffer)));
   const leafView = (t: Tensor) => views.get(t) ?? constantView(t);
-  const isLeaf = (t: Tensor) => !units.producer.has(t);
+  const isLeaf = (t: Tensor) => !groups.producer.has(t);
 
   // Copies of leaves first: they are readers of what may be replaced.
   for (const [result, to] of targets) {
@@ -92,7 +100,7 @@ export function place(
       continue;
     }
     const old = leafOf.get(to.buffer);
-    if (!old || mayReplace(units.producer.get(base)!, old, units, copies, before)) {
+    if (!old || mayReplace(groups.producer.get(base)!, old, groups, copies, before)) {
       views.set(base, to);
     } else {
       const made = scratch("next", bytes);
@@ -101,16 +109,16 @@ export function place(
     }
   }
 
-  const internal = internalResults(units, wanted);
+  const internal = internalResults(groups, wanted);
   const placed = new Map<Tensor, ReadonlySet<number>>();
-  for (const unit of [...units.units].toReversed()) {
-    for (const t of outputsOf(unit)) {
-      if (!views.has(t) && !internal.has(t)) views.set(t, scratch(unit.node.op, bytesOf(t)));
+  for (const group of [...groups.all].toReversed()) {
+    for (const t of outputsOf(group)) {
+      if (!views.has(t) && !internal.has(t)) views.set(t, scratch(group.node.op, bytesOf(t)));
     }
-    if (unit.kind !== "concat") continue;
+    if (group.kind !== "concat") continue;
     // Parts are written early, when what the concat is to replace may still be read.
-    const replaces = leafOf.has(views.get(unit.results[0]!)!.buffer);
-    placed.set(unit.results[0]!, replaces ? new Set() : placeParts(unit, units, views, internal));
+    const replaces = leafOf.has(views.get(group.results[0]!)!.buffer);
+    placed.set(group.results[0]!, replaces ? new Set() : placeParts(group, groups, views, internal));
   }
   return {
     views,
@@ -122,21 +130,21 @@ export function place(
   };
 }
 
-/** Whether a unit may write over leaves; notes what has to come before it then. */
+/** Whether a group may write over leaves; notes what has to come before it then. */
 function mayReplace(
-  writer: Unit,
+  writer: FusionGroup,
   old: readonly Tensor[],
-  units: Units,
+  groups: FusionGroups,
   copies: readonly Copy[],
-  before: Map<Unit, Set<Unit | Copy>>,
+  before: Map<FusionGroup, Set<FusionGroup | Copy>>,
 ): boolean {
   const isOld = (t: Tensor) => old.includes(t);
-  const readers = [...units.units].filter((unit) => old.some((t) => unit.reads.has(t)));
+  const readers = [...groups.all].filter((group) => old.some((t) => group.reads.has(t)));
   if (readers.includes(writer)) {
-    if (!replacesInPlace(writer, isOld, units)) return false;
+    if (!replacesInPlace(writer, isOld, groups)) return false;
   }
-  const others = readers.filter((unit) => unit !== writer);
-  if (others.some((reader) => comesAfter(reader, writer, units, before))) return false;
+  const others = readers.filter((group) => group !== writer);
+  if (others.some((reader) => comesAfter(reader, writer, groups, before))) return false;
   const first = before.get(writer) ?? new Set();
   others.forEach((reader) => first.add(reader));
   copies.filter(({ from }) => isOld(from)).forEach((copy) => first.add(copy));
@@ -144,30 +152,30 @@ function mayReplace(
   return true;
 }
 
-/** Whether a unit reads each element of what it replaces in the thread that then writes it. */
-function replacesInPlace(writer: Unit, isOld: (t: Tensor) => boolean, units: Units): boolean {
+/** Whether a group reads each element of what it replaces in the thread that then writes it. */
+function replacesInPlace(writer: FusionGroup, isOld: (t: Tensor) => boolean, groups: FusionGroups): boolean {
   if (writer.kind === "reduction") {
     // Elements that are reduced are read by many threads; only what follows on the results may read the old values.
     const reduced = [...writer.node.inputs, ...writer.side.flatMap((t) => t.node.inputs)];
-    if ([...readsOf(reduced, units.isStored)].some(isOld)) return false;
+    if ([...readsOf(reduced, groups.isStored)].some(isOld)) return false;
   } else if (writer.kind !== "pointwise") {
     return false;
   }
-  return readsInPlace(writer, isOld, units.isStored);
+  return readsInPlace(writer, isOld, groups.isStored);
 }
 
-/** Whether a unit comes after another in every order. */
+/** Whether a group comes after another in every order. */
 function comesAfter(
-  unit: Unit,
-  earlier: Unit,
-  units: Units,
-  before: ReadonlyMap<Unit, ReadonlySet<Unit | Copy>>,
+  group: FusionGroup,
+  earlier: FusionGroup,
+  groups: FusionGroups,
+  before: ReadonlyMap<FusionGroup, ReadonlySet<FusionGroup | Copy>>,
 ): boolean {
-  const seen = new Set<Unit>([unit]);
-  const stack = [unit];
+  const seen = new Set<FusionGroup>([group]);
+  const stack = [group];
   for (let now = stack.pop(); now; now = stack.pop()) {
     if (now === earlier) return true;
-    for (const previous of [...producersOf(now, units), ...(before.get(now) ?? [])]) {
+    for (const previous of [...producersOf(now, groups), ...(before.get(now) ?? [])]) {
       if ("step" in previous || seen.has(previous)) continue;
       seen.add(previous);
       stack.push(previous);
@@ -176,36 +184,36 @@ function comesAfter(
   return false;
 }
 
-function internalResults({ units }: Units, wanted: ReadonlySet<Tensor>): Set<Tensor> {
+function internalResults({ all }: FusionGroups, wanted: ReadonlySet<Tensor>): Set<Tensor> {
   const read = new Set<Tensor>(wanted);
-  for (const unit of units) unit.reads.forEach((t) => read.add(t));
+  for (const group of all) group.reads.forEach((t) => read.add(t));
   const internal = new Set<Tensor>();
-  for (const unit of units) {
-    if (unit.kind === "anchor") continue;
-    for (const t of outputsOf(unit)) if (!read.has(t)) internal.add(t);
+  for (const group of all) {
+    if (group.kind === "anchor") continue;
+    for (const t of outputsOf(group)) if (!read.has(t)) internal.add(t);
   }
   return internal;
 }
 
-/** Lets parts of a concat be computed where they belong, if nothing has placed them and each lies in one piece. */
+/** Lets parts of a concat be computed where they belong, if nothing has placed them and each is contiguous. */
 function placeParts(
-  unit: Unit,
-  units: Units,
+  group: FusionGroup,
+  groups: FusionGroups,
   views: Map<Tensor, BufferView>,
   internal: ReadonlySet<Tensor>,
 ): Set<number> {
-  const { node } = unit;
-  invariant(node.op === "concat", "units of parts are concats");
+  const { node } = group;
+  invariant(node.op === "concat", "groups of parts are concats");
   const out = node.outputs[0]!;
   const placed = new Set<number>();
   const offsets = partOffsets(node.inputs, node.attrs.axis, out.shape);
   const whole = views.get(out)!;
   offsets?.forEach((offset, i) => {
-    const { tensor: base } = storedAs(node.inputs[i]!, units.isStored);
+    const { tensor: base } = storedAs(node.inputs[i]!, groups.isStored);
     const isWhole = base === sameElements(node.inputs[i]!);
     const fits =
       isWhole &&
-      units.producer.has(base) &&
+      groups.producer.has(base) &&
       !views.has(base) &&
       !internal.has(base) &&
       sizeOf(base.shape) > 0 &&

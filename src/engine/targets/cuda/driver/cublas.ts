@@ -1,15 +1,15 @@
 /**
- * @file Plain cuBLAS: what `cublasGemmEx` makes of a product, for comparison with this library's own path.
+ * @file Plain cuBLAS: what `cublasGemmEx` makes of a matmul, for comparison with this library's own path.
  */
 import type { Precision } from "../../../program.ts";
-import type { ProductDType } from "../plan.ts";
+import type { MatmulDType } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
 import type { Memory } from "./driverLibrary.ts";
 import { checkCublas } from "./errors.ts";
 import { addressOf, bind, OutWord, type Prototypes } from "./koffi.ts";
 import { openLibrary } from "./libraries.ts";
 import { closed, opened } from "./liveObjects.ts";
-import { columnMajorOperands, computeTypes, dataTypes } from "./productTypes.ts";
+import { columnMajorOperands, computeTypes, dataTypes } from "./matmulTypes.ts";
 import type { Stream } from "./stream.ts";
 
 interface CublasLibrary {
@@ -81,7 +81,7 @@ const prototypes: Prototypes<CublasLibrary> = {
 /** `CUBLAS_GEMM_DEFAULT`: cuBLAS chooses. */
 const chosenByCublas = -1;
 
-/** A row-major product of packed matrices: out[batch, M, N] = op(a) · op(b). */
+/** A row-major matmul of packed matrices: out[batch, M, N] = op(a) · op(b). */
 export interface GemmSpec {
   readonly m: number;
   readonly n: number;
@@ -93,7 +93,7 @@ export interface GemmSpec {
   /** `b` is stored `[N, K]`. */
   readonly transposeB?: boolean;
   /** Type of a, b and out. */
-  readonly dtype: ProductDType;
+  readonly dtype: MatmulDType;
   readonly compute: Precision;
 }
 
@@ -116,7 +116,7 @@ export class Cublas {
     checkCublas(this.#library.cublasSetStream_v2(this.#handle, stream.handle), "cublasSetStream", "Cublas");
   }
 
-  /** Queues a product. @throws ParetoError `CUDA_FAILED` */
+  /** Queues a matmul. @throws ParetoError `CUDA_FAILED` */
   gemm(spec: GemmSpec, a: number, b: number, out: number): void {
     const { m, n, k, batch = 1, transposeA = false, transposeB = false, dtype, compute } = spec;
     if (m === 0 || n === 0 || batch === 0) return;

@@ -1,17 +1,17 @@
 /**
- * @file One product as cuBLASLt sees it: descriptors of the operation and its matrices, for operands of some least
+ * @file One matmul as cuBLASLt sees it: descriptors of the operation and its matrices, for operands of some least
  * alignment, and the algorithms that can do it.
  */
 import { ParetoError } from "../../../../base/errors.ts";
-import type { ProductEpilogue, ProductSpec } from "../plan.ts";
+import type { MatmulEpilogue, MatmulSpec } from "../plan.ts";
 import type { CublasLtLibrary } from "./cublasLtLibrary.ts";
 import { checkCublas } from "./errors.ts";
 import { addressOf, OutWord } from "./koffi.ts";
 import { closed, opened } from "./liveObjects.ts";
-import { columnMajorOperands, computeTypes, dataTypes, type StoredMatrix } from "./productTypes.ts";
+import { columnMajorOperands, computeTypes, dataTypes, type StoredMatrix } from "./matmulTypes.ts";
 
 /** `cublasLtEpilogue_t`. */
-const epilogues: Readonly<Record<ProductEpilogue, number>> = {
+const epilogues: Readonly<Record<MatmulEpilogue, number>> = {
   none: 1,
   relu: 2,
   bias: 4,
@@ -25,7 +25,7 @@ const layoutAttribute = { batch: 5, stride: 6 } as const;
 const preferenceAttribute = { workspaceBytes: 1, reductionSchemes: 3, alignments: [5, 6, 7, 8] } as const;
 
 /**
- * Ways to add up a product that was split along K, each in a fixed order: in the workspace as float32, or also in the
+ * Ways to add up a matmul that was split along K, each in a fixed order: in the workspace as float32, or also in the
  * output's type where that is float32. Adding up in place, in order of arrival, is left out.
  */
 const reductionSchemes = { float32: 2 | 4, half: 2 } as const;
@@ -41,10 +41,10 @@ const scales = new Float32Array([1, 0]);
 /** Most algorithms that are asked for. */
 const wanted = 8;
 
-/** An algorithm: opaque bytes, good for the same product and version of cuBLASLt. */
+/** An algorithm: opaque bytes, good for the same matmul and version of cuBLASLt. */
 export type Algorithm = Uint8Array;
 
-/** Where a product's operands are. */
+/** Where a matmul's operands are. */
 export interface Operands {
   readonly a: number;
   readonly b: number;
@@ -53,11 +53,11 @@ export interface Operands {
   readonly out: number;
 }
 
-/** A product that can be run with any of its algorithms. */
+/** A matmul that can be run with any of its algorithms. */
 export class LtOperation {
   readonly #library: CublasLtLibrary;
   readonly #handle: number;
-  readonly #spec: ProductSpec;
+  readonly #spec: MatmulSpec;
   readonly #hasBias: boolean;
   readonly #alignment: number;
   readonly #descriptor: number;
@@ -70,7 +70,7 @@ export class LtOperation {
   #disposed = false;
 
   /** @param alignment bytes that divide all addresses it will be run with */
-  constructor(library: CublasLtLibrary, handle: number, spec: ProductSpec, alignment: number) {
+  constructor(library: CublasLtLibrary, handle: number, spec: MatmulSpec, alignment: number) {
     this.#library = library;
     this.#handle = handle;
     this.#spec = spec;
@@ -79,9 +79,9 @@ export class LtOperation {
     const { m, n, batch, strideA, strideB, strideOut, dtype, outDtype, compute, epilogue } = spec;
     const word = new OutWord();
     const created = library.cublasLtMatmulDescCreate(word.place, computeTypes[compute], dataTypes.float32);
-    checkCublas(created, "cublasLtMatmulDescCreate", "ProductLibrary");
+    checkCublas(created, "cublasLtMatmulDescCreate", "MatmulLibrary");
     this.#descriptor = word.value;
-    opened("cublasLt product");
+    opened("cublasLt matmul");
     const { first, second } = columnMajorOperands(spec);
     this.#setInt(descriptorAttribute.operationFirst, first.operation);
     this.#setInt(descriptorAttribute.operationSecond, second.operation);
@@ -104,7 +104,7 @@ export class LtOperation {
     checkCublas(
       library.cublasLtMatmulPreferenceCreate(word.place),
       "cublasLtMatmulPreferenceCreate",
-      "ProductLibrary",
+      "MatmulLibrary",
     );
     const preference = word.value;
     const set = (attribute: number, value: Uint32Array | BigUint64Array): void => {
@@ -114,7 +114,7 @@ export class LtOperation {
         value,
         value.byteLength,
       );
-      checkCublas(status, "cublasLtMatmulPreferenceSetAttribute", "ProductLibrary");
+      checkCublas(status, "cublasLtMatmulPreferenceSetAttribute", "MatmulLibrary");
     };
     const results = new Uint8Array(wanted * resultBytes);
     const count = new Int32Array(1);
@@ -150,7 +150,7 @@ export class LtOperation {
   }
 
   /**
-   * Queues the product.
+   * Queues the matmul.
    * @param algorithm address of one of algorithms()
    * @returns a `cublasStatus_t`
    */
@@ -186,7 +186,7 @@ export class LtOperation {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    closed("cublasLt product");
+    closed("cublasLt matmul");
     for (const layout of [this.#first, this.#second, this.#out])
       this.#library.cublasLtMatrixLayoutDestroy(layout);
     this.#library.cublasLtMatmulDescDestroy(this.#descriptor);
@@ -199,14 +199,14 @@ export class LtOperation {
       Int32Array.of(value),
       4,
     );
-    checkCublas(status, "cublasLtMatmulDescSetAttribute", "ProductLibrary");
+    checkCublas(status, "cublasLtMatmulDescSetAttribute", "MatmulLibrary");
   }
 
   #setBias(address: number): void {
     this.#bias[0] = BigInt(address);
     const { biasPointer } = descriptorAttribute;
     const status = this.#library.cublasLtMatmulDescSetAttribute(this.#descriptor, biasPointer, this.#bias, 8);
-    checkCublas(status, "cublasLtMatmulDescSetAttribute", "ProductLibrary");
+    checkCublas(status, "cublasLtMatmulDescSetAttribute", "MatmulLibrary");
     this.#biasSet = address;
   }
 
@@ -214,12 +214,12 @@ export class LtOperation {
     const library = this.#library;
     const word = new OutWord();
     const created = library.cublasLtMatrixLayoutCreate(word.place, type, rows, columns, leading);
-    checkCublas(created, "cublasLtMatrixLayoutCreate", "ProductLibrary");
+    checkCublas(created, "cublasLtMatrixLayoutCreate", "MatmulLibrary");
     const layout = word.value;
     if (batch > 1) {
       const set = (attribute: number, value: Int32Array | BigInt64Array): void => {
         const status = library.cublasLtMatrixLayoutSetAttribute(layout, attribute, value, value.byteLength);
-        checkCublas(status, "cublasLtMatrixLayoutSetAttribute", "ProductLibrary");
+        checkCublas(status, "cublasLtMatrixLayoutSetAttribute", "MatmulLibrary");
       };
       set(layoutAttribute.batch, Int32Array.of(batch));
       set(layoutAttribute.stride, BigInt64Array.of(BigInt(stride)));
@@ -228,14 +228,14 @@ export class LtOperation {
   }
 }
 
-function noAlgorithm(spec: ProductSpec, status: number): ParetoError {
+function noAlgorithm(spec: MatmulSpec, status: number): ParetoError {
   const { m, n, k, batch, dtype, outDtype, compute, epilogue } = spec;
   return new ParetoError({
     code: "CUDA_FAILED",
-    where: "ProductLibrary.prepare",
+    where: "MatmulLibrary.prepare",
     message:
-      `ProductLibrary.prepare: cuBLASLt has no algorithm (status ${status}) for a product of ${dtype} into ${outDtype} ` +
+      `MatmulLibrary.prepare: cuBLASLt has no algorithm (status ${status}) for a matmul of ${dtype} into ${outDtype} ` +
       `(${compute}, epilogue ${epilogue}), got M=${m} N=${n} K=${k} batch=${batch}`,
-    fix: "Use element types that cuBLASLt multiplies on this GPU, or report the product.",
+    fix: "Use element types that cuBLASLt multiplies on this GPU, or report the matmul.",
   });
 }

@@ -155,7 +155,7 @@ export class Stream {
   }
 }
 
-/** Recorded work, to be queued as one piece. Addresses and arguments are those of the recording. */
+/** Recorded work, to be queued at once. Addresses and arguments are those of the recording. */
 export class CapturedGraph {
   readonly #context: CudaContext;
   readonly #handle: number;

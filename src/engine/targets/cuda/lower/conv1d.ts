@@ -1,13 +1,13 @@
 /**
  * @file Rules of the convolution and of its two gradients, as matrix products over unfolded inputs.
  *
- * Without groups a product a sample writes the output where it belongs. With groups the groups are the batch of one
- * product, whose columns are all samples' steps; the output's two leading axes are then swapped into place.
+ * Without groups a matmul a sample writes the output where it belongs. With groups the groups are the batch of one
+ * matmul, whose columns are all samples' steps; the output's two leading axes are then swapped into place.
  */
 import type { Tensor } from "../../../graph/node.ts";
 import type { Conv1dAttrs } from "../../../graph/opAttrs.ts";
 import { sizeOf } from "../../../../base/shape.ts";
-import type { BufferView, KernelArgument, ProductSpec } from "../plan.ts";
+import type { BufferView, KernelArgument, MatmulSpec } from "../plan.ts";
 import {
   bytesOf,
   elementwise,
@@ -130,15 +130,15 @@ function byGroup(context: LowerContext, y: Tensor): BufferView {
   return swapped;
 }
 
-function product(
+function matmul(
   context: LowerContext,
   about: string,
-  spec: Pick<ProductSpec, "m" | "n" | "k" | "batch" | "strideA" | "strideB"> &
-    Partial<Pick<ProductSpec, "transposeA" | "transposeB">>,
+  spec: Pick<MatmulSpec, "m" | "n" | "k" | "batch" | "strideA" | "strideB"> &
+    Partial<Pick<MatmulSpec, "transposeA" | "transposeB">>,
   { a, b, out }: { a: BufferView; b: BufferView; out: BufferView },
 ): void {
   context.emit({
-    kind: "product",
+    kind: "matmul",
     label: `${about} [${spec.batch}, ${spec.m}, ${spec.n}] k ${spec.k}`,
     spec: {
       transposeA: false,
@@ -176,14 +176,14 @@ export const lowerConv1d: LowerRule<"conv1d"> = ({ inputs, outputs, attrs }, con
   if (attrs.groups === 1) {
     const b = unfold(context, x, s, "bySample");
     const spec = { m: s.outputs, n: s.steps, k, batch: s.batch, strideA: 0, strideB: k * s.steps };
-    product(context, "conv1d", spec, { a, b, out: context.view(y) });
+    matmul(context, "conv1d", spec, { a, b, out: context.view(y) });
     return;
   }
   const b = unfold(context, x, s, "byGroup");
   const n = s.batch * s.steps;
   const out = s.batch === 1 ? context.view(y) : context.scratch(bytesOf(y));
   const spec = { m: s.outputs, n, k, batch: attrs.groups, strideA: s.outputs * k, strideB: k * n };
-  product(context, "conv1d", spec, { a, b, out });
+  matmul(context, "conv1d", spec, { a, b, out });
   if (s.batch === 1) return;
   const from = scratchArgument(out, "read", bytesOf(y));
   swapAxes(context, y, [from, writes(context, y)], [y.shape[1]!, s.batch, s.steps]);
@@ -203,7 +203,7 @@ export const lowerConv1dInputGradient: LowerRule<"conv1dInputGradient"> = (
   const b = order === "bySample" ? context.view(g) : byGroup(context, g);
   const columns = context.scratch(columnBytes(s));
   const n = order === "bySample" ? s.steps : s.batch * s.steps;
-  product(
+  matmul(
     context,
     "conv1dInputGradient",
     {
@@ -246,7 +246,7 @@ export const lowerConv1dKernelGradient: LowerRule<"conv1dKernelGradient"> = (
   const a = byGroup(context, g);
   const b = unfold(context, x, s, "byGroup");
   const [n, k] = [s.channels * s.kernel, s.batch * s.steps];
-  product(
+  matmul(
     context,
     "conv1dKernelGradient",
     {

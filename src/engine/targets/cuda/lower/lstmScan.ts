@@ -1,6 +1,6 @@
 /**
  * @file Rules of the LSTM's loop and of its gradient: one launch for all steps of two directions. States too wide for
- * a block to hold the recurrent weights run step by step, as the op's expansion says.
+ * a block to hold the recurrent weights run step by step, as the op's decomposition says.
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { input } from "../../../graph/ops/leaf.ts";
@@ -128,14 +128,14 @@ function emitLoop(kernel: Kernel, directions: readonly Direction[], context: Low
   return true;
 }
 
-/** Emits the steps of the op's expansion. */
-function emitExpansion(
+/** Emits the steps of the op's decomposition. */
+function emitDecomposition(
   { definition }: LoopNode,
   { inputs, outputs, reverse }: Direction,
   context: LowerContext,
 ): void {
   const leaves = inputs.map(({ shape, dtype }, i) => input(`loop.${i}`, shape, dtype));
-  const results = definition.expand!(leaves, { reverse: [reverse] });
+  const results = definition.decompose!(leaves, { reverse: [reverse] });
   const bound = new Map(leaves.map((t, i): [Tensor, BufferView] => [t, context.view(inputs[i]!)]));
   const places = outputs.map((t) => context.view(t));
   for (const step of context.lowerBody(results, bound, places)) context.emit(step);
@@ -151,7 +151,7 @@ function emit(node: LoopNode, kernel: Kernel, context: LowerContext): void {
     );
     const launched = [first, ...(alike < 0 ? [] : left.splice(alike, DIRECTIONS_MAX - 1))];
     if (!emitLoop(kernel, launched, context)) {
-      for (const direction of launched) emitExpansion(node, direction, context);
+      for (const direction of launched) emitDecomposition(node, direction, context);
     }
   }
 }

@@ -1,4 +1,4 @@
-/** @file Products of few rows with a matrix, which are limited by reading it: a kernel of their own. */
+/** @file Matmuls of few rows with a matrix, which are limited by reading it: a kernel of their own. */
 import { invariant } from "../../../../base/errors.ts";
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
@@ -7,7 +7,7 @@ import { elementType } from "./axes.ts";
 import type { KernelArgument } from "../plan.ts";
 import { bytesOf, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
 import type { LowerContext } from "./lowering.ts";
-import type { MatvecActivation, ProductMatch } from "./matchProducts.ts";
+import type { MatvecActivation, MatmulMatch } from "./matchMatmuls.ts";
 
 /** Numbers of `matvec.cu`. */
 const activations: Readonly<Record<MatvecActivation, number>> = {
@@ -22,10 +22,10 @@ const WARP_BYTES = 16 * 4 * 4;
 const WARPS_MAX = 8;
 const ACCESS_BYTES = 16;
 
-/** Emits a product of few rows. */
-export function lowerMatvec(match: ProductMatch, output: Tensor, context: LowerContext): void {
-  const { product, operands, matvec } = match;
-  invariant(matvec, "a product of few rows");
+/** Emits a matmul of few rows. */
+export function lowerMatvec(match: MatmulMatch, output: Tensor, context: LowerContext): void {
+  const { matmul, operands, matvec } = match;
+  invariant(matvec, "a matmul of few rows");
   const { activation, hasBias, hasResidual } = matvec;
   const [x, w] = operands as [Tensor, Tensor];
   const k = x.shape.at(-1)!;
@@ -53,7 +53,7 @@ export function lowerMatvec(match: ProductMatch, output: Tensor, context: LowerC
       ...(bias && { BIAS: 1 }),
       ...(residual && { RESIDUAL: 1 }),
     },
-    about: product.outputs[0]!,
+    about: matmul.outputs[0]!,
     grid: [Math.ceil(outputs / (isGated ? 8 : 16)), 1, 1],
     block: [32 * warps, 1, 1],
     // Where there is no bias or residual, the kernel does not read what stands for it.
@@ -72,7 +72,7 @@ export function lowerMatvec(match: ProductMatch, output: Tensor, context: LowerC
   });
 }
 
-/** An operand at a place that whole accesses can read; copied there where it is a piece of something larger. */
+/** An operand at a place that whole accesses can read; copied there where it is a slice of something larger. */
 function aligned(context: LowerContext, t: Tensor): KernelArgument {
   const from = context.view(t);
   if (from.offsetBytes % ACCESS_BYTES === 0) return reads(context, t);

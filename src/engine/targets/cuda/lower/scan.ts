@@ -92,7 +92,7 @@ function relocate(step: Step, places: ReadonlyMap<PlanBuffer, BufferView>): Step
           argument.kind === "buffer" ? { ...argument, view: move(argument.view) } : argument,
         ),
       };
-    case "product":
+    case "matmul":
       return {
         ...step,
         a: move(step.a),

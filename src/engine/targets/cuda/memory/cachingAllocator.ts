@@ -1,5 +1,5 @@
 /**
- * @file A caching allocator over any memory that can be asked for in large pieces; it never touches the memory.
+ * @file A caching allocator over any memory that can be asked for in large segments; it never touches the memory.
  *
  * Sizes are rounded to 512 B below 1 MiB, which are cut from segments of 2 MiB, and to 2 MiB above, each in a segment
  * of its own at first. A freed block merges with free neighbours of its segment and is kept; a request takes the
@@ -31,7 +31,7 @@ export interface AllocatorStats {
   readonly cacheHits: number;
 }
 
-/** A piece of memory that is in use. */
+/** A block of memory that is in use. */
 export interface Allocation {
   readonly pointer: number;
   /** Rounded size. */

@@ -6,7 +6,7 @@ import { OutWord } from "../driver/koffi.ts";
 import { closed, opened } from "../driver/liveObjects.ts";
 import { CachingAllocator, type Allocation, type AllocatorStats } from "./cachingAllocator.ts";
 
-/** A piece of device memory; its address is a multiple of 512. */
+/** A buffer of device memory; its address is a multiple of 512. */
 export type DeviceBuffer = Allocation;
 
 /** How many holders an error lists. */

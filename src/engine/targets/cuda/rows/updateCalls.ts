@@ -124,13 +124,13 @@ export function updateCalls<P>(
     ),
   ];
   const block = [CALL_THREADS, 1, 1] as const;
-  // The mean over a row needs all of it at once; other rules take each piece of a long row in blocks of its own.
-  const pieces = rule === "rwsadagrad" ? 1 : Math.ceil(strideOf(dim) / 4 / lanesOf(dim));
+  // The mean over a row needs all of it at once; other rules take each segment of a long row in blocks of its own.
+  const segments = rule === "rwsadagrad" ? 1 : Math.ceil(strideOf(dim) / 4 / lanesOf(dim));
   const calls: KernelCall<P>[] = [
     {
       label: `${rule} of ${n} lookups`,
       source: items,
-      grid: [Math.ceil(n / groups), pieces, 1],
+      grid: [Math.ceil(n / groups), segments, 1],
       block,
       arguments: [
         ...head,
@@ -148,7 +148,7 @@ export function updateCalls<P>(
   calls.push({
     label: `${rule} of rows with over 64 lookups`,
     source: longRows,
-    grid: [Math.ceil(long / groups), pieces, 1],
+    grid: [Math.ceil(long / groups), segments, 1],
     block,
     arguments: [...head, read("items"), read("itemRows"), read("longRows"), read("longCount"), ...tail],
   });

@@ -23,7 +23,7 @@ function access(step: Step): { reads: BufferView[]; writes: BufferView[] } {
         writes: buffers.filter(({ access }) => access !== "read").map(({ view }) => view),
       };
     }
-    case "product":
+    case "matmul":
       return { reads: [step.a, step.b], writes: [step.out] };
     case "copy":
       return { reads: [step.from], writes: [step.to] };

@@ -5,7 +5,7 @@ import { packArguments } from "../../../../../src/engine/targets/cuda/driver/mod
 import {
   columnMajorOperands,
   type StoredMatrix,
-} from "../../../../../src/engine/targets/cuda/driver/productTypes.ts";
+} from "../../../../../src/engine/targets/cuda/driver/matmulTypes.ts";
 
 describe("packed arguments", () => {
   test("lie as in a C struct, each aligned to its own size", () => {

@@ -1,4 +1,4 @@
-/** @file The driver layer on a GPU: queued work, recordings, errors, products, and that nothing leaks. Skipped without one. */
+/** @file The driver layer on a GPU: queued work, recordings, errors, matmuls, and that nothing leaks. Skipped without one. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,14 +11,14 @@ import { CudaEvent } from "../../../../../src/engine/targets/cuda/driver/event.t
 import { KernelCompiler } from "../../../../../src/engine/targets/cuda/driver/kernelCompiler.ts";
 import { liveObjects } from "../../../../../src/engine/targets/cuda/driver/liveObjects.ts";
 import { packArguments, type Kernel } from "../../../../../src/engine/targets/cuda/driver/module.ts";
-import { ProductLibrary } from "../../../../../src/engine/targets/cuda/driver/product.ts";
+import { MatmulLibrary } from "../../../../../src/engine/targets/cuda/driver/matmul.ts";
 import { Stream } from "../../../../../src/engine/targets/cuda/driver/stream.ts";
 import { DeviceAllocator } from "../../../../../src/engine/targets/cuda/memory/deviceAllocator.ts";
 import { HostRegistry, PinnedBuffer } from "../../../../../src/engine/targets/cuda/memory/pinned.ts";
 import type {
   KernelSource,
-  ProductEpilogue,
-  ProductSpec,
+  MatmulEpilogue,
+  MatmulSpec,
 } from "../../../../../src/engine/targets/cuda/plan.ts";
 
 /** Opens the first GPU and all libraries, or says what is missing. */
@@ -245,7 +245,7 @@ describe("the driver on a GPU", () => {
     expect({ ...liveObjects(), "device memory": 0 }).toEqual({ ...settled, "device memory": 0 });
   });
 
-  describe("products", () => {
+  describe("matmuls", () => {
     /** Small whole numbers, so that all sums are exact. */
     function whole(length: number, seed: number): Float32Array {
       return Float32Array.from({ length }, (_, i) => ((i * 7 + seed * 13) % 9) - 4);
@@ -264,7 +264,7 @@ describe("the driver on a GPU", () => {
       return values;
     }
 
-    function expected(spec: ProductSpec, a: Float32Array, b: Float32Array, bias: Float32Array): Float32Array {
+    function expected(spec: MatmulSpec, a: Float32Array, b: Float32Array, bias: Float32Array): Float32Array {
       const { m, n, k, batch, strideA, strideB, strideOut, transposeA, transposeB, epilogue } = spec;
       const out = new Float32Array(batch * m * n);
       for (let at = 0; at < batch; at++) {
@@ -282,14 +282,14 @@ describe("the driver on a GPU", () => {
       return out;
     }
 
-    function specOf(m: number, n: number, k: number, more: Partial<ProductSpec> = {}): ProductSpec {
+    function specOf(m: number, n: number, k: number, more: Partial<MatmulSpec> = {}): MatmulSpec {
       const types = { dtype: "float32", outDtype: "float32", compute: "float32", epilogue: "none" } as const;
       const strides = { strideA: m * k, strideB: k * n, strideOut: m * n };
       return { m, n, k, batch: 1, ...strides, transposeA: false, transposeB: false, ...types, ...more };
     }
 
-    const epilogues: readonly ProductEpilogue[] = ["none", "bias", "relu", "biasRelu"];
-    const specs: [string, ProductSpec][] = [
+    const epilogues: readonly MatmulEpilogue[] = ["none", "bias", "relu", "biasRelu"];
+    const specs: [string, MatmulSpec][] = [
       ["as stored", specOf(24, 40, 16)],
       ["transposed a", specOf(24, 40, 16, { transposeA: true })],
       ["transposed b", specOf(24, 40, 16, { transposeB: true })],
@@ -300,40 +300,40 @@ describe("the driver on a GPU", () => {
       ["a batch with one b", specOf(8, 12, 4, { batch: 5, strideB: 0 })],
       ["a batch with one transposed a", specOf(8, 12, 4, { batch: 5, strideA: 0, transposeA: true })],
       ["no sums", specOf(4, 6, 0)],
-      ...epilogues.map((epilogue): [string, ProductSpec] => [
+      ...epilogues.map((epilogue): [string, MatmulSpec] => [
         `epilogue ${epilogue}`,
         specOf(16, 8, 32, { epilogue }),
       ]),
     ];
 
     test.each(specs)("%s", (_, spec) => {
-      const library = new ProductLibrary(context, allocator, { cacheDirectory });
+      const library = new MatmulLibrary(context, allocator, { cacheDirectory });
       const { m, n, k, batch, strideA, strideB } = spec;
       const a = whole(strideA * (batch - 1) + m * k, 1);
       const b = whole(strideB * (batch - 1) + k * n, 2);
       const bias = whole(n, 3);
       // An address that is a multiple of 4 only gets an algorithm of its own.
       for (const offset of [0, 4, 0]) {
-        const product = library.prepare(spec);
+        const matmul = library.prepare(spec);
         const held = [a, b, bias, new Float32Array(batch * m * n)].map((values) => upload(values, offset));
         const [pa, pb, pbias, pout] = held.map(({ pointer }) => pointer);
-        product.run(stream, pa!, pb!, pbias!, pout!);
+        matmul.run(stream, pa!, pb!, pbias!, pout!);
         expect(download(pout!, batch * m * n)).toEqual(expected(spec, a, b, bias));
         for (const buffer of held) buffer.free();
-        product.dispose();
+        matmul.dispose();
       }
       library.dispose();
     });
 
     test("recorded and replayed give the same", () => {
-      const library = new ProductLibrary(context, allocator, { cacheDirectory });
+      const library = new MatmulLibrary(context, allocator, { cacheDirectory });
       const spec = specOf(16, 24, 8, { epilogue: "bias" });
-      const product = library.prepare(spec);
+      const matmul = library.prepare(spec);
       const [a, b, bias] = [whole(16 * 8, 1), whole(8 * 24, 2), whole(24, 3)];
       const held = [a, b, bias, new Float32Array(16 * 24)].map((values) => upload(values));
       const [pa, pb, pbias, pout] = held.map(({ pointer }) => pointer);
       stream.synchronize();
-      const graph = stream.capture(() => product.run(stream, pa!, pb!, pbias!, pout!));
+      const graph = stream.capture(() => matmul.run(stream, pa!, pb!, pbias!, pout!));
       graph.launch(stream);
       expect(download(pout!, 16 * 24)).toEqual(expected(spec, a, b, bias));
       graph.dispose();

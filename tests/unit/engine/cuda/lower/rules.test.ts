@@ -49,7 +49,7 @@ function written(step: Step): PlanBuffer[] {
       return step.arguments.flatMap((a) =>
         a.kind === "buffer" && a.access !== "read" ? [a.view.buffer] : [],
       );
-    case "product":
+    case "matmul":
       return [step.out.buffer];
     default:
       return [step.to.buffer];

@@ -13,25 +13,25 @@ import { cubinKey } from "./cubinCache.ts";
 import type { Algorithm } from "./ltOperation.ts";
 
 /** Choices of one GPU model and version of cuBLASLt. */
-export class ProductChoices {
+export class MatmulChoices {
   readonly #path: string;
   #known: Record<string, string>;
 
-  /** @param parts what the choices depend on beside the product */
+  /** @param parts what the choices depend on beside the matmul */
   constructor(directory: string, ...parts: readonly string[]) {
-    this.#path = join(directory, `products-${cubinKey(...parts).slice(0, 16)}.json`);
+    this.#path = join(directory, `matmuls-${cubinKey(...parts).slice(0, 16)}.json`);
     this.#known = this.#read();
   }
 
-  /** The choice for a product, if it is among the proposals. */
-  find(product: string, proposals: readonly Algorithm[]): Algorithm | undefined {
-    const known = this.#known[product];
+  /** The choice for a matmul, if it is among the proposals. */
+  find(matmul: string, proposals: readonly Algorithm[]): Algorithm | undefined {
+    const known = this.#known[matmul];
     return known === undefined ? undefined : proposals.find((algorithm) => encode(algorithm) === known);
   }
 
   /** Keeps a choice. */
-  keep(product: string, algorithm: Algorithm): void {
-    this.#known = { ...this.#read(), ...this.#known, [product]: encode(algorithm) };
+  keep(matmul: string, algorithm: Algorithm): void {
+    this.#known = { ...this.#read(), ...this.#known, [matmul]: encode(algorithm) };
     try {
       mkdirSync(dirname(this.#path), { recursive: true });
       const temporary = `${this.#path}.${randomUUID()}`;

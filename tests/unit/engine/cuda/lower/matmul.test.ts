@@ -3,15 +3,15 @@ import { expect, test } from "vitest";
 import { input } from "../../../../../src/engine/graph/ops/leaf.ts";
 import type { AnyNode, Tensor } from "../../../../../src/engine/graph/node.ts";
 import { matmul } from "../../../../../src/engine/graph/ops/contraction.ts";
-import { matchProducts } from "../../../../../src/engine/targets/cuda/lower/matchProducts.ts";
-import { lowerProduct } from "../../../../../src/engine/targets/cuda/lower/product.ts";
+import { matchMatmuls } from "../../../../../src/engine/targets/cuda/lower/matchMatmuls.ts";
+import { lowerMatmul } from "../../../../../src/engine/targets/cuda/lower/matmul.ts";
 import type { LowerContext } from "../../../../../src/engine/targets/cuda/lower/lowering.ts";
-import type { ProductStep, Step } from "../../../../../src/engine/targets/cuda/plan.ts";
+import type { MatmulStep, Step } from "../../../../../src/engine/targets/cuda/plan.ts";
 
 /** The product steps of a·b. */
 function steps(a: readonly number[], b: readonly number[], flags: Parameters<typeof matmul>[2] = {}) {
   const product = matmul(input("a", a, "float32"), input("b", b, "float32"), flags);
-  const [match] = matchProducts([product.node as unknown as AnyNode], [product]).values();
+  const [match] = matchMatmuls([product.node as unknown as AnyNode], [product]).values();
   const emitted: Step[] = [];
   const context: LowerContext = {
     multiprocessors: 1,
@@ -30,8 +30,8 @@ function steps(a: readonly number[], b: readonly number[], flags: Parameters<typ
     emit: (step) => emitted.push(step),
     lowerBody: () => expect.unreachable(),
   };
-  lowerProduct(match!, product, context);
-  return (emitted as ProductStep[]).map(({ spec, a, b, out }) => ({
+  lowerMatmul(match!, product, context);
+  return (emitted as MatmulStep[]).map(({ spec, a, b, out }) => ({
     size: [spec.batch, spec.m, spec.n, spec.k],
     strides: [spec.strideA, spec.strideB, spec.strideOut],
     offsets: [a.offsetBytes, b.offsetBytes, out.offsetBytes],

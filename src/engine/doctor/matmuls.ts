@@ -21,7 +21,7 @@ const TIMED_MS = 700;
  * Aᵢₖ = i + k times Bₖⱼ = k − j: with S₁ = Σk and S₂ = Σk², element (i, j) is i·S₁ − i·j·n + S₂ − j·S₁, a whole
  * number that float32 holds exactly.
  */
-export function exactProduct(target: string): Promise<Check> {
+export function exactMatmul(target: string): Promise<Check> {
   return check("exact product", async () => {
     const n = SMALL;
     const spec = { shape: [n, n], dtype: "float32" as const };
@@ -54,7 +54,7 @@ export function exactProduct(target: string): Promise<Check> {
 }
 
 /** a·b·b·b·b, 1024 wide: rows of it against `reference`, and its rate. */
-export function chainedProducts(target: string, threads: number): Promise<Check> {
+export function chainedMatmuls(target: string, threads: number): Promise<Check> {
   return check("matrix product", async () => {
     const rng = new Rng(1);
     const uniform = (scale: number) =>

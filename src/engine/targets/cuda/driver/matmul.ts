@@ -2,12 +2,12 @@
  * @file Matrix products by cuBLASLt: descriptors are made once, the algorithm is chosen once by timing those that
  * cuBLASLt proposes, and a run is one call.
  *
- * The choice is kept, in the process and on disk, so equal products on one GPU model give equal bits. Where the folder
+ * The choice is kept, in the process and on disk, so equal matmuls on one GPU model give equal bits. Where the folder
  * cannot be written, another process may choose another algorithm, whose sums differ in their last bits.
  */
 import { ParetoError } from "../../../../base/errors.ts";
 import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
-import type { ProductSpec } from "../plan.ts";
+import type { MatmulSpec } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
 import { cacheFolder } from "../../../../base/cacheFolder.ts";
 import { cublasLtLibrary, type CublasLtLibrary } from "./cublasLtLibrary.ts";
@@ -15,20 +15,20 @@ import { checkCublas } from "./errors.ts";
 import { addressOf, OutWord } from "./koffi.ts";
 import { closed, opened } from "./liveObjects.ts";
 import { LtOperation, type Algorithm } from "./ltOperation.ts";
-import { ProductChoices } from "./productChoices.ts";
-import { chooseFastest } from "./productTuning.ts";
+import { MatmulChoices } from "./matmulChoices.ts";
+import { chooseFastest } from "./matmulTuning.ts";
 import type { Stream } from "./stream.ts";
 
-/** Scratch memory of a product, one piece for each stream. cuBLAS recommends 32 MiB on Hopper. */
+/** Scratch memory of a matmul, one buffer for each stream. cuBLAS recommends 32 MiB on Hopper. */
 const workspaceBytes = 32 * 2 ** 20;
 
-/** Alignment that buffers have as a rule; products at odd offsets get algorithms of their own. */
+/** Alignment that buffers have as a rule; matmuls at odd offsets get algorithms of their own. */
 const usualAlignment = 16;
 
-/** A product that is ready to run. */
-export interface PreparedProduct {
+/** A matmul that is ready to run. */
+export interface PreparedMatmul {
   /**
-   * Queues the product. Addresses are of device memory; `bias` is ignored unless the epilogue adds one.
+   * Queues the matmul. Addresses are of device memory; `bias` is ignored unless the epilogue adds one.
    * @throws ParetoError `CUDA_FAILED`, `CUDA_OUT_OF_MEMORY` for the workspace of a new stream
    */
   run(stream: Stream, a: number, b: number, bias: number, out: number): void;
@@ -36,30 +36,30 @@ export interface PreparedProduct {
   dispose(): void;
 }
 
-/** How products are chosen. */
-export interface ProductLibraryOptions {
+/** How matmuls are chosen. */
+export interface MatmulLibraryOptions {
   /** Times the algorithms that cuBLASLt proposes; otherwise its first is taken. Defaults to true. */
   autotune?: boolean;
   /** Where choices are kept. Defaults to the user's cache folder. */
   cacheDirectory?: string;
 }
 
-/** Makes products for one GPU. */
-export class ProductLibrary {
+/** Makes matmuls for one GPU. */
+export class MatmulLibrary {
   readonly #context: CudaContext;
   readonly #allocator: DeviceAllocator;
   readonly #autotune: boolean;
   readonly #cacheDirectory: string;
   readonly #workspaces = new Map<number, DeviceBuffer>();
-  /** Chosen algorithms, by product and alignment. */
+  /** Chosen algorithms, by matmul and alignment. */
   readonly #choices = new Map<string, Algorithm>();
-  readonly #prepared = new Set<LtProduct>();
+  readonly #prepared = new Set<LtMatmul>();
   #lt: OpenLt | undefined;
 
   constructor(
     context: CudaContext,
     allocator: DeviceAllocator,
-    { autotune = true, cacheDirectory = cacheFolder("cuda") }: ProductLibraryOptions = {},
+    { autotune = true, cacheDirectory = cacheFolder("cuda") }: MatmulLibraryOptions = {},
   ) {
     this.#context = context;
     this.#allocator = allocator;
@@ -68,20 +68,20 @@ export class ProductLibrary {
   }
 
   /**
-   * Makes a product ready. Without sums (K = 0) the output is zeroed, which an epilogue with bias does not allow.
+   * Makes a matmul ready. Without sums (K = 0) the output is zeroed, which an epilogue with bias does not allow.
    * @throws ParetoError `CUDA_LIBRARY_MISSING`, `CUDA_VERSION`, `CUDA_FAILED` when cuBLASLt cannot do it
    */
-  prepare(spec: ProductSpec): PreparedProduct {
+  prepare(spec: MatmulSpec): PreparedMatmul {
     if (spec.m === 0 || spec.n === 0 || spec.batch === 0) return nothingToDo;
     if (spec.k === 0) return zeros(spec);
-    const product: LtProduct = new LtProduct(this, mergeBatch(spec), () => this.#prepared.delete(product));
-    this.#prepared.add(product);
-    return product;
+    const matmul: LtMatmul = new LtMatmul(this, mergeBatch(spec), () => this.#prepared.delete(matmul));
+    this.#prepared.add(matmul);
+    return matmul;
   }
 
-  /** Frees all products and workspaces. */
+  /** Frees all matmuls and workspaces. */
   dispose(): void {
-    for (const product of this.#prepared) product.dispose();
+    for (const matmul of this.#prepared) matmul.dispose();
     for (const workspace of this.#workspaces.values()) workspace.free();
     this.#workspaces.clear();
     this.#choices.clear();
@@ -91,9 +91,9 @@ export class ProductLibrary {
     this.#lt = undefined;
   }
 
-  /** For LtProduct: the operation for an alignment and its algorithm. `tune` needs a stream that is not recording. */
+  /** For LtMatmul: the operation for an alignment and its algorithm. `tune` needs a stream that is not recording. */
   operation(
-    spec: ProductSpec,
+    spec: MatmulSpec,
     alignment: number,
     tune: boolean,
   ): { operation: LtOperation; algorithm: Algorithm } {
@@ -113,11 +113,11 @@ export class ProductLibrary {
     }
   }
 
-  /** For LtProduct: a stream's scratch memory. */
+  /** For LtMatmul: a stream's scratch memory. */
   workspace(stream: Stream): DeviceBuffer {
     const known = this.#workspaces.get(stream.handle);
     if (known) return known;
-    const made = this.#allocator.allocate(workspaceBytes, "product workspace");
+    const made = this.#allocator.allocate(workspaceBytes, "matmul workspace");
     this.#workspaces.set(stream.handle, made);
     return made;
   }
@@ -125,7 +125,7 @@ export class ProductLibrary {
   #choose(
     { choices }: OpenLt,
     operation: LtOperation,
-    spec: ProductSpec,
+    spec: MatmulSpec,
     key: string,
     tune: boolean,
   ): Algorithm {
@@ -142,11 +142,11 @@ export class ProductLibrary {
     if (this.#lt) return this.#lt;
     const calls = cublasLtLibrary(this.#context);
     const word = new OutWord();
-    checkCublas(calls.cublasLtCreate(word.place), "cublasLtCreate", "ProductLibrary");
+    checkCublas(calls.cublasLtCreate(word.place), "cublasLtCreate", "MatmulLibrary");
     opened("cublasLt");
     const { name, multiprocessors } = this.#context.info;
     const version = `cuBLASLt ${calls.cublasLtGetVersion()}`;
-    const choices = new ProductChoices(
+    const choices = new MatmulChoices(
       this.#cacheDirectory,
       name,
       `${multiprocessors} multiprocessors`,
@@ -160,7 +160,7 @@ export class ProductLibrary {
 interface OpenLt {
   readonly calls: CublasLtLibrary;
   readonly handle: number;
-  readonly choices: ProductChoices;
+  readonly choices: MatmulChoices;
 }
 
 interface Variant {
@@ -170,9 +170,9 @@ interface Variant {
   readonly address: number;
 }
 
-class LtProduct implements PreparedProduct {
-  readonly #library: ProductLibrary;
-  readonly #spec: ProductSpec;
+class LtMatmul implements PreparedMatmul {
+  readonly #library: MatmulLibrary;
+  readonly #spec: MatmulSpec;
   readonly #forget: () => void;
   readonly #hasBias: boolean;
   readonly #usual: Variant;
@@ -180,7 +180,7 @@ class LtProduct implements PreparedProduct {
   readonly #odd = new Map<number, Variant>();
   #disposed = false;
 
-  constructor(library: ProductLibrary, spec: ProductSpec, forget: () => void) {
+  constructor(library: MatmulLibrary, spec: MatmulSpec, forget: () => void) {
     this.#library = library;
     this.#spec = spec;
     this.#forget = forget;
@@ -199,7 +199,7 @@ class LtProduct implements PreparedProduct {
       workspaceBytes,
       stream.handle,
     );
-    if (status !== 0) checkCublas(status, "cublasLtMatmul", "product");
+    if (status !== 0) checkCublas(status, "cublasLtMatmul", "matmul");
   }
 
   dispose(): void {
@@ -233,22 +233,22 @@ function alignmentOf(a: number, b: number, bias: number, out: number): number {
   return bits & -bits;
 }
 
-/** A batch whose matrices a follow each other and share one b is one product with more rows. */
-function mergeBatch(spec: ProductSpec): ProductSpec {
+/** A batch whose matrices a follow each other and share one b is one matmul with more rows. */
+function mergeBatch(spec: MatmulSpec): MatmulSpec {
   const { m, n, k, batch, strideA, strideB, strideOut, transposeA } = spec;
   if (batch === 1) return { ...spec, strideA: 0, strideB: 0, strideOut: 0 };
   if (strideB !== 0 || transposeA || strideA !== m * k || strideOut !== m * n) return spec;
   return { ...spec, m: m * batch, batch: 1, strideA: 0, strideOut: 0 };
 }
 
-const nothingToDo: PreparedProduct = { run: () => undefined, dispose: () => undefined };
+const nothingToDo: PreparedMatmul = { run: () => undefined, dispose: () => undefined };
 
-function zeros({ m, n, batch, strideOut, outDtype, epilogue }: ProductSpec): PreparedProduct {
+function zeros({ m, n, batch, strideOut, outDtype, epilogue }: MatmulSpec): PreparedMatmul {
   if (epilogue !== "none" && epilogue !== "relu" && epilogue !== "gelu") {
     throw new ParetoError({
       code: "CUDA_FAILED",
-      where: "ProductLibrary.prepare",
-      message: `ProductLibrary.prepare: a product without sums has no epilogue with bias, got K=0 and ${epilogue}`,
+      where: "MatmulLibrary.prepare",
+      message: `MatmulLibrary.prepare: a matmul without sums has no epilogue with bias, got K=0 and ${epilogue}`,
       fix: "Broadcast the bias by a kernel where K is 0.",
     });
   }

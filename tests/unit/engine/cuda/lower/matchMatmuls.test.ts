@@ -9,7 +9,7 @@ import { reshape } from "../../../../../src/engine/graph/ops/movement.ts";
 import { reachableNodes } from "../../../../../src/engine/graph/rewrite.ts";
 import { simplify } from "../../../../../src/engine/passes/simplify.ts";
 import { gelu } from "../../../../../src/nn/functional.ts";
-import { matchProducts } from "../../../../../src/engine/targets/cuda/lower/matchProducts.ts";
+import { matchMatmuls } from "../../../../../src/engine/targets/cuda/lower/matchMatmuls.ts";
 
 /** The epilogue, root op and number of absorbed nodes of every product of a model over x [4, 3], w [3, 5], b [5]. */
 function matches(
@@ -19,7 +19,7 @@ function matches(
   const spec = (...shape: number[]) => ({ shape, dtype });
   const graph = simplify(trace({ x: spec(4, 3), w: spec(3, 5), b: spec(5), full: spec(4, 5) }, model));
   const roots = rootsOf(graph);
-  return [...matchProducts(reachableNodes(roots), roots)].map(([root, { epilogue, absorbed, operands }]) => ({
+  return [...matchMatmuls(reachableNodes(roots), roots)].map(([root, { epilogue, absorbed, operands }]) => ({
     root: root.op,
     epilogue,
     absorbed: absorbed.length,

@@ -1,39 +1,41 @@
-/** @file Where a program's inputs and outputs lie in one block each, and which places a step names. */
+/** @file Where a program's inputs and outputs lie in one block each, and which buffers a step touches. */
 import type { BufferView, Step } from "./plan.ts";
 
 const ALIGNMENT = 256;
 
-/** A named piece of a block. */
-export interface Piece {
+/** Where a named buffer lies in a block. */
+export interface BufferRange {
   offset: number;
   bytes: number;
 }
 
-/** Places of pieces in one block, the small ones first. */
-export function layOut(sizes: readonly (readonly [name: string, bytes: number])[]): Map<string, Piece> {
-  const pieces = new Map<string, Piece>();
+/** Lays buffers out in one block, the small ones first. */
+export function layOutBuffers(
+  sizes: readonly (readonly [name: string, bytes: number])[],
+): Map<string, BufferRange> {
+  const ranges = new Map<string, BufferRange>();
   let offset = 0;
   for (const [name, bytes] of sizes.toSorted((a, b) => a[1] - b[1])) {
-    pieces.set(name, { offset, bytes });
+    ranges.set(name, { offset, bytes });
     offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
   }
-  return pieces;
+  return ranges;
 }
 
 /** Bytes of the block. */
-export function blockBytes(pieces: ReadonlyMap<string, Piece>): number {
+export function blockBytes(ranges: ReadonlyMap<string, BufferRange>): number {
   let end = 0;
-  for (const { offset, bytes } of pieces.values())
+  for (const { offset, bytes } of ranges.values())
     end = Math.max(end, offset + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
   return end;
 }
 
-/** The places that a step reads or writes. */
+/** The views that a step reads or writes. */
 export function viewsOf(step: Step): BufferView[] {
   switch (step.kind) {
     case "kernel":
       return step.arguments.flatMap((argument) => (argument.kind === "buffer" ? [argument.view] : []));
-    case "product":
+    case "matmul":
       return [step.a, step.b, step.out, ...(step.bias ? [step.bias] : [])];
     case "copy":
       return [step.from, step.to];

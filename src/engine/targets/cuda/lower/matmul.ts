@@ -1,13 +1,13 @@
 /**
- * @file Matrix products as steps: broadcast leading axes become rows of one product, a batch, or several products.
+ * @file Matrix products as steps: broadcast leading axes become rows of one matmul, a batch, or several matmuls.
  */
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import { invariant } from "../../../../base/errors.ts";
 import type { Tensor } from "../../../graph/node.ts";
 import { sizeOf, type Shape } from "../../../../base/shape.ts";
-import type { BufferView, ProductDType } from "../plan.ts";
+import type { BufferView, MatmulDType } from "../plan.ts";
 import type { LowerContext } from "./lowering.ts";
-import type { ProductMatch } from "./matchProducts.ts";
+import type { MatmulMatch } from "./matchMatmuls.ts";
 import { lowerMatvec } from "./matvec.ts";
 
 /** Neighbouring leading axes along which each operand either moves or repeats. */
@@ -17,22 +17,22 @@ interface AxisGroup {
   movesB: boolean;
 }
 
-/** Emits a product and its epilogue into `output`. */
-export function lowerProduct(match: ProductMatch, output: Tensor, context: LowerContext): void {
+/** Emits a matmul and its epilogue into `output`. */
+export function lowerMatmul(match: MatmulMatch, output: Tensor, context: LowerContext): void {
   if (match.matvec) return lowerMatvec(match, output, context);
-  const { product, operands, epilogue } = match;
+  const { matmul, operands, epilogue } = match;
   const [a, b, bias] = operands as [Tensor, Tensor, Tensor | undefined];
-  const { transposeA, transposeB } = product.attrs;
+  const { transposeA, transposeB } = matmul.attrs;
   if (sizeOf(output.shape) === 0) return;
   const [rows, k] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
   const n = output.shape.at(-1)!;
   const groups = axisGroups(
     a.shape.slice(0, -2),
     b.shape.slice(0, -2),
-    product.outputs[0]!.shape.slice(0, -2),
+    matmul.outputs[0]!.shape.slice(0, -2),
   );
 
-  // Matrices of `a` that meet one `b` lie below each other: they are rows of one product.
+  // Matrices of `a` that meet one `b` lie below each other: they are rows of one matmul.
   let m = rows;
   const inner = groups.at(-1);
   if (inner && inner.movesA && !inner.movesB && !transposeA) {
@@ -50,12 +50,12 @@ export function lowerProduct(match: ProductMatch, output: Tensor, context: Lower
     strideOut: m * n,
     transposeA,
     transposeB,
-    dtype: productDtype(a),
-    outDtype: productDtype(output),
+    dtype: matmulDtype(a),
+    outDtype: matmulDtype(output),
     compute: context.compute,
     epilogue,
   } as const;
-  invariant(k > 0, "products without an inner length are folded to constants before they are lowered");
+  invariant(k > 0, "matmuls without an inner length are folded to constants before they are lowered");
   const label = `matmul${epilogue === "none" ? "" : `+${epilogue}`} [${spec.batch > 1 ? `${spec.batch}, ` : ""}${m}, ${n}] k ${k}`;
   const sizes = {
     a: m * k * (batched.movesA ? batched.length : 1) * dtypeBytes(a.dtype),
@@ -64,7 +64,7 @@ export function lowerProduct(match: ProductMatch, output: Tensor, context: Lower
   };
   for (const [atA, atB, at] of places(groups)) {
     context.emit({
-      kind: "product",
+      kind: "matmul",
       label,
       spec,
       a: offset(context.view(a), atA * sizes.a),
@@ -107,10 +107,10 @@ function offset(view: BufferView, bytes: number): BufferView {
   return { buffer: view.buffer, offsetBytes: view.offsetBytes + bytes };
 }
 
-function productDtype({ dtype }: Tensor): ProductDType {
+function matmulDtype({ dtype }: Tensor): MatmulDType {
   invariant(
     dtype !== "float64" && dtype !== "int32" && dtype !== "bool",
-    `a product of ${dtype} reaches the GPU`,
+    `a matmul of ${dtype} reaches the GPU`,
   );
-  return dtype as ProductDType;
+  return dtype as MatmulDType;
 }

@@ -1,22 +1,22 @@
 /**
- * @file Which of several algorithms does a product fastest here: each is timed on memory of the product's size.
+ * @file Which of several algorithms does a matmul fastest here: each is timed on memory of the matmul's size.
  *
  * A later proposal wins only when it is clearly faster, so that noise does not change the choice from run to run.
  */
 import { ParetoError } from "../../../../base/errors.ts";
 import type { DeviceAllocator, DeviceBuffer } from "../memory/deviceAllocator.ts";
-import type { ProductDType, ProductSpec } from "../plan.ts";
+import type { MatmulDType, MatmulSpec } from "../plan.ts";
 import type { CudaContext } from "./context.ts";
 import { CudaEvent } from "./event.ts";
 import { addressOf } from "./koffi.ts";
 import type { Algorithm, LtOperation } from "./ltOperation.ts";
-import { elementBytes } from "./productTypes.ts";
+import { elementBytes } from "./matmulTypes.ts";
 import { Stream } from "./stream.ts";
 
 const warmUps = 2;
 const leastRuns = 5;
 const mostRuns = 40;
-/** Short products are repeated to about this long. */
+/** Short matmuls are repeated to about this long. */
 const measuredMs = 0.2;
 /** A later proposal must be this much faster. */
 const clearly = 0.97;
@@ -32,7 +32,7 @@ export function chooseFastest(
   context: CudaContext,
   allocator: DeviceAllocator,
   operation: LtOperation,
-  spec: ProductSpec,
+  spec: MatmulSpec,
   algorithms: readonly Algorithm[],
   workspaceBytes: number,
 ): Algorithm {
@@ -43,14 +43,14 @@ export function chooseFastest(
   const [start, end] = [new CudaEvent(context, { timing: true }), new CudaEvent(context, { timing: true })];
   try {
     const allocate = (bytes: number): number => {
-      const buffer = allocator.allocate(bytes, "product tuning");
+      const buffer = allocator.allocate(bytes, "matmul tuning");
       buffers.push(buffer);
       return buffer.pointer;
     };
     const { m, n, k, batch, strideA, strideB, strideOut, dtype, outDtype } = spec;
-    const size = (stride: number, matrix: number, type: ProductDType): number =>
+    const size = (stride: number, matrix: number, type: MatmulDType): number =>
       (stride * (batch - 1) + matrix) * elementBytes[type];
-    const operand = (bytes: number, type: ProductDType): number => {
+    const operand = (bytes: number, type: MatmulDType): number => {
       const pointer = allocate(bytes);
       fill(stream, pointer, bytes, type);
       return pointer;
@@ -65,7 +65,7 @@ export function chooseFastest(
       const operands = { a, b, bias, out };
       const run = (): boolean =>
         operation.run(operands, address, workspace, workspaceBytes, stream.handle) === 0;
-      // Recorded, because a short product takes less time than a call that queues it.
+      // Recorded, because a short matmul takes less time than a call that queues it.
       const timed = (runs: number): number => {
         const graph = stream.capture(() => {
           for (let i = 0; i < runs; i++) run();
@@ -105,7 +105,7 @@ export function chooseFastest(
 }
 
 /** Fills memory with numbers of magnitude 0.5 to 1 and random sign: zeros would draw less power and run faster. */
-function fill(stream: Stream, pointer: number, bytes: number, dtype: ProductDType): void {
+function fill(stream: Stream, pointer: number, bytes: number, dtype: MatmulDType): void {
   const first = Math.min(bytes, patternBytes);
   stream.copyToDevice(pointer, patterns(dtype), first);
   for (let done = first; done < bytes; done *= 2) {
@@ -113,7 +113,7 @@ function fill(stream: Stream, pointer: number, bytes: number, dtype: ProductDTyp
   }
 }
 
-function patterns(dtype: ProductDType): Uint32Array | Uint16Array {
+function patterns(dtype: MatmulDType): Uint32Array | Uint16Array {
   let state = 1;
   const random = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0);
   if (dtype === "float32") {

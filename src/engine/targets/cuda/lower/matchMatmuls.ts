@@ -1,28 +1,28 @@
 /**
- * @file Finds matrix products together with what can be computed before their sums are stored. A product by cuBLASLt
+ * @file Finds matrix products together with what can be computed before their sums are stored. A matmul by cuBLASLt
  * takes a bias row, ReLU, and GELU in its tanh form; one of few rows with a matrix `[outputs, inputs]` is a kernel of
  * its own (`matvec.cu`), which takes either GELU, a gate by SiLU and a residual as well.
  */
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { AnyNode, Node, Tensor } from "../../../graph/node.ts";
 import { sameShape, sizeOf } from "../../../../base/shape.ts";
-import type { ProductEpilogue } from "../plan.ts";
+import type { MatmulEpilogue } from "../plan.ts";
 import { geluChain } from "./geluChain.ts";
 import { Uses } from "./uses.ts";
 
-/** What a product of few rows does to its sums, after the bias and before the residual. */
+/** What a matmul of few rows does to its sums, after the bias and before the residual. */
 export type MatvecActivation = "none" | "relu" | "gelu" | "geluErf" | "siluGate";
 
-/** A product and the nodes that it stands for. */
-export interface ProductMatch {
-  readonly product: Node<"matmul">;
-  /** Nodes that the match computes as well, the product among them, unless it is the root itself. */
+/** A matmul and the nodes that it stands for. */
+export interface MatmulMatch {
+  readonly matmul: Node<"matmul">;
+  /** Nodes that the match computes as well, the matmul among them, unless it is the root itself. */
   readonly absorbed: readonly AnyNode[];
   /** a, b and, where there are, the bias `[N]` and the residual. */
   readonly operands: readonly Tensor[];
-  /** Of a product by cuBLASLt. */
-  readonly epilogue: ProductEpilogue;
-  /** Of a product of few rows. */
+  /** Of a matmul by cuBLASLt. */
+  readonly epilogue: MatmulEpilogue;
+  /** Of a matmul of few rows. */
   readonly matvec?: {
     readonly activation: MatvecActivation;
     readonly hasBias: boolean;
@@ -36,40 +36,40 @@ const FEW_ROWS = 16;
 const ACCESS_BYTES = 16;
 
 /**
- * Matches products.
+ * Matches matmuls.
  * @param nodes in order
  * @param roots tensors wanted besides; none of them is absorbed
  * @returns by the node whose output a match computes
  */
-export function matchProducts(
+export function matchMatmuls(
   nodes: readonly AnyNode[],
   roots: readonly Tensor[],
-): ReadonlyMap<AnyNode, ProductMatch> {
+): ReadonlyMap<AnyNode, MatmulMatch> {
   const uses = new Uses(nodes, roots);
-  const matches = new Map<AnyNode, ProductMatch>();
-  for (const product of nodes) {
-    if (product.op !== "matmul") continue;
-    const chain = new Chain(product, uses, matches);
-    const match = hasFewRows(product) ? matvecOf(product, chain) : productOf(product, chain);
+  const matches = new Map<AnyNode, MatmulMatch>();
+  for (const matmul of nodes) {
+    if (matmul.op !== "matmul") continue;
+    const chain = new Chain(matmul, uses, matches);
+    const match = hasFewRows(matmul) ? matvecOf(matmul, chain) : matmulOf(matmul, chain);
     matches.set(chain.top.node as unknown as AnyNode, match);
   }
   return matches;
 }
 
-/** What a product grows by. */
+/** What a matmul grows by. */
 class Chain {
   readonly uses: Uses;
   readonly absorbed: AnyNode[] = [];
   top: Tensor;
-  readonly #matches: ReadonlyMap<AnyNode, ProductMatch>;
+  readonly #matches: ReadonlyMap<AnyNode, MatmulMatch>;
 
-  constructor(product: AnyNode, uses: Uses, matches: ReadonlyMap<AnyNode, ProductMatch>) {
-    this.top = product.outputs[0]!;
+  constructor(matmul: AnyNode, uses: Uses, matches: ReadonlyMap<AnyNode, MatmulMatch>) {
+    this.top = matmul.outputs[0]!;
     this.uses = uses;
     this.#matches = matches;
   }
 
-  /** The node that alone reads what there is so far, unless another product has taken it. */
+  /** The node that alone reads what there is so far, unless another matmul has taken it. */
   next(): AnyNode | undefined {
     const user = this.uses.onlyUser(this.top);
     return user && !this.#matches.has(user) ? user : undefined;
@@ -102,7 +102,7 @@ class Chain {
   }
 }
 
-function productOf(product: Node<"matmul">, chain: Chain): ProductMatch {
+function matmulOf(matmul: Node<"matmul">, chain: Chain): MatmulMatch {
   const bias = chain.bias();
   let activation: "none" | "relu" | "gelu" = "none";
   const next = chain.next();
@@ -117,10 +117,10 @@ function productOf(product: Node<"matmul">, chain: Chain): ProductMatch {
     }
   }
   return {
-    product,
+    matmul,
     absorbed: chain.absorbed,
-    operands: [...product.inputs, ...(bias ? [bias] : [])],
-    epilogue: bias ? (`bias${capital(activation)}` as ProductEpilogue) : activation,
+    operands: [...matmul.inputs, ...(bias ? [bias] : [])],
+    epilogue: bias ? (`bias${capital(activation)}` as MatmulEpilogue) : activation,
   };
 }
 
@@ -128,7 +128,7 @@ function capital(activation: "none" | "relu" | "gelu"): string {
   return activation === "none" ? "" : activation === "relu" ? "Relu" : "Gelu";
 }
 
-/** Whether a product is one of few rows with a matrix whose rows are the sums' terms. */
+/** Whether a matmul is one of few rows with a matrix whose rows are the sums' terms. */
 function hasFewRows({ inputs, attrs }: Node<"matmul">): boolean {
   const [a, b] = inputs as [Tensor, Tensor];
   const k = a.shape.at(-1)!;
@@ -143,7 +143,7 @@ function hasFewRows({ inputs, attrs }: Node<"matmul">): boolean {
   );
 }
 
-function matvecOf(product: Node<"matmul">, chain: Chain): ProductMatch {
+function matvecOf(matmul: Node<"matmul">, chain: Chain): MatmulMatch {
   const bias = chain.bias();
   let activation: MatvecActivation = "none";
   const next = chain.next();
@@ -163,9 +163,9 @@ function matvecOf(product: Node<"matmul">, chain: Chain): ProductMatch {
   }
   const residual = chain.residual();
   return {
-    product,
+    matmul,
     absorbed: chain.absorbed,
-    operands: [...product.inputs, ...(bias ? [bias] : []), ...(residual ? [residual] : [])],
+    operands: [...matmul.inputs, ...(bias ? [bias] : []), ...(residual ? [residual] : [])],
     epilogue: "none",
     matvec: { activation, hasBias: bias !== undefined, hasResidual: residual !== undefined },
   };

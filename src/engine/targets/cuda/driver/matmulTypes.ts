@@ -1,17 +1,17 @@
 /**
- * @file How a row-major product is put to cuBLAS, which is column-major.
+ * @file How a row-major matmul is put to cuBLAS, which is column-major.
  *
  * A row-major [R, C] matrix is the column-major [C, R] one in the same memory. So out = op(a)·op(b) in row-major is
  * outᵀ = op(b)ᵀ·op(a)ᵀ in column-major: b comes first, a second, and nothing is moved.
  */
 import type { Precision } from "../../../program.ts";
-import type { ProductDType } from "../plan.ts";
+import type { MatmulDType } from "../plan.ts";
 
 /** `cudaDataType` of library_types.h. */
-export const dataTypes: Readonly<Record<ProductDType, number>> = { float32: 0, float16: 2, bfloat16: 14 };
+export const dataTypes: Readonly<Record<MatmulDType, number>> = { float32: 0, float16: 2, bfloat16: 14 };
 
 /** Bytes of an element. */
-export const elementBytes: Readonly<Record<ProductDType, number>> = { float32: 4, float16: 2, bfloat16: 2 };
+export const elementBytes: Readonly<Record<MatmulDType, number>> = { float32: 4, float16: 2, bfloat16: 2 };
 
 /** `cublasComputeType_t` of cublas_api.h; sums are float32 in both. */
 export const computeTypes: Readonly<Record<Precision, number>> = { float32: 68, tf32: 77 };
@@ -28,7 +28,7 @@ export interface StoredMatrix {
   readonly operation: number;
 }
 
-/** Sizes and storage of a row-major product. */
+/** Sizes and storage of a row-major matmul. */
 export interface ProductShape {
   readonly m: number;
   readonly n: number;

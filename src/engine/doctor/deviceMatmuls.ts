@@ -9,7 +9,7 @@ import type { CudaProgram } from "../targets/cuda/cudaProgram.ts";
 import { createUniform } from "./uniformStates.ts";
 
 /** A way to multiply. */
-export interface ProductKind {
+export interface MatmulKind {
   readonly name: "f32" | "tf32" | "bf16" | "f16";
   readonly dtype: "float32" | "bfloat16" | "float16";
   /** What the device must be opened with. */
@@ -19,7 +19,7 @@ export interface ProductKind {
 }
 
 /** Every way. Elements are about √K / 3 in size; those of 16 bits are rounded once to 2⁻⁹ or 2⁻¹² of that. */
-export const productKinds: readonly ProductKind[] = [
+export const matmulKinds: readonly MatmulKind[] = [
   { name: "bf16", dtype: "bfloat16", precision: "float32", tolerance: 4e-3 },
   { name: "f16", dtype: "float16", precision: "float32", tolerance: 6e-4 },
   { name: "tf32", dtype: "float32", precision: "tf32", tolerance: 1e-3 },
@@ -29,15 +29,15 @@ export const productKinds: readonly ProductKind[] = [
 const SAMPLES = 16;
 
 /** Products of `sets` different pairs of random operands, `a0 · b0 → c0` and on, all states `[width, width]`. */
-export class DeviceProducts {
+export class DeviceMatmuls {
   readonly device: CudaDevice;
-  readonly kind: ProductKind;
+  readonly kind: MatmulKind;
   readonly width: number;
   readonly sets: number;
   readonly program: CudaProgram;
 
   private constructor(
-    fields: Pick<DeviceProducts, "device" | "kind" | "width" | "sets">,
+    fields: Pick<DeviceMatmuls, "device" | "kind" | "width" | "sets">,
     program: CudaProgram,
   ) {
     this.device = fields.device;
@@ -50,9 +50,9 @@ export class DeviceProducts {
   /** Makes operands and program, runs it once, and checks elements of the last product. @throws Error when one is wrong */
   static async create(
     device: CudaDevice,
-    kind: ProductKind,
+    kind: MatmulKind,
     { width, sets }: { width: number; sets: number },
-  ): Promise<DeviceProducts> {
+  ): Promise<DeviceMatmuls> {
     const numbers = Array.from({ length: sets }, (_, set) => set);
     const { dtype } = kind;
     const shape = [width, width];
@@ -68,7 +68,7 @@ export class DeviceProducts {
     }));
     const program = await device.compile(graph);
     await program.run({});
-    const products = new DeviceProducts({ device, kind, width, sets }, program);
+    const products = new DeviceMatmuls({ device, kind, width, sets }, program);
     await products.#check();
     return products;
   }
