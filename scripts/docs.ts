@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import type { Command, Option } from "commander";
 import { benchTable } from "../bench/table.ts";
 import type { BenchRow } from "../bench/measure.ts";
-import { allCommands } from "../src/cli/program.ts";
+import { allCommands } from "../src/cli/commandTree.ts";
 import { llmQuality, recallPlot, llmSpeed, llmSummary } from "./llmResults.ts";
 import { proteinQuality } from "./proteinResults.ts";
 import { linkTo, newestResult } from "./resultFiles.ts";
@@ -27,7 +27,7 @@ const problems: string[] = [];
 
 const CLI_INTRO = `# Command line
 
-Made from the commands' own options by \`node scripts/docs.ts\`. In a checkout a command runs as \`npm run -s pareto -- train …\`, once installed as \`npx pareto train …\`.
+Made from the commands' own options by \`node scripts/docs.ts\`. In a checkout a command runs as \`npm run -s pareto -- recsys train …\`, once installed as \`npx pareto recsys train …\`.
 
 A failure ends with a code, where it happened, the value received and a fix. Exit status: 0 done, 2 wrong input or options, 130 stopped by Ctrl-C after saving, 1 anything else. \`NO_COLOR\` is honoured.
 `;
@@ -46,11 +46,7 @@ function optionRow(option: Option): string {
   return `| \`${option.flags}\` | ${meaning.replaceAll("|", "\\|").replaceAll("<", "&lt;")} |`;
 }
 
-function commandPage(command: Command, prefix: string): string {
-  const name = `${prefix} ${command.name()}`;
-  const inner = command.commands.map((subcommand) => commandPage(subcommand, name));
-  // A group alone does nothing; a command may have others below it.
-  if (inner.length > 0 && command.registeredArguments.length === 0) return inner.join("\n");
+function commandPage(name: string, command: Command): string {
   const operands = command.registeredArguments.map((argument) => {
     const operand = argument.variadic ? `${argument.name()}...` : argument.name();
     return { operand: argument.required ? `<${operand}>` : `[${operand}]`, meaning: argument.description };
@@ -60,14 +56,13 @@ function commandPage(command: Command, prefix: string): string {
     ...operands.map(({ operand, meaning }) => `| \`${operand}\` | ${meaning} |`),
     ...command.options.map(optionRow),
   ];
-  const page = `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
-  return [page, ...inner].join("\n");
+  return `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
 }
 
 /** The page of all commands. */
-function cliPage(): string {
-  const commands = allCommands();
-  return [CLI_INTRO, ...commands.map((command) => commandPage(command, "pareto"))].join("\n");
+async function cliPage(): Promise<string> {
+  const commands = await allCommands();
+  return [CLI_INTRO, ...commands.map(({ name, command }) => commandPage(name, command))].join("\n");
 }
 
 /** A page with the example after each `<!-- file: PATH -->` as that file is now, imports as a user writes them. */
@@ -180,7 +175,7 @@ async function keep(file: string, wanted: string): Promise<void> {
   }
 }
 
-await keep("docs/cli.md", cliPage());
+await keep("docs/cli.md", await cliPage());
 const plot = await recallPlot();
 if (plot !== null) await keep("docs/images/recall-by-budget.svg", plot);
 const docs = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));

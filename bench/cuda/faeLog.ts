@@ -1,5 +1,5 @@
 /**
- * @file The click log that FAE is measured on: that of `pareto synth --preset kaggle`, with Criteo Kaggle's table sizes,
+ * @file The click log that FAE is measured on: that of `pareto recsys synth --preset kaggle`, with Criteo Kaggle's table sizes,
  * planted truth and columns that are independent of each other, values hashed to rows.
  *
  * The exponent of its Zipf law is our choice, and so is the share that is sampled: 30 % of 1.6 million inputs, as many

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Will a called client open a term deposit? Trains on calls in their order, and on random rows beside it.
-# Usage: examples/bank-marketing/run.sh bank-additional.zip [further options of `pareto train`]
+# Usage: examples/bank-marketing/run.sh bank-additional.zip [further options of `pareto recsys train`]
 set -euo pipefail
 zip=$(realpath "${1:?Give the path of bank-additional.zip, see README.md beside this script}")
 shift
@@ -19,7 +19,7 @@ train() { # NAME IGNORED [options]
   local name=$1 ignored=$2
   shift 2
   printf '\n%s\n' "$name"
-  npm run -s pareto -- train "$work/bank-additional-full.csv" --quiet --label y --ignore "$ignored" \
+  npm run -s pareto -- recsys train "$work/bank-additional-full.csv" --quiet --label y --ignore "$ignored" \
     --bottom 64,32 --top 64,32 --batch-size 256 --epochs 5 --optimizer adam --lr 0.001 \
     --cache "$work/cache" --out "$work/$name" "$@"
 }

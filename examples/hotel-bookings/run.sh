@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Will a hotel booking be cancelled? Trains on bookings in order of arrival, and on random rows beside it.
-# Usage: examples/hotel-bookings/run.sh hotel_bookings.csv.zip [further options of `pareto train`]
+# Usage: examples/hotel-bookings/run.sh hotel_bookings.csv.zip [further options of `pareto recsys train`]
 set -euo pipefail
 zip=$(realpath "${1:?Give the path of hotel_bookings.csv.zip, see README.md beside this script}")
 shift
@@ -19,7 +19,7 @@ train() { # NAME SELECT [options]
   local name=$1 select=$2
   shift 2
   printf '\n%s\n' "$name"
-  npm run -s pareto -- train "$work/hotel_bookings.csv" --quiet \
+  npm run -s pareto -- recsys train "$work/hotel_bookings.csv" --quiet \
     --sql "$select *, $arrival AS arrival FROM source" --time arrival \
     --label is_canceled --ignore "$leaks,arrival_date_year" --categorical agent,company \
     --bottom 64,32 --top 64,32 --batch-size 256 --epochs 5 --optimizer adam --lr 0.001 \

@@ -10,13 +10,8 @@ if (Number(process.versions.node.split(".")[0]) < OLDEST_NODE) {
   process.exit(2);
 }
 await cacheStrippedTypes();
-const { runCommands } = await import("./runCommands.ts");
-// Proteins need no click models and no database: their commands start without loading either.
-const commands =
-  process.argv[2] === "protein"
-    ? [(await import("./commands/protein/protein.ts")).proteinCommand()]
-    : (await import("./program.ts")).allCommands();
-await runCommands(commands);
+const { run } = await import("./run.ts");
+await run();
 
 /** From its sources, each worker would load a compiler of TypeScript of its own, some 18 MB; cached code needs none. */
 async function cacheStrippedTypes(): Promise<void> {

@@ -75,7 +75,7 @@ interface Trained {
 
 let made = 0;
 async function train(...args: string[]): Promise<Trained> {
-  const { lines, done } = await work.json(["train", ...SMALL, "--out", `run${made++}`, ...args]);
+  const { lines, done } = await work.json(["recsys", "train", ...SMALL, "--out", `run${made++}`, ...args]);
   expect(Number.isFinite(done["logLoss"])).toBe(true);
   expect(done["logLoss"]).toBeLessThan(3);
   return { done, told: JSON.stringify(lines.filter((line) => line.event === "notice")) };
@@ -88,7 +88,7 @@ describe("columns", () => {
     const { done, told } = await train("odd.csv", "--label", "bought", "--time", "zeit");
     expect(done["rows"]).toEqual(partsOf(ROWS));
     expect(told).toContain("read as 0 and 1");
-    await work.json(["predict", String(done["run"]), "odd.csv", "--out", "odd.parquet"]);
+    await work.json(["recsys", "predict", String(done["run"]), "odd.csv", "--out", "odd.parquet"]);
     await using source = await openSource({ paths: [work.path("odd.parquet")], threads: 2 });
     expect(source.columns.map((column) => column.name)).toEqual([
       "größe",
@@ -106,13 +106,13 @@ describe("columns", () => {
   it.each(["baseline", "fae"])("may be numbers only, under %s", async (strategy) => {
     const { done } = await train("numbers.csv", "--label", "label", "--strategy", strategy);
     expect(done).toMatchObject({ tableBytes: 0, steps: 5 });
-    await work.json(["export", String(done["run"]), "--onnx", `numbers-${strategy}.onnx`]);
+    await work.json(["recsys", "export", String(done["run"]), "--onnx", `numbers-${strategy}.onnx`]);
   });
 
   it.each(["baseline", "fae"])("may be words only, under %s", async (strategy) => {
     const { done } = await train("words.csv", "--label", "label", "--strategy", strategy);
     expect(done["tableBytes"]).toBeGreaterThan(0);
-    await work.json(["export", String(done["run"]), "--onnx", `words-${strategy}.onnx`]);
+    await work.json(["recsys", "export", String(done["run"]), "--onnx", `words-${strategy}.onnx`]);
   });
 
   it("may be lists, in JSON and Parquet alike", async () => {
@@ -126,8 +126,8 @@ describe("columns", () => {
     expect(parquet.done["rows"]).toEqual(json.done["rows"]);
     const hot = parquet.done["hot"] as { inputShare: number };
     expect(hot.inputShare).toBeGreaterThan(0);
-    await work.json(["evaluate", String(json.done["run"]), "lists.parquet"]);
-    await work.json(["export", String(json.done["run"]), "--onnx", "lists.onnx"]);
+    await work.json(["recsys", "evaluate", String(json.done["run"]), "lists.parquet"]);
+    await work.json(["recsys", "export", String(json.done["run"]), "--onnx", "lists.onnx"]);
   });
 });
 
@@ -149,7 +149,7 @@ describe("sources", () => {
   it("may be Criteo's text", async () => {
     const { done } = await train("day_0.txt", "--format", "criteo");
     expect(done["rows"]).toEqual(partsOf(ROWS));
-    await work.json(["evaluate", String(done["run"]), "day_0.txt"]);
+    await work.json(["recsys", "evaluate", String(done["run"]), "day_0.txt"]);
   });
 });
 
@@ -174,7 +174,7 @@ describe("splits and encodings", () => {
     );
     // 50 rows of 8 floats, and one accumulator each.
     expect(done["tableBytes"]).toBe(50 * (8 + 1) * 4);
-    await work.json(["evaluate", String(done["run"]), "packed.csv.gz"]);
+    await work.json(["recsys", "evaluate", String(done["run"]), "packed.csv.gz"]);
   });
 });
 
@@ -200,6 +200,7 @@ describe("optimizers", () => {
   it.each(["sgd", "adagrad", "rwsadagrad", "adam"])("%s learns", async (optimizer) => {
     const args = ["packed.csv.gz", "--label", "label", "--batch-size", "16", "--optimizer", optimizer];
     const { lines } = await work.json([
+      "recsys",
       "train",
       ...SMALL,
       "--out",

@@ -33,8 +33,19 @@ beforeAll(async () => {
     "label.csv": csv("label", (r) => String(r.label)),
   };
   for (const [name, content] of Object.entries(files)) await writeFile(work.path(name), content);
-  await work.json(["train", "good.csv", "--label", "label", ...SMALL, "--epochs", "2", "--out", "kept"]);
-  await work.json(["predict", "kept", "good.csv", "--out", "kept.parquet"]);
+  await work.json([
+    "recsys",
+    "train",
+    "good.csv",
+    "--label",
+    "label",
+    ...SMALL,
+    "--epochs",
+    "2",
+    "--out",
+    "kept",
+  ]);
+  await work.json(["recsys", "predict", "kept", "good.csv", "--out", "kept.parquet"]);
   const whole = await readFile(work.path("kept.parquet"));
   await writeFile(work.path("cut.parquet"), whole.subarray(0, whole.length - 200));
 });
@@ -54,7 +65,7 @@ async function failure(args: readonly string[], wrapper: readonly string[] = [])
   return error;
 }
 
-const train = (...args: string[]) => ["train", ...SMALL, "--out", "never", ...args];
+const train = (...args: string[]) => ["recsys", "train", ...SMALL, "--out", "never", ...args];
 const labelled = (...args: string[]) => train(...args, "--label", "label");
 
 /** Of each case: its name, the command, and what the error says. */
@@ -120,33 +131,33 @@ const CASES: [string, string[], Record<string, string | RegExp>][] = [
   ["a file as run folder", labelled("good.csv", "--out", "good.csv"), { code: "RUN_EXISTS" }],
   [
     "another configuration on resume",
-    ["train", "--resume", "kept", "--cache", "cache", "--dim", "4"],
+    ["recsys", "train", "--resume", "kept", "--cache", "cache", "--dim", "4"],
     { code: "RESUME_CONFIG", message: /dim was 8, got 4/ },
   ],
   [
     "another rate on resume",
-    ["train", "--resume", "kept", "--cache", "cache", "--lr", "0.5"],
+    ["recsys", "train", "--resume", "kept", "--cache", "cache", "--lr", "0.5"],
     { code: "RESUME_CONFIG", message: /got 0\.5/ },
   ],
-  ["no such run", ["evaluate", "nope", "good.csv"], { code: "RUN_MISSING", where: "nope" }],
+  ["no such run", ["recsys", "evaluate", "nope", "good.csv"], { code: "RUN_MISSING", where: "nope" }],
   [
     "a column that the model needs and the file lacks",
-    ["predict", "kept", "two.csv", "--out", "two.parquet"],
+    ["recsys", "predict", "kept", "two.csv", "--out", "two.parquet"],
     { code: "DATA_COLUMN_UNKNOWN", message: /"letter"/ },
   ],
   [
     "an output of no known format",
-    ["predict", "kept", "good.csv", "--out", "p.xls"],
+    ["recsys", "predict", "kept", "good.csv", "--out", "p.xls"],
     { code: "DATA_OUTPUT_FORMAT", message: /p\.xls/ },
   ],
   [
     "a probability column that is there already",
-    ["predict", "kept", "kept.parquet", "--out", "kept.csv"],
+    ["recsys", "predict", "kept", "kept.parquet", "--out", "kept.csv"],
     { code: "DATA_COLUMN_DUPLICATE", message: /"probability"/ },
   ],
   [
     "a file that synth would replace",
-    ["synth", "clicks", "--rows", "10", "--out", "kept.parquet"],
+    ["recsys", "synth", "--rows", "10", "--out", "kept.parquet"],
     { code: "SYNTH_FILE_EXISTS", message: /kept\.parquet/ },
   ],
 ];
@@ -185,7 +196,16 @@ describe("accepted with a warning", () => {
     ["NaN and infinities", ["nan.csv"], "NaN or infinite values", 240],
   ])("%s", async (name, args, message, rows) => {
     const out = `warned-${name.replaceAll(" ", "-")}`;
-    const { lines, done } = await work.json(["train", ...SMALL, ...args, "--label", "label", "--out", out]);
+    const { lines, done } = await work.json([
+      "recsys",
+      "train",
+      ...SMALL,
+      ...args,
+      "--label",
+      "label",
+      "--out",
+      out,
+    ]);
     const warnings = lines.filter((line) => line.event === "notice" && line["level"] === "warning");
     expect(JSON.stringify(warnings.map((line) => line["message"]))).toContain(
       JSON.stringify(message).slice(1, -1),
@@ -197,7 +217,7 @@ describe("accepted with a warning", () => {
 });
 
 describe("a checkpoint", () => {
-  const evaluate = (run: string) => ["evaluate", run, "good.csv"];
+  const evaluate = (run: string) => ["recsys", "evaluate", run, "good.csv"];
 
   it("with a flipped bit is refused by evaluate, predict, export and resume", async () => {
     await cp(work.path("kept"), work.path("flipped"), { recursive: true });
@@ -210,9 +230,9 @@ describe("a checkpoint", () => {
     }
     for (const args of [
       evaluate("flipped"),
-      ["predict", "flipped", "good.csv", "--out", "flipped.csv"],
-      ["export", "flipped", "--onnx", "flipped.onnx"],
-      ["train", "--resume", "flipped", "--cache", "cache"],
+      ["recsys", "predict", "flipped", "good.csv", "--out", "flipped.csv"],
+      ["recsys", "export", "flipped", "--onnx", "flipped.onnx"],
+      ["recsys", "train", "--resume", "flipped", "--cache", "cache"],
     ]) {
       expect(await failure(args)).toMatchObject({ code: "CHECKPOINT_DAMAGED" });
     }
@@ -244,6 +264,7 @@ describe("a checkpoint", () => {
 
 describe("a learning rate that diverges", () => {
   const diverging = (out: string, ...args: string[]) => [
+    "recsys",
     "train",
     "good.csv",
     "--label",
@@ -272,14 +293,16 @@ describe("a learning rate that diverges", () => {
     expect(error["code"]).toMatch(/^TRAIN_(LOSS_NAN|DIVERGED)$/);
     expect(error["where"]).toBe("validation after epoch 1");
     expect(await readdir(work.path("ruined"))).not.toContain("checkpoints");
-    expect(await failure(["evaluate", "ruined", "good.csv"])).toMatchObject({ code: "CHECKPOINT_MISSING" });
+    expect(await failure(["recsys", "evaluate", "ruined", "good.csv"])).toMatchObject({
+      code: "CHECKPOINT_MISSING",
+    });
   });
 
   it("keeps the last good checkpoint, which still predicts", async () => {
     // One step an epoch, too large by little: the first epochs go well.
     const args = ["--lr", "6", "--batch-size", "1000", "--epochs", "40", "--patience", "40"];
     expect(await failure(diverging("late", ...args))).toMatchObject({ code: "TRAIN_DIVERGED" });
-    const { done } = await work.json(["evaluate", "late", "good.csv"]);
+    const { done } = await work.json(["recsys", "evaluate", "late", "good.csv"]);
     expect(done["logLoss"]).toBeLessThan(10);
   });
 });
@@ -299,10 +322,10 @@ describe.skipIf(probe.status !== 0)(title, () => {
   it.each([
     ["the cache", "16k", "full/cache", labelled("good.csv", "--cache", "full/cache", "--time", "x")],
     ["a checkpoint", "24k", "full/run/checkpoints", labelled("good.csv", "--out", "full/run")],
-    ["predictions", "4k", "full/p.csv", ["predict", "kept", "good.csv", "--out", "full/p.csv"]],
-    ["an exported model", "4k", "full/m.onnx", ["export", "kept", "--onnx", "full/m.onnx"]],
-    ["made data", "16k", "full/log", ["synth", "clicks", "--rows", "5000", "--out", "full/log.parquet"]],
-    ["temporary files", "4k", "tmp", ["evaluate", "kept", "good.csv"]],
+    ["predictions", "4k", "full/p.csv", ["recsys", "predict", "kept", "good.csv", "--out", "full/p.csv"]],
+    ["an exported model", "4k", "full/m.onnx", ["recsys", "export", "kept", "--onnx", "full/m.onnx"]],
+    ["made data", "16k", "full/log", ["recsys", "synth", "--rows", "5000", "--out", "full/log.parquet"]],
+    ["temporary files", "4k", "tmp", ["recsys", "evaluate", "kept", "good.csv"]],
   ])("is told while it writes %s", async (what, size, where, args) => {
     const folder = what === "temporary files" ? "tmp" : "full";
     await mkdir(work.path(folder), { recursive: true });

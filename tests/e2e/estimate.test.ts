@@ -1,4 +1,4 @@
-/** @file `pareto estimate` as a user runs it, on a shape alone. */
+/** @file `pareto llm estimate` as a user runs it, on a shape alone. */
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
@@ -22,9 +22,19 @@ beforeAll(async () => {
 });
 afterAll(() => work.remove());
 
-describe("pareto estimate", () => {
+describe("pareto llm estimate", () => {
   test("needs no weights, and says what the cache and the rate will be", async () => {
-    const args = ["estimate", "config.json", "--context", "100", "--new-tokens", "50", "--bandwidth", "20"];
+    const args = [
+      "llm",
+      "estimate",
+      "config.json",
+      "--context",
+      "100",
+      "--new-tokens",
+      "50",
+      "--bandwidth",
+      "20",
+    ];
     const { status, stdout } = await work.run([...args, "--kv", "h2o", "--kv-budget", "20"]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/100 \+ 50 tokens × 1 +full +h2o/);
@@ -41,8 +51,16 @@ describe("pareto estimate", () => {
 
   test("is right about the cache that generate then has", async () => {
     const args = ["tiny.bin", "--kv", "keyformer", "--kv-budget", "6"];
-    const estimated = await work.json(["estimate", ...args, "--context", "12", "--new-tokens", "9"]);
-    const generated = await work.json(["generate", ...args, "--prompt", "abc abc", "--max-new-tokens", "9"]);
+    const estimated = await work.json(["llm", "estimate", ...args, "--context", "12", "--new-tokens", "9"]);
+    const generated = await work.json([
+      "llm",
+      "generate",
+      ...args,
+      "--prompt",
+      "abc abc",
+      "--max-new-tokens",
+      "9",
+    ]);
     expect(generated.done["evictedTokens"]).toBeGreaterThan(0);
     expect((estimated.done["policy"] as { kvBytes: number }).kvBytes).toBe(generated.done["kvBytes"]);
     expect(estimated.done["bandwidthSource"]).toBe("measured");
@@ -54,7 +72,7 @@ describe("pareto estimate", () => {
     ["a type that the cpu does not compute in", ["config.json", "--dtype", "bf16"], "LLM_DTYPE"],
     ["a model that is not there", ["none"], "FILE_MISSING"],
   ])("refuses %s", async (_, args, code) => {
-    const { status, stderr } = await work.run(["estimate", ...args]);
+    const { status, stderr } = await work.run(["llm", "estimate", ...args]);
     expect(status).toBe(2);
     expect(stderr).toContain(`error ${code}`);
   });

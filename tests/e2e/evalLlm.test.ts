@@ -1,4 +1,4 @@
-/** @file `pareto eval llm` as a user runs it, on tiny models that know nothing. */
+/** @file `pareto llm evaluate` as a user runs it, on tiny models that know nothing. */
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
@@ -16,9 +16,19 @@ afterAll(() => work.remove());
 
 const SMALL = ["--items", "6", "--seats", "4", "--budgets", "50,20%", "--threads", "1"];
 
-describe("pareto eval llm", () => {
+describe("pareto llm evaluate", () => {
   test("measures a task for every policy and budget, and writes figures and a report", async () => {
-    const args = ["eval", "llm", "words", "--task", "copy", "--context", "48", "--kv", "h2o,keyformer,full"];
+    const args = [
+      "llm",
+      "evaluate",
+      "words",
+      "--task",
+      "copy",
+      "--context",
+      "48",
+      "--kv",
+      "h2o,keyformer,full",
+    ];
     const { done } = await work.json([...args, "--seeds", "2", "--out", "copy", ...SMALL]);
     expect(done).toMatchObject({ items: 6, measure: "accuracy", full: { policy: "full", budget: null } });
     const points = done["points"] as { policy: string; budget: number; seeds: number; mean: number }[];
@@ -37,7 +47,17 @@ describe("pareto eval llm", () => {
   });
 
   test("measures the likelihood of a text, the same each time", async () => {
-    const args = ["eval", "llm", "tiny.bin", "--task", "perplexity", "--text", "text.txt", "--context", "12"];
+    const args = [
+      "llm",
+      "evaluate",
+      "tiny.bin",
+      "--task",
+      "perplexity",
+      "--text",
+      "text.txt",
+      "--context",
+      "12",
+    ];
     const more = ["--scored-tokens", "10", "--kv", "random,window", ...SMALL];
     const first = await work.json([...args, ...more, "--out", "first"]);
     const again = await work.json([...args, ...more, "--out", "again", "--seats", "1"]);
@@ -49,7 +69,7 @@ describe("pareto eval llm", () => {
   });
 
   test("takes the model that comes with Pareto, which knows the task", async () => {
-    const args = ["eval", "llm", "--context", "256", "--kv", "window", "--out", "shipped"];
+    const args = ["llm", "evaluate", "--context", "256", "--kv", "window", "--out", "shipped"];
     const { done } = await work.json([...args, ...SMALL]);
     expect(done).toMatchObject({ full: { mean: 1 }, warnings: [] });
     expect((done["points"] as { mean: number }[])[0]!.mean).toBeLessThan(1);
@@ -57,8 +77,8 @@ describe("pareto eval llm", () => {
 
   test("stops in time and says so", async () => {
     const args = [
-      "eval",
       "llm",
+      "evaluate",
       "words",
       "--context",
       "32",
@@ -92,7 +112,7 @@ describe("pareto eval llm", () => {
       "LLM_TEXT_LENGTH",
     ],
   ])("refuses %s", async (_, args, code) => {
-    const { status, stderr } = await work.run(["eval", "llm", ...args, "--out", "refused"]);
+    const { status, stderr } = await work.run(["llm", "evaluate", ...args, "--out", "refused"]);
     expect(stderr).toContain(`error ${code}`);
     expect(status).toBe(2);
   });

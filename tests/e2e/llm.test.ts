@@ -1,4 +1,4 @@
-/** @file `pareto generate` as a user runs it, on tiny models and, where there is one, on a real checkpoint. */
+/** @file `pareto llm generate` as a user runs it, on tiny models and, where there is one, on a real checkpoint. */
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,9 +19,10 @@ beforeAll(async () => {
 });
 afterAll(() => work.remove());
 
-describe("pareto generate", () => {
+describe("pareto llm generate", () => {
   test("writes the text to stdout and how it went to stderr", async () => {
     const { status, stdout, stderr } = await work.run([
+      "llm",
       "generate",
       bin,
       "--prompt",
@@ -37,8 +38,8 @@ describe("pareto generate", () => {
   test("reads the prompt from a file, and gives each token with --json", async () => {
     await writeFile(work.path("prompt.txt"), `${PROMPT}\n`);
     const args = ["--max-new-tokens", "6", "--temperature", "1.5", "--top-p", "0.95", "--seed", "4"];
-    const { lines, done } = await work.json(["generate", bin, "--prompt", "@prompt.txt", ...args]);
-    const again = await work.json(["generate", bin, "--prompt", PROMPT, ...args]);
+    const { lines, done } = await work.json(["llm", "generate", bin, "--prompt", "@prompt.txt", ...args]);
+    const again = await work.json(["llm", "generate", bin, "--prompt", PROMPT, ...args]);
     const tokens = (of: typeof lines) =>
       of.filter((line) => line.event === "token").map((line) => line["token"]);
     expect(tokens(lines)).toHaveLength(done["newTokens"] as number);
@@ -48,7 +49,7 @@ describe("pareto generate", () => {
 
   test("keeps the cache at its budget, with the bytes of budget and one spare slot", async () => {
     const run = async (...args: string[]) =>
-      (await work.json(["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "20", ...args])).done;
+      (await work.json(["llm", "generate", bin, "--prompt", PROMPT, "--max-new-tokens", "20", ...args])).done;
     const full = await run();
     const done = await run("--kv", "keyformer", "--kv-budget", "6", "--recent", "50%");
     const bytesPerToken = 2 * 2 * 2 * 4 * 4;
@@ -61,7 +62,15 @@ describe("pareto generate", () => {
   test("reads a model folder with tokenizer.json", async () => {
     await cp(join(golden, "llama"), work.path("llama"), { recursive: true });
     await cp(join(golden, "tokenizers/letters.json"), work.path("llama/tokenizer.json"));
-    const { done } = await work.json(["generate", "llama", "--prompt", "the cat", "--max-new-tokens", "5"]);
+    const { done } = await work.json([
+      "llm",
+      "generate",
+      "llama",
+      "--prompt",
+      "the cat",
+      "--max-new-tokens",
+      "5",
+    ]);
     expect(done).toMatchObject({ model: "llama", kv: "full" });
     expect(done["newTokens"]).toBeGreaterThan(0);
   });
@@ -70,7 +79,7 @@ describe("pareto generate", () => {
     await cp(join(golden, "llama"), work.path("other"), { recursive: true });
     await cp(join(golden, "tokenizers/llama2.json"), work.path("llama2.json"));
     const args = ["--prompt", "the cat", "--tokenizer", "llama2.json"];
-    const { status, stderr } = await work.run(["generate", "other", ...args]);
+    const { status, stderr } = await work.run(["llm", "generate", "other", ...args]);
     expect(status).toBe(2);
     expect(stderr).toContain("error LLM_TOKENIZER");
     expect(stderr).toMatch(/the model knows \d+ tokens, got token \d+/);
@@ -83,7 +92,7 @@ describe("pareto generate", () => {
     );
     await writeFile(work.path("batch.jsonl"), `${lines.join("\n")}\n\n`);
     const drawn = ["--temperature", "1.3", "--seed", "4", "--kv", "keyformer", "--kv-budget", "6"];
-    const batch = ["generate", bin, "--batch", "batch.jsonl", "--seats", "2", ...drawn];
+    const batch = ["llm", "generate", bin, "--batch", "batch.jsonl", "--seats", "2", ...drawn];
     const { status, stdout } = await work.run(batch);
     expect(status).toBe(0);
     const texts = stdout
@@ -94,7 +103,7 @@ describe("pareto generate", () => {
     for (const [i, prompt] of prompts.entries()) {
       const seed = i === 1 ? "9" : "4";
       const own = ["--max-new-tokens", `${12 - 3 * i}`, ...drawn, "--seed", seed];
-      const { done } = await work.json(["generate", bin, "--prompt", prompt, ...own]);
+      const { done } = await work.json(["llm", "generate", bin, "--prompt", prompt, ...own]);
       const { text, endedBy, promptTokens, newTokens } = done;
       expect(texts[i]).toMatchObject({ text, endedBy, promptTokens, newTokens });
     }
@@ -104,19 +113,30 @@ describe("pareto generate", () => {
 
   test("searches with beams, alone and in a batch", async () => {
     const run = async (beams: string) =>
-      (await work.json(["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "8", "--beams", beams]))
-        .done;
+      (
+        await work.json([
+          "llm",
+          "generate",
+          bin,
+          "--prompt",
+          PROMPT,
+          "--max-new-tokens",
+          "8",
+          "--beams",
+          beams,
+        ])
+      ).done;
     const found = await run("4");
     expect(found["newTokens"]).toBe(8);
     expect(found["score"]).toBeLessThan(0);
     await writeFile(work.path("one.jsonl"), JSON.stringify({ prompt: PROMPT, max_new_tokens: 8 }));
-    const { stdout } = await work.run(["generate", bin, "--batch", "one.jsonl", "--beams", "4"]);
+    const { stdout } = await work.run(["llm", "generate", bin, "--batch", "one.jsonl", "--beams", "4"]);
     expect(JSON.parse(stdout)).toMatchObject({ id: 1, text: found["text"], score: found["score"] });
   });
 
   test("writes each decision of the policy", async () => {
     const policy = ["--kv", "keyformer", "--kv-budget", "6", "--kv-noise", "none", "--evict-every", "2"];
-    const text = ["generate", bin, "--prompt", PROMPT, "--max-new-tokens", "5"];
+    const text = ["llm", "generate", bin, "--prompt", PROMPT, "--max-new-tokens", "5"];
     const { done } = await work.json([...text, ...policy, "--decisions", "decisions.jsonl"]);
     const decisions = (await readFile(work.path("decisions.jsonl"), "utf8"))
       .trimEnd()
@@ -136,7 +156,7 @@ describe("pareto generate", () => {
 
   test("ends a text after the token at hand on Ctrl-C, and says what it came to", async () => {
     const endless = ["--max-new-tokens", "1000000", "--kv", "window", "--kv-budget", "8"];
-    const { child, done } = work.start(["generate", bin, "--prompt", PROMPT, "--json", ...endless]);
+    const { child, done } = work.start(["llm", "generate", bin, "--prompt", PROMPT, "--json", ...endless]);
     await new Promise<void>((resolve) => {
       child.stdout!.on("data", (text: string) => text.includes('"event":"token"') && resolve());
     });
@@ -156,18 +176,18 @@ describe("pareto generate", () => {
   test("reads prompts and batches behind a byte order mark, with any line ends", async () => {
     await writeFile(work.path("marked.txt"), `\uFEFF${PROMPT}\r\n`);
     const args = ["--max-new-tokens", "4"];
-    const marked = (await work.json(["generate", bin, "--prompt", "@marked.txt", ...args])).done;
-    const plain = (await work.json(["generate", bin, "--prompt", PROMPT, ...args])).done;
+    const marked = (await work.json(["llm", "generate", bin, "--prompt", "@marked.txt", ...args])).done;
+    const plain = (await work.json(["llm", "generate", bin, "--prompt", PROMPT, ...args])).done;
     expect(marked["text"]).toBe(plain["text"]);
     await writeFile(work.path("marked.jsonl"), `\uFEFF${JSON.stringify({ prompt: PROMPT })}\r\n \r\n`);
-    const { status, stdout } = await work.run(["generate", bin, "--batch", "marked.jsonl", ...args]);
+    const { status, stdout } = await work.run(["llm", "generate", bin, "--batch", "marked.jsonl", ...args]);
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ id: 1, text: plain["text"] });
   });
 
   test("names the byte of a prompt that is not UTF-8", async () => {
     await writeFile(work.path("latin.txt"), Buffer.from("abc caf\xe9 abc", "latin1"));
-    const { status, stderr } = await work.run(["generate", bin, "--prompt", "@latin.txt"]);
+    const { status, stderr } = await work.run(["llm", "generate", bin, "--prompt", "@latin.txt"]);
     expect(status).toBe(2);
     expect(stderr).toContain("error LLM_TEXT_ENCODING");
     expect(stderr).toContain("got byte 0xe9 at 7");
@@ -175,7 +195,7 @@ describe("pareto generate", () => {
 
   test("names the line of a batch that is no prompt", async () => {
     await writeFile(work.path("bad.jsonl"), '{"prompt": "a"}\n{"prompt": "b", "max_tokens": 3}\n');
-    const { status, stderr } = await work.run(["generate", bin, "--batch", "bad.jsonl"]);
+    const { status, stderr } = await work.run(["llm", "generate", bin, "--batch", "bad.jsonl"]);
     expect(status).toBe(2);
     expect(stderr).toContain("error LLM_BATCH_LINE");
     expect(stderr).toContain("bad.jsonl:2");
@@ -202,7 +222,7 @@ describe("pareto generate", () => {
     ["a choice of tokens when none is drawn", ["tiny.bin", "--prompt", "a", "--top-p", "0.9"], "CLI_OPTION"],
     ["an unknown policy", ["tiny.bin", "--prompt", "a", "--kv", "fifo"], "CLI_OPTION"],
   ])("refuses %s", async (_, args, code) => {
-    const { status, stderr } = await work.run(["generate", ...args]);
+    const { status, stderr } = await work.run(["llm", "generate", ...args]);
     expect(status).toBe(2);
     expect(stderr).toContain(`error ${code}`);
   });
@@ -213,7 +233,15 @@ describe.skipIf(stories === undefined)("stories260K (PARETO_STORIES)", () => {
     "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. She wanted to play with it, but it was too high.\nLily's mom said, \"Lily, let's go to the park.\" Lily was sad and didn't know what to do.";
 
   test("tells the published story", async () => {
-    const { done } = await work.json(["generate", stories!, "--prompt", "", "--max-new-tokens", "200"]);
+    const { done } = await work.json([
+      "llm",
+      "generate",
+      stories!,
+      "--prompt",
+      "",
+      "--max-new-tokens",
+      "200",
+    ]);
     expect(done["text"]).toSatisfy((text: string) => text.startsWith(START));
     expect(done).toMatchObject({ newTokens: 200, evictedTokens: 0 });
   });
@@ -221,7 +249,7 @@ describe.skipIf(stories === undefined)("stories260K (PARETO_STORIES)", () => {
   test("goes on in words with half of the cache", async () => {
     const prompt = START.slice(0, 120);
     const args = ["--kv", "keyformer", "--kv-budget", "50%", "--max-new-tokens", "60"];
-    const { done } = await work.json(["generate", stories!, "--prompt", prompt, ...args]);
+    const { done } = await work.json(["llm", "generate", stories!, "--prompt", prompt, ...args]);
     expect(done["text"]).toMatch(/^[\w\s.,!?'"-]+$/);
     expect(done["kvBytes"]).toBeLessThan((done["fullKvBytes"] as number) / 2);
   });

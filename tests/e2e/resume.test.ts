@@ -15,11 +15,12 @@ const NAMES = Object.keys(STRATEGIES) as Strategy[];
 let work: Workspace;
 beforeAll(async () => {
   work = await Workspace.create();
-  await work.json(["synth", "clicks", "--rows", "4000", "--seed", "3", "--out", "log.parquet"]);
+  await work.json(["recsys", "synth", "--rows", "4000", "--seed", "3", "--out", "log.parquet"]);
 });
 afterAll(() => work?.remove());
 
 const start = (strategy: Strategy, out: string) => [
+  "recsys",
   "train",
   "log.parquet",
   "--label",
@@ -53,7 +54,7 @@ async function stopped(strategy: Strategy, out: string, signal: NodeJS.Signals):
   const { status, stdout, stderr } = await done;
   expect(status, stderr).toBe(130);
   expect(jsonLines(stdout).at(-1)).toMatchObject({ event: "done", finished: false, auc: null, run: out });
-  expect(stderr).toContain(`pareto train --resume ${out}`);
+  expect(stderr).toContain(`pareto recsys train --resume ${out}`);
   const record = JSON.parse(await readFile(work.path(out, "run.json"), "utf8")) as { status: string };
   expect(record.status).toBe("interrupted");
 }
@@ -73,7 +74,16 @@ describe.each(NAMES)("a stopped run under %s", (strategy) => {
       const out = `${strategy}-${threads}`;
       await stopped(strategy, out, signal);
       const half = await work.tensorsHash(out);
-      const { done } = await work.json(["train", "--resume", out, "--cache", "cache", "--threads", threads]);
+      const { done } = await work.json([
+        "recsys",
+        "train",
+        "--resume",
+        out,
+        "--cache",
+        "cache",
+        "--threads",
+        threads,
+      ]);
       for (const name of ["auc", "logLoss", "accuracy", "steps", "epochs", "rows"])
         expect(done[name], name).toEqual(whole[name]);
       expect(await work.tensorsHash(out)).not.toBe(half);
@@ -87,6 +97,7 @@ describe("a run", () => {
   it("saved under FAE goes on as baseline", async () => {
     await stopped("fae", "moved", "SIGINT");
     const { lines, done } = await work.json([
+      "recsys",
       "train",
       "--resume",
       "moved",
@@ -101,7 +112,7 @@ describe("a run", () => {
 
   it("that has ended says its figures again when resumed, and changes no weight", async () => {
     const before = await work.tensorsHash("moved");
-    const { done } = await work.json(["train", "--resume", "moved", "--cache", "cache"]);
+    const { done } = await work.json(["recsys", "train", "--resume", "moved", "--cache", "cache"]);
     const stored = JSON.parse(await readFile(work.path("moved", "result.json"), "utf8")) as object;
     expect(stored).toMatchObject({ auc: done["auc"], logLoss: done["logLoss"] });
     expect(await work.tensorsHash("moved")).toBe(before);
@@ -115,7 +126,7 @@ describe("a run", () => {
     }
     child.kill("SIGKILL");
     await done;
-    await work.json(["train", "--resume", "killed", "--cache", "cache"]);
+    await work.json(["recsys", "train", "--resume", "killed", "--cache", "cache"]);
     expect(await work.tensorsHash("killed")).toBe(await work.tensorsHash("baseline-whole"));
   });
 });

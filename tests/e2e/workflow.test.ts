@@ -6,7 +6,7 @@ import { Encoder, openSource } from "../../src/recsys/index.ts";
 import { type JsonLine, jsonLines, SMALL, Workspace } from "./cli.ts";
 
 const ROWS = 3000;
-const TRAIN = ["train", "log.parquet", "--label", "label", "--time", "time", ...SMALL];
+const TRAIN = ["recsys", "train", "log.parquet", "--label", "label", "--time", "time", ...SMALL];
 
 let work: Workspace;
 let synth: JsonLine;
@@ -14,8 +14,8 @@ let baseline: { lines: JsonLine[]; done: JsonLine };
 beforeAll(async () => {
   work = await Workspace.create();
   ({ done: synth } = await work.json([
+    "recsys",
     "synth",
-    "clicks",
     "--rows",
     String(ROWS),
     "--seed",
@@ -51,12 +51,15 @@ const SCHEDULE = ["--strategy", "--scheduler", "--lr", "--epochs", "--patience",
 const COMMANDS: [string[], string[]][] = [
   [["demo"], ["--rows", "--out", "--seed", "--threads"]],
   [
-    ["synth", "clicks"],
+    ["recsys", "synth"],
     ["--rows", "--preset", "--out", "--seed"],
   ],
-  [["profile"], [...DATA, ...COLUMNS, ...MODEL, "--cache"]],
   [
-    ["train"],
+    ["recsys", "profile"],
+    [...DATA, ...COLUMNS, ...MODEL, "--cache"],
+  ],
+  [
+    ["recsys", "train"],
     [
       ...DATA,
       ...COLUMNS,
@@ -69,11 +72,22 @@ const COMMANDS: [string[], string[]][] = [
       "--cache",
     ],
   ],
-  [["evaluate"], [...DATA, "--threads"]],
-  [["predict"], [...DATA, "--out", "--threads"]],
-  [["export"], ["--onnx"]],
+  [
+    ["recsys", "evaluate"],
+    [...DATA, "--threads"],
+  ],
+  [
+    ["recsys", "predict"],
+    [...DATA, "--out", "--threads"],
+  ],
+  [["recsys", "export"], ["--onnx"]],
   [["doctor"], ["--device", "--threads"]],
 ];
+const DOMAINS = {
+  recsys: ["synth", "profile", "train", "evaluate", "predict", "export"],
+  llm: ["generate", "estimate", "evaluate", "train"],
+  protein: ["train", "classify", "export"],
+};
 
 describe("help", () => {
   it.each(COMMANDS)("of %j states each option with a meaning, on stdout", async (command, options) => {
@@ -84,10 +98,23 @@ describe("help", () => {
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
   });
 
-  it("of the program names every command", async () => {
+  it("of the program names every domain and command", async () => {
     const { status, stdout } = await work.run(["--help"]);
     expect(status).toBe(0);
-    for (const [[name]] of COMMANDS) expect(stdout).toMatch(new RegExp(`^ +${name}\\b`, "m"));
+    expect(stdout).toMatch(/language models/i);
+    for (const name of ["recsys", "llm", "protein", "doctor", "demo"])
+      expect(stdout).toMatch(new RegExp(`^ +${name}\\b`, "m"));
+  });
+
+  it.each(Object.entries(DOMAINS))("of pareto %s names its verbs", async (domain, verbs) => {
+    for (const args of [
+      [domain, "--help"],
+      ["help", domain],
+    ]) {
+      const { status, stdout } = await work.run(args);
+      expect(status).toBe(0);
+      for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ +${verb}\\b`, "m"));
+    }
   });
 });
 
@@ -159,7 +186,13 @@ describe("train", () => {
 
 describe("without --json", () => {
   it("writes results to stdout, and nothing else when quiet", async () => {
-    const { status, stdout, stderr } = await work.run(["evaluate", "baseline", "log.parquet", "--quiet"]);
+    const { status, stdout, stderr } = await work.run([
+      "recsys",
+      "evaluate",
+      "baseline",
+      "log.parquet",
+      "--quiet",
+    ]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toMatch(/^AUC 0\.\d+, log loss 0\.\d+, .* on 3,000 rows\n$/);
   });
@@ -167,7 +200,7 @@ describe("without --json", () => {
 
 describe("profile", () => {
   it("tells columns, skew, hot share against budget, memory and speed-up before training", async () => {
-    const { done } = await work.json(["profile", ...TRAIN.slice(1)]);
+    const { done } = await work.json(["recsys", "profile", ...TRAIN.slice(2)]);
     expect(done["rows"]).toEqual(baseline.done["rows"]);
     const columns = done["columns"] as { name: string; role: string; distinct: number; missing: number }[];
     // Integers of few values may be told as categories.
@@ -183,10 +216,10 @@ describe("profile", () => {
 
 describe("evaluate and predict", () => {
   it("agree on the same rows, in Parquet and CSV, with order and columns kept", async () => {
-    const { done } = await work.json(["evaluate", "baseline", "log.parquet"]);
+    const { done } = await work.json(["recsys", "evaluate", "baseline", "log.parquet"]);
     expect(done["rows"]).toBe(ROWS);
-    await work.json(["predict", "baseline", "log.parquet", "--out", "p.parquet"]);
-    await work.json(["predict", "baseline", "log.parquet", "--out", "p.csv", "--threads", "1"]);
+    await work.json(["recsys", "predict", "baseline", "log.parquet", "--out", "p.parquet"]);
+    await work.json(["recsys", "predict", "baseline", "log.parquet", "--out", "p.csv", "--threads", "1"]);
     const before = await rowsOf("log.parquet");
     const parquet = await rowsOf("p.parquet");
     expect(parquet.names).toEqual([...before.names, "probability"]);
@@ -212,7 +245,7 @@ describe("evaluate and predict", () => {
   it("gives the test part's figures again on the test part alone", async () => {
     // The log is in order of time, so that the test part is its last fifth.
     const test = `SELECT * FROM source ORDER BY time OFFSET ${ROWS * 0.8}`;
-    const { done } = await work.json(["evaluate", "baseline", "log.parquet", "--sql", test]);
+    const { done } = await work.json(["recsys", "evaluate", "baseline", "log.parquet", "--sql", test]);
     expect(done["rows"]).toBe(ROWS * 0.2);
     expect(part(done).logLoss).toBeCloseTo(part(baseline.done).logLoss, 5);
     expect(part(done).auc).toBeCloseTo(part(baseline.done).auc, 5);
@@ -221,6 +254,7 @@ describe("evaluate and predict", () => {
   it("needs no label to predict", async () => {
     const sql = "SELECT * EXCLUDE (label, time) FROM source LIMIT 7";
     const { done } = await work.json([
+      "recsys",
       "predict",
       "baseline",
       "log.parquet",
@@ -239,7 +273,7 @@ describe("evaluate and predict", () => {
 
 describe("export", () => {
   it("writes a model that onnxruntime runs to the probabilities of predict", async () => {
-    await work.json(["export", "baseline", "--onnx", "model.onnx"]);
+    await work.json(["recsys", "export", "baseline", "--onnx", "model.onnx"]);
     const encoder = await Encoder.load(work.path("baseline", "encoder"));
     await using source = await openSource({
       paths: [work.path("log.parquet")],

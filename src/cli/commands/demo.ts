@@ -7,11 +7,11 @@ import type { RunConfig } from "../../recsys/training/runConfig.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../base/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { threadsOption } from "../defaults.ts";
+import { threadsOption } from "../options/compute.ts";
 import { formatTable, type Output } from "../output.ts";
 import { reportOf } from "../../recsys/report.ts";
-import { trainRun, type FinishedRun } from "../trainRun.ts";
-import { wholeNumber } from "../values.ts";
+import { trainRun, type FinishedRun } from "./recsys/trainRun.ts";
+import { wholeNumber } from "../options/values.ts";
 
 interface Flags extends CommonFlags {
   rows: number;
@@ -24,7 +24,7 @@ interface Flags extends CommonFlags {
 const HOT_BUDGET_BYTES = 12 * 2 ** 20;
 
 /** The command. */
-export function demoCommand(): Command {
+export function command(): Command {
   return newCommand("demo", "Make a click log, train DLRM on it as baseline and with FAE, and compare them.")
     .option("--rows <n>", "rows of the log", wholeNumber("--rows", 1000, 1_000_000_000), 1_000_000)
     .option(

@@ -4,7 +4,7 @@ import { missingGpu } from "../../engine/doctor/cudaLibraries.ts";
 import { diagnose } from "../../engine/doctor/diagnose.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { formatTable } from "../output.ts";
-import { oneOf, wholeNumber } from "../values.ts";
+import { oneOf, wholeNumber } from "../options/values.ts";
 
 interface Flags extends CommonFlags {
   device?: string;
@@ -14,7 +14,7 @@ interface Flags extends CommonFlags {
 const TARGETS = ["reference", "cpu", "cuda"] as const;
 
 /** The command. */
-export function doctorCommand(): Command {
+export function command(): Command {
   return newCommand("doctor", "Check each target by real computations, and time it against this machine.")
     .option(
       "--device <name>",

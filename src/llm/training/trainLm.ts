@@ -102,7 +102,7 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
   const kept = { recipe, paths, fingerprint } satisfies StoredConfig as unknown as JsonValue;
   const folder =
     earlier ??
-    (await createRunFolder(options.directory, { command: "train lm", config: kept, seed: recipe.seed }));
+    (await createRunFolder(options.directory, { command: "llm train", config: kept, seed: recipe.seed }));
   const log = folder.openEvents();
   for (const event of early) log.append(event);
   const onEvent: OnEvent = (event) => {

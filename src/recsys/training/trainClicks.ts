@@ -161,7 +161,11 @@ function storedConfig(run: RunConfig, { fingerprint }: PreparedDataset): JsonVal
 
 async function startRun(directory: string, run: RunConfig, prepared: PreparedDataset): Promise<RunFolder> {
   const config = storedConfig(run, prepared);
-  const folder = await createRunFolder(directory, { command: "train", config, seed: run.settings.seed });
+  const folder = await createRunFolder(directory, {
+    command: "recsys train",
+    config,
+    seed: run.settings.seed,
+  });
   await prepared.encoder.save(folder.file("encoder"));
   return folder;
 }

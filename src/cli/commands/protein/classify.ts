@@ -8,11 +8,11 @@ import type { BadRecord, FastaWarning } from "../../../protein/fasta/fasta.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
 import { formatCount } from "../../../base/format.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
 import type { Output } from "../../output.ts";
-import { ReaderGone } from "../../readerGone.ts";
+import { BrokenPipe } from "../../brokenPipe.ts";
 import { keepHeapSmall } from "../../smallHeap.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
+import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 import { attentionHead, attentionRows, classificationFormats, type FormatName } from "./formats.ts";
 import { openTextSink } from "./textSink.ts";
 
@@ -31,7 +31,7 @@ interface Flags extends CommonFlags, ComputeFlags {
 const SHOWN_WARNINGS = 5;
 
 /** The command. */
-export function proteinClassifyCommand(): Command {
+export function command(): Command {
   return newCommand(
     "classify",
     "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. What is longer than the model reads goes through it in windows, and a family's probability is its highest. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2.",
@@ -129,7 +129,7 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
     await sink.finish();
     await track?.finish();
   } catch (error) {
-    if (!(error instanceof ReaderGone)) throw error;
+    if (!(error instanceof BrokenPipe)) throw error;
     return;
   } finally {
     await network.dispose();

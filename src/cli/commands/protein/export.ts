@@ -11,7 +11,7 @@ interface Flags extends CommonFlags {
 }
 
 /** The command. */
-export function proteinExportCommand(): Command {
+export function command(): Command {
   return newCommand("export", "Write a trained protein model as a standard ONNX file, for any batch size.")
     .argument(
       "[model]",

@@ -1,7 +1,7 @@
 /** @file Where long text goes: stdout at the reader's pace, or a file that appears when it is whole. */
 import { once } from "node:events";
 import { PartialFile } from "../../../base/partialFile.ts";
-import { endsByItself, ReaderGone } from "../../readerGone.ts";
+import { whenPipeBreaks, BrokenPipe } from "../../brokenPipe.ts";
 
 /** Takes text in order. Disposed of without {@link finish}, a file is not written. */
 export interface TextSink extends AsyncDisposable {
@@ -12,20 +12,20 @@ export interface TextSink extends AsyncDisposable {
 
 /**
  * Opens a sink.
- * @param path a file; stdout when undefined, of which `write` throws {@link ReaderGone} when nobody reads it any more
+ * @param path a file; stdout when undefined, of which `write` throws {@link BrokenPipe} when nobody reads it any more
  * @throws ParetoError FILE_REFUSED, FILE_DISK_FULL
  */
 export async function openTextSink(path: string | undefined): Promise<TextSink> {
   if (path === undefined) {
     const gone = new AbortController();
-    const ending = endsByItself(() => gone.abort());
+    const ending = whenPipeBreaks(() => gone.abort());
     return {
       write: async (text) => {
-        if (gone.signal.aborted) throw new ReaderGone();
+        if (gone.signal.aborted) throw new BrokenPipe();
         if (text === "" || process.stdout.write(text)) return;
         // What a slow reader has not taken must not pile up in memory.
         await once(process.stdout, "drain").catch((error: unknown) => {
-          throw gone.signal.aborted ? new ReaderGone() : error;
+          throw gone.signal.aborted ? new BrokenPipe() : error;
         });
       },
       finish: async () => undefined,

@@ -21,11 +21,11 @@ import type { RunEvent } from "../../../run/events.ts";
 import type { MulticlassMetrics } from "../../../run/metrics/multiclass.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../../defaults.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
 import { interruptible } from "../../interrupt.ts";
 import { formatTable, type Output } from "../../output.ts";
 import { proteinReport } from "../../../protein/report.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../../values.ts";
+import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
 interface Flags extends CommonFlags, ComputeFlags {
   familyFrom: "file" | "header";
@@ -50,7 +50,7 @@ interface Flags extends CommonFlags, ComputeFlags {
 }
 
 /** The command. */
-export function proteinTrainCommand(): Command {
+export function command(): Command {
   const command = newCommand(
     "train",
     "Train and test a network that names the family of a protein, from FASTA files of known families.",
@@ -250,7 +250,7 @@ async function train(out: Output, command: Command, paths: string[], flags: Netw
   const job =
     flags.resume === undefined
       ? { directory: flags.out ?? defaultRunPath([flags.model, flags.split]), config }
-      : { directory: flags.resume, resume: saidAnew(config, said, paths) };
+      : { directory: flags.resume, resume: changedFlags(config, said, paths) };
   const result = await interruptible(out, (signal) => trainProtein({ ...job, onEvent, onRead, signal }));
   await finish(out, result, events, read!);
 }
@@ -292,7 +292,7 @@ function configOf(paths: string[], flags: NetworkFlags): RequestedConfig {
 }
 
 /** What was said on the command line beside `--resume`. */
-function saidAnew(
+function changedFlags(
   { data, settings }: RequestedConfig,
   said: (flag: string) => boolean,
   paths: string[],

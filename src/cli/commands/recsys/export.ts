@@ -1,18 +1,18 @@
-/** @file `pareto export`: a trained model as a standard ONNX file. */
+/** @file `pareto recsys export`: a trained model as a standard ONNX file. */
 import type { Command } from "commander";
-import { exportClickModel } from "../../recsys/export.ts";
-import { CLICK_CHECKPOINT, clickModel, tableTensor } from "../../recsys/training/clickNetwork.ts";
-import { openTrainedModel } from "../../recsys/training/trainedModel.ts";
-import { formatBytes } from "../../base/format.ts";
-import { openCheckpoint } from "../../run/checkpoint.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
+import { exportClickModel } from "../../../recsys/export.ts";
+import { CLICK_CHECKPOINT, clickModel, tableTensor } from "../../../recsys/training/clickNetwork.ts";
+import { openTrainedModel } from "../../../recsys/training/trainedModel.ts";
+import { formatBytes } from "../../../base/format.ts";
+import { openCheckpoint } from "../../../run/checkpoint.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 
 interface Flags extends CommonFlags {
   onnx: string;
 }
 
 /** The command. */
-export function exportCommand(): Command {
+export function command(): Command {
   return newCommand("export", "Write a trained model as a standard ONNX file, for any batch size.")
     .argument("<run>", "the run's folder")
     .requiredOption("--onnx <file>", "the file to write; weights above 1.5 GiB go to FILE.data beside it")

@@ -1,11 +1,11 @@
 /** @file From an evaluation to its report. */
-import { describeMachine, paretoVersion } from "../base/environment.ts";
-import type { ArmResult, Evaluated } from "../llm/eval/evaluate.ts";
-import type { PolicyName } from "../llm/kv/choosePolicy.ts";
-import type { BudgetReport } from "../report/budgetReport.ts";
-import { formatCount } from "../base/format.ts";
-import type { Exam, ExamFlags } from "./exam.ts";
-import type { RunnerFlags } from "./llmOptions.ts";
+import { describeMachine, paretoVersion } from "../../../base/environment.ts";
+import type { ArmResult, Evaluated } from "../../../llm/eval/evaluate.ts";
+import type { PolicyName } from "../../../llm/kv/choosePolicy.ts";
+import type { BudgetReport } from "../../../report/budgetReport.ts";
+import { formatCount } from "../../../base/format.ts";
+import type { Exam, ExamFlags } from "./evalTask.ts";
+import type { RunnerFlags } from "../../options/languageModel.ts";
 
 /** A full cache below this share of right answers says little about policies. */
 const SOLVED = 0.95;

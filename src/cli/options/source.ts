@@ -1,9 +1,9 @@
 /** @file The options that say what data to read and what its columns are; several commands share them. */
 import type { Command } from "commander";
-import type { PrepareOptions } from "../recsys/data/encode/prepareDataset.ts";
-import type { SourceOptions } from "../recsys/data/source/source.ts";
-import { ParetoError } from "../base/errors.ts";
-import { withDefault } from "./defaults.ts";
+import type { PrepareOptions } from "../../recsys/data/encode/prepareDataset.ts";
+import type { SourceOptions } from "../../recsys/data/source/source.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { withDefault } from "./compute.ts";
 import { fractionList, nameList, oneOf, wholeNumber } from "./values.ts";
 
 /** What `readOptions` adds to a command. */

@@ -1,19 +1,19 @@
-/** @file `pareto train lm`: from a recipe to a trained language model, as a folder that every command on models opens. */
+/** @file `pareto llm train`: from a recipe to a trained language model, as a folder that every command on models opens. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { ParetoError } from "../../base/errors.ts";
-import { readRecipe, type Recipe } from "../../llm/training/recipe.ts";
-import { trainLm, type TrainLmOptions, type TrainLmResult } from "../../llm/training/trainLm.ts";
-import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../base/format.ts";
-import { writeReport } from "../../report/writeReport.ts";
-import type { RunEvent } from "../../run/events.ts";
-import { defaultRunPath } from "../../run/runFolder.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
-import { interruptible } from "../interrupt.ts";
-import { lmReport } from "../../llm/training/report.ts";
-import type { Output } from "../output.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../values.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { readRecipe, type Recipe } from "../../../llm/training/recipe.ts";
+import { trainLm, type TrainLmOptions, type TrainLmResult } from "../../../llm/training/trainLm.ts";
+import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../../base/format.ts";
+import { writeReport } from "../../../report/writeReport.ts";
+import type { RunEvent } from "../../../run/events.ts";
+import { defaultRunPath } from "../../../run/runFolder.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
+import { interruptible } from "../../interrupt.ts";
+import { lmReport } from "../../../llm/training/report.ts";
+import type { Output } from "../../output.ts";
+import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
 interface Flags extends CommonFlags, ComputeFlags {
   recipe?: string;
@@ -25,9 +25,9 @@ interface Flags extends CommonFlags, ComputeFlags {
 }
 
 /** The command. */
-export function trainLmCommand(): Command {
+export function command(): Command {
   const command = newCommand(
-    "lm",
+    "train",
     "Train a language model from scratch by a recipe: on synthetic tasks of recall, or on text files.",
   )
     .argument("[text...]", "text files, for a recipe that learns from text")
@@ -108,7 +108,7 @@ async function train(out: Output, job: TrainLmOptions): Promise<void> {
   const { run, finished, validation, ...facts } = result;
   if (!finished) {
     process.exitCode = 130;
-    out.result(`saved; go on with: pareto train lm --resume ${run}`);
+    out.result(`saved; go on with: pareto llm train --resume ${run}`);
     out.json({ event: "done", run, finished });
     return;
   }

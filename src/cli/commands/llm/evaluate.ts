@@ -1,27 +1,27 @@
-/** @file `pareto eval llm`: what a language model still knows, by cache policy and budget. */
+/** @file `pareto llm evaluate`: what a language model still knows, by cache policy and budget. */
 import { totalmem } from "node:os";
-import { Command } from "commander";
-import { fullArm, namedArms, type Arm } from "../../llm/eval/arms.ts";
-import { evaluate } from "../../llm/eval/evaluate.ts";
-import { seatsFor } from "../../llm/eval/seats.ts";
-import { POLICY_NAMES, type PolicyName } from "../../llm/kv/choosePolicy.ts";
-import { openModel } from "../../llm/load/openModel.ts";
-import { openRunner } from "../../llm/runner/openRunner.ts";
-import { writeBudgetReport, type BudgetReport } from "../../report/budgetReport.ts";
-import { createRunFolder, defaultRunPath, writeJson } from "../../run/runFolder.ts";
-import { configOf, evalReport, valuesOf, type EvalFlags } from "../evalReport.ts";
-import { EXAM_NAMES, examOf, refuseUnused, examModel } from "../exam.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { withDefault } from "../defaults.ts";
+import type { Command } from "commander";
+import { fullArm, namedArms, type Arm } from "../../../llm/eval/arms.ts";
+import { evaluate } from "../../../llm/eval/evaluate.ts";
+import { seatsFor } from "../../../llm/eval/seats.ts";
+import { POLICY_NAMES, type PolicyName } from "../../../llm/kv/choosePolicy.ts";
+import { openModel } from "../../../llm/load/openModel.ts";
+import { openRunner } from "../../../llm/runner/openRunner.ts";
+import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
+import { createRunFolder, defaultRunPath, writeJson } from "../../../run/runFolder.ts";
+import { configOf, evalReport, valuesOf, type EvalFlags } from "./evaluationReport.ts";
+import { EXAM_NAMES, examOf, refuseUnused, examModel } from "./evalTask.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { withDefault } from "../../options/compute.ts";
 import {
   policyOf,
   runnerOptions,
   withKvTuning,
   withRunnerOptions,
   type KvTuningFlags,
-} from "../llmOptions.ts";
-import { formatTable, type Output } from "../output.ts";
-import { nameList, oneOf, positiveNumber, wholeNumber } from "../values.ts";
+} from "../../options/languageModel.ts";
+import { formatTable, type Output } from "../../output.ts";
+import { nameList, oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
 interface Flags extends CommonFlags, KvTuningFlags, EvalFlags {
   tokenizer?: string;
@@ -39,19 +39,11 @@ const POLICIES: readonly PolicyName[] = [
   "snapkv",
   "random",
 ];
-/** The group of commands. */
-export function evalCommand(): Command {
-  return new Command("eval")
-    .description("Measure what a model's quality becomes when it spends less.")
-    .configureHelp({ helpWidth: 100 })
-    .showHelpAfterError("(see --help)")
-    .exitOverride()
-    .addCommand(llmCommand());
-}
 
-function llmCommand(): Command {
+/** The command. */
+export function command(): Command {
   const command = newCommand(
-    "llm",
+    "evaluate",
     "Measure a language model against the budget of its KV cache: right answers of a task, or the likelihood of a text, for every policy and budget, with 95 % bootstrap intervals and a report. All policies get the same texts, read in the same way.",
   )
     .argument(
@@ -137,7 +129,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
     const { name, config } = opened.files;
     const exam = await examOf(opened, flags);
     const folder = await createRunFolder(flags.out ?? defaultRunPath(["eval", flags.task]), {
-      command: "eval llm",
+      command: "llm evaluate",
       config: { model: path, ...configOf(flags, exam) },
       seed: flags.seed,
     });
@@ -183,7 +175,7 @@ function armsOf(flags: Flags): Arm[] {
 }
 
 async function gpuBytes(): Promise<number> {
-  const { CudaContext } = await import("../../engine/targets/cuda/driver/context.ts");
+  const { CudaContext } = await import("../../../engine/targets/cuda/driver/context.ts");
   const context = CudaContext.open();
   try {
     return context.memory().freeBytes;

@@ -1,16 +1,16 @@
-/** @file `pareto profile`: what a log looks like and what training on it would take, before any training. */
+/** @file `pareto recsys profile`: what a log looks like and what training on it would take, before any training. */
 import type { Command } from "commander";
-import { profileClicks } from "../../recsys/profile/profileClicks.ts";
-import type { DatasetProfile } from "../../recsys/profile/profile.ts";
-import { resolveSettings } from "../../recsys/training/settings.ts";
-import { prepareClicks } from "../../recsys/training/prepareClicks.ts";
-import { formatBytes, formatCount, formatFixed, formatShare } from "../../base/format.ts";
-import { cacheOption } from "../cacheOption.ts";
-import { columnTable } from "../columnTable.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { modelOptions, type ModelFlags } from "../modelOptions.ts";
-import { trainingSettings, type ScheduleFlags } from "../scheduleOptions.ts";
-import { formatTable, type Output } from "../output.ts";
+import { profileClicks } from "../../../recsys/profile/profileClicks.ts";
+import type { DatasetProfile } from "../../../recsys/profile/profile.ts";
+import { resolveSettings } from "../../../recsys/training/settings.ts";
+import { prepareClicks } from "../../../recsys/training/prepareClicks.ts";
+import { formatBytes, formatCount, formatFixed, formatShare } from "../../../base/format.ts";
+import { cacheOption } from "../../options/cache.ts";
+import { columnTable } from "./columnTable.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { modelOptions, type ModelFlags } from "../../options/clickModel.ts";
+import { trainingSettings, type ScheduleFlags } from "../../options/clickTraining.ts";
+import { formatTable, type Output } from "../../output.ts";
 import {
   columnOptions,
   labelOf,
@@ -19,7 +19,7 @@ import {
   sourceOptions,
   type ColumnFlags,
   type ReadFlags,
-} from "../sourceOptions.ts";
+} from "../../options/source.ts";
 
 interface Flags extends ReadFlags, ColumnFlags, ModelFlags, CommonFlags {
   cache: string;
@@ -35,7 +35,7 @@ const PLANNED: ScheduleFlags = {
 };
 
 /** The command. */
-export function profileCommand(): Command {
+export function command(): Command {
   const command = newCommand(
     "profile",
     "Rows, columns, skew, hot-input share against budget, memory and predicted FAE speed-up, before any training.",

@@ -5,8 +5,8 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { z } from "zod";
-import { ParetoError } from "../base/errors.ts";
-import { fileError } from "../base/fileErrors.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { fileError } from "../../../base/fileErrors.ts";
 
 const line = z.strictObject({
   prompt: z.string(),

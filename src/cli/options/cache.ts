@@ -1,7 +1,7 @@
 /** @file Where encoded data is kept between runs. */
 import type { Command } from "commander";
-import { cacheFolder } from "../base/cacheFolder.ts";
-import { withDefault } from "./defaults.ts";
+import { cacheFolder } from "../../base/cacheFolder.ts";
+import { withDefault } from "./compute.ts";
 
 /** Adds `--cache`. */
 export function cacheOption(command: Command): Command {

@@ -1,13 +1,13 @@
-/** @file `pareto generate`: a language model continues a text, or many, with a cache that may evict. */
+/** @file `pareto llm generate`: a language model continues a text, or many, with a cache that may evict. */
 import type { Command } from "commander";
-import { ParetoError } from "../../base/errors.ts";
-import { openModel, type OpenedModel } from "../../llm/load/openModel.ts";
-import { shippedModelPath } from "../../llm/shippedModels.ts";
-import { openRunner } from "../../llm/runner/openRunner.ts";
-import { formatCount } from "../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { DecisionsFile } from "../decisionsFile.ts";
-import { type ChoiceFlags, searchText, streamText, type Text, writeBatch } from "../generateTexts.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { openModel, type OpenedModel } from "../../../llm/load/openModel.ts";
+import { shippedModelPath } from "../../../llm/shippedModels.ts";
+import { openRunner } from "../../../llm/runner/openRunner.ts";
+import { formatCount } from "../../../base/format.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { DecisionsFile } from "./decisionsFile.ts";
+import { type ChoiceFlags, searchText, streamText, type Text, writeBatch } from "./generateTexts.ts";
 import {
   policyOf,
   type RunnerFlags,
@@ -15,11 +15,11 @@ import {
   withKvOptions,
   withKvTuning,
   withRunnerOptions,
-} from "../llmOptions.ts";
-import { endingEarly } from "../interrupt.ts";
-import type { Output } from "../output.ts";
-import { readBatch, readPrompt } from "../prompts.ts";
-import { positiveNumber, wholeNumber } from "../values.ts";
+} from "../../options/languageModel.ts";
+import { endingEarly } from "../../interrupt.ts";
+import type { Output } from "../../output.ts";
+import { readBatch, readPrompt } from "./prompts.ts";
+import { positiveNumber, wholeNumber } from "../../options/values.ts";
 
 /** Texts that a batch holds at a time unless told otherwise. */
 const BATCH_SEATS = 8;
@@ -34,7 +34,7 @@ interface Flags extends CommonFlags, ChoiceFlags, RunnerFlags {
 }
 
 /** The command. */
-export function generateCommand(): Command {
+export function command(): Command {
   const command = newCommand(
     "generate",
     "Continue a text, or many, with a language model, token by token. --kv bounds the memory of keys and values: a policy chooses which tokens stay in the cache.",

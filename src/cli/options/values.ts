@@ -1,5 +1,5 @@
 /** @file How values of command-line options are read: each either gives a value or says what was expected. */
-import { ParetoError } from "../base/errors.ts";
+import { ParetoError } from "../../base/errors.ts";
 
 function bad(option: string, expected: string, text: string, fix: string): ParetoError {
   return new ParetoError({

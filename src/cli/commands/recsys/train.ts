@@ -1,9 +1,9 @@
-/** @file `pareto train`: from a click log to a trained and tested model. */
+/** @file `pareto recsys train`: from a click log to a trained and tested model. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { PreparedDataset } from "../../recsys/data/encode/prepareDataset.ts";
-import { ParetoError } from "../../base/errors.ts";
-import type { ConfigChanges, RequestedConfig } from "../../recsys/training/runConfig.ts";
+import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import type { ConfigChanges, RequestedConfig } from "../../../recsys/training/runConfig.ts";
 import {
   formatBytes,
   formatCount,
@@ -11,16 +11,16 @@ import {
   formatRate,
   formatSeconds,
   formatShare,
-} from "../../base/format.ts";
-import { writeReport } from "../../report/writeReport.ts";
-import { defaultRunPath } from "../../run/runFolder.ts";
-import { cacheOption } from "../cacheOption.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { columnTable } from "../columnTable.ts";
-import { modelOptions, type ModelFlags } from "../modelOptions.ts";
-import type { Output } from "../output.ts";
-import { reportOf } from "../../recsys/report.ts";
-import { scheduleOptions, trainingSettings, type ScheduleFlags } from "../scheduleOptions.ts";
+} from "../../../base/format.ts";
+import { writeReport } from "../../../report/writeReport.ts";
+import { defaultRunPath } from "../../../run/runFolder.ts";
+import { cacheOption } from "../../options/cache.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { columnTable } from "./columnTable.ts";
+import { modelOptions, type ModelFlags } from "../../options/clickModel.ts";
+import type { Output } from "../../output.ts";
+import { reportOf } from "../../../recsys/report.ts";
+import { scheduleOptions, trainingSettings, type ScheduleFlags } from "../../options/clickTraining.ts";
 import {
   columnOptions,
   labelOf,
@@ -29,9 +29,8 @@ import {
   sourceOptions,
   type ColumnFlags,
   type ReadFlags,
-} from "../sourceOptions.ts";
-import { trainRun, type FinishedRun } from "../trainRun.ts";
-import { trainLmCommand } from "./trainLm.ts";
+} from "../../options/source.ts";
+import { trainRun, type FinishedRun } from "./trainRun.ts";
 
 interface Flags extends ReadFlags, ColumnFlags, ModelFlags, ScheduleFlags, CommonFlags {
   out?: string;
@@ -40,7 +39,7 @@ interface Flags extends ReadFlags, ColumnFlags, ModelFlags, ScheduleFlags, Commo
 }
 
 /** The command. */
-export function trainCommand(): Command {
+export function command(): Command {
   const command = newCommand(
     "train",
     "Train and test a click model on logs: Parquet, CSV, JSON, globs, or SQL over them.",
@@ -52,8 +51,6 @@ export function trainCommand(): Command {
       "go on with the run in this folder; threads, strategy and the fae options may change",
     );
   cacheOption(scheduleOptions(modelOptions(columnOptions(readOptions(command)))));
-  // What follows `lm` is its own; a file of that name is ./lm.
-  command.enablePositionalOptions().addCommand(trainLmCommand());
   return command.action((paths: string[], flags: Flags) =>
     withOutput(flags, async (out) => {
       checkFlags(command, flags);
@@ -65,7 +62,7 @@ export function trainCommand(): Command {
           : await trainRun(out, {
               ...common,
               directory: flags.resume,
-              resume: saidAnew(command, paths, flags),
+              resume: changedFlags(command, paths, flags),
             });
       await finish(out, run);
     }),
@@ -104,7 +101,7 @@ function newRun(paths: string[], flags: Flags): { directory: string; config: Req
 }
 
 /** What was said on the command line beside `--resume`. */
-function saidAnew(command: Command, paths: string[], flags: Flags): ConfigChanges {
+function changedFlags(command: Command, paths: string[], flags: Flags): ConfigChanges {
   if (flags.out !== undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
@@ -134,7 +131,7 @@ async function finish(out: Output, { result, events, prepared, profile }: Finish
   const { run, finished, config, ...figures } = result;
   if (!finished) {
     process.exitCode = 130;
-    out.result(`saved; go on with: pareto train --resume ${run}`);
+    out.result(`saved; go on with: pareto recsys train --resume ${run}`);
   } else {
     out.result(`${summary(result)}\nrun     ${run}`);
     const report = join(run, "report.html");

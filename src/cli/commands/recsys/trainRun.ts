@@ -1,15 +1,15 @@
 /** @file One training run as the command line does it: progress drawn, events kept for the report. */
-import type { PreparedDataset } from "../recsys/data/encode/prepareDataset.ts";
-import type { DatasetProfile } from "../recsys/profile/profile.ts";
-import { profileClicks } from "../recsys/profile/profileClicks.ts";
+import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
+import type { DatasetProfile } from "../../../recsys/profile/profile.ts";
+import { profileClicks } from "../../../recsys/profile/profileClicks.ts";
 import {
   trainClicks,
   type TrainClicksOptions,
   type TrainClicksResult,
-} from "../recsys/training/trainClicks.ts";
-import type { RunEvent } from "../run/events.ts";
-import { interruptible } from "./interrupt.ts";
-import type { Output } from "./output.ts";
+} from "../../../recsys/training/trainClicks.ts";
+import type { RunEvent } from "../../../run/events.ts";
+import { interruptible } from "../../interrupt.ts";
+import type { Output } from "../../output.ts";
 
 /** A run, and what its report is made from. */
 export interface FinishedRun {

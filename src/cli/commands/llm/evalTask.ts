@@ -1,12 +1,12 @@
-/** @file What `pareto eval llm` asks of a model: the texts of a task, or pieces of the user's text. */
-import { ParetoError } from "../base/errors.ts";
-import { textItems } from "../llm/eval/textItems.ts";
-import type { OpenedModel } from "../llm/load/openModel.ts";
-import type { DecoderConfig } from "../llm/models/decoder.ts";
-import type { Protocol, TaskItem } from "../llm/tasks/task.ts";
-import { TASK_NAMES, taskNamed, type TaskName } from "../llm/tasks/tasks.ts";
-import { shippedModelPath } from "../llm/shippedModels.ts";
-import { WORDS } from "../llm/tasks/words.ts";
+/** @file What `pareto llm evaluate` asks of a model: the texts of a task, or pieces of the user's text. */
+import { ParetoError } from "../../../base/errors.ts";
+import { textItems } from "../../../llm/eval/textItems.ts";
+import type { OpenedModel } from "../../../llm/load/openModel.ts";
+import type { DecoderConfig } from "../../../llm/models/decoder.ts";
+import type { Protocol, TaskItem } from "../../../llm/tasks/task.ts";
+import { TASK_NAMES, taskNamed, type TaskName } from "../../../llm/tasks/tasks.ts";
+import { shippedModelPath } from "../../../llm/shippedModels.ts";
+import { WORDS } from "../../../llm/tasks/words.ts";
 import { readText } from "./prompts.ts";
 
 /** Names of what can be measured. */
@@ -124,7 +124,7 @@ function requireWords(tokenizer: OpenedModel["tokenizer"], name: string): void {
     code: "LLM_TASK_VOCABULARY",
     where: name,
     message: `the tasks are made of ${WORDS.length} words of their own, one token each, got ${tokens.length} tokens`,
-    fix: "Take a model that `pareto train lm --task` trained, or say --task perplexity with a text.",
+    fix: "Take a model that `pareto llm train --recipe recall-rotary` trained, or say --task perplexity with a text.",
   });
 }
 

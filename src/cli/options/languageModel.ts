@@ -1,10 +1,10 @@
 /** @file Options of commands that run language models: how keys and values are cached, and what computes. */
 import type { Command } from "commander";
-import { parseBudget, parseRecent, type Budget, type Recent } from "../llm/kv/budget.ts";
-import { choosePolicy, POLICY_NAMES, type PolicyChoice, type PolicyName } from "../llm/kv/choosePolicy.ts";
-import type { KvPolicy } from "../llm/kv/policy.ts";
-import type { RunnerOptions } from "../llm/runner/openRunner.ts";
-import { threadsOption, withDefault } from "./defaults.ts";
+import { parseBudget, parseRecent, type Budget, type Recent } from "../../llm/kv/budget.ts";
+import { choosePolicy, POLICY_NAMES, type PolicyChoice, type PolicyName } from "../../llm/kv/choosePolicy.ts";
+import type { KvPolicy } from "../../llm/kv/policy.ts";
+import type { RunnerOptions } from "../../llm/runner/openRunner.ts";
+import { threadsOption, withDefault } from "./compute.ts";
 import { oneOf, positiveNumber, wholeNumber } from "./values.ts";
 
 const NOISES = ["gumbel", "gaussian", "constant", "none", "expected"] as const;

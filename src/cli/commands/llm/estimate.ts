@@ -1,17 +1,23 @@
-/** @file `pareto estimate`: what a language model will take, and what a cache policy changes, before it is loaded. */
+/** @file `pareto llm estimate`: what a language model will take, and what a cache policy changes, before it is loaded. */
 import type { Command } from "commander";
-import { describeMachine } from "../../base/environment.ts";
-import { ParetoError } from "../../base/errors.ts";
-import { estimate, type Estimate } from "../../llm/estimate.ts";
-import { parseBudget } from "../../llm/kv/budget.ts";
-import { POLICY_NAMES } from "../../llm/kv/choosePolicy.ts";
-import { readModelShape, type ModelShape } from "../../llm/load/modelConfig.ts";
-import { dtypeOf } from "../../llm/runner/dtype.ts";
-import { formatBytes, formatCount } from "../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { policyOf, withKvTuning, withRunnerOptions, type KvFlags, type RunnerFlags } from "../llmOptions.ts";
-import { formatTable, type Output } from "../output.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../values.ts";
+import { describeMachine } from "../../../base/environment.ts";
+import { ParetoError } from "../../../base/errors.ts";
+import { estimate, type Estimate } from "../../../llm/estimate.ts";
+import { parseBudget } from "../../../llm/kv/budget.ts";
+import { POLICY_NAMES } from "../../../llm/kv/choosePolicy.ts";
+import { readModelShape, type ModelShape } from "../../../llm/load/modelConfig.ts";
+import { dtypeOf } from "../../../llm/runner/dtype.ts";
+import { formatBytes, formatCount } from "../../../base/format.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import {
+  policyOf,
+  withKvTuning,
+  withRunnerOptions,
+  type KvFlags,
+  type RunnerFlags,
+} from "../../options/languageModel.ts";
+import { formatTable, type Output } from "../../output.ts";
+import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
 interface Flags extends CommonFlags, KvFlags, RunnerFlags {
   context: number;
@@ -28,7 +34,7 @@ interface DeviceLimits {
 }
 
 /** The command. */
-export function estimateCommand(): Command {
+export function command(): Command {
   const command = newCommand(
     "estimate",
     "Say what a language model will take in memory, which rate of tokens the memory allows, and from which context a cache policy pays. Reads config.json alone; the model's weights need not be there.",
@@ -157,10 +163,10 @@ async function limitsOf(out: Output, { device, threads, bandwidth }: Flags): Pro
     const { memoryBytes } = describeMachine();
     if (told) return { ...told, memoryBytes };
     out.info(`measuring memory on ${threads} threads`);
-    const { readBandwidth } = await import("../../engine/doctor/readBandwidth.ts");
+    const { readBandwidth } = await import("../../../engine/doctor/readBandwidth.ts");
     return { bytesPerSecond: await readBandwidth(threads), source: "measured", memoryBytes };
   }
-  const { CudaContext } = await import("../../engine/targets/cuda/driver/context.ts");
+  const { CudaContext } = await import("../../../engine/targets/cuda/driver/context.ts");
   try {
     const context = CudaContext.open();
     try {

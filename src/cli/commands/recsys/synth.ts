@@ -1,10 +1,10 @@
-/** @file `pareto synth clicks`: a click log with planted truth. */
-import { Command } from "commander";
-import { synthClicks } from "../../recsys/data/synth/clicks.ts";
-import type { SynthPresetName } from "../../recsys/data/synth/presets.ts";
-import { formatCount, formatFixed, formatBytes, formatShare } from "../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { oneOf, wholeNumber } from "../values.ts";
+/** @file `pareto recsys synth`: a click log with planted truth. */
+import type { Command } from "commander";
+import { synthClicks } from "../../../recsys/data/synth/clicks.ts";
+import type { SynthPresetName } from "../../../recsys/data/synth/presets.ts";
+import { formatCount, formatFixed, formatBytes, formatShare } from "../../../base/format.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { oneOf, wholeNumber } from "../../options/values.ts";
 
 interface Flags extends CommonFlags {
   rows: number;
@@ -16,11 +16,8 @@ interface Flags extends CommonFlags {
 }
 
 /** The command. */
-export function synthCommand(): Command {
-  const clicks = newCommand(
-    "clicks",
-    "Make a click log: skewed accesses, and clicks drawn from known probabilities.",
-  )
+export function command(): Command {
+  return newCommand("synth", "Make a click log: skewed accesses, and clicks drawn from known probabilities.")
     .option("--rows <n>", "rows to make", wholeNumber("--rows", 1, 1_000_000_000), 1_000_000)
     .option(
       "--preset <name>",
@@ -56,9 +53,4 @@ export function synthCommand(): Command {
         out.json({ event: "done", ...made });
       }),
     );
-  return new Command("synth")
-    .description("Make data with known truth.")
-    .addCommand(clicks)
-    .configureHelp({ helpWidth: 100 })
-    .exitOverride();
 }

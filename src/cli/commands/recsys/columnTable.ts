@@ -1,7 +1,7 @@
 /** @file The columns of a source and what they were taken for, as a table. */
-import type { ColumnDescription } from "../recsys/data/schema/inferSchema.ts";
-import { formatCount } from "../base/format.ts";
-import { formatTable } from "./output.ts";
+import type { ColumnDescription } from "../../../recsys/data/schema/inferSchema.ts";
+import { formatCount } from "../../../base/format.ts";
+import { formatTable } from "../../output.ts";
 
 /** One line a column: name, type, role, distinct values, missing values, and why. */
 export function columnTable(columns: readonly ColumnDescription[]): string {

@@ -1,8 +1,8 @@
 /** @file The options of a model and of its memory, shared by `train` and `profile`. */
 import type { Command } from "commander";
-import type { TrainingSettings } from "../recsys/training/settings.ts";
+import type { TrainingSettings } from "../../recsys/training/settings.ts";
 import { byteCount, oneOf, positiveNumber, wholeNumber, widthList } from "./values.ts";
-import { deviceOption, threadsOption, withDefault, type ComputeFlags } from "./defaults.ts";
+import { deviceOption, threadsOption, withDefault, type ComputeFlags } from "./compute.ts";
 
 /** What `modelOptions` adds to a command. */
 export interface ModelFlags extends ComputeFlags {

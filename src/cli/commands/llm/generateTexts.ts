@@ -1,15 +1,15 @@
-/** @file Runs texts for `pareto generate` and writes them: one as it comes, one that beams search for, or a batch. */
+/** @file Runs texts for `pareto llm generate` and writes them: one as it comes, one that beams search for, or a batch. */
 import { once } from "node:events";
-import { generateTokens } from "../llm/generate/generate.ts";
-import { type BatchRequest, type BatchResult, runBatch } from "../llm/generate/runBatch.ts";
-import { Sampler, type SamplerOptions } from "../llm/generate/sampler.ts";
-import type { KvDecision } from "../llm/kv/kvCache.ts";
-import type { OpenedModel } from "../llm/load/openModel.ts";
-import type { LlmRunner, TextMemory, TextOptions } from "../llm/runner/runner.ts";
-import { TokenStream } from "../llm/tokenizer/tokenizer.ts";
-import { formatBytes, formatCount } from "../base/format.ts";
-import { type KvFlags, policyOf } from "./llmOptions.ts";
-import type { Output } from "./output.ts";
+import { generateTokens } from "../../../llm/generate/generate.ts";
+import { type BatchRequest, type BatchResult, runBatch } from "../../../llm/generate/runBatch.ts";
+import { Sampler, type SamplerOptions } from "../../../llm/generate/sampler.ts";
+import type { KvDecision } from "../../../llm/kv/kvCache.ts";
+import type { OpenedModel } from "../../../llm/load/openModel.ts";
+import type { LlmRunner, TextMemory, TextOptions } from "../../../llm/runner/runner.ts";
+import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";
+import { formatBytes, formatCount } from "../../../base/format.ts";
+import { type KvFlags, policyOf } from "../../options/languageModel.ts";
+import type { Output } from "../../output.ts";
 
 /** How texts are continued. */
 export interface ChoiceFlags extends KvFlags {

@@ -1,19 +1,19 @@
-/** @file `pareto predict`: a source's rows with the probability beside them. */
+/** @file `pareto recsys predict`: a source's rows with the probability beside them. */
 import type { Command } from "commander";
-import { writePredictions } from "../../recsys/data/encode/predictions.ts";
-import { predictProbabilities } from "../../recsys/training/evaluate.ts";
-import { formatCount } from "../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
-import { withModelOn } from "../modelRun.ts";
-import { readOptions, type ReadFlags } from "../sourceOptions.ts";
+import { writePredictions } from "../../../recsys/data/encode/predictions.ts";
+import { predictProbabilities } from "../../../recsys/training/evaluate.ts";
+import { formatCount } from "../../../base/format.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
+import { withModelOn } from "./modelOnSource.ts";
+import { readOptions, type ReadFlags } from "../../options/source.ts";
 
 interface Flags extends ReadFlags, CommonFlags, ComputeFlags {
   out: string;
 }
 
 /** The command. */
-export function predictCommand(): Command {
+export function command(): Command {
   const command = newCommand(
     "predict",
     "Write a source's rows, in their order, with the model's probability as a further column.",

@@ -4,8 +4,8 @@ import {
   defaultLearningRate,
   type RequestedSettings,
   type TrainingSettings,
-} from "../recsys/training/settings.ts";
-import type { ModelFlags } from "./modelOptions.ts";
+} from "../../recsys/training/settings.ts";
+import type { ModelFlags } from "./clickModel.ts";
 import { oneOf, positiveNumber, wholeNumber } from "./values.ts";
 
 /** What `scheduleOptions` adds to a command. */

@@ -1,16 +1,16 @@
-/** @file `pareto evaluate`: the quality of a trained model on other data. */
+/** @file `pareto recsys evaluate`: the quality of a trained model on other data. */
 import type { Command } from "commander";
-import { evaluate } from "../../recsys/training/evaluate.ts";
-import { formatCount, formatFixed } from "../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../defaults.ts";
-import { withModelOn } from "../modelRun.ts";
-import { readOptions, type ReadFlags } from "../sourceOptions.ts";
+import { evaluate } from "../../../recsys/training/evaluate.ts";
+import { formatCount, formatFixed } from "../../../base/format.ts";
+import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
+import { withModelOn } from "./modelOnSource.ts";
+import { readOptions, type ReadFlags } from "../../options/source.ts";
 
 type Flags = ReadFlags & CommonFlags & ComputeFlags;
 
 /** The command. */
-export function evaluateCommand(): Command {
+export function command(): Command {
   const command = newCommand("evaluate", "AUC, log loss and accuracy of a trained model on labelled data.")
     .argument("<run>", "the run's folder")
     .argument("<source...>", "files, folders or globs, with the columns that the model was trained on")

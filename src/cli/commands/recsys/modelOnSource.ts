@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EncodedDataset } from "../recsys/data/encode/encodedDataset.ts";
-import { openSource, type Source } from "../recsys/data/source/source.ts";
-import type { ClickNetwork } from "../recsys/training/clickNetwork.ts";
-import { loadNetwork, openTrainedModel } from "../recsys/training/trainedModel.ts";
-import type { Output } from "./output.ts";
-import type { ComputeFlags } from "./defaults.ts";
-import { sourceOptions, type ReadFlags } from "./sourceOptions.ts";
+import type { EncodedDataset } from "../../../recsys/data/encode/encodedDataset.ts";
+import { openSource, type Source } from "../../../recsys/data/source/source.ts";
+import type { ClickNetwork } from "../../../recsys/training/clickNetwork.ts";
+import { loadNetwork, openTrainedModel } from "../../../recsys/training/trainedModel.ts";
+import type { Output } from "../../output.ts";
+import type { ComputeFlags } from "../../options/compute.ts";
+import { sourceOptions, type ReadFlags } from "../../options/source.ts";
 
 /** A source encoded for a model, and the model. */
 export interface ModelOnSource {
