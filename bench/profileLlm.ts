@@ -7,9 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { GpuTimer } from "../src/engine/doctor/gpuTimer.ts";
-import { CudaDevice } from "../src/engine/targets/cuda/cudaDevice.ts";
-import type { CapturedGraph } from "../src/engine/targets/cuda/driver/stream.ts";
-import { CallQueue } from "../src/engine/targets/cuda/rows/callQueue.ts";
+import { CallQueue, type CapturedGraph, CudaDevice } from "../src/engine/targets/cuda/index.ts";
 import { attendTuning, type AttendTuning } from "../src/llm/cuda/calls/attendTuning.ts";
 import {
   SEAT_WORDS,

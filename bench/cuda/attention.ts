@@ -15,7 +15,7 @@ import { attention } from "../../src/engine/graph/ops/composite/attention.ts";
 import { state } from "../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../src/engine/graph/ops/movement.ts";
 import { numbersOf } from "../../src/base/half.ts";
-import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import type { BenchRow } from "../measure.ts";
 import { attempt } from "./groups.ts";
 import type { AttentionSize, CudaSizes } from "./sizes.ts";

@@ -5,9 +5,12 @@
  *
  * The events cost the thread time, so rates are measured without them.
  */
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
-import { CudaEvent } from "../../src/engine/targets/cuda/driver/event.ts";
-import { CapturedGraph, type Stream } from "../../src/engine/targets/cuda/driver/stream.ts";
+import {
+  CapturedGraph,
+  type CudaDevice,
+  CudaEvent,
+  type Stream,
+} from "../../src/engine/targets/cuda/index.ts";
 
 const WORK = ["launch", "copyToDevice", "copyToHost", "copyOnDevice", "clear"] as const;
 

@@ -1,6 +1,6 @@
 /** @file The GPU that is measured, as results name it. */
 import { driverRelease } from "../../src/engine/doctor/cudaLibraries.ts";
-import { CudaContext, formatVersion } from "../../src/engine/targets/cuda/driver/context.ts";
+import { CudaContext, formatVersion } from "../../src/engine/targets/cuda/index.ts";
 
 /** The first GPU. */
 export interface Gpu {

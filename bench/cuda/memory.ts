@@ -10,7 +10,7 @@ import { state } from "../../src/engine/graph/ops/leaf.ts";
 import { slice, sum } from "../../src/engine/graph/ops/movement.ts";
 import { softmax } from "../../src/engine/graph/ops/reduce.ts";
 import type { Shape } from "../../src/base/shape.ts";
-import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { layerNorm } from "../../src/nn/functional.ts";
 import type { BenchRow } from "../measure.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";

@@ -3,7 +3,7 @@ import type { ClickSchema } from "../../src/recsys/data/batches/batch.ts";
 import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
 import { describeMachine } from "../../src/base/environment.ts";
 import type { Precision } from "../../src/engine/program.ts";
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { ClickNetwork } from "../../src/recsys/training/clickNetwork.ts";
 import type { TrainingSettings } from "../../src/recsys/training/settings.ts";
 import { DIM } from "../kaggle.ts";

@@ -4,8 +4,7 @@
  */
 import { DeviceMatmuls, matmulKinds, type MatmulKind } from "../../src/engine/doctor/deviceMatmuls.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
-import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
-import { Cublas } from "../../src/engine/targets/cuda/driver/cublas.ts";
+import { Cublas, CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import type { BenchRow } from "../measure.ts";
 import { attempt } from "./groups.ts";
 import type { CudaSizes } from "./sizes.ts";

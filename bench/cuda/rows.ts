@@ -9,29 +9,27 @@
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import { Rng } from "../../src/base/rng.ts";
-import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
-import type { CapturedGraph } from "../../src/engine/targets/cuda/driver/stream.ts";
 import {
+  CallQueue,
+  type CapturedGraph,
+  CudaDevice,
   fillCall,
   fillKernel,
   gatherCall,
   gatherKernels,
+  type KernelCall,
   keysCall,
-} from "../../src/engine/targets/cuda/rows/gatherCalls.ts";
-import type { KernelCall } from "../../src/engine/targets/cuda/rows/kernelCall.ts";
-import {
+  partialBytes,
   segmentBytes,
   segmentCalls,
   segmentKernels,
-} from "../../src/engine/targets/cuda/rows/segmentCalls.ts";
-import {
   sortCalls,
   sortKernels,
   sortScratchBytes,
   sortTotalsBytes,
-} from "../../src/engine/targets/cuda/rows/sortCalls.ts";
-import { partialBytes, updateCalls, updateKernels } from "../../src/engine/targets/cuda/rows/updateCalls.ts";
-import { CallQueue } from "../../src/engine/targets/cuda/rows/callQueue.ts";
+  updateCalls,
+  updateKernels,
+} from "../../src/engine/targets/cuda/index.ts";
 import type { BenchRow } from "../measure.ts";
 import { attempt } from "./groups.ts";
 import type { CudaSizes } from "./sizes.ts";

@@ -3,8 +3,7 @@
  * threads read memory, a prompt against the products in it, and what scores, noise and eviction cost of both.
  * Takes about half a minute.
  */
-import { Arena } from "../../src/engine/targets/cpu/kernels/arena.ts";
-import { ThreadPool } from "../../src/engine/targets/cpu/kernels/threadPool.ts";
+import { Arena, ThreadPool } from "../../src/engine/targets/cpu/index.ts";
 import { trace } from "../../src/engine/graph/graph.ts";
 import { matmul } from "../../src/engine/graph/ops/contraction.ts";
 import { state } from "../../src/engine/graph/ops/leaf.ts";

@@ -5,7 +5,7 @@ import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import { trace } from "../../src/engine/graph/graph.ts";
 import { sum } from "../../src/engine/graph/ops/movement.ts";
 import { state } from "../../src/engine/graph/ops/leaf.ts";
-import { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 
 /** Limits of a GPU. */
 export interface GpuRates {

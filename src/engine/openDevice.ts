@@ -19,8 +19,8 @@ type Open = (options: DeviceOptions) => Promise<Device>;
 
 const targets: Record<TargetName, Open> = {
   reference: async () => new (await import("./targets/reference/device.ts")).ReferenceDevice(),
-  cpu: async (options) => new (await import("./targets/cpu/cpuDevice.ts")).CpuDevice(options),
-  cuda: async (options) => (await import("./targets/cuda/cudaDevice.ts")).CudaDevice.open(options),
+  cpu: async (options) => new (await import("./targets/cpu/index.ts")).CpuDevice(options),
+  cuda: async (options) => (await import("./targets/cuda/index.ts")).CudaDevice.open(options),
 };
 
 /**

@@ -4,7 +4,7 @@ import { trace } from "../../src/engine/graph/graph.ts";
 import { matmul } from "../../src/engine/graph/ops/contraction.ts";
 import { add, tanh } from "../../src/engine/graph/ops/elementwise.ts";
 import { scan } from "../../src/engine/graph/ops/scan.ts";
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { liveObjects } from "../../src/engine/targets/cuda/driver/liveObjects.ts";
 import { tryOpenDevice } from "./harness/devices.ts";
 

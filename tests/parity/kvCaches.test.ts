@@ -3,7 +3,7 @@
  * scheme and element type, over prompts, pieces, turns and decoding. Skipped without a GPU.
  */
 import { describe, expect, it, test } from "vitest";
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import {
   full,
   h2o,

@@ -4,9 +4,7 @@
  * Skipped without a GPU.
  */
 import { describe, expect, it, test } from "vitest";
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
-import { cuSource } from "../../src/engine/targets/cuda/kernels/source.ts";
-import { argument } from "../../src/engine/targets/cuda/rows/kernelCall.ts";
+import { argument, type CudaDevice, cuSource } from "../../src/engine/targets/cuda/index.ts";
 import { h2o, keyformer, type KvPolicy, snapkv, tova } from "../../src/llm/index.ts";
 import { gumbelOfWord, PairNoise } from "../../src/llm/kv/noise.ts";
 import { traceLogit } from "../unit/llm/kv/driveCache.ts";

@@ -10,7 +10,7 @@ import { encodeHalf, numbersOf } from "../../src/base/half.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { gelu } from "../../src/nn/functional.ts";
-import type { CudaDevice } from "../../src/engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { tryOpenDevice } from "./harness/devices.ts";
 
 type Layer = (t: { x: Tensor; w: Tensor; bias: Tensor; residual: Tensor }) => Tensor;

@@ -1,6 +1,5 @@
 /** @file `pareto doctor`: whether each target works here, found by real computations. */
 import type { Command } from "commander";
-import { missingGpu } from "../../engine/doctor/cudaLibraries.ts";
 import { diagnose } from "../../engine/doctor/diagnose.ts";
 import { newCommand, withOutput, type CommonFlags } from "../command.ts";
 import { formatTable } from "../output.ts";
@@ -24,6 +23,7 @@ export function command(): Command {
     .option("--threads <n>", "threads that compute (default: the cores)", wholeNumber("--threads", 1, 1024))
     .action((flags: Flags) =>
       withOutput(flags, async (out) => {
+        const { missingGpu } = await import("../../engine/targets/cuda/index.ts");
         const missing = flags.device === undefined ? missingGpu() : null;
         const targets =
           flags.device === undefined

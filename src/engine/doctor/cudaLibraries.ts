@@ -2,24 +2,16 @@
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { ParetoError } from "../../base/errors.ts";
-import { CudaContext, formatVersion } from "../targets/cuda/driver/context.ts";
 import { cacheFolder } from "../../base/cacheFolder.ts";
-import { bind } from "../targets/cuda/driver/koffi.ts";
-import { openLibrary } from "../targets/cuda/driver/libraries.ts";
-import { Nvrtc } from "../targets/cuda/driver/nvrtc.ts";
+import {
+  compileProbe,
+  CudaContext,
+  findCublasLt,
+  findDriver,
+  findNvrtc,
+  formatVersion,
+} from "../targets/cuda/index.ts";
 import { check, type Check } from "./check.ts";
-
-/** Why this machine has no GPU that can be used; null when it has one. */
-export function missingGpu(): ParetoError | null {
-  try {
-    CudaContext.open().dispose();
-    return null;
-  } catch (error) {
-    if (error instanceof ParetoError) return error;
-    throw error;
-  }
-}
 
 /** Compiled for when there is no GPU to say what it is. */
 const DEFAULT_ARCH = "sm_80";
@@ -35,7 +27,7 @@ export async function libraryChecks(): Promise<Check[]> {
       ok: true,
       value: driverRelease() ?? "found",
       unit: "",
-      detail: `${openLibrary("cuda").path}.`,
+      detail: `${findDriver()}.`,
     }));
     await make("gpu", () => {
       context = CudaContext.open();
@@ -63,10 +55,13 @@ export async function libraryChecks(): Promise<Check[]> {
     }
     const driverMajor = context && Math.floor(context.info.driverVersion / 1000);
     await make("nvrtc", () => {
-      const { version, path } = Nvrtc.open(driverMajor);
+      const { version, path } = findNvrtc(driverMajor);
       return { ok: true, value: version, unit: "", detail: `${path}.` };
     });
-    await make("cublasLt", () => cublasLt(driverMajor));
+    await make("cublasLt", () => {
+      const { version, path } = findCublasLt(driverMajor);
+      return { ok: true, value: version, unit: "", detail: `${path}.` };
+    });
     await make("compile", () => compileOnce(context?.info.arch ?? DEFAULT_ARCH, driverMajor));
     await make("kernel cache", kernelCache);
   } finally {
@@ -84,29 +79,16 @@ export function driverRelease(): string | null {
   }
 }
 
-function cublasLt(driverMajor: number | undefined) {
-  const { handle, path } = openLibrary("cublasLt", driverMajor);
-  const { cublasLtGetVersion } = bind<{ cublasLtGetVersion(): number }>(handle, {
-    cublasLtGetVersion: "size_t cublasLtGetVersion(void)",
-  });
-  // 10000 · major + 100 · minor + patch
-  const version = Number(cublasLtGetVersion());
-  const parts = [Math.floor(version / 10_000), Math.floor(version / 100) % 100, version % 100];
-  return { ok: true, value: parts.join("."), unit: "", detail: `${path}.` };
-}
-
 /** Compiles a source that no cache holds. */
 async function compileOnce(arch: string, driverMajor: number | undefined) {
-  const name = "probe";
-  const code = `extern "C" __global__ void ${name}(float *y) { y[threadIdx.x] = ${Date.now()}.0f; }\n`;
   const start = performance.now();
-  const cubin = await Nvrtc.open(driverMajor).compile({ name, code }, arch);
+  const bytes = await compileProbe(arch, driverMajor);
   const milliseconds = Math.round(performance.now() - start);
   return {
-    ok: cubin.length > 0,
+    ok: bytes > 0,
     value: milliseconds,
     unit: "ms",
-    detail: `A small kernel became ${cubin.length} bytes of machine code for ${arch}.`,
+    detail: `A small kernel became ${bytes} bytes of machine code for ${arch}.`,
   };
 }
 

@@ -1,7 +1,5 @@
 /** @file What the `cuda` target reaches on this machine: products, copies, the bus, launches; results are checked. */
-import { CudaDevice } from "../targets/cuda/cudaDevice.ts";
-import { packArguments } from "../targets/cuda/driver/module.ts";
-import { PinnedBuffer } from "../targets/cuda/memory/pinned.ts";
+import { CudaDevice, packArguments, PinnedBuffer } from "../targets/cuda/index.ts";
 import { check, type Check } from "./check.ts";
 import { DeviceMatmuls, matmulKinds, type MatmulKind } from "./deviceMatmuls.ts";
 import { GpuTimer, type Sampling } from "./gpuTimer.ts";

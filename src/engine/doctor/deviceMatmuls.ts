@@ -4,8 +4,7 @@ import { trace } from "../graph/graph.ts";
 import { matmul } from "../graph/ops/contraction.ts";
 import { state } from "../graph/ops/leaf.ts";
 import type { Precision } from "../program.ts";
-import type { CudaDevice } from "../targets/cuda/cudaDevice.ts";
-import type { CudaProgram } from "../targets/cuda/cudaProgram.ts";
+import type { CudaDevice, CudaProgram } from "../targets/cuda/index.ts";
 import { createUniform } from "./uniformStates.ts";
 
 /** A way to multiply. */

@@ -2,8 +2,7 @@
  * @file GPU time of queued work, by events on the device's stream: tasks take turns, so that clocks that move with
  * heat and power fall on all of them alike.
  */
-import type { CudaDevice } from "../targets/cuda/cudaDevice.ts";
-import { CudaEvent } from "../targets/cuda/driver/event.ts";
+import { type CudaDevice, CudaEvent } from "../targets/cuda/index.ts";
 
 /** Queues work on the device's stream and returns at once. `call` counts from 0 over all calls of the task. */
 export type GpuTask = (call: number) => void;

@@ -1,6 +1,5 @@
 /** @file How fast memory can be read: what limits work that touches every byte once, such as decoding a text. */
-import { Arena } from "../targets/cpu/kernels/arena.ts";
-import { ThreadPool, type KernelTask } from "../targets/cpu/kernels/threadPool.ts";
+import { Arena, type KernelTask, ThreadPool } from "../targets/cpu/index.ts";
 import { bestSeconds } from "./check.ts";
 
 /** More than processors cache. */

@@ -1,8 +1,13 @@
 /** @file The row kernels on their threads: copies and random row gathers, checked to the last element and timed. */
 import { Rng } from "../../base/rng.ts";
-import { Arena } from "../targets/cpu/kernels/arena.ts";
-import { TABLE_VIEW_BYTES, writeTableView, type TableView } from "../targets/cpu/kernels/tableView.ts";
-import { ThreadPool, type KernelTask } from "../targets/cpu/kernels/threadPool.ts";
+import {
+  Arena,
+  type KernelTask,
+  TABLE_VIEW_BYTES,
+  type TableView,
+  ThreadPool,
+  writeTableView,
+} from "../targets/cpu/index.ts";
 import { bestSeconds, check, type Check } from "./check.ts";
 
 /** More than processors cache, so that memory is what is measured. */

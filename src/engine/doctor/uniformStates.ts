@@ -4,7 +4,7 @@ import { trace } from "../graph/graph.ts";
 import { cast, mul, sub } from "../graph/ops/elementwise.ts";
 import { random, state } from "../graph/ops/leaf.ts";
 import type { Shape } from "../../base/shape.ts";
-import type { CudaDevice } from "../targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../targets/cuda/index.ts";
 
 /** Creates states of one shape, uniform in [−1, 1) and each different; `seed` makes them others. */
 export async function createUniform(

@@ -9,7 +9,7 @@
 import type { DType } from "../../base/dtype.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { checkShape, type Shape } from "../../base/shape.ts";
-import type { OpAttrs, OpName } from "./opAttrs.ts";
+import type { AttrsByOp, OpName } from "./opAttrs.ts";
 
 /** Shape and element type of a tensor. */
 export interface TensorSpec {
@@ -32,6 +32,9 @@ export class Tensor implements TensorSpec {
     this.dtype = spec.dtype;
   }
 }
+
+/** Static attributes by op name. */
+export interface OpAttrs extends AttrsByOp<Tensor> {}
 
 /** Gradient of each input of a node, given those of its outputs; null where none flows. */
 export type GradientRule<K extends OpName> = (

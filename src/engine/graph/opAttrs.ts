@@ -4,25 +4,27 @@
  *
  * Primitives are what every target computes. Composites are defined by primitives; a target may compute one as a
  * whole, others take it apart first (`passes/decomposeComposites.ts`).
+ *
+ * The types are generic over the tensor `T`, which only the body of a loop holds: `node.ts` defines the tensor and
+ * names the attributes over it, `OpAttrs`.
  */
 import type { DType, TypedArray } from "../../base/dtype.ts";
 import type { Shape } from "../../base/shape.ts";
-import type { Tensor } from "./node.ts";
 
 type None = Record<never, never>;
 
 /** A scan's step as a sub-graph over its own leaf tensors. */
-export interface ScanBody {
+export interface ScanBody<T> {
   /** Leaves standing for loop constants, then carries, then slices of the sequences. */
-  readonly parameters: readonly Tensor[];
+  readonly parameters: readonly T[];
   /** New carries, then this step's outputs. */
-  readonly results: readonly Tensor[];
+  readonly results: readonly T[];
   readonly constants: number;
   readonly carries: number;
 }
 
 /** Attributes of the primitives by name. */
-interface PrimitiveAttrs {
+interface PrimitiveAttrs<T> {
   // leaves
   input: { name: string; shape: Shape; dtype: DType };
   state: { name: string; shape: Shape; dtype: DType };
@@ -85,7 +87,7 @@ interface PrimitiveAttrs {
   scatterAdd: { rows: number };
   take: { axis: number; indices: readonly number[] };
   // loops
-  scan: { body: ScanBody; length: number; reverse: boolean };
+  scan: { body: ScanBody<T>; length: number; reverse: boolean };
 }
 
 /** Attributes of the composites by name. */
@@ -106,8 +108,8 @@ interface CompositeAttrs {
   attentionGradient: AttentionAttrs;
 }
 
-/** Attributes by op name. */
-export interface OpAttrs extends PrimitiveAttrs, CompositeAttrs {}
+/** Attributes by op name, over tensors `T`. */
+export interface AttrsByOp<T> extends PrimitiveAttrs<T>, CompositeAttrs {}
 
 /** Attributes of LSTM loops and their gradient: which of the directions run from the last step to the first. */
 export interface LstmScanAttrs {
@@ -134,7 +136,7 @@ export interface Conv1dAttrs {
 }
 
 /** Name of an op that every target computes. */
-export type PrimitiveName = keyof PrimitiveAttrs;
+export type PrimitiveName = keyof PrimitiveAttrs<unknown>;
 
 /** Name of an op that is defined by primitives. */
 export type CompositeName = keyof CompositeAttrs;

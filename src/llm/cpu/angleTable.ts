@@ -2,7 +2,7 @@
  * @file Cosines and sines of rotary positions in the memory of the kernels, made once for all layers and texts. Kinds
  * whose angles change with the length of the text are made anew when it changes.
  */
-import type { Heap } from "../../engine/targets/cpu/kernels/heap.ts";
+import type { Heap } from "../../engine/targets/cpu/index.ts";
 import { dependsOnLength, rotaryAngles, type RotaryConfig } from "../models/rotary.ts";
 
 /** Where rows of angles lie: `[places, 2, dim / 2]`. */

@@ -8,8 +8,7 @@
  * it takes memory for a few rows of logits for each task, never for a matrix of queries by keys.
  */
 import { ParetoError } from "../../base/errors.ts";
-import type { HeapKernels, HeapTask } from "../../engine/targets/cpu/kernels/heapKernels.ts";
-import { KernelFailure } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import { type HeapKernels, type HeapTask, KernelFailure } from "../../engine/targets/cpu/index.ts";
 import type { LayerCache } from "../kv/layerCache.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { AngleTable } from "./angleTable.ts";

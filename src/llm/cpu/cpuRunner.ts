@@ -7,7 +7,7 @@
  * call fails, the texts in it are gone: begin again.
  */
 import { availableParallelism } from "node:os";
-import { HeapKernels } from "../../engine/targets/cpu/kernels/heapKernels.ts";
+import { HeapKernels } from "../../engine/targets/cpu/index.ts";
 import type { CacheMemory } from "../kv/cacheMemory.ts";
 import { argmax, requireLogits } from "../generate/logits.ts";
 import { KvCache } from "../kv/kvCache.ts";

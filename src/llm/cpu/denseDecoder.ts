@@ -8,8 +8,7 @@
  * Few rows are a {@link RowProgram}, many a program of the `cpu` target; both read the same weights.
  */
 import type { Program } from "../../engine/program.ts";
-import { CpuDevice } from "../../engine/targets/cpu/cpuDevice.ts";
-import type { ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import { CpuDevice, type ThreadPool } from "../../engine/targets/cpu/index.ts";
 import { trace, type Graph } from "../../engine/graph/graph.ts";
 import { stateElements } from "../load/stateElements.ts";
 import type { ModelFiles } from "../load/weights.ts";

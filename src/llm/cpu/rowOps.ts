@@ -4,7 +4,7 @@
  */
 import type { AnyNode, Node, Tensor } from "../../engine/graph/node.ts";
 import { sizeOf } from "../../base/shape.ts";
-import { erf } from "../../engine/targets/reference/erf.ts";
+import { erf } from "../../base/erf.ts";
 import type { SharedWeights } from "./sharedWeights.ts";
 
 /** Elements of a tensor. */

@@ -2,8 +2,13 @@
  * @file A model's weights in a memory that the kernel threads share, and their products with few rows. Where the
  * weights do not fit one memory there are none, and all products are ONNX Runtime's.
  */
-import { alignedBytes, Arena, ARENA_MAX_BYTES } from "../../engine/targets/cpu/kernels/arena.ts";
-import type { KernelTask, ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import {
+  alignedBytes,
+  Arena,
+  ARENA_MAX_BYTES,
+  type KernelTask,
+  type ThreadPool,
+} from "../../engine/targets/cpu/index.ts";
 import { sizeOf } from "../../base/shape.ts";
 import type { StateSource } from "../models/weightLayout.ts";
 

@@ -5,9 +5,7 @@
  * When a call fails, the texts in it are gone: begin again.
  */
 import type { HalfDType } from "../../base/dtype.ts";
-import { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { AllocatorStats } from "../../engine/targets/cuda/memory/cachingAllocator.ts";
-import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import { type AllocatorStats, CudaDevice, type DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder, DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";

@@ -2,7 +2,7 @@
  * @file Tells what policies decided on a GPU: the positions that a text's cache held before and holds now, compared on
  * the host. It waits for the GPU after each read and step, and is done only for texts whose decisions somebody wants.
  */
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import type { SeatCaches } from "./seatCaches.ts";
 
 /** Positions of each layer and KV head, ascending. */

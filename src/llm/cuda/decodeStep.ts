@@ -4,10 +4,12 @@
  * while texts grow, end, move and evict; it is made anew only when memory that it names has moved.
  */
 import { ParetoError } from "../../base/errors.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { CapturedGraph } from "../../engine/targets/cuda/driver/stream.ts";
-import { PinnedBuffer } from "../../engine/targets/cuda/memory/pinned.ts";
-import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import {
+  CallQueue,
+  type CapturedGraph,
+  type CudaDevice,
+  PinnedBuffer,
+} from "../../engine/targets/cuda/index.ts";
 import { notNumber, requireLogits } from "../generate/logits.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { SEAT_WORDS, seatWord, stepBuffers } from "./calls/buffers.ts";

@@ -11,9 +11,7 @@ import { abs, less, where } from "../../engine/graph/ops/elementwise.ts";
 import { reshape, slice } from "../../engine/graph/ops/movement.ts";
 import { scalarLike } from "../../engine/graph/ops/leaf.ts";
 import { argmax } from "../../engine/graph/ops/reduce.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { CudaProgram } from "../../engine/targets/cuda/cudaProgram.ts";
-import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import type { CudaDevice, CudaProgram, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import type { Decoder } from "../models/decoder.ts";
 
 /** Most rows of a block. */

@@ -2,8 +2,7 @@
  * @file Policies that a GPU cannot follow, having no rule: positions and scores come to the host, which decides, and
  * slots go back. Right for any policy, and slow.
  */
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
+import { CallQueue, type CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { slabLayout } from "./calls/buffers.ts";
 import { droppedByHost, keptByHost, type CopiedLayer, type TextProgress } from "./calls/hostChoice.ts";
 import { dropCall, stepKernels, type StepKernels } from "./calls/stepCalls.ts";

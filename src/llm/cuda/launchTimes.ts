@@ -1,6 +1,5 @@
 /** @file GPU time of the parts of a pass, by events between them; for finding what is slow. */
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import { CudaEvent } from "../../engine/targets/cuda/driver/event.ts";
+import { type CudaDevice, CudaEvent } from "../../engine/targets/cuda/index.ts";
 
 /** Bytes cleared, and how often, before anything is timed: the GPU is busy while the host queues what follows. */
 const BUSY_BYTES = 256 * 2 ** 20;

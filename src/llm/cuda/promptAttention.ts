@@ -2,8 +2,7 @@
 import { trace } from "../../engine/graph/graph.ts";
 import { attention } from "../../engine/graph/ops/composite/attention.ts";
 import { reshape, transpose } from "../../engine/graph/ops/movement.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { CudaProgram } from "../../engine/targets/cuda/cudaProgram.ts";
+import type { CudaDevice, CudaProgram } from "../../engine/targets/cuda/index.ts";
 import type { Decoder } from "../models/decoder.ts";
 import type { ReadSizes } from "./calls/readCalls.ts";
 

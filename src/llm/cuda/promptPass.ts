@@ -3,8 +3,7 @@
  * scores and eviction text by text, layer after layer. A layer evicts as soon as a text was read in it, so at any time
  * one layer alone holds all of it – unless the policy's layers decide together, or more of the read follows.
  */
-import { CallQueue } from "../../engine/targets/cuda/rows/callQueue.ts";
-import type { KernelCall } from "../../engine/targets/cuda/rows/kernelCall.ts";
+import { CallQueue, type KernelCall } from "../../engine/targets/cuda/index.ts";
 import { requireLogits } from "../generate/logits.ts";
 import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
 import { gatherCall, keepCall, settleCalls, sumLayersCall } from "./calls/keepCalls.ts";

@@ -2,8 +2,7 @@
  * @file The angles that a group of reads turns by on a GPU: one table for all texts, or where angles depend on how long
  * a text is, a table for each length.
  */
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { dependsOnLength, type RotaryConfig } from "../models/rotary.ts";
 import { rotaryTable } from "./calls/rotaryTable.ts";
 import type { RotaryPlaces } from "./rotaryPlaces.ts";

@@ -1,6 +1,5 @@
 /** @file The angles of a model's rotation in a GPU's memory, for as many positions as texts have come to. */
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { type RotaryConfig, steadyLength } from "../models/rotary.ts";
 import { rotaryTable } from "./calls/rotaryTable.ts";

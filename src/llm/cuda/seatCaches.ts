@@ -6,8 +6,7 @@
  * tables are queued on the device's stream, behind what was queued before.
  */
 import { dtypeBytes } from "../../base/dtype.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { budgetCapacity } from "../kv/occupancy.ts";
 import type { KvPolicy } from "../kv/policy.ts";
 import type { TextMemory, TextOptions } from "../runner/runner.ts";

@@ -1,7 +1,7 @@
 /** @file Texts of a GPU as plain arrays, and back; numbers are widened to float32 and rounded to the dtype. */
 import { isHalf } from "../../base/dtype.ts";
 import { encodeHalf, numbersOf } from "../../base/half.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import type { LayerSnapshot, TextSnapshot } from "../runner/runner.ts";
 import type { Part } from "./calls/buffers.ts";
 import type { SeatCaches, Slab } from "./seatCaches.ts";

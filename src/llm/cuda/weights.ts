@@ -2,7 +2,7 @@
 import { trace } from "../../engine/graph/graph.ts";
 import { add, cast, mul } from "../../engine/graph/ops/elementwise.ts";
 import { random, state } from "../../engine/graph/ops/leaf.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { formatShape, type Shape } from "../../base/shape.ts";
 import { stateElements } from "../load/stateElements.ts";
 import type { ModelFiles } from "../load/weights.ts";

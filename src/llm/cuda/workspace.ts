@@ -1,6 +1,5 @@
 /** @file Pieces of a GPU's memory that grow with what is asked of them, and lose what they held when they do. */
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
-import type { DeviceBuffer } from "../../engine/targets/cuda/memory/deviceAllocator.ts";
+import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 
 /** Named pieces. */
 export class Workspace<Name extends string> {

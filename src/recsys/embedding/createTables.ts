@@ -1,6 +1,6 @@
 /** @file Embedding tables where a device wants them: in its memory, or on the host with memory that it can copy from. */
 import type { Device } from "../../engine/program.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { EmbeddingTables } from "./embeddingTables.ts";
 import type { SparseOptimizer, TableStore } from "./rowStore.ts";
 

@@ -2,8 +2,7 @@
  * @file All embedding tables of a model, on the host: the master copy of every row. See {@link RowMemory} for how
  * they are gathered and updated.
  */
-import type { KernelTask } from "../../engine/targets/cpu/kernels/threadPool.ts";
-import { ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import { type KernelTask, ThreadPool } from "../../engine/targets/cpu/index.ts";
 import { RowMemory, type RowMemoryOptions, type TablePart } from "./rowMemory.ts";
 import type { TableStore } from "./rowStore.ts";
 import { readParts, type TableRows, writeParts } from "./rowTransfer.ts";

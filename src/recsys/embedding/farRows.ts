@@ -3,15 +3,18 @@
  * a cache, which then is a small table whose row ids are the positions of the distinct rows. Updates fetch rows
  * and state, run the same kernels on the copies, and store them back, so far and near tables get the same bits.
  */
-import { alignedBytes, type Arena } from "../../engine/targets/cpu/kernels/arena.ts";
-import { moveRowsArguments, type RowMove } from "../../engine/targets/cpu/kernels/moveRows.ts";
 import {
+  alignedBytes,
+  type Arena,
   distinctCount,
+  type KernelTask,
+  moveRowsArguments,
+  type RowMove,
   setDistinctCount,
   type TableView,
+  type ThreadPool,
   writeTableView,
-} from "../../engine/targets/cpu/kernels/tableView.ts";
-import type { KernelTask, ThreadPool } from "../../engine/targets/cpu/kernels/threadPool.ts";
+} from "../../engine/targets/cpu/index.ts";
 import type { RowFormat } from "./rowFormat.ts";
 import type { TablePart } from "./rowMemory.ts";
 import type { StagingSlot } from "./staging.ts";

@@ -7,8 +7,7 @@
  * would give. Slots staged before a sync are stale after it: stage them again.
  */
 import { ParetoError } from "../../base/errors.ts";
-import { moveRowsArguments, type RowMove } from "../../engine/targets/cpu/kernels/moveRows.ts";
-import type { KernelTask } from "../../engine/targets/cpu/kernels/threadPool.ts";
+import { type KernelTask, moveRowsArguments, type RowMove } from "../../engine/targets/cpu/index.ts";
 import type { Lookups } from "../data/batches/batch.ts";
 import type { EmbeddingTables } from "./embeddingTables.ts";
 import { type HotLists, hotLists } from "./hotLists.ts";

@@ -1,6 +1,6 @@
 /** @file Turns an optimizer and its step into the numbers that its kernels are told, and into the CPU's kernel call. */
 import { ParetoError } from "../../base/errors.ts";
-import type { KernelName } from "../../engine/targets/cpu/kernels/kernelModule.ts";
+import type { KernelName } from "../../engine/targets/cpu/index.ts";
 import type { SparseOptimizer } from "./rowStore.ts";
 
 /** What the kernels of one step are told; numbers that an optimizer does not use are left out. */

@@ -5,7 +5,7 @@
  * in place. Rows of the other, *far* memories are fetched into the near one when a batch needs them. Small
  * tables go near first; a far table is cut into ranges of rows only when it alone exceeds a memory.
  */
-import { alignedBytes } from "../../engine/targets/cpu/kernels/arena.ts";
+import { alignedBytes } from "../../engine/targets/cpu/index.ts";
 import type { RowFormat } from "./rowFormat.ts";
 
 /** A range of a table's rows and the memory it is in (0 is the near one). */

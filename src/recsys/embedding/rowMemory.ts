@@ -9,13 +9,16 @@
  */
 import type { Lookups } from "../data/batches/batch.ts";
 import { ParetoError } from "../../base/errors.ts";
-import { alignedBytes, Arena, ARENA_MAX_BYTES } from "../../engine/targets/cpu/kernels/arena.ts";
-import { setChangeMarks, writeTableView } from "../../engine/targets/cpu/kernels/tableView.ts";
 import {
+  alignedBytes,
+  Arena,
+  ARENA_MAX_BYTES,
   KernelFailure,
   type KernelTask,
+  setChangeMarks,
   type ThreadPool,
-} from "../../engine/targets/cpu/kernels/threadPool.ts";
+  writeTableView,
+} from "../../engine/targets/cpu/index.ts";
 import { FarRows } from "./farRows.ts";
 import { badBag, badLookup } from "./lookupErrors.ts";
 import { optimizerTask } from "./optimizerTask.ts";

@@ -4,8 +4,7 @@
  */
 import type { Lookups } from "../data/batches/batch.ts";
 import { ParetoError } from "../../base/errors.ts";
-import { alignedBytes, type Arena } from "../../engine/targets/cpu/kernels/arena.ts";
-import { TABLE_VIEW_BYTES } from "../../engine/targets/cpu/kernels/tableView.ts";
+import { alignedBytes, type Arena, TABLE_VIEW_BYTES } from "../../engine/targets/cpu/index.ts";
 
 /** The limits of a slot. */
 export interface StagingShape {

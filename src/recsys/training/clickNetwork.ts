@@ -8,7 +8,7 @@ import type { DType, TypedArray } from "../../base/dtype.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
-import type { CudaDevice } from "../../engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import type { Parameters } from "../../nn/parameters.ts";
 import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../run/checkpoint.ts";
 import type { JsonValue } from "../../run/checkpointManifest.ts";

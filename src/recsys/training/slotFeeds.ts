@@ -3,7 +3,7 @@
  * of weight 0, and page-locked where the device has use for that.
  */
 import type { ClickBatch } from "../data/batches/batch.ts";
-import { alignedBytes, Arena } from "../../engine/targets/cpu/kernels/arena.ts";
+import { alignedBytes, Arena } from "../../engine/targets/cpu/index.ts";
 import type { SlotTensor } from "../embedding/rowStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
 

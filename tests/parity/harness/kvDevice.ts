@@ -1,9 +1,11 @@
 /** @file Device memory and launches for tests of the kernels over caches. */
 import type { TypedArray } from "../../../src/base/dtype.ts";
-import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
-import { packArguments } from "../../../src/engine/targets/cuda/driver/module.ts";
-import type { DeviceBuffer } from "../../../src/engine/targets/cuda/memory/deviceAllocator.ts";
-import type { KernelCall } from "../../../src/engine/targets/cuda/rows/kernelCall.ts";
+import {
+  type CudaDevice,
+  type DeviceBuffer,
+  type KernelCall,
+  packArguments,
+} from "../../../src/engine/targets/cuda/index.ts";
 import type { CopiedLayer } from "../../../src/llm/cuda/calls/hostChoice.ts";
 import { type KvShape, SLAB_WORDS, slabLayout } from "../../../src/llm/cuda/calls/buffers.ts";
 

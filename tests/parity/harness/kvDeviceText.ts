@@ -1,5 +1,5 @@
 /** @file One text's attention over evicting caches by the kernels of a GPU, layer by layer. */
-import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../../src/engine/targets/cuda/index.ts";
 import { decodeHalf, encodeHalf } from "../../../src/base/half.ts";
 import type { Projected } from "../../unit/llm/cpu/hostAttention.ts";
 import { attentionFactor } from "../../../src/llm/models/rotary.ts";

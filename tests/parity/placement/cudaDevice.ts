@@ -1,6 +1,6 @@
 /** @file The GPU of tests of row placements, and what moves between it and the host in them. */
 import { DeviceTensor } from "../../../src/engine/program.ts";
-import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../../src/engine/targets/cuda/index.ts";
 import { sizeOf } from "../../../src/base/shape.ts";
 import type { RowStore, SlotTensor } from "../../../src/recsys/embedding/rowStore.ts";
 import { tryOpenDevice } from "../harness/devices.ts";

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
 import { Rng } from "../../../src/base/rng.ts";
-import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
-import type { CudaDevice } from "../../../src/engine/targets/cuda/cudaDevice.ts";
+import { ThreadPool } from "../../../src/engine/targets/cpu/index.ts";
+import type { CudaDevice } from "../../../src/engine/targets/cuda/index.ts";
 import { DeviceHotBag } from "../../../src/recsys/embedding/cuda/deviceHotBag.ts";
 import { DeviceTables } from "../../../src/recsys/embedding/cuda/deviceTables.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";

@@ -3,8 +3,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { bestSeconds, check } from "../../../src/engine/doctor/check.ts";
 import { diagnose } from "../../../src/engine/doctor/diagnose.ts";
 import { ParetoError } from "../../../src/base/errors.ts";
-import { CpuDevice } from "../../../src/engine/targets/cpu/cpuDevice.ts";
-import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
+import { CpuDevice, ThreadPool } from "../../../src/engine/targets/cpu/index.ts";
 import { ReferenceDevice } from "../../../src/engine/targets/reference/device.ts";
 
 afterEach(() => vi.restoreAllMocks());

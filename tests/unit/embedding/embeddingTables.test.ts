@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ParetoError } from "../../../src/base/errors.ts";
 import { Rng } from "../../../src/base/rng.ts";
-import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
+import { ThreadPool } from "../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";
 import type { SparseOptimizer } from "../../../src/recsys/embedding/rowStore.ts";
 import {

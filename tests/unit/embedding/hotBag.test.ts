@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
 import { Rng } from "../../../src/base/rng.ts";
-import { ThreadPool } from "../../../src/engine/targets/cpu/kernels/threadPool.ts";
+import { ThreadPool } from "../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../src/recsys/embedding/embeddingTables.ts";
 import { HotBag } from "../../../src/recsys/embedding/hotBag.ts";
 import type { SyncReport } from "../../../src/recsys/embedding/hotRows.ts";

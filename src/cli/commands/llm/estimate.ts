@@ -166,7 +166,7 @@ async function limitsOf(out: Output, { device, threads, bandwidth }: Flags): Pro
     const { readBandwidth } = await import("../../../engine/doctor/readBandwidth.ts");
     return { bytesPerSecond: await readBandwidth(threads), source: "measured", memoryBytes };
   }
-  const { CudaContext } = await import("../../../engine/targets/cuda/driver/context.ts");
+  const { CudaContext } = await import("../../../engine/targets/cuda/index.ts");
   try {
     const context = CudaContext.open();
     try {

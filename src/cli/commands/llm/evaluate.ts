@@ -175,7 +175,7 @@ function armsOf(flags: Flags): Arm[] {
 }
 
 async function gpuBytes(): Promise<number> {
-  const { CudaContext } = await import("../../../engine/targets/cuda/driver/context.ts");
+  const { CudaContext } = await import("../../../engine/targets/cuda/index.ts");
   const context = CudaContext.open();
   try {
     return context.memory().freeBytes;

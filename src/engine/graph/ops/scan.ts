@@ -89,7 +89,7 @@ function closeOver(
   results: readonly Tensor[],
   carries: readonly Tensor[],
   slices: readonly Tensor[],
-): { body: ScanBody; captured: Tensor[] } {
+): { body: ScanBody<Tensor>; captured: Tensor[] } {
   const inner = new Set([...carries, ...slices].map((t) => t.node.id));
   const captured = new Set<Tensor>();
   const dependsOnStep = new Set<number>(inner);

@@ -7,6 +7,7 @@
  */
 import { allocate, dtypeBytes, type TypedArray } from "../../../base/dtype.ts";
 import { stateName, type Graph } from "../../graph/graph.ts";
+import type { TensorSpec } from "../../graph/node.ts";
 import {
   checkFeeds,
   checkReceivers,
@@ -17,13 +18,13 @@ import {
   type Program,
 } from "../../program.ts";
 import { sizeOf } from "../../../base/shape.ts";
-import type { CudaDevice } from "./cudaDevice.ts";
+import type { CudaContext } from "./driver/context.ts";
 import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";
 import type { PreparedMatmul } from "./driver/matmul.ts";
 import { packArguments } from "./driver/module.ts";
-import type { CapturedGraph } from "./driver/stream.ts";
-import type { DeviceBuffer } from "./memory/deviceAllocator.ts";
+import type { CapturedGraph, Stream } from "./driver/stream.ts";
+import type { DeviceAllocator, DeviceBuffer } from "./memory/deviceAllocator.ts";
 import { PinnedBuffer } from "./memory/pinned.ts";
 import { blockBytes, layOutBuffers, viewsOf, type BufferRange } from "./programBuffers.ts";
 import type { BufferView, Plan, PlanBuffer, Step } from "./plan.ts";
@@ -32,6 +33,19 @@ import type { BufferView, Plan, PlanBuffer, Step } from "./plan.ts";
 const STAGED_BYTES_MAX = 32 * 2 ** 20;
 /** Recorded graphs kept; one for each set of device tensors that a program is used with. */
 const GRAPHS_MAX = 16;
+
+/** What a program needs of the device that compiled it; `CudaDevice` documents each. */
+export interface ProgramDevice {
+  readonly context: CudaContext;
+  readonly stream: Stream;
+  readonly allocator: DeviceAllocator;
+  assertAlive(where: string): void;
+  statePointer(name: string, wanted?: TensorSpec): number;
+  isPinned(array: TypedArray): boolean;
+  inOrder<T>(work: () => T | Promise<T>): Promise<T>;
+  finished(): Promise<void>;
+  forget(program: CudaProgram): void;
+}
 
 /** What a compiled plan is made of. */
 export interface ProgramParts {
@@ -72,7 +86,7 @@ interface Started {
 
 /** A compiled graph of the `cuda` target. */
 export class CudaProgram implements Program {
-  readonly #device: CudaDevice;
+  readonly #device: ProgramDevice;
   readonly #parts: ProgramParts;
   readonly #inputs: Map<string, BufferRange>;
   readonly #outputs: Map<string, BufferRange>;
@@ -83,7 +97,7 @@ export class CudaProgram implements Program {
   #staging: PinnedBuffer | undefined;
   #disposed = false;
 
-  constructor(device: CudaDevice, parts: ProgramParts) {
+  constructor(device: ProgramDevice, parts: ProgramParts) {
     this.#device = device;
     this.#parts = parts;
     const { graph, plan } = parts;

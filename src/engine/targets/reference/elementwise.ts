@@ -1,7 +1,7 @@
 /** @file Kernels of the elementwise ops: a function of numbers, applied under NumPy broadcasting. */
 import { isFloat } from "../../../base/dtype.ts";
 import type { OpName } from "../../graph/opAttrs.ts";
-import { erf } from "./erf.ts";
+import { erf } from "../../../base/erf.ts";
 import type { Kernel, KernelTable } from "./kernel.ts";
 import { broadcastOffsets } from "./offsets.ts";
 

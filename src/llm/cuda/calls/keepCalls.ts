@@ -2,7 +2,7 @@
  * @file The launches that end a prompt or a turn of one text in a layer: what of the region stays in the text's cache; see
  * `readCalls.ts`.
  */
-import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
+import { argument, type KernelCall } from "../../../engine/targets/cuda/index.ts";
 import type { KvPolicy } from "../../kv/policy.ts";
 import { seatBuffers } from "./buffers.ts";
 import { vectorOf } from "./model.ts";

@@ -12,7 +12,7 @@
  * layer. The calls from `settleCalls` on are in `keepCalls.ts`.
  */
 import { dtypeBytes } from "../../../base/dtype.ts";
-import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
+import { argument, type KernelCall } from "../../../engine/targets/cuda/index.ts";
 import type { KvPolicy } from "../../kv/policy.ts";
 import { promptBuffers, seatBuffers, slabLayout } from "./buffers.ts";
 import { LIFT_SLOTS, type ReadKernels, readThreads, type RowKernel } from "./readKernels.ts";

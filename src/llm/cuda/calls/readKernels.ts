@@ -1,6 +1,5 @@
 /** @file The kernels of prompts and turns over caches, specialised for a model. */
-import { cuSource } from "../../../engine/targets/cuda/kernels/source.ts";
-import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
+import { cuSource, type KernelSource } from "../../../engine/targets/cuda/index.ts";
 import { type KvModel, positionMacros, shapeMacros } from "./model.ts";
 
 /** Threads of a block of each kernel. */

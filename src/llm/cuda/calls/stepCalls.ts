@@ -2,9 +2,12 @@
  * @file The launches of a decode step over evicting caches: `advanceCall` once, then `attendCall` for each layer, and
  * `sharedEvictCall` at the end where all layers decide together.
  */
-import { cuSource } from "../../../engine/targets/cuda/kernels/source.ts";
-import type { KernelSource } from "../../../engine/targets/cuda/plan.ts";
-import { argument, type KernelCall } from "../../../engine/targets/cuda/rows/kernelCall.ts";
+import {
+  argument,
+  cuSource,
+  type KernelCall,
+  type KernelSource,
+} from "../../../engine/targets/cuda/index.ts";
 import { dtypeBytes } from "../../../base/dtype.ts";
 import { attendSplits, attendTuning, type AttendTuning } from "./attendTuning.ts";
 import { seatBuffers, stepBuffers } from "./buffers.ts";

@@ -6,7 +6,7 @@
  * have changed, bit for bit what copying exactly those, or all, would give.
  */
 import type { Lookups } from "../../data/batches/batch.ts";
-import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
+import type { CudaDevice } from "../../../engine/targets/cuda/index.ts";
 import { HotBag, type HotBagOptions } from "../hotBag.ts";
 import type { HotRows, SyncReport } from "../hotRows.ts";
 import { DeviceRows } from "./deviceRows.ts";

@@ -11,13 +11,19 @@
 import type { Lookups } from "../../data/batches/batch.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { DeviceTensor } from "../../../engine/program.ts";
-import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
-import { Stream } from "../../../engine/targets/cuda/driver/stream.ts";
-import type { DeviceBuffer } from "../../../engine/targets/cuda/memory/deviceAllocator.ts";
-import { gatherCall, keysCall } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
-import { segmentCalls } from "../../../engine/targets/cuda/rows/segmentCalls.ts";
-import { sortCalls, sortScratchBytes, sortTotalsBytes } from "../../../engine/targets/cuda/rows/sortCalls.ts";
-import { partialBytes, updateCalls } from "../../../engine/targets/cuda/rows/updateCalls.ts";
+import {
+  type CudaDevice,
+  type DeviceBuffer,
+  gatherCall,
+  keysCall,
+  partialBytes,
+  segmentCalls,
+  sortCalls,
+  sortScratchBytes,
+  sortTotalsBytes,
+  Stream,
+  updateCalls,
+} from "../../../engine/targets/cuda/index.ts";
 import { badBag, badLookup } from "../lookupErrors.ts";
 import { optimizerRates } from "../optimizerTask.ts";
 import { rowFormat, type RowFormat } from "../rowFormat.ts";

@@ -3,13 +3,16 @@
  * they, their sorted keys, the pooled rows and the gradients lie on the device.
  */
 import { DeviceTensor } from "../../../engine/program.ts";
-import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
-import { CudaEvent } from "../../../engine/targets/cuda/driver/event.ts";
-import type { CapturedGraph } from "../../../engine/targets/cuda/driver/stream.ts";
-import type { DeviceBuffer } from "../../../engine/targets/cuda/memory/deviceAllocator.ts";
-import { PinnedBuffer } from "../../../engine/targets/cuda/memory/pinned.ts";
-import type { LookupShape } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
-import { segmentBytes, type SegmentPlaces } from "../../../engine/targets/cuda/rows/segmentCalls.ts";
+import {
+  type CapturedGraph,
+  type CudaDevice,
+  CudaEvent,
+  type DeviceBuffer,
+  type LookupShape,
+  PinnedBuffer,
+  segmentBytes,
+  type SegmentPlaces,
+} from "../../../engine/targets/cuda/index.ts";
 
 /** The limits of a slot. */
 export interface DeviceSlotShape {

@@ -2,13 +2,11 @@
  * @file All embedding tables of a model in GPU memory: the master copy of every row. See {@link DeviceRows} for how they
  * are gathered and updated.
  */
-import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
-import { fillCall, fillKernel } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
+import { CallQueue, type CudaDevice, fillCall, fillKernel } from "../../../engine/targets/cuda/index.ts";
 import { rowFormat, type RowColumn } from "../rowFormat.ts";
 import { positive } from "../rowMemory.ts";
 import type { TableStore } from "../rowStore.ts";
 import { checkRange, checkRowsLength, copyRows, type TableRows } from "../rowTransfer.ts";
-import { CallQueue } from "../../../engine/targets/cuda/rows/callQueue.ts";
 import { DeviceRows } from "./deviceRows.ts";
 import {
   compileRowKernels,

@@ -1,11 +1,17 @@
 /** @file What a store in device memory is told, the layout of its rows, and its compiled kernels. */
-import type { CudaDevice } from "../../../engine/targets/cuda/cudaDevice.ts";
-import { gatherKernels, type GatherKernels } from "../../../engine/targets/cuda/rows/gatherCalls.ts";
-import { segmentKernels, type SegmentKernels } from "../../../engine/targets/cuda/rows/segmentCalls.ts";
-import { sortKernels, type SortKernels } from "../../../engine/targets/cuda/rows/sortCalls.ts";
-import { updateKernels, type UpdateKernels } from "../../../engine/targets/cuda/rows/updateCalls.ts";
+import {
+  CallQueue,
+  type CudaDevice,
+  gatherKernels,
+  type GatherKernels,
+  segmentKernels,
+  type SegmentKernels,
+  sortKernels,
+  type SortKernels,
+  updateKernels,
+  type UpdateKernels,
+} from "../../../engine/targets/cuda/index.ts";
 import type { SparseOptimizer } from "../rowStore.ts";
-import { CallQueue } from "../../../engine/targets/cuda/rows/callQueue.ts";
 
 /** What every store in device memory is told. */
 export interface DeviceRowsOptions {

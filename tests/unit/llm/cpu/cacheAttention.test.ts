@@ -1,6 +1,6 @@
 /** @file The kernels' attention and scores against the same in plain TypeScript, with sums in float64. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { HeapKernels } from "../../../../src/engine/targets/cpu/kernels/heapKernels.ts";
+import { HeapKernels } from "../../../../src/engine/targets/cpu/index.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { CacheAttention } from "../../../../src/llm/cpu/cacheAttention.ts";
 import type { Rows } from "../../../../src/llm/cpu/denseDecoder.ts";

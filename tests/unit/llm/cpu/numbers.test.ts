@@ -1,7 +1,6 @@
 /** @file The kernels' exp and log against exact values, and their noise against the host's and against statistics. */
 import { expect, test } from "vitest";
-import { HeapKernels } from "../../../../src/engine/targets/cpu/kernels/heapKernels.ts";
-import type { KernelName } from "../../../../src/engine/targets/cpu/kernels/kernelModule.ts";
+import { HeapKernels, type KernelName } from "../../../../src/engine/targets/cpu/index.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { noiseNumber } from "../../../../src/llm/cpu/cacheView.ts";
 import { gumbelOfWord, openUniform, PairNoise } from "../../../../src/llm/kv/noise.ts";

@@ -20,7 +20,7 @@ import { reshape, slice } from "../../../../src/engine/graph/ops/movement.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { sizeOf } from "../../../../src/base/shape.ts";
 import { ReferenceDevice } from "../../../../src/engine/targets/reference/device.ts";
-import { ThreadPool } from "../../../../src/engine/targets/cpu/kernels/threadPool.ts";
+import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { RowProgram } from "../../../../src/llm/cpu/rowProgram.ts";
 import { MOST_ROWS, SharedWeights } from "../../../../src/llm/cpu/sharedWeights.ts";
 import { layerNorm } from "../../../../src/nn/functional.ts";

@@ -4,8 +4,8 @@
  */
 import { backpropagate } from "../../../autodiff.ts";
 import { isHalf } from "../../../../base/dtype.ts";
-import type { CompositeName, OpAttrs } from "../../opAttrs.ts";
-import type { GradientRule, OpDefinition, Tensor, TensorSpec } from "../../node.ts";
+import type { CompositeName } from "../../opAttrs.ts";
+import type { GradientRule, OpAttrs, OpDefinition, Tensor, TensorSpec } from "../../node.ts";
 import { substitute } from "../../rewrite.ts";
 import { cast } from "../elementwise.ts";
 import { full, input } from "../leaf.ts";

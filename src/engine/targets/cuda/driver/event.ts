@@ -5,7 +5,6 @@ import type { CudaContext } from "./context.ts";
 import { checkDriver, checkFreed, cudaError, driverResult } from "./errors.ts";
 import { callAsync, OutWord } from "./koffi.ts";
 import { closed, opened } from "./liveObjects.ts";
-import type { Stream } from "./stream.ts";
 
 /** `CU_EVENT_BLOCKING_SYNC`: whoever waits sleeps instead of spinning. */
 const blockingSync = 1;
@@ -17,6 +16,11 @@ const pollMs = 1;
 
 /** Whether other threads may wait: they have no current context, which a driver may insist on. */
 let othersMayWait = true;
+
+/** What an event needs of the stream that it marks. */
+interface MarkedStream {
+  readonly handle: number;
+}
 
 /** A mark in a stream. */
 export class CudaEvent {
@@ -34,7 +38,7 @@ export class CudaEvent {
   }
 
   /** Marks the work that is in the stream now; replaces an earlier mark. */
-  record(stream: Stream): void {
+  record(stream: MarkedStream): void {
     const status = this.#context.driver.cuEventRecord(this.handle, stream.handle);
     if (status !== 0) throw cudaError("driver", status, "cuEventRecord", "CudaEvent.record");
   }

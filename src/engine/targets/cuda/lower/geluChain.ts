@@ -6,7 +6,7 @@ import type { DType } from "../../../../base/dtype.ts";
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
 import { numberOf } from "../../../../base/half.ts";
 import { sameShape, sizeOf } from "../../../../base/shape.ts";
-import { erf } from "../../reference/erf.ts";
+import { erf } from "../../../../base/erf.ts";
 import type { Uses } from "./uses.ts";
 
 /** The two forms: by the error function, and by tanh (see `gelu`). */
