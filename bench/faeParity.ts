@@ -9,8 +9,8 @@
  */
 import { parseArgs } from "node:util";
 import type { TrainingSettings } from "../src/recsys/training/settings.ts";
-import { run } from "../tests/unit/training/clickRuns.ts";
-import { synZData, synZSettings, type SynZData } from "../tests/unit/training/synZRuns.ts";
+import { run } from "../tests/support/recsys/clickRuns.ts";
+import { synZData, synZSettings, type SynZData } from "../tests/support/recsys/synZRuns.ts";
 
 /** Bounds on the mean over seeds of the difference to the baseline. */
 const AUC_BOUND = 0.002;

@@ -15,9 +15,9 @@ import { commit } from "../bench/machine.ts";
 import { ParetoError } from "../src/base/errors.ts";
 
 /** Folders of tests that run; of the first, those of this target count, which name it. */
-const FOLDERS = ["tests/parity", "tests/unit/engine/cuda", "tests/e2e/doctorCuda"];
+const FOLDERS = ["tests/parity", "tests/unit/engine/targets/cuda", "tests/e2e/doctorCuda"];
 /** Paths of files all of whose tests count. */
-const OWN = /engine\/cuda\/|parity\/placement\/|Cuda/;
+const OWN = /engine\/targets\/cuda\/|parity\/recsys\/placement\/|Cuda/;
 
 /** Results as vitest's JSON reporter writes them. */
 interface Report {

@@ -1,7 +1,7 @@
 /** @file `pareto llm estimate` as a user runs it, on a shape alone. */
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
+import { writeTinyLlama2c } from "../support/llm/tinyLlama2c.ts";
 import { Workspace } from "./cli.ts";
 
 let work: Workspace;

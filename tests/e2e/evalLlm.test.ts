@@ -1,8 +1,8 @@
 /** @file `pareto llm evaluate` as a user runs it, on tiny models that know nothing. */
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
-import { writeWordModel } from "../unit/llm/eval/wordModel.ts";
+import { writeTinyLlama2c } from "../support/llm/tinyLlama2c.ts";
+import { writeWordModel } from "../support/llm/wordModel.ts";
 import { Workspace } from "./cli.ts";
 
 let work: Workspace;

@@ -2,7 +2,7 @@
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { writeTinyLlama2c } from "../unit/llm/tinyLlama2c.ts";
+import { writeTinyLlama2c } from "../support/llm/tinyLlama2c.ts";
 import { Workspace } from "./cli.ts";
 
 const golden = join(import.meta.dirname, "../../golden/llm");

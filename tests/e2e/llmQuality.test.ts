@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { QualityFile } from "../../bench/llmQuality/qualityFile.ts";
 import { WORDS } from "../../src/llm/tasks/words.ts";
-import { writeWordModel } from "../unit/llm/eval/wordModel.ts";
+import { writeWordModel } from "../support/llm/wordModel.ts";
 import { Workspace } from "./cli.ts";
 
 const BENCH = join(import.meta.dirname, "../../bench/llmQuality.ts");

@@ -5,8 +5,8 @@ import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Rng } from "../../src/base/rng.ts";
 import { encodeResidues } from "../../src/protein/alphabet.ts";
-import { fastaText, madeRecords, writeFamilies, type MadeRecord } from "../unit/protein/madeFamilies.ts";
-import { randomResidues } from "../unit/protein/sequences.ts";
+import { fastaText, madeRecords, writeFamilies, type MadeRecord } from "../support/protein/madeFamilies.ts";
+import { randomResidues } from "../support/protein/sequences.ts";
 import { type Finished, type JsonLine, jsonLines, Workspace } from "./cli.ts";
 
 const TRAIN = [

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BASELINE_NAMES } from "../../src/protein/kmer/baselines.ts";
 import { SPLIT_NAMES } from "../../src/protein/splits/split.ts";
-import { relatedSequences } from "../unit/protein/sequences.ts";
+import { relatedSequences } from "../support/protein/sequences.ts";
 import { Workspace } from "./cli.ts";
 
 let work: Workspace;

@@ -8,7 +8,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ReportData } from "../../src/report/data.ts";
 import { writeReport } from "../../src/report/writeReport.ts";
-import { sampleReport } from "../unit/report/fixture.ts";
+import { sampleReport } from "../support/report/fixture.ts";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
   existsSync,

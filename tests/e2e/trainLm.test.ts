@@ -1,7 +1,7 @@
 /** @file `pareto llm train` as a user runs it: from a recipe to a model that the other commands open. */
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TEXT, tinyRecipe } from "../unit/llm/tinyRecipes.ts";
+import { TEXT, tinyRecipe } from "../support/llm/tinyRecipes.ts";
 import { jsonLines, type JsonLine, Workspace } from "./cli.ts";
 
 let work: Workspace;

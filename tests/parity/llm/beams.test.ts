@@ -9,7 +9,7 @@ import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
 import type { LlmRunner, TextToken } from "../../../src/llm/runner/runner.ts";
-import { collect, FakeRunner } from "../../unit/llm/fakeRunner.ts";
+import { collect, FakeRunner } from "../../support/llm/fakeRunner.ts";
 import { cases, openCase, openDense } from "./goldenModels.ts";
 import { MaskedModel } from "./maskedModel.ts";
 import { onEachDevice } from "./runnerDevices.ts";

@@ -8,7 +8,7 @@ import { full } from "../../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";
 import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
-import { collect } from "../../unit/llm/fakeRunner.ts";
+import { collect } from "../../support/llm/fakeRunner.ts";
 import { cases, largestDifference, openCase } from "./goldenModels.ts";
 import { onEachDevice } from "./runnerDevices.ts";
 

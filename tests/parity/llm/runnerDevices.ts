@@ -1,6 +1,6 @@
 /** @file The devices that models are tested on, and how a missing one shows. */
 import { describe, test } from "vitest";
-import { tryOpenDevice } from "../harness/devices.ts";
+import { tryOpenDevice } from "../../support/engine/devices.ts";
 
 /** What a runner is opened on. */
 export type RunnerDevice = "cpu" | "cuda";

@@ -11,9 +11,9 @@ import type { Device } from "../../../src/engine/program.ts";
 import { sizeOf } from "../../../src/base/shape.ts";
 import { Parameters } from "../../../src/nn/parameters.ts";
 import { profamnet, type ProfamnetWidths } from "../../../src/protein/models/profamnet.ts";
-import { devices, tryOpenDevice } from "../harness/devices.ts";
-import "../harness/toBeAllclose.ts";
-import { tolerance } from "../harness/tolerances.ts";
+import { devices, tryOpenDevice } from "../../support/engine/devices.ts";
+import "../../support/engine/toBeAllclose.ts";
+import { tolerance } from "../../support/engine/tolerances.ts";
 
 type Float = "float32" | "float64";
 

@@ -15,8 +15,8 @@ import {
   type KvPolicy,
 } from "../../../src/llm/index.ts";
 import { budgetCapacity, meanAttended } from "../../../src/llm/kv/occupancy.ts";
-import { driveCache } from "./kv/driveCache.ts";
-import { writeTinyLlama2c } from "./tinyLlama2c.ts";
+import { driveCache } from "../../support/llm/driveCache.ts";
+import { writeTinyLlama2c } from "../../support/llm/tinyLlama2c.ts";
 
 const MPT_7B = {
   model_type: "mpt",

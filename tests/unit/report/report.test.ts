@@ -9,7 +9,7 @@ import { escapeHtml, scriptJson } from "../../../src/report/html.ts";
 import { reportSections } from "../../../src/report/sections.ts";
 import { writeReport } from "../../../src/report/writeReport.ts";
 import type { RunEvent } from "../../../src/run/events.ts";
-import { sampleReport } from "./fixture.ts";
+import { sampleReport } from "../../support/report/fixture.ts";
 
 const NONE = { auc: null, logLoss: null, accuracy: null, samplesPerSecond: null, trainSeconds: null };
 

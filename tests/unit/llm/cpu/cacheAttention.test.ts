@@ -8,7 +8,7 @@ import { full, h2o, keyformer, snapkv, streaming, tova, type KvPolicy } from "..
 import type { CacheMemory } from "../../../../src/llm/kv/cacheMemory.ts";
 import { type KvDecision, KvCache } from "../../../../src/llm/kv/kvCache.ts";
 import type { DecoderConfig } from "../../../../src/llm/models/decoder.ts";
-import { attend } from "./hostAttention.ts";
+import { attend } from "../../../support/llm/hostAttention.ts";
 
 const base: DecoderConfig = {
   family: "llama",

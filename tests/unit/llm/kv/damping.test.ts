@@ -1,7 +1,7 @@
 /** @file Scores that fade while tokens are decoded. */
 import { expect, test } from "vitest";
 import { keyformer } from "../../../../src/llm/index.ts";
-import { driveCache } from "./driveCache.ts";
+import { driveCache } from "../../../support/llm/driveCache.ts";
 
 const options = { budget: { tokens: 50 }, noise: "none", tauEnd: 1 } as const;
 

@@ -4,7 +4,7 @@ import { Rng } from "../../../../src/base/rng.ts";
 import { keyformer } from "../../../../src/llm/index.ts";
 import { expectedTemperature } from "../../../../src/llm/kv/policies/keyformer.ts";
 import { gumbelOfWord } from "../../../../src/llm/kv/noise.ts";
-import { driveCache } from "./driveCache.ts";
+import { driveCache } from "../../../support/llm/driveCache.ts";
 
 function softmax(x: readonly number[], tau: number): number[] {
   const most = Math.max(...x);

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { full, h2o, keyformer, KvCache, type KvPolicy, window } from "../../../../src/llm/index.ts";
-import { driveCache, hashLogit } from "./driveCache.ts";
+import { driveCache, hashLogit } from "../../../support/llm/driveCache.ts";
 
 const SHAPE = { layers: 3, queryHeads: 4, kvHeads: 2, headDim: 4 };
 const ROW = SHAPE.kvHeads * SHAPE.headDim;

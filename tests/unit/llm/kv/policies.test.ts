@@ -17,7 +17,7 @@ import {
   window,
 } from "../../../../src/llm/index.ts";
 import { authorsMask } from "./authorsMask.ts";
-import { driveCache, hashLogit, keptOf } from "./driveCache.ts";
+import { driveCache, hashLogit, keptOf } from "../../../support/llm/driveCache.ts";
 
 const LOGIT = hashLogit(3, 3);
 const SIZES = { promptTokens: 40, newTokens: 24 };

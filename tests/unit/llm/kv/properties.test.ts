@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { choosePolicy, keyformer, type KvPolicy, POLICY_NAMES } from "../../../../src/llm/index.ts";
-import { type DriveOptions, driveCache, hashLogit } from "./driveCache.ts";
+import { type DriveOptions, driveCache, hashLogit } from "../../../support/llm/driveCache.ts";
 
 /** Any Keyformer on any small model. */
 const keyformerDrives = fc

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { h2o, keyformer, type KeyformerOptions, snapkv, tova } from "../../../../src/llm/index.ts";
-import { type Drive, driveCache, keptOf, traceLogit } from "./driveCache.ts";
+import { type Drive, driveCache, keptOf, traceLogit } from "../../../support/llm/driveCache.ts";
 
 /** Golden traces of six prompt tokens and four decoded ones, k = 4, w = 2, made by float64 NumPy scripts. */
 const SIZES = { promptTokens: 6, newTokens: 4 };

@@ -1,0 +1,211 @@
+/** @file The whole job on a CSV file: runs in folders, stopped and gone on with, refused when they would be others. */
+import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Rng } from "../../../../src/base/rng.ts";
+import type { RunConfig } from "../../../../src/recsys/training/runConfig.ts";
+import type { TrainingSettings } from "../../../../src/recsys/training/settings.ts";
+import { trainClicks, type TrainClicksResult } from "../../../../src/recsys/training/trainClicks.ts";
+import type { RunEvent } from "../../../../src/run/events.ts";
+import { smallSettings } from "../../../support/recsys/clickRuns.ts";
+
+let root: string;
+let csv: string;
+let cacheDirectory: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "pareto-train-clicks-"));
+  csv = join(root, "clicks.csv");
+  cacheDirectory = join(root, "cache");
+  await writeFile(csv, clicks(3000));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** A log whose clicks depend on the price and on the shop. */
+function clicks(rows: number): string {
+  const rng = new Rng(21);
+  const lines = ["click,price,shop,item,user"];
+  for (let i = 0; i < rows; i++) {
+    const price = 10 * rng.uniform();
+    const shop = Math.floor(30 * rng.uniform() ** 3);
+    const odds = 0.4 * (5 - price) + ((shop * 7) % 5) - 2;
+    const click = rng.uniform() < 1 / (1 + Math.exp(-odds)) ? 1 : 0;
+    const item = `i${Math.floor(300 * rng.uniform() ** 3)}`;
+    lines.push(`${click},${price.toFixed(3)},s${shop},${item},u${Math.floor(80 * rng.uniform() ** 2)}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+let runs = 0;
+let directory: string;
+beforeEach(() => {
+  directory = join(root, `run${runs++}`);
+});
+
+function configOf(changes: Partial<TrainingSettings>): RunConfig {
+  const settings = {
+    ...smallSettings,
+    optimizer: "rwsadagrad",
+    learningRate: 0.05,
+    epochs: 3,
+    ...changes,
+  } as const;
+  return {
+    source: { paths: [csv] },
+    prepare: { label: "click" },
+    settings,
+  };
+}
+
+/** Trains until an event, then is stopped by the signal. */
+async function stopAt(config: RunConfig, matches: (event: RunEvent) => boolean): Promise<TrainClicksResult> {
+  const controller = new AbortController();
+  const onEvent = (event: RunEvent): void => {
+    if (matches(event)) controller.abort();
+  };
+  return trainClicks({ directory, cacheDirectory, config, onEvent, signal: controller.signal });
+}
+
+const quality = ({ auc, logLoss, accuracy, steps, epochs }: TrainClicksResult) => ({
+  auc,
+  logLoss,
+  accuracy,
+  steps,
+  epochs,
+});
+const statusOf = async () => {
+  const record = JSON.parse(await readFile(join(directory, "run.json"), "utf8")) as { status: string };
+  return record.status;
+};
+const hasEvent = (matches: (event: RunEvent) => boolean, nth: number) => {
+  let seen = 0;
+  return (event: RunEvent) => matches(event) && ++seen === nth;
+};
+
+describe.each<[string, Partial<TrainingSettings>]>([
+  ["baseline", {}],
+  ["FAE", { strategy: "fae", scheduler: "adaptive", hotBudgetBytes: 3600 }],
+])("a run under %s", (_, changes) => {
+  test("that is stopped twice ends with the quality of one that is not", async () => {
+    const config = configOf(changes);
+    const whole = await trainClicks({ directory: `${directory}-whole`, cacheDirectory, config });
+    expect(whole.finished).toBe(true);
+    expect(whole.auc).toBeGreaterThan(0.7);
+
+    // Points of the training curve: stops within the first and within the second epoch.
+    const isCurve = (event: RunEvent) => event.event === "metrics" && event.part === "train";
+    const first = await stopAt(config, hasEvent(isCurve, 11));
+    expect(first).toMatchObject({ finished: false, auc: null, epochs: 0 });
+    expect(await statusOf()).toBe("interrupted");
+    const controller = new AbortController();
+    const inSecond = hasEvent((event) => isCurve(event) && (event as { epoch: number }).epoch === 1, 6);
+    const onEvent = (event: RunEvent): void => {
+      if (inSecond(event)) controller.abort();
+    };
+    const second = await trainClicks({
+      directory,
+      cacheDirectory,
+      resume: {},
+      onEvent,
+      signal: controller.signal,
+    });
+    expect(second).toMatchObject({ finished: false, epochs: 1 });
+    expect(second.steps).toBeGreaterThan(first.steps);
+
+    const last = await trainClicks({ directory, cacheDirectory, resume: {} });
+    expect(quality(last)).toEqual(quality(whole));
+    expect(await statusOf()).toBe("done");
+    // Going on with a finished run tests it again and trains no more.
+    expect(quality(await trainClicks({ directory, cacheDirectory, resume: {} }))).toEqual(quality(whole));
+  });
+});
+
+test("a run that died before its first checkpoint is begun again", async () => {
+  const config = configOf({ epochs: 1 });
+  const whole = await trainClicks({ directory: `${directory}-whole`, cacheDirectory, config });
+  const onPrepared = () => {
+    throw new Error("the machine was lost");
+  };
+  await expect(trainClicks({ directory, cacheDirectory, config, onPrepared })).rejects.toThrow("lost");
+  expect(await statusOf()).toBe("failed");
+  expect(quality(await trainClicks({ directory, cacheDirectory, resume: {} }))).toEqual(quality(whole));
+});
+
+test("a run saved under FAE goes on as baseline, and says that the epoch begins anew", async () => {
+  const config = configOf({ strategy: "fae", hotBudgetBytes: 3600 });
+  const first = await stopAt(
+    config,
+    hasEvent((event) => event.event === "phase" && event.phase === "hot", 1),
+  );
+  expect(first.finished).toBe(false);
+  const notices: string[] = [];
+  const onEvent = (event: RunEvent): void => {
+    if (event.event === "notice") notices.push(event.code);
+  };
+  const resume = { settings: { strategy: "baseline", threads: 2 } } as const;
+  const last = await trainClicks({ directory, cacheDirectory, resume, onEvent });
+  expect(notices).toContain("RESUME_STRATEGY");
+  expect(last).toMatchObject({ finished: true, strategy: "baseline", epochs: 3, hot: null });
+  expect(last.auc).toBeGreaterThan(0.7);
+});
+
+describe("a run under FAE goes on", () => {
+  const config = () => configOf({ strategy: "fae", hotBudgetBytes: 3600, epochs: 2 });
+  const inHotPhase = () => hasEvent((event) => event.event === "metrics" && event.part === "train", 30);
+  const resumed = async (settings: Partial<TrainingSettings>) => {
+    const codes: string[] = [];
+    const rates: unknown[] = [];
+    const onEvent = (event: RunEvent): void => {
+      if (event.event === "notice") codes.push(event.code);
+      if (event.event === "decision" && event.policy === "fae.scheduler") rates.push(event.detail["rate"]);
+    };
+    const result = await trainClicks({ directory, cacheDirectory, resume: { settings }, onEvent });
+    return { result, codes, rates };
+  };
+
+  test.each([
+    ["more", 12_000],
+    ["fewer", 1800],
+    ["no", 0],
+  ])("with %s hot rows, beginning the epoch anew", async (_, hotBudgetBytes) => {
+    const first = await stopAt(config(), inHotPhase());
+    expect(first).toMatchObject({ finished: false, epochs: 0 });
+    const { result, codes } = await resumed({ hotBudgetBytes });
+    expect(codes).toContain("RESUME_STRATEGY");
+    expect(result).toMatchObject({ finished: true, epochs: 2 });
+    expect(result.hot!.bytes).toBeLessThanOrEqual(hotBudgetBytes);
+    expect(result.hot!.bytes).not.toBe(first.hot!.bytes);
+    // Two whole epochs, with one more batch where both classes end in a short one.
+    const epochSteps = (result.steps - first.steps) / 2;
+    const batches = Math.ceil(first.rows.train / smallSettings.batchSize);
+    expect([batches, batches + 1]).toContain(epochSteps);
+  });
+
+  test("at another fixed rate, where it stood", async () => {
+    const first = await stopAt(config(), inHotPhase());
+    const { result, codes, rates } = await resumed({ rate: 20 });
+    expect(codes).not.toContain("RESUME_STRATEGY");
+    expect(result.finished).toBe(true);
+    expect(rates.at(-1)).toBe(20);
+    const batches = Math.ceil(first.rows.train / smallSettings.batchSize);
+    expect([2 * batches, 2 * batches + 2]).toContain(result.steps);
+  });
+});
+
+test("a resumed run refuses to become another, and a new one to overwrite it", async () => {
+  const config = configOf({ epochs: 1 });
+  await trainClicks({ directory, cacheDirectory, config });
+  const before = await readFile(join(directory, "run.json"), "utf8");
+  await expect(trainClicks({ directory, cacheDirectory, config })).rejects.toMatchObject({
+    code: "RUN_EXISTS",
+  });
+  await expect(
+    trainClicks({ directory, cacheDirectory, resume: { settings: { learningRate: 0.01 } } }),
+  ).rejects.toMatchObject({ code: "RESUME_CONFIG", where: "learningRate" });
+  await appendFile(csv, "1,1.0,s1,i1,u1\n");
+  await expect(trainClicks({ directory, cacheDirectory, resume: {} })).rejects.toMatchObject({
+    code: "RESUME_DATA",
+  });
+  expect(await readFile(join(directory, "run.json"), "utf8")).toBe(before);
+  await writeFile(csv, clicks(3000));
+});

@@ -1,0 +1,261 @@
+/** @file FAE's invariants when the hot bag is in GPU memory and the tables are on the host. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Lookups } from "../../../../src/recsys/data/batches/batch.ts";
+import { Rng } from "../../../../src/base/rng.ts";
+import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
+import type { CudaDevice } from "../../../../src/engine/targets/cuda/index.ts";
+import { DeviceHotBag } from "../../../../src/recsys/embedding/cuda/deviceHotBag.ts";
+import { DeviceTables } from "../../../../src/recsys/embedding/cuda/deviceTables.ts";
+import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
+import type { SyncReport } from "../../../../src/recsys/embedding/hotRows.ts";
+import type { RowStore, SparseOptimizer, TableStore } from "../../../../src/recsys/embedding/rowStore.ts";
+import { OPTIMIZERS, randomLookups } from "../../../support/recsys/referenceTables.ts";
+import { cudaMissing, floatsOf, giveGradients, openCuda } from "./cudaDevice.ts";
+
+const missing = await cudaMissing();
+
+/** The tables are large enough that hot rows fill several blocks; a phase changes rows of the first only. */
+const CARDINALITIES = [3000, 5, 4000];
+const FIRST = [0, 3000, 3005];
+const BATCH = 12;
+const DIM = 6;
+/** Every third row is hot; slots in falling order, so they follow neither table nor row order. */
+const HOT = Uint32Array.from({ length: 2335 }, (_, i) => 3 * (2334 - i));
+const SLOT_OF = new Map([...HOT].map((row, slot) => [row, slot]));
+
+function lookupsOf(rng: Rng, isHot: boolean): Lookups {
+  const lookups = randomLookups(rng, [200, 5, 300], BATCH, true);
+  if (!isHot) return lookups;
+  for (let t = 0; t < 3; t++) {
+    for (let l = lookups.offsets![t * BATCH]!; l < lookups.offsets![(t + 1) * BATCH]!; l++) {
+      const row = FIRST[t]! + lookups.ids[l]!;
+      lookups.ids[l] = Math.max(row - (row % 3), Math.ceil(FIRST[t]! / 3) * 3) - FIRST[t]!;
+    }
+  }
+  return lookups;
+}
+
+function toSlots(lookups: Lookups): Lookups {
+  const ids = lookups.ids.slice();
+  for (let t = 0; t < 3; t++) {
+    for (let l = lookups.offsets![t * BATCH]!; l < lookups.offsets![(t + 1) * BATCH]!; l++) {
+      ids[l] = SLOT_OF.get(FIRST[t]! + ids[l]!)!;
+    }
+  }
+  return { ...lookups, ids };
+}
+
+/** 8 phases of 5 batches: cold, hot, cold … */
+const stream = Array.from({ length: 40 }, (_, i) => {
+  const isHot = Math.floor(i / 5) % 2 === 1;
+  return { isHot, lookups: lookupsOf(new Rng(i), isHot) };
+});
+
+function everything(tables: TableStore): Float32Array[] {
+  return CARDINALITIES.flatMap((rows, t) => {
+    const { weights, state } = tables.readRows(t, 0, rows);
+    return [weights, ...Object.values(state)];
+  });
+}
+
+describe("a hot bag in GPU memory", () => {
+  if (missing !== null) {
+    test.skip(`skipped: ${missing}`);
+    return;
+  }
+  let device: CudaDevice;
+  let pool: ThreadPool;
+  beforeAll(async () => {
+    device = await openCuda();
+    pool = await ThreadPool.create(2);
+  });
+  afterAll(async () => {
+    await pool.dispose();
+    await device.dispose();
+  });
+
+  const limits = { slots: 1, maxBatch: BATCH, maxLookups: BATCH * 3 * 6 };
+  const tableOptions = (optimizer: SparseOptimizer) => ({
+    cardinalities: CARDINALITIES,
+    dim: DIM,
+    optimizer,
+    seed: 1,
+    ...limits,
+  });
+
+  async function step(store: RowStore, lookups: Lookups, number: number): Promise<void> {
+    await store.stage(0, lookups);
+    const rng = new Rng(number, 1);
+    await giveGradients(
+      device,
+      store,
+      0,
+      Float32Array.from({ length: BATCH * 3 * DIM }, () => rng.normal()),
+    );
+    await store.update(0, 0.2, number + 1);
+  }
+
+  /** All rows after the stream, in one copy. */
+  async function runSingle(optimizer: SparseOptimizer, where: "device" | "host"): Promise<Float32Array[]> {
+    const request = tableOptions(optimizer);
+    const tables: TableStore =
+      where === "device"
+        ? await DeviceTables.create({ ...request, device })
+        : await EmbeddingTables.create({ ...request, pool });
+    for (const [i, { lookups }] of stream.entries()) await step(tables, lookups, i);
+    const result = everything(tables);
+    await tables.dispose();
+    return result;
+  }
+
+  async function withBag<T>(
+    optimizer: SparseOptimizer,
+    poison: boolean,
+    work: (tables: EmbeddingTables, bag: DeviceHotBag) => Promise<T>,
+  ): Promise<T> {
+    const tables = await EmbeddingTables.create({ ...tableOptions(optimizer), pool });
+    const bag = await DeviceHotBag.create(device, { tables, rows: HOT, ...limits, poison });
+    try {
+      return await work(tables, bag);
+    } finally {
+      await bag.dispose();
+      await tables.dispose();
+    }
+  }
+
+  interface FaeSetting {
+    copy?: "changed" | "all";
+    poison?: boolean;
+    afterSync?: (tables: EmbeddingTables, direction: "in" | "out") => void;
+  }
+
+  /** All rows after the stream: cold batches on the host, hot ones on the GPU. */
+  function runFae(
+    optimizer: SparseOptimizer,
+    { copy = "changed", poison = false, afterSync }: FaeSetting = {},
+  ): Promise<{ rows: Float32Array[]; syncs: SyncReport[] }> {
+    return withBag(optimizer, poison, async (tables, bag) => {
+      const syncs: SyncReport[] = [];
+      for (const [i, { isHot, lookups }] of stream.entries()) {
+        if (isHot && bag.authority === "tables") {
+          syncs.push(await bag.syncIn(copy));
+          afterSync?.(tables, "in");
+        }
+        if (!isHot && bag.authority === "bag") {
+          syncs.push(await bag.syncOut(copy));
+          afterSync?.(tables, "out");
+        }
+        await step(isHot ? bag : tables, isHot ? toSlots(lookups) : lookups, i);
+      }
+      syncs.push(await bag.syncOut(copy));
+      afterSync?.(tables, "out");
+      return { rows: everything(tables), syncs };
+    });
+  }
+
+  test.each(OPTIMIZERS)(
+    "two copies across the bus equal one, on either side of it ($kind)",
+    async (optimizer) => {
+      const wanted = await runSingle(optimizer, "device");
+      expect(await runSingle(optimizer, "host")).toEqual(wanted);
+      for (const copy of ["changed", "all"] as const) {
+        const { rows, syncs } = await runFae(optimizer, { copy });
+        expect(syncs).toHaveLength(8);
+        expect(rows).toEqual(wanted);
+      }
+      const { rows } = await runFae(optimizer, { poison: true });
+      expect(rows).toEqual(wanted);
+    },
+  );
+
+  test("the optimizer's state moves with the rows: without it they differ", async () => {
+    const optimizer = OPTIMIZERS[1]!;
+    let before: Float32Array[] = [];
+    const { rows } = await runFae(optimizer, {
+      afterSync: (tables, direction) => {
+        const states = CARDINALITIES.map((count, t) => tables.readRows(t, 0, count));
+        if (direction === "in") before = states.map(({ state }) => state["sum"]!);
+        else
+          for (const [t, { weights }] of states.entries())
+            tables.writeRows(t, 0, { weights, state: { sum: before[t]! } });
+      },
+    });
+    expect(rows).not.toEqual(await runSingle(optimizer, "device"));
+  });
+
+  test("a round trip changes no bit, NaN payloads included, and moves changed rows only", async () => {
+    await withBag(OPTIMIZERS[3]!, false, async (tables, bag) => {
+      const odd = new Float32Array(
+        Uint32Array.of(0x7fc12345, 0x80000000, 1, 0xff800000, 0x7f7fffff, 0x3f800001).buffer,
+      );
+      tables.writeRows(2, 1, { weights: odd, state: { v: odd } });
+      const before = everything(tables).map((rows) => new Uint32Array(rows.buffer).slice());
+      const first = await bag.syncIn();
+      expect(first.rows).toBe(HOT.length);
+      expect((await bag.syncOut("all")).rows).toBe(HOT.length);
+      expect(everything(tables).map((rows) => new Uint32Array(rows.buffer))).toEqual(before);
+      expect((await bag.syncIn()).rows).toBe(0);
+      await step(bag, toSlots(lookupsOf(new Rng(1), true)), 0);
+      const changed = await bag.syncOut();
+      expect(changed.rows).toBeGreaterThan(0);
+      expect(changed.rows).toBeLessThan(100);
+      // A block of rows and the marks, not all rows.
+      expect(changed.bytes).toBeLessThan(first.bytes);
+      expect((await bag.syncIn()).rows).toBe(0);
+      expect((await bag.syncOut()).rows).toBe(0);
+    });
+  });
+
+  test("rows written into the tables between phases reach the GPU, over 300 rounds", async () => {
+    await withBag(OPTIMIZERS[0]!, false, async (tables, bag) => {
+      const slot = SLOT_OF.get(3)!;
+      for (let i = 0; i < 300; i++) {
+        tables.writeRows(0, 3, { weights: new Float32Array(DIM).fill(i), state: {} });
+        expect((await bag.syncIn()).rows).toBe(i === 0 ? HOT.length : 1);
+        await bag.stage(0, {
+          size: 1,
+          tables: 3,
+          ids: Int32Array.of(slot),
+          offsets: Int32Array.of(0, 1, 1, 1),
+        });
+        expect((await floatsOf(device, bag.rows(0)))[0]).toBe(i);
+        expect((await bag.syncOut()).rows).toBe(0);
+      }
+    });
+  });
+
+  test("poison shows a read of the copy without authority (I1)", async () => {
+    await withBag(OPTIMIZERS[2]!, true, async (tables, bag) => {
+      await bag.syncIn();
+      expect([...tables.readRows(0, 0, 2).weights.subarray(0, 7)].map((x) => Number.isNaN(x))).toEqual([
+        true,
+        true,
+        true,
+        true,
+        true,
+        true,
+        false,
+      ]);
+      await bag.syncOut();
+      expect(everything(tables).every((rows) => rows.every((x) => Number.isFinite(x)))).toBe(true);
+    });
+  });
+
+  test("refuses slots of another table, stale slots, and the wrong order", async () => {
+    await withBag(OPTIMIZERS[0]!, false, async (_, bag) => {
+      const slot = SLOT_OF.get(3006)!;
+      const wrong = { size: 1, tables: 3, ids: Int32Array.of(slot), offsets: Int32Array.of(0, 1, 1, 1) };
+      await expect(bag.stage(0, wrong)).rejects.toMatchObject({ code: "HOT_BAG_STALE" });
+      await expect(bag.syncOut()).rejects.toMatchObject({ code: "HOT_BAG_ORDER" });
+      await bag.syncIn();
+      await expect(bag.syncIn()).rejects.toMatchObject({ code: "HOT_BAG_ORDER" });
+      await expect(bag.stage(0, wrong)).rejects.toMatchObject({
+        code: "LOOKUP_OUT_OF_RANGE",
+        message: `ids must name one of ${HOT.length} rows of this table, got ${slot}`,
+      });
+      await bag.stage(0, { ...wrong, offsets: Int32Array.of(0, 0, 0, 1) });
+      await bag.syncOut();
+      await expect(bag.update(0, 0.1, 1)).rejects.toMatchObject({ code: "HOT_BAG_STALE" });
+    });
+  });
+});

@@ -1,0 +1,232 @@
+/** @file Small training runs through the real parts, for tests of the trainer: data on disk, network, strategy. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { ClickSchema } from "../../../src/recsys/data/batches/batch.ts";
+import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
+import { EncodedDatasetWriter } from "../../../src/recsys/data/encode/encodedDatasetWriter.ts";
+import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
+import { BaselineStrategy, type BaselineState } from "../../../src/recsys/strategies/baseline.ts";
+import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";
+import { prepareFaeFile, type FaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
+import { FaeStrategy, type FaeState } from "../../../src/recsys/strategies/fae/faeStrategy.ts";
+import { bytesPerRow } from "../../../src/recsys/strategies/fae/rowBytes.ts";
+import type { TrainingStrategy } from "../../../src/recsys/strategies/strategy.ts";
+import { ClickNetwork } from "../../../src/recsys/training/clickNetwork.ts";
+import { maxLookupsOf } from "../../../src/recsys/training/maxLookups.ts";
+import { sparseOptimizer, type TrainingSettings } from "../../../src/recsys/training/settings.ts";
+import { LAST, Trainer, type TrainerState } from "../../../src/recsys/training/trainer.ts";
+import type { RunEvent } from "../../../src/run/events.ts";
+import { bagLog, type Bags } from "./bags.ts";
+import { WatchedStrategy, type Watch } from "./watchedStrategy.ts";
+
+/** Encoded data to train and validate on. */
+export interface RunData {
+  /** Folder for checkpoints and FAE files. */
+  directory: string;
+  train: EncodedDataset;
+  validation: EncodedDataset;
+}
+
+/** Writes a log to disk. */
+export async function encode(
+  directory: string,
+  source: ClickSource,
+  layout: EncodedLayout,
+  rowsPerGroup = 512,
+): Promise<EncodedDataset> {
+  const writer = await EncodedDatasetWriter.create(directory, layout, { rowsPerGroup });
+  for await (const batch of source.batches({ batchSize: 4096 })) await writer.append(batch);
+  return writer.finish();
+}
+
+/** A log of bags whose dense input is a wave: one that counts up would outgrow any rate. */
+export function waveLog(bags: Bags, cardinalities: number[]): ClickSource & { layout: EncodedLayout } {
+  const log = bagLog(bags, cardinalities);
+  return {
+    rows: log.rows,
+    layout: log.layout,
+    async *batches(options) {
+      for await (const batch of log.batches(options))
+        yield { ...batch, dense: batch.dense.map((x) => Math.sin(x)) };
+    },
+  };
+}
+
+/** A schema for a layout. */
+function schemaOf({ dense, cardinalities, multiHot }: EncodedLayout): ClickSchema {
+  return {
+    label: "label",
+    dense: Array.from({ length: dense }, (_, i) => ({
+      name: `d${i}`,
+      transform: "standard",
+      mean: 0,
+      deviation: 1,
+    })),
+    categorical: cardinalities.map((cardinality, i) => ({
+      name: `c${i}`,
+      encoding: "hash",
+      cardinality,
+      multiHot,
+    })),
+  };
+}
+
+/** Settings of a small run. */
+export const smallSettings: TrainingSettings = {
+  model: "dlrm",
+  dim: 8,
+  bottom: [8],
+  top: [16, 8],
+  strategy: "baseline",
+  hotBudgetBytes: 6400,
+  sampleRate: 0.5,
+  hotPolicy: "topk",
+  scheduler: "fixed",
+  rate: 50,
+  optimizer: "sgd",
+  learningRate: 0.05,
+  decay: "linear",
+  batchSize: 64,
+  epochs: 2,
+  patience: 5,
+  device: "cpu",
+  seed: 5,
+  threads: 1,
+};
+
+/** A network for data. */
+function networkFor(data: RunData, settings: TrainingSettings): Promise<ClickNetwork> {
+  const maxLookups = maxLookupsOf(data.train, settings.batchSize);
+  return ClickNetwork.create(settings, schemaOf(data.train.layout), { maxLookups });
+}
+
+/** The FAE file that settings ask for. */
+export function faeFileFor(data: RunData, settings: TrainingSettings): Promise<FaeFile> {
+  const { hotPolicy: policy, hotBudgetBytes: budgetBytes, sampleRate, seed } = settings;
+  const rowBytes = bytesPerRow(sparseOptimizer(settings.optimizer), settings.dim);
+  return prepareFaeFile({
+    directory: join(data.directory, `fae-${settings.optimizer}-${policy}-${budgetBytes}-${seed}`),
+    source: data.train,
+    layout: data.train.layout,
+    datasetHash: "the only data here",
+    config: { policy, budgetBytes, rowBytes, sampleRate, seed },
+  });
+}
+
+async function strategyFor(
+  data: RunData,
+  settings: TrainingSettings,
+  network: ClickNetwork,
+  clock: () => number,
+  onEvent: (event: RunEvent) => void,
+  position: unknown,
+): Promise<TrainingStrategy> {
+  const { batchSize, scheduler: mode, rate } = settings;
+  if (settings.strategy === "baseline") {
+    return new BaselineStrategy(network.tables, data.train, batchSize, position as BaselineState | undefined);
+  }
+  const file = await faeFileFor(data, settings);
+  const maxLookups = maxLookupsOf(data.train, batchSize);
+  const state = position === undefined ? {} : { state: position as FaeState };
+  return FaeStrategy.create({
+    tables: network.hostTables,
+    createHotRows: (options) => network.createHotRows(options),
+    file,
+    batchSize,
+    maxLookups,
+    mode,
+    rate,
+    clock,
+    onEvent,
+    ...state,
+  });
+}
+
+const clock = () => performance.now() / 1000;
+
+/** How to run. */
+export interface RunOptions {
+  settings: TrainingSettings;
+  /** Name of the checkpoints' folder in the data's. */
+  name: string;
+  /** Goes on from the folder's last checkpoint. */
+  resume?: boolean;
+  signal?: AbortSignal;
+  onEvent?: (event: RunEvent) => void;
+  watch?: Watch;
+  /** Makes the strategy, instead of the settings' one. */
+  makeStrategy?: (network: ClickNetwork, onEvent: (event: RunEvent) => void) => Promise<TrainingStrategy>;
+}
+
+/** What a run came to. */
+export interface RunOutcome {
+  finished: boolean;
+  /** Of dense parameters, slots, rows and their optimizer state. */
+  hash: string;
+  state: TrainerState;
+  sync: TrainingStrategy["sync"];
+  hot: TrainingStrategy["hot"];
+  /** Validation metrics after each epoch. */
+  validation: { logLoss: number; auc: number; accuracy: number }[];
+}
+
+/** Trains a network as a run does, from the start or from a checkpoint. */
+export async function run(data: RunData, options: RunOptions): Promise<RunOutcome> {
+  const { settings, name, signal } = options;
+  const directory = join(data.directory, name);
+  const validation: RunOutcome["validation"] = [];
+  const onEvent = (event: RunEvent): void => {
+    if (event.event === "metrics" && event.part === "validation") {
+      const { logLoss, auc, accuracy } = event;
+      validation.push({ logLoss, auc: auc!, accuracy: accuracy! });
+    }
+    options.onEvent?.(event);
+  };
+  const network = await networkFor(data, settings);
+  let strategy: TrainingStrategy | undefined;
+  try {
+    const state = options.resume
+      ? ((await network.load(join(directory, LAST))) as unknown as TrainerState)
+      : null;
+    const position = state?.strategyName === settings.strategy ? state.strategy : undefined;
+    strategy = options.makeStrategy
+      ? await options.makeStrategy(network, onEvent)
+      : await strategyFor(data, settings, network, clock, onEvent, position);
+    const trainer = new Trainer({
+      network,
+      strategy: new WatchedStrategy(strategy, options.watch ?? {}),
+      settings,
+      train: data.train,
+      validation: data.validation,
+      directory,
+      clock,
+      onEvent,
+      ...(signal && { signal }),
+      ...(state && { state }),
+    });
+    const finished = await trainer.run();
+    const hash = await hashOf(network);
+    return { finished, hash, state: trainer.state, sync: strategy.sync, hot: strategy.hot, validation };
+  } finally {
+    await strategy?.dispose();
+    await network.dispose();
+  }
+}
+
+/** A hash of all that a network has learned. */
+async function hashOf({ device, dense, tables }: ClickNetwork): Promise<string> {
+  const hash = createHash("sha256");
+  for (const name of [...dense.parameters.names, ...dense.slots.names]) {
+    hash.update(name).update(bytes(await device.readState(name)));
+  }
+  for (const [table, rows] of tables.cardinalities.entries()) {
+    const { weights, state } = tables.readRows(table, 0, rows);
+    hash.update(bytes(weights));
+    for (const [name, values] of Object.entries(state)) hash.update(name).update(bytes(values));
+  }
+  return hash.digest("hex");
+}
+
+function bytes(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

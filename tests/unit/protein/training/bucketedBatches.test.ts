@@ -1,0 +1,209 @@
+/** @file Batches of like length, windows of long sequences, attention on residues, the threshold. */
+import { describe, expect, test } from "vitest";
+import { Rng } from "../../../../src/base/rng.ts";
+import { AttentionTrack } from "../../../../src/protein/classify/attentionTrack.ts";
+import { windowCount, windowsOf } from "../../../../src/protein/classify/windows.ts";
+import {
+  batchCount,
+  bucketLengths,
+  bucketedBatches,
+  DECOY,
+} from "../../../../src/protein/training/bucketedBatches.ts";
+import { partRows } from "../../../../src/protein/training/replicas.ts";
+import { batchSizeFor } from "../../../../src/protein/training/settings.ts";
+import { calibratedThreshold, decoysOf } from "../../../../src/protein/training/threshold.ts";
+import { randomResidues, sequenceSet } from "../../../support/protein/sequences.ts";
+
+describe("buckets", () => {
+  const rng = new Rng(2);
+  const sequences = Array.from({ length: 500 }, (_, i) => ({
+    residues: randomResidues(rng, 1 + rng.integer(150)),
+    label: i % 5,
+  }));
+  const set = sequenceSet(sequences);
+  const rows = Uint32Array.from({ length: 400 }, (_, i) => i + 50);
+  const lengths = bucketLengths(128);
+  const collect = (epoch: number) => [
+    ...bucketedBatches(set, rows, { batchSize: 32, lengths, shuffle: { seed: 4, epoch } }),
+  ];
+
+  test("every row comes once, whole or cut, with its label", () => {
+    const batches = collect(0);
+    expect(batches).toHaveLength(batchCount(rows.length, 32));
+    expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual([...rows]);
+    for (const batch of batches) {
+      expect(lengths).toContain(batch.length);
+      for (let i = 0; i < 32; i++) {
+        const own = batch.ids.subarray(i * batch.length, (i + 1) * batch.length);
+        if (i >= batch.size) {
+          expect([batch.labels[i], batch.lengths[i], Math.max(...own)]).toEqual([-1, 1, 0]);
+          continue;
+        }
+        const row = batch.rows[i]!;
+        const ids = set.ids.subarray(
+          set.offsets[row]!,
+          Math.min(set.offsets[row + 1]!, set.offsets[row]! + 128),
+        );
+        expect(batch.lengths[i]).toBe(ids.length);
+        expect([...own.subarray(0, ids.length)]).toEqual([...ids]);
+        expect(own.subarray(ids.length).every((id) => id === 0)).toBe(true);
+        expect(batch.labels[i]).toBe(set.labels[row]);
+      }
+    }
+  });
+
+  test("full batches hold like lengths; the order follows seed and epoch", () => {
+    const order = (epoch: number) => collect(epoch).map((batch) => [...batch.rows]);
+    expect(order(1)).toEqual(order(1));
+    expect(order(1)).not.toEqual(order(2));
+    for (const batch of collect(3).slice(0, 5)) {
+      const shorter = lengths[lengths.indexOf(batch.length) - 1] ?? 0;
+      expect(Math.min(...batch.lengths)).toBeGreaterThan(shorter);
+    }
+  });
+
+  test("decoys have the residues of the batch's first sequences in another order, and no family", () => {
+    const batches = [
+      ...bucketedBatches(set, rows, { batchSize: 32, lengths, decoys: 4, shuffle: { seed: 4, epoch: 0 } }),
+    ];
+    expect(batches).toHaveLength(batchCount(rows.length, 32, 4));
+    expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual([...rows]);
+    for (const { size, ids, length, lengths: residues, labels } of batches.slice(0, 3)) {
+      expect([...labels.subarray(size - 1)].map((label) => label < 0)).toEqual([
+        false,
+        true,
+        true,
+        true,
+        true,
+      ]);
+      expect(size).toBe(28);
+      for (let i = 0; i < 4; i++) {
+        const at = (row: number) => [...ids.subarray(row * length, row * length + residues[row]!)];
+        expect(labels[size + i]).toBe(DECOY);
+        expect(at(size + i).sort()).toEqual(at(i).sort());
+        if (i % 2 === 1) expect(at(size + i)).toEqual(at(i).toReversed());
+      }
+    }
+  });
+
+  test("flanks leave each sequence whole within its row, as many residues again around it at most", () => {
+    const options = { batchSize: 32, lengths, flanks: 0.5, shuffle: { seed: 4, epoch: 0 } };
+    const batches = [...bucketedBatches(set, rows, options)];
+    expect(batches.flatMap((batch) => [...batch.rows]).sort((a, b) => a - b)).toEqual([...rows]);
+    expect([...bucketedBatches(set, rows, options)]).toEqual(batches);
+    let widened = 0;
+    for (const { size, ids, length, lengths: residues, rows: own } of batches) {
+      for (let i = 0; i < size; i++) {
+        const [start, end] = [set.offsets[own[i]!]!, set.offsets[own[i]! + 1]!];
+        const kept = set.ids.subarray(start, Math.min(end, start + 128));
+        const found = ids.subarray(i * length, (i + 1) * length);
+        expect(Buffer.from(found).includes(Buffer.from(kept))).toBe(true);
+        expect(found.subarray(residues[i]).every((id) => id === 0)).toBe(true);
+        expect(found.subarray(0, residues[i]).every((id) => id > 0)).toBe(true);
+        expect(residues[i]).toBeLessThanOrEqual(Math.min(length, 2 * kept.length));
+        if (residues[i]! > kept.length) widened++;
+      }
+    }
+    expect(widened).toBeGreaterThan(0.3 * rows.length);
+    expect(widened).toBeLessThan(0.6 * rows.length);
+  });
+
+  test.each([
+    [256, [64, 128, 192, 256]],
+    [100, [52, 76, 100]],
+    [40, [32, 40]],
+    [4, [4]],
+  ])("lengths up to %i are padded to %j", (length, expected) => {
+    const found = bucketLengths(length);
+    expect(found.at(-1)).toBe(length);
+    expect(found).toEqual(expected);
+  });
+
+  test.each([
+    [128, 32],
+    [100, 25],
+    [33, 17],
+    [32, 32],
+    [1, 1],
+  ])("a batch of %i is shared in parts of %i", (batch, rows) =>
+    expect(partRows(batch, "training")).toBe(rows),
+  );
+});
+
+test.each([1, 64, 65, 96, 97, 128, 129, 1000])("windows of 64 cover %i residues", (residues) => {
+  const windows = [...windowsOf(residues, 64)];
+  expect(windowCount(residues, 64)).toBe(windows.length);
+  expect(windows[0]!.start).toBe(0);
+  expect(windows.at(-1)!.end).toBe(residues);
+  windows.forEach(({ start, end }, k) => {
+    expect(start).toBe(32 * k);
+    expect(end - start).toBeGreaterThan(0);
+    expect(end - start).toBeLessThanOrEqual(64);
+    if (k < windows.length - 1) expect(end - start).toBe(64);
+  });
+});
+
+test("attention of steps falls on their residues, averaged where windows overlap", () => {
+  const track = new AttentionTrack(10, 4);
+  track.add({ start: 0, end: 10 }, Float32Array.of(0.25, 0.5, 0.25));
+  // The last step covers two residues, which share its quarter.
+  expect(track.spans()).toEqual([{ start: 5, end: 10, weight: expect.closeTo(0.75, 6) }]);
+  const overlapping = new AttentionTrack(12, 4);
+  overlapping.add({ start: 0, end: 8 }, Float32Array.of(1, 0));
+  overlapping.add({ start: 4, end: 12 }, Float32Array.of(1, 0));
+  expect(overlapping.spans()).toEqual([{ start: 1, end: 4, weight: expect.closeTo(2 / 3, 6) }]);
+});
+
+describe("the threshold", () => {
+  const rng = new Rng(1);
+  /** Probabilities of two families, the larger one from `least` to `most`. */
+  const between = (least: number, most: number): Float32Array =>
+    Float32Array.from({ length: 1000 }, () => least + (most - least) * rng.uniform()).reduce(
+      (all, p, row) => {
+        all.set([1 - p, p], 2 * row);
+        return all;
+      },
+      new Float32Array(2000),
+    );
+
+  test("lets 95 % of the known sequences pass where decoys are as probable as they", () => {
+    const found = calibratedThreshold(between(0.5, 1), between(0.5, 1), 2);
+    expect(found.passing).toBe(0.95);
+    expect(found.flagged).toBeCloseTo(0.05, 1);
+  });
+
+  test("is what flags 99 % of the decoys where that lets more pass, but never below a half", () => {
+    const apart = calibratedThreshold(between(0.95, 1), between(0.5, 0.9), 2);
+    expect(apart.passing).toBe(1);
+    expect(apart.flagged).toBe(0.99);
+    expect(apart.threshold).toBeCloseTo(0.896, 2);
+    const low = calibratedThreshold(between(0.95, 1), new Float32Array(3000).fill(1 / 3), 3);
+    expect(low).toEqual({ threshold: 0.5, passing: 1, flagged: 1 });
+    const unsure = Float32Array.from({ length: 4000 }, (_, i) => [0.3, 0.3, 0.2, 0.2][i % 4]!);
+    expect(calibratedThreshold(unsure, unsure, 4).threshold).toBe(Math.fround(0.3));
+  });
+
+  test("decoys have the residues of their sequences, in another order", () => {
+    const residues = Array.from({ length: 6 }, (_, i) => randomResidues(rng, 20 + 10 * i));
+    const set = sequenceSet(residues.map((text, label) => ({ residues: text, label: label % 2 })));
+    const rows = Uint32Array.of(5, 0, 3);
+    const decoys = decoysOf(set, rows, 40);
+    expect(decoys.count).toBe(3);
+    expect([...decoys.offsets]).toEqual([0, 40, 60, 100]);
+    rows.forEach((row, i) => {
+      const from = set.offsets[row]!;
+      const own = [...set.ids.subarray(from, Math.min(set.offsets[row + 1]!, from + 40))];
+      const decoy = [...decoys.ids.subarray(decoys.offsets[i]!, decoys.offsets[i + 1]!)];
+      expect(decoy).not.toEqual(own);
+      if (i === 1) expect(decoy).toEqual(own.toReversed());
+      else expect(decoy.toSorted()).toEqual(own.toSorted());
+    });
+  });
+});
+
+test("batches are smaller for small sets only", () => {
+  // HF73 has 57,178 training sequences at most 1,000 of a family, and 274,863 in all.
+  expect([274_863, 57_178, 8192, 8191, 4096, 4095, 2048, 2047, 1].map(batchSizeFor)).toEqual([
+    128, 128, 128, 64, 64, 32, 32, 16, 16,
+  ]);
+});
