@@ -4,7 +4,7 @@
  */
 import { missingGpu } from "./cuda/cudaBench.ts";
 import { describeGpu } from "./cuda/gpu.ts";
-import { failedRow } from "./cuda/groups.ts";
+import { failedRow } from "./failedRow.ts";
 import { benchLlmCpu, llmCpuRows } from "./llm/cpu.ts";
 import { collect, decodeRows, keyformerRows, memoryRows, promptRows, shapeResults } from "./llm/cuda.ts";
 import type { GpuBench } from "./llm/passes.ts";

@@ -3,7 +3,7 @@
  * Everything takes some four minutes, most of it the million records of the memory case.
  */
 import { missingGpu } from "./cuda/cudaBench.ts";
-import { failedRow } from "./cuda/groups.ts";
+import { failedRow } from "./failedRow.ts";
 import type { BenchRow } from "./measure.ts";
 import {
   classifyMemoryRows,

@@ -17,7 +17,7 @@ import { sum } from "../../src/engine/graph/ops/movement.ts";
 import { numbersOf } from "../../src/base/half.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import type { BenchRow } from "../measure.ts";
-import { attempt } from "./groups.ts";
+import { attempt } from "../failedRow.ts";
 import type { AttentionSize, CudaSizes } from "./sizes.ts";
 
 const TARGETS = { forward: 0.4, backward: 0.3 };

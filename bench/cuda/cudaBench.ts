@@ -6,7 +6,8 @@ import { ParetoError } from "../../src/base/errors.ts";
 import { runAlone } from "../machine.ts";
 import type { BenchRow } from "../measure.ts";
 import { describeGpu, type Gpu } from "./gpu.ts";
-import { failedRow, GROUP_SECONDS, groupNames, measureGroup, type GroupName } from "./groups.ts";
+import { failedRow } from "../failedRow.ts";
+import { GROUP_SECONDS, groupNames, measureGroup, type GroupName } from "./groups.ts";
 import { fullSizes, smallSizes } from "./sizes.ts";
 
 /** How to run {@link cudaBench}. */

@@ -1,5 +1,5 @@
-/** @file The groups of rows of the CUDA table, by the names that `--only` takes, and how one that fails reads. */
-import { ParetoError } from "../../src/base/errors.ts";
+/** @file The groups of rows of the CUDA table, by the names that `--only` takes. */
+import { failedRow } from "../failedRow.ts";
 import type { BenchRow } from "../measure.ts";
 import type { CudaSizes } from "./sizes.ts";
 
@@ -35,29 +35,4 @@ export async function measureGroup(name: GroupName, sizes: CudaSizes): Promise<B
     rows.push(failedRow(name, error));
   }
   return rows;
-}
-
-/** Measures one row of a group so that the others go on when it fails. */
-export async function attempt(name: string, measure: () => Promise<BenchRow>): Promise<BenchRow> {
-  try {
-    return await measure();
-  } catch (error) {
-    return failedRow(name, error);
-  }
-}
-
-/** The row of what could not be measured. */
-export function failedRow(name: string, error: unknown): BenchRow {
-  const text = error instanceof ParetoError ? `${error.code}: ${error.message}` : String(error);
-  const [line] = text.split("\n");
-  return {
-    case: name,
-    size: "",
-    milliseconds: null,
-    figure: "failed",
-    limit: line!.slice(0, 200),
-    ratio: null,
-    target: "",
-    met: false,
-  };
 }

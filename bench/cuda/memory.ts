@@ -14,7 +14,7 @@ import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { layerNorm } from "../../src/nn/functional.ts";
 import type { BenchRow } from "../measure.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
-import { attempt } from "./groups.ts";
+import { attempt } from "../failedRow.ts";
 import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import type { CudaSizes } from "./sizes.ts";
 

@@ -6,7 +6,7 @@ import { DeviceMatmuls, matmulKinds, type MatmulKind } from "../../src/engine/do
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { Cublas, CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import type { BenchRow } from "../measure.ts";
-import { attempt } from "./groups.ts";
+import { attempt } from "../failedRow.ts";
 import type { CudaSizes } from "./sizes.ts";
 
 const SETS = 4;

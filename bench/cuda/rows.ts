@@ -31,7 +31,7 @@ import {
   updateKernels,
 } from "../../src/engine/targets/cuda/index.ts";
 import type { BenchRow } from "../measure.ts";
-import { attempt } from "./groups.ts";
+import { attempt } from "../failedRow.ts";
 import type { CudaSizes } from "./sizes.ts";
 
 /** Floats of a row, and the share of the copy's rate that is asked for. */

@@ -13,7 +13,7 @@ import { cardinalities, kaggleBatch } from "../kaggle.ts";
 import { median, type BenchRow } from "../measure.ts";
 import { torchRate, type TorchMode } from "../torch.ts";
 import { BusyMeter } from "./busyMeter.ts";
-import { attempt } from "./groups.ts";
+import { attempt } from "../failedRow.ts";
 import { createNetwork, type NetworkChoice } from "./network.ts";
 import type { CudaSizes } from "./sizes.ts";
 

@@ -12,7 +12,7 @@ import type { LayerPolicies } from "../../src/llm/kv/policy.ts";
 import type { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
 import { ParetoError } from "../../src/base/errors.ts";
 import { describeGpu } from "../cuda/gpu.ts";
-import { failedRow } from "../cuda/groups.ts";
+import { failedRow } from "../failedRow.ts";
 import { median, type BenchRow } from "../measure.ts";
 import { torchStepMs } from "../torch.ts";
 import { kvTokenBytes, matrixElements, promptOperations, stepBytes } from "./counts.ts";

@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { groupsNamed } from "../../../bench/cuda/cudaBench.ts";
-import { attempt, failedRow, groupNames } from "../../../bench/cuda/groups.ts";
+import { groupNames } from "../../../bench/cuda/groups.ts";
+import { attempt, failedRow } from "../../../bench/failedRow.ts";
 import { benchTable } from "../../../bench/table.ts";
 import { ParetoError } from "../../../src/base/errors.ts";
 
