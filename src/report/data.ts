@@ -157,10 +157,11 @@ function gather(events: Iterable<RunEvent>): Pick<ReportRun, "curve" | "phases" 
       if (!Number.isFinite(logLoss)) continue;
       const quality = { auc: finite(auc), accuracy: finite(accuracy), macroF1: finite(macroF1) };
       curve.push({ part, step, seconds, logLoss, ...quality });
-    } else if (event.event === "phase") {
-      phases.push({ phase: event.phase, start: event.start, end: event.end });
-    } else if (event.event === "decision" && event.policy === "fae.scheduler") {
-      const { rate, loss, action } = event.detail;
+    } else if (event.event === "span") {
+      phases.push({ phase: event.span, start: event.start, end: event.end });
+    } else if (event.event === "decision" && event.kind === "recsys.rate") {
+      const { rate, action } = event.chose;
+      const { loss } = event.saw;
       if (typeof rate !== "number") continue;
       rates.push({
         step: event.step,
@@ -184,8 +185,8 @@ function gather(events: Iterable<RunEvent>): Pick<ReportRun, "curve" | "phases" 
 /**
  * One run of a report, from what it answered and the events it emitted.
  *
- * Progress events are ignored; scheduler decisions are read from policy `fae.scheduler` with
- * `detail: { rate, loss, action }`.
+ * Progress events are ignored; rates are read from decisions of kind `recsys.rate` with
+ * `saw: { loss }` and `chose: { rate, action }`.
  */
 export function reportRun(
   name: string,

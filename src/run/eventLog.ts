@@ -1,9 +1,9 @@
 /**
- * @file `events.jsonl`: the events of a run, one JSON text a line, appended while the run goes on.
+ * @file A log of events: one JSON text a line, appended while the work goes on.
  *
  * Text is held back until there is a block of it or a second has passed, and then written at once, so memory is
- * bounded and lines stay in order. Progress events are for the eye and are not recorded. A process that is
- * killed may leave a torn last line: readers skip it and the next writer cuts it off.
+ * bounded and lines stay in order. A process that is killed may leave a torn last line: readers skip it and the next
+ * writer cuts it off.
  */
 import { closeSync, openSync, readSync, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -26,15 +26,16 @@ export class EventLog {
   #isOpen = true;
 
   /**
-   * Opens a log to append to.
+   * Opens a log.
    * @param path made if absent
+   * @param mode `append` to what is there, or `replace` it
    * @throws ParetoError FILE_DISK_FULL, FILE_MISSING, FILE_REFUSED
    */
-  constructor(path: string) {
+  constructor(path: string, mode: "append" | "replace" = "append") {
     this.path = path;
     try {
-      this.#file = openSync(path, "a+");
-      cutTornLine(this.#file);
+      this.#file = openSync(path, mode === "append" ? "a+" : "w");
+      if (mode === "append") cutTornLine(this.#file);
     } catch (error) {
       throw fileError(error, path);
     }
@@ -42,22 +43,14 @@ export class EventLog {
 
   /** Records an event; never throws. Can be passed on as a callback. */
   readonly append = (event: RunEvent): void => {
-    if (event.event === "progress" || !this.#isOpen) return;
+    if (!this.#isOpen) return;
     this.#text += `${JSON.stringify(event)}\n`;
-    if (this.#text.length >= BLOCK_CHARS) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS).unref();
+    if (this.#text.length >= BLOCK_CHARS) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
   };
 
-  /** Writes what is held back and closes. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED when events were lost */
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#flush();
-    this.#isOpen = false;
-    closeSync(this.#file);
-    if (this.#error) throw this.#error;
-  }
-
-  #flush(): void {
+  /** Writes what is held back; never throws. */
+  flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const bytes = Buffer.from(this.#text);
@@ -68,6 +61,15 @@ export class EventLog {
     } catch (error) {
       this.#error = fileError(error, this.path);
     }
+  }
+
+  /** Writes what is held back and closes. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED when events were lost */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.flush();
+    this.#isOpen = false;
+    closeSync(this.#file);
+    if (this.#error) throw this.#error;
   }
 }
 

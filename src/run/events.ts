@@ -2,6 +2,7 @@
  * @file The typed events that libraries emit while they work. Libraries never print: the command line draws
  * these, `--json` writes them one a line, the report is made from them.
  */
+import type { DecisionEvent } from "./policies/decision.ts";
 
 /** A long task has moved on. */
 export interface ProgressEvent {
@@ -34,28 +35,33 @@ export interface MetricsEvent {
   accuracy?: number;
   /** Of a classifier of several classes. */
   macroF1?: number;
+  /** For `part: "train"`, of the last step. */
+  learningRate?: number;
+  /** Quality on parts of the whole, e.g. a task each. */
+  groups?: Record<string, Record<string, number>>;
 }
 
 /** A stretch of the run's time line. */
-export interface PhaseEvent {
-  event: "phase";
-  /** E.g. `prepare`, `calibrate`, `cold`, `hot`, `sync`, `evaluate`, `checkpoint`. */
-  phase: string;
-  /** Seconds since the start of the run. */
+export interface SpanEvent {
+  event: "span";
+  /** E.g. `prepare`, `calibrate`, `train`, `cold`, `hot`, `sync`, `evaluate`, `checkpoint`. */
+  span: string;
+  /** Seconds since the start of the run; they go on over resumes. */
   start: number;
   end: number;
+  /** Optimizer steps done when it ended; left out before training begins. */
+  step?: number;
   /** Facts of the stretch, e.g. `{ batches: 12, bytes: 1048576 }`. */
   detail?: Record<string, number>;
 }
 
-/** What a policy decided, and on which statistics. */
-export interface DecisionEvent {
-  event: "decision";
-  /** Which policy, e.g. `fae.scheduler`. */
-  policy: string;
+/** The run goes on from a checkpoint. What the log holds of later steps before this event was lost, and is done again. */
+export interface ResumedEvent {
+  event: "resumed";
+  /** Optimizer steps of the checkpoint; 0 where there was none. */
   step: number;
-  /** What it was told and what it answered. */
-  detail: Record<string, number | string | boolean>;
+  /** Seconds since the start of the run. */
+  seconds: number;
 }
 
 /** Something the user should know; the work goes on. */
@@ -67,7 +73,7 @@ export interface NoticeEvent {
 }
 
 /** Any event of a run. */
-export type RunEvent = ProgressEvent | MetricsEvent | PhaseEvent | DecisionEvent | NoticeEvent;
+export type RunEvent = ProgressEvent | MetricsEvent | SpanEvent | ResumedEvent | DecisionEvent | NoticeEvent;
 
 /** Receives events; must not throw and should return quickly. */
 export type OnEvent = (event: RunEvent) => void;

@@ -1,20 +1,25 @@
 /**
- * @file The folder of a run: `run.json` says what ran, on what and when; `events.jsonl` what happened. Other
- * parts of a run put their files beside these.
+ * @file The folder of a run, the same for every command that takes time:
+ *
+ * - `run.json`: what ran, on what and when, and how it ended;
+ * - `events.jsonl` and `decisions.jsonl`: what happened, and what policies decided;
+ * - `events.out.tfevents.…`: the same figures for TensorBoard;
+ * - `checkpoints/last` and `checkpoints/best`: where training stands, and where validation was best;
+ * - `result.json`: what it came to; `model/`: what it made; `report.html`: a picture of the run.
  */
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeMachine, packageVersions, paretoVersion } from "../base/environment.ts";
 import { ParetoError } from "../base/errors.ts";
-import { fileExists } from "../base/fileExists.ts";
 import { fileError } from "../base/fileErrors.ts";
 import { writeWhole } from "../base/partialFile.ts";
 import type { JsonValue } from "./checkpointManifest.ts";
-import { EventLog } from "./eventLog.ts";
+import { RunLog } from "./runLog.ts";
 
 const RECORD = "run.json";
-const EVENTS = "events.jsonl";
+/** The file of what a run came to. */
+export const RESULT = "result.json";
 /** The version of `run.json` that is written, and the newest that is read. */
 const VERSION = 1;
 
@@ -26,6 +31,8 @@ const schema = z.object({
   /** Every option, resolved. */
   config: z.json(),
   seed: z.number(),
+  /** Of the data, so that a resumed run can tell that it has changed; null where nothing is read. */
+  fingerprint: z.string().nullable(),
   pareto: z.string(),
   node: z.string(),
   packages: z.record(z.string(), z.string()),
@@ -40,6 +47,8 @@ const schema = z.object({
   startedAt: z.string(),
   /** Null while it runs, and after it was killed. */
   endedAt: z.string().nullable(),
+  /** Seconds that it has run, over all resumes; those of the process that runs come when it ends. */
+  seconds: z.number(),
   status: z.enum(["running", "done", "interrupted", "failed"]),
 });
 
@@ -51,6 +60,7 @@ export interface RunStart {
   command: string;
   config: JsonValue;
   seed: number;
+  fingerprint?: string;
 }
 
 /** Writes a JSON file whole or not at all. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
@@ -79,14 +89,9 @@ export class RunFolder {
     return join(this.path, name);
   }
 
-  /** The path of its events. */
-  get eventsFile(): string {
-    return this.file(EVENTS);
-  }
-
-  /** Opens its events to append to. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
-  openEvents(): EventLog {
-    return new EventLog(this.eventsFile);
+  /** Opens its events and decisions to append to. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
+  openLog(): RunLog {
+    return new RunLog(this.path);
   }
 
   /** Records a configuration that was changed as the run went on. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
@@ -96,10 +101,14 @@ export class RunFolder {
     this.#record = record;
   }
 
-  /** Records that the run goes on, or how it ended. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
-  async setStatus(status: RunRecord["status"]): Promise<void> {
+  /**
+   * Records that the run goes on, or how it ended.
+   * @param seconds since its start; those recorded before unless given
+   * @throws ParetoError FILE_DISK_FULL, FILE_REFUSED
+   */
+  async setStatus(status: RunRecord["status"], seconds = this.#record.seconds): Promise<void> {
     const endedAt = status === "running" ? null : new Date().toISOString();
-    const record = { ...this.#record, status, endedAt };
+    const record = { ...this.#record, status, endedAt, seconds };
     await writeJson(this.file(RECORD), record);
     this.#record = record;
   }
@@ -111,20 +120,14 @@ export class RunFolder {
  * @throws ParetoError RUN_EXISTS when something is in it, FILE_DISK_FULL, FILE_REFUSED
  */
 export async function createRunFolder(path: string, start: RunStart): Promise<RunFolder> {
-  let names: string[];
-  try {
-    await mkdir(path, { recursive: true });
-    names = await readdir(path);
-  } catch (error) {
-    throw (error as { code?: unknown }).code === "EEXIST"
-      ? runExists(path, "is a file")
-      : fileError(error, path);
-  }
-  if (names.length > 0)
-    throw runExists(path, names.includes(RECORD) ? "holds a run already" : "is not empty");
+  await requireNewFolder(path);
+  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+    throw fileError(error, path);
+  });
   const folder = new RunFolder(path, {
     format: "pareto-run",
     version: VERSION,
+    fingerprint: null,
     ...start,
     pareto: paretoVersion(),
     node: process.version,
@@ -132,6 +135,7 @@ export async function createRunFolder(path: string, start: RunStart): Promise<Ru
     machine: describeMachine(),
     startedAt: new Date().toISOString(),
     endedAt: null,
+    seconds: 0,
     status: "running",
   });
   await folder.setStatus("running");
@@ -139,19 +143,28 @@ export async function createRunFolder(path: string, start: RunStart): Promise<Ru
 }
 
 /**
- * Tells before long work that a folder is taken; {@link createRunFolder} would tell after it.
- * @throws ParetoError RUN_EXISTS
+ * Refuses a folder that a new run cannot have, before any work is done for it: one that is there and not empty.
+ * @throws ParetoError RUN_EXISTS, FILE_REFUSED
  */
-export async function refuseTakenFolder(path: string): Promise<void> {
-  if (await fileExists(join(path, RECORD))) throw runExists(path, "holds a run already");
+export async function requireNewFolder(path: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(path);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === "ENOENT") return;
+    throw code === "ENOTDIR" ? runExists(path, "is a file") : fileError(error, path);
+  }
+  if (names.length > 0)
+    throw runExists(path, names.includes(RECORD) ? "holds a run already" : "is not empty");
 }
 
-/** Data that is not what a run began with. @param what e.g. `the text has` */
-export function dataChanged(path: string, what: string, fingerprint: string): ParetoError {
+/** Data that is not what a run began with. */
+export function dataChanged(path: string, fingerprint: string): ParetoError {
   return new ParetoError({
     code: "RESUME_DATA",
     where: path,
-    message: `${what} changed since the run began, got fingerprint ${fingerprint}`,
+    message: `the data has changed since the run began, got fingerprint ${fingerprint.slice(0, 12)}`,
     fix: "Put the old files back, or start a new run with --out.",
   });
 }

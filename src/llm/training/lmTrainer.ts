@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { OnEvent } from "../../run/events.ts";
-import { LossGuard } from "../../run/metrics/lossGuard.ts";
+import { DivergenceGuard } from "../../run/divergenceGuard.ts";
 import { RateMeter } from "../../run/rateMeter.ts";
 import type { LmBatch, LmData } from "./lmData.ts";
 import type { LmNetwork } from "./lmNetwork.ts";
@@ -57,7 +57,7 @@ const LAST_SHARE = 0.1;
 export class LmTrainer {
   readonly #options: LmTrainerOptions;
   readonly #state: LmTrainerState;
-  readonly #guard: LossGuard;
+  readonly #guard: DivergenceGuard;
   readonly #meter = new RateMeter();
   readonly #steps: number;
   readonly #started: number;
@@ -70,7 +70,7 @@ export class LmTrainer {
     this.#options = options;
     const { recipe, data, state, clock } = options;
     this.#steps = recipe.stages.reduce((n, stage) => n + stage.steps, 0);
-    this.#guard = new LossGuard({ floor: Math.log(data.vocabulary) });
+    this.#guard = new DivergenceGuard({ floor: Math.log(data.vocabulary) });
     this.#state = state ?? { step: 0, texts: 0, tokens: 0, trainSeconds: 0, best: null, finished: false };
     this.#textsAsked = this.#state.texts;
     this.#started = clock();
@@ -133,7 +133,7 @@ export class LmTrainer {
       if (flights.length >= IN_FLIGHT) await land();
     }
     while (flights.length > 0) await land();
-    onEvent({ event: "phase", phase: "train", start, end: clock(), detail: { batches: state.step - first } });
+    onEvent({ event: "span", span: "train", start, end: clock(), detail: { batches: state.step - first } });
     return state.step === last || this.#isOver();
   }
 
@@ -195,9 +195,10 @@ export class LmTrainer {
     const validation = await this.#timed("evaluate", () => validate(network, data.validation));
     const { step, trainSeconds: seconds } = state;
     const { loss: logLoss, accuracy } = validation;
-    onEvent({ event: "metrics", part: "validation", epoch: 0, step, seconds, logLoss, accuracy });
-    for (const { name, right, loss } of validation.groups)
-      onEvent({ event: "decision", policy: "validation", step, detail: { name, right, loss } });
+    const groups = Object.fromEntries(
+      validation.groups.map(({ name, loss, accuracy, right }) => [name, { logLoss: loss, accuracy, right }]),
+    );
+    onEvent({ event: "metrics", part: "validation", epoch: 0, step, seconds, logLoss, accuracy, groups });
     // The best first: a run that dies between the two misses no checkpoint.
     if (state.best === null || logLoss < state.best.validation.loss) {
       state.best = { validation, step };
@@ -212,11 +213,11 @@ export class LmTrainer {
     await this.#timed("checkpoint", () => network.save(join(directory, name), state));
   }
 
-  async #timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+  async #timed<T>(span: string, work: () => Promise<T>): Promise<T> {
     const { clock, onEvent } = this.#options;
     const start = clock();
     const value = await work();
-    onEvent({ event: "phase", phase, start, end: clock() });
+    onEvent({ event: "span", span, start, end: clock() });
     return value;
   }
 }

@@ -13,7 +13,7 @@ import {
   createRunFolder,
   dataChanged,
   openRunFolder,
-  refuseTakenFolder,
+  requireNewFolder,
   writeJson,
   type RunFolder,
 } from "../../run/runFolder.ts";
@@ -84,7 +84,7 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
   const clock = () => (performance.now() - origin) / 1000;
   const earlier = "resume" in options ? await openRunFolder(options.directory) : null;
   const stored = earlier && (earlier.record.config as unknown as StoredConfig);
-  if (!earlier) await refuseTakenFolder(options.directory);
+  if (!earlier) await requireNewFolder(options.directory);
   const { recipe, paths } = "resume" in options ? stored! : options.config;
   const early: RunEvent[] = [];
   const tell: OnEvent = (event) => {
@@ -95,15 +95,15 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
   // As it is written beside the weights; checked before anything is.
   const config = { ...recipe.model, vocab_size: data.vocabulary, eos_token_id: data.endToken };
   readConfig(JSON.stringify(config), recipe.name);
-  tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
+  tell({ event: "span", span: "prepare", start: 0, end: clock() });
   const { fingerprint } = data;
   if (stored && stored.fingerprint !== fingerprint)
-    throw dataChanged(options.directory, "the text has", fingerprint.toString(16));
+    throw dataChanged(options.directory, fingerprint.toString(16));
   const kept = { recipe, paths, fingerprint } satisfies StoredConfig as unknown as JsonValue;
   const folder =
     earlier ??
     (await createRunFolder(options.directory, { command: "llm train", config: kept, seed: recipe.seed }));
-  const log = folder.openEvents();
+  const log = folder.openLog();
   for (const event of early) log.append(event);
   const onEvent: OnEvent = (event) => {
     log.append(event);

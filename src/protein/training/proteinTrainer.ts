@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { OnEvent } from "../../run/events.ts";
-import { LossGuard } from "../../run/metrics/lossGuard.ts";
+import { DivergenceGuard } from "../../run/divergenceGuard.ts";
 import { mostProbable, type MulticlassMetrics } from "../../run/metrics/multiclass.ts";
 import { RateMeter } from "../../run/rateMeter.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
@@ -64,7 +64,7 @@ const IN_FLIGHT = 2;
 export class ProteinTrainer {
   readonly #options: ProteinTrainerOptions;
   readonly #state: ProteinTrainerState;
-  readonly #guard: LossGuard;
+  readonly #guard: DivergenceGuard;
   readonly #meter = new RateMeter();
   readonly #epochSteps: number;
   #curve = { loss: 0, right: 0, sequences: 0 };
@@ -78,7 +78,7 @@ export class ProteinTrainer {
       decoyRows(options.settings),
     );
     // A guess among C classes costs ln C.
-    this.#guard = new LossGuard({ floor: Math.log(options.network.model.classes) });
+    this.#guard = new DivergenceGuard({ floor: Math.log(options.network.model.classes) });
     this.#state = options.state ?? {
       epoch: 0,
       batch: 0,
@@ -163,8 +163,8 @@ export class ProteinTrainer {
     }
     while (flights.length > 0) await land();
     onEvent({
-      event: "phase",
-      phase: "train",
+      event: "span",
+      span: "train",
       start,
       end: clock(),
       detail: { batches: state.batch - first },
@@ -216,11 +216,11 @@ export class ProteinTrainer {
     await this.#timed("checkpoint", () => network.save(join(directory, name), { ...this.#state }));
   }
 
-  async #timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+  async #timed<T>(span: string, work: () => Promise<T>): Promise<T> {
     const { clock, onEvent } = this.#options;
     const start = clock();
     const value = await work();
-    onEvent({ event: "phase", phase, start, end: clock() });
+    onEvent({ event: "span", span, start, end: clock() });
     return value;
   }
 }

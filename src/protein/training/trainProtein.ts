@@ -13,7 +13,7 @@ import {
   createRunFolder,
   dataChanged,
   openRunFolder,
-  refuseTakenFolder,
+  requireNewFolder,
   writeJson,
   type RunFolder,
 } from "../../run/runFolder.ts";
@@ -106,16 +106,16 @@ export async function trainProtein(options: TrainProteinOptions): Promise<TrainP
   const stored = earlier && (earlier.record.config as unknown as StoredConfig);
   const requested = "resume" in options ? resumedProteinConfig(stored!.run, options.resume) : options.config;
   // Nothing is left behind when the sources cannot be read.
-  if (!earlier) await refuseTakenFolder(options.directory);
+  if (!earlier) await requireNewFolder(options.directory);
   const { set, report, parts } = await readProteinData(requested.data, tell);
   const { data, settings } = requested;
   const { batchSize = batchSizeFor(parts.train.length) } = settings;
   const config: ProteinConfig = { data, settings: { ...settings, batchSize } };
-  tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
+  tell({ event: "span", span: "prepare", start: 0, end: clock() });
   options.onRead?.(report, parts);
   const fingerprint = fingerprintOf(set);
   if (stored && stored.fingerprint !== fingerprint)
-    throw dataChanged(options.directory, "the sequences have", fingerprint.toString(16));
+    throw dataChanged(options.directory, fingerprint.toString(16));
   const kept = JSON.parse(JSON.stringify({ run: config, fingerprint } satisfies StoredConfig)) as JsonValue;
   const folder =
     earlier ??
@@ -125,7 +125,7 @@ export async function trainProtein(options: TrainProteinOptions): Promise<TrainP
       seed: config.settings.seed,
     }));
   if (earlier) await folder.setConfig(kept);
-  const log = folder.openEvents();
+  const log = folder.openLog();
   for (const event of early) log.append(event);
   const onEvent: OnEvent = (event) => {
     log.append(event);
@@ -230,7 +230,7 @@ async function trainOn(
         rate: null,
       }),
     );
-    onEvent({ event: "phase", phase: "evaluate", start, end: clock() });
+    onEvent({ event: "span", span: "evaluate", start, end: clock() });
     const { logLoss, accuracy, macroF1 } = test.metrics;
     const seconds = trainSeconds;
     onEvent({ event: "metrics", part: "test", epoch, step, seconds, logLoss, accuracy, macroF1 });

@@ -54,7 +54,7 @@ export async function createStrategy(
     config: faeConfig,
     onEvent,
   });
-  onEvent({ event: "phase", phase: "calibrate", start, end: clock() });
+  onEvent({ event: "span", span: "calibrate", start, end: clock() });
   if (position !== undefined && !FaeStrategy.fits(file, position as FaeState)) {
     beginAnew("other hot rows", "their new choice");
   }

@@ -17,7 +17,7 @@ import {
   createRunFolder,
   dataChanged,
   openRunFolder,
-  refuseTakenFolder,
+  requireNewFolder,
   writeJson,
   type RunFolder,
 } from "../../run/runFolder.ts";
@@ -106,14 +106,14 @@ async function trainOn(
 ): Promise<TrainClicksResult> {
   const { clock, isResumed } = options;
   // Nothing is left behind when the sources cannot be read.
-  if (!isResumed) await refuseTakenFolder(options.directory);
+  if (!isResumed) await requireNewFolder(options.directory);
   const early: RunEvent[] = [];
   const tell: OnEvent = (event) => {
     early.push(event);
     options.onEvent?.(event);
   };
   const prepared = await prepareClicks(requested, options.cacheDirectory, tell);
-  tell({ event: "phase", phase: "prepare", start: 0, end: clock() });
+  tell({ event: "span", span: "prepare", start: 0, end: clock() });
   const config = { ...requested, settings: resolveSettings(requested.settings, prepared.train.rows) };
   const folder = earlier ?? (await startRun(options.directory, config, prepared));
   if (isResumed) {
@@ -123,7 +123,7 @@ async function trainOn(
     if (!(await fileExists(folder.file("encoder/encoder.json"))))
       await prepared.encoder.save(folder.file("encoder"));
   }
-  const log = folder.openEvents();
+  const log = folder.openLog();
   for (const event of early) log.append(event);
   const onEvent: OnEvent = (event) => {
     log.append(event);
@@ -173,7 +173,7 @@ async function startRun(directory: string, run: RunConfig, prepared: PreparedDat
 async function checkData(folder: RunFolder, prepared: PreparedDataset): Promise<void> {
   const { fingerprint } = folder.record.config as unknown as StoredConfig;
   if (fingerprint === prepared.fingerprint) return;
-  throw dataChanged(folder.path, "the data has", prepared.fingerprint.slice(0, 12));
+  throw dataChanged(folder.path, prepared.fingerprint);
 }
 
 interface TrainContext {
@@ -264,7 +264,7 @@ async function testNetwork(
     onProgress: (done) =>
       onEvent({ event: "progress", task: "evaluate", done, total: test.rows, unit: "rows", rate: null }),
   });
-  onEvent({ event: "phase", phase: "evaluate", start, end: clock() });
+  onEvent({ event: "span", span: "evaluate", start, end: clock() });
   const { logLoss, auc, accuracy } = metrics;
   onEvent({ event: "metrics", part: "test", epoch, step, seconds, logLoss, auc, accuracy });
   return metrics;

@@ -8,7 +8,7 @@ import { invariant } from "../../base/errors.ts";
 import { learningRateAt } from "../../nn/schedules.ts";
 import type { OnEvent } from "../../run/events.ts";
 import type { BinaryMetrics } from "../../run/metrics/binary.ts";
-import { LossGuard } from "../../run/metrics/lossGuard.ts";
+import { DivergenceGuard } from "../../run/divergenceGuard.ts";
 import type { StrategyName, TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
@@ -70,7 +70,7 @@ export const BEST = "best";
 export class Trainer {
   readonly #options: TrainerOptions;
   readonly #state: TrainerState;
-  readonly #guard = new LossGuard();
+  readonly #guard = new DivergenceGuard();
   readonly #meter = new RateMeter();
   readonly #epochSteps: number;
   readonly #curve = new TrainingCurve();
@@ -115,7 +115,7 @@ export class Trainer {
       this.#state.epoch++;
       const { logLoss } = await this.#validate();
       const { best, epoch } = this.#state;
-      this.#guard.observeValidation(logLoss, best?.logLoss ?? null, epoch);
+      this.#guard.observeValidation(logLoss, epoch);
       const isBest = best === null || logLoss < best.logLoss;
       if (isBest) this.#state.best = { logLoss, epoch };
       this.#state.finished = epoch >= settings.epochs || epoch - this.#state.best!.epoch >= settings.patience;
@@ -166,7 +166,7 @@ export class Trainer {
     this.#state.step += batches;
     const end = clock();
     this.#state.trainSeconds += end - start;
-    onEvent({ event: "phase", phase: name, start, end, detail: { batches } });
+    onEvent({ event: "span", span: name, start, end, detail: { batches } });
   }
 
   /** The rate at a 1-based step. */
@@ -226,11 +226,11 @@ export class Trainer {
     await this.#timed("checkpoint", () => network.save(join(directory, name), state));
   }
 
-  async #timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+  async #timed<T>(span: string, work: () => Promise<T>): Promise<T> {
     const { clock, onEvent } = this.#options;
     const start = clock();
     const value = await work();
-    onEvent({ event: "phase", phase, start, end: clock() });
+    onEvent({ event: "span", span, start, end: clock() });
     return value;
   }
 }

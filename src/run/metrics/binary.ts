@@ -2,7 +2,7 @@
 import { auc } from "./auc.ts";
 import { calibrationError } from "./calibration.ts";
 import { binaryAccuracy } from "./classification.ts";
-import { isConstantPrediction } from "./lossGuard.ts";
+import { isConstantPrediction } from "./constantPrediction.ts";
 import { logLossFromLogits } from "./logLoss.ts";
 
 /** Quality of a binary classifier on a set of rows. */

@@ -13,7 +13,7 @@ function runEvents(fae: boolean): RunEvent[] {
     return state / 2147483647 - 0.5;
   };
   const phase = (name: string, length: number): void => {
-    events.push({ event: "phase", phase: name, start: clock, end: clock + length });
+    events.push({ event: "span", span: name, start: clock, end: clock + length });
     clock += length;
   };
   phase("prepare", 2.4);
@@ -55,9 +55,12 @@ function runEvents(fae: boolean): RunEvent[] {
     const rate = [50, 50, 50, 100, 100, 50, 50, 50, 50, 100, 100, 100][round]!;
     events.push({
       event: "decision",
-      policy: "fae.scheduler",
+      policy: "adaptive",
+      kind: "recsys.rate",
       step,
-      detail: { epoch: 0, round, rate, loss: logLoss, action: "hold" },
+      subject: "validation",
+      saw: { epoch: 0, round, loss: logLoss, previousLoss: null },
+      chose: { rate, action: "hold" },
     });
   }
   phase("checkpoint", 0.4);

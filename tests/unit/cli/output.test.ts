@@ -162,7 +162,7 @@ describe("--json and --quiet", () => {
     output.onEvent(progress(1));
     clock.now = 500;
     output.onEvent(progress(2));
-    output.onEvent({ event: "phase", phase: "hot", start: 0, end: 1 });
+    output.onEvent({ event: "span", span: "hot", start: 0, end: 1 });
     clock.now = 1500;
     output.onEvent(progress(3));
     output.result("a table");
@@ -171,7 +171,7 @@ describe("--json and --quiet", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as { event: string; done?: number });
-    expect(events.map(({ event, done }) => done ?? event)).toEqual([1, "phase", 3, "done"]);
+    expect(events.map(({ event, done }) => done ?? event)).toEqual([1, "span", 3, "done"]);
     expect(written.stderr).toContain("a table\n");
   });
 

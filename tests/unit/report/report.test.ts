@@ -22,7 +22,12 @@ const metrics = (step: number, logLoss: number): RunEvent => ({
   logLoss,
 });
 
-const span = (phase: string, start: number, end: number): RunEvent => ({ event: "phase", phase, start, end });
+const span = (name: string, start: number, end: number): RunEvent => ({
+  event: "span",
+  span: name,
+  start,
+  end,
+});
 
 const headings = (data: ReportData): string[] =>
   reportSections(data).map((html) => /<h2>(.*?)<\/h2>/.exec(html)![1]!);
@@ -65,11 +70,22 @@ describe("reportRun", () => {
     const { rates, warnings } = reportRun("run", NONE, [
       {
         event: "decision",
-        policy: "fae.scheduler",
+        policy: "adaptive",
+        kind: "recsys.rate",
         step: 9,
-        detail: { rate: 25, loss: 0.4, action: "halve" },
+        subject: "validation",
+        saw: { loss: 0.4 },
+        chose: { rate: 25, action: "halve" },
       },
-      { event: "decision", policy: "fae.partition", step: 0, detail: { rate: 1 } },
+      {
+        event: "decision",
+        policy: "topk",
+        kind: "recsys.hot",
+        step: 0,
+        subject: "inputs",
+        saw: {},
+        chose: { rate: 1 },
+      },
       warning,
       warning,
       { event: "notice", level: "info", code: "Y", message: "fine" },

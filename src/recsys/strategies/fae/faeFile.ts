@@ -148,19 +148,23 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
 function report(request: FaeRequest, header: FaeHeader, hotSet: HotSet): void {
   request.onEvent?.({
     event: "decision",
-    policy: "fae.partition",
+    policy: request.config.policy,
+    kind: "recsys.hot",
     step: 0,
-    detail: {
+    subject: "inputs",
+    saw: {
       hotRows: hotSet.size,
       hotRowShare: hotSet.size / Math.max(1, hotSet.space.rows),
       hotBytes: hotSet.bytes,
       accessShare: header.accessShare,
-      hotInputs: header.hotInputs,
-      coldInputs: header.coldInputs,
-      hotInputShare: header.hotInputs / Math.max(1, header.hotInputs + header.coldInputs),
       sampleSeconds: header.seconds.sample,
       selectSeconds: header.seconds.select,
       partitionSeconds: header.seconds.partition,
+    },
+    chose: {
+      hotInputs: header.hotInputs,
+      coldInputs: header.coldInputs,
+      hotInputShare: header.hotInputs / Math.max(1, header.hotInputs + header.coldInputs),
     },
   });
 }

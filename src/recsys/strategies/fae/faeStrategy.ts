@@ -148,6 +148,6 @@ export class FaeStrategy implements TrainingStrategy {
     this.sync.count++;
     this.sync.bytes += bytes;
     this.sync.seconds += end - start;
-    onEvent({ event: "phase", phase: "sync", start, end, detail: { bytes, rows } });
+    onEvent({ event: "span", span: "sync", start, end, detail: { bytes, rows } });
   }
 }

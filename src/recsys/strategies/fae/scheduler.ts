@@ -192,9 +192,12 @@ export class ShuffleScheduler {
     state.trace.push({ epoch, round, rate, loss: known, action });
     this.#onEvent?.({
       event: "decision",
-      policy: "fae.scheduler",
+      policy: this.#adaptive ? "adaptive" : "fixed",
+      kind: "recsys.rate",
       step: state.taken.cold + state.taken.hot + state.epoch * (this.#batches.cold + this.#batches.hot),
-      detail: { epoch, round, rate, action, ...(known === null ? {} : { loss: known }) },
+      subject: "validation",
+      saw: { epoch, round, loss: known, previousLoss: previous },
+      chose: { rate, action },
     });
   }
 

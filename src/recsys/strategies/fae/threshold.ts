@@ -132,19 +132,31 @@ export class ThresholdPolicy implements HotPolicy {
     onEvent: OnEvent | undefined,
   ): void {
     for (const { threshold, rows, upper, fits } of plan.tried) {
-      const detail = { threshold, rows, upper, upperBytes: upper * budget.rowBytes, fits };
-      onEvent?.({ event: "decision", policy: "fae.threshold.candidate", step: 0, detail });
+      onEvent?.({
+        event: "decision",
+        policy: "threshold",
+        kind: "recsys.hot",
+        step: 0,
+        subject: "candidate",
+        saw: { threshold, rows, upper, upperBytes: upper * budget.rowBytes },
+        chose: { fits },
+      });
     }
-    const detail = {
-      threshold: plan.chosen.threshold,
-      estimatedRows: plan.chosen.rows,
-      upperRows: plan.chosen.upper,
-      qualifiedRows: qualified,
-      rows,
-      wholeTables: plan.wholeTables.size,
-      budgetBytes: budget.budgetBytes,
-    };
-    onEvent?.({ event: "decision", policy: "fae.threshold", step: 0, detail });
+    onEvent?.({
+      event: "decision",
+      policy: "threshold",
+      kind: "recsys.hot",
+      step: 0,
+      subject: "rows",
+      saw: {
+        estimatedRows: plan.chosen.rows,
+        upperRows: plan.chosen.upper,
+        qualifiedRows: qualified,
+        wholeTables: plan.wholeTables.size,
+        budgetBytes: budget.budgetBytes,
+      },
+      chose: { threshold: plan.chosen.threshold, rows },
+    });
     if (plan.atFloor) {
       const asked = this.#options.threshold;
       onEvent?.({

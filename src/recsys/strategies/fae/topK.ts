@@ -19,9 +19,12 @@ export class TopKPolicy implements HotPolicy {
     const lowest = rows.length === 0 ? 0 : log.counts[rows.at(-1)!]!;
     onEvent?.({
       event: "decision",
-      policy: "fae.topk",
+      policy: "topk",
+      kind: "recsys.hot",
       step: 0,
-      detail: { capacity, rows: rows.length, lowestCount: lowest, budgetBytes: budget.budgetBytes },
+      subject: "rows",
+      saw: { capacity, budgetBytes: budget.budgetBytes },
+      chose: { rows: rows.length, lowestCount: lowest },
     });
     return new HotSet(log.space, rows, budget, null);
   }

@@ -155,7 +155,7 @@ async function runWithLosses(
 ) {
   const losses: unknown[] = [];
   const onEvent = (event: RunEvent): void => {
-    if (event.event === "decision" && event.policy === "fae.scheduler") losses.push(event.detail["loss"]);
+    if (event.event === "decision" && event.kind === "recsys.rate") losses.push(event.saw["loss"]);
   };
   const outcome = await run(data, {
     settings,
@@ -225,7 +225,7 @@ describe("synchronisation", () => {
     expect(Math.min(file.hot.batchCount(8), file.cold.batchCount(8))).toBeGreaterThan(90);
     let told = 0;
     const onEvent = (event: RunEvent): void => {
-      if (event.event === "phase" && event.phase === "sync") told += event.detail!["bytes"]!;
+      if (event.event === "span" && event.span === "sync") told += event.detail!["bytes"]!;
     };
     const { sync, hot } = await run(data, { settings, name: newName(), onEvent });
     const rowBytes = 4 * settings.dim + 4;

@@ -69,12 +69,12 @@ const onEvent =
     },
   });
 const afterValidation = onEvent((event) => event.event === "metrics" && event.part === "validation");
-const afterDecision = onEvent((event) => event.event === "decision" && event.policy === "fae.scheduler");
+const afterDecision = onEvent((event) => event.event === "decision" && event.kind === "recsys.rate");
 
 const afterDecisions = (count: number): Stop => {
   let decisions = 0;
   return onEvent(
-    (event) => event.event === "decision" && event.policy === "fae.scheduler" && ++decisions === count,
+    (event) => event.event === "decision" && event.kind === "recsys.rate" && ++decisions === count,
   );
 };
 

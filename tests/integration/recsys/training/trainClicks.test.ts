@@ -135,7 +135,7 @@ test("a run saved under FAE goes on as baseline, and says that the epoch begins 
   const config = configOf({ strategy: "fae", hotBudgetBytes: 3600 });
   const first = await stopAt(
     config,
-    hasEvent((event) => event.event === "phase" && event.phase === "hot", 1),
+    hasEvent((event) => event.event === "span" && event.span === "hot", 1),
   );
   expect(first.finished).toBe(false);
   const notices: string[] = [];
@@ -157,7 +157,7 @@ describe("a run under FAE goes on", () => {
     const rates: unknown[] = [];
     const onEvent = (event: RunEvent): void => {
       if (event.event === "notice") codes.push(event.code);
-      if (event.event === "decision" && event.policy === "fae.scheduler") rates.push(event.detail["rate"]);
+      if (event.event === "decision" && event.kind === "recsys.rate") rates.push(event.chose["rate"]);
     };
     const result = await trainClicks({ directory, cacheDirectory, resume: { settings }, onEvent });
     return { result, codes, rates };

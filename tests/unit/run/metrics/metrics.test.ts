@@ -6,7 +6,8 @@ import { binaryMetrics } from "../../../../src/run/metrics/binary.ts";
 import { calibrationError } from "../../../../src/run/metrics/calibration.ts";
 import { binaryAccuracy, f1Scores, topKAccuracy } from "../../../../src/run/metrics/classification.ts";
 import { logLossFromLogits, logLossFromProbabilities } from "../../../../src/run/metrics/logLoss.ts";
-import { isConstantPrediction, LossGuard } from "../../../../src/run/metrics/lossGuard.ts";
+import { DivergenceGuard } from "../../../../src/run/divergenceGuard.ts";
+import { isConstantPrediction } from "../../../../src/run/metrics/constantPrediction.ts";
 
 /** Few distinct scores, so that ties are common. */
 const rows = fc.array(fc.tuple(fc.integer({ min: -6, max: 6 }), fc.integer({ min: 0, max: 1 })), {
@@ -155,15 +156,15 @@ describe("calibration error", () => {
   });
 });
 
-describe("LossGuard", () => {
+describe("DivergenceGuard", () => {
   it("accepts a noisy loss that falls", () => {
-    const guard = new LossGuard();
+    const guard = new DivergenceGuard();
     for (let step = 0; step < 2000; step++)
       guard.observe(0.45 + Math.exp(-step / 100) + 0.2 * (step % 2), step);
   });
 
   it("stops at the first loss that is not a finite number", () => {
-    const guard = new LossGuard();
+    const guard = new DivergenceGuard();
     guard.observe(0.7, 1);
     expect(() => guard.observe(Number.NaN, 2)).toThrow(
       expect.objectContaining({ code: "TRAIN_LOSS_NAN", where: "step 2" }),
@@ -174,7 +175,7 @@ describe("LossGuard", () => {
   });
 
   it("stops a loss that runs away, but not a single spike", () => {
-    const guard = new LossGuard();
+    const guard = new DivergenceGuard();
     for (let step = 0; step < 100; step++) guard.observe(0.5, step);
     guard.observe(20, 100);
     for (let step = 101; step < 200; step++) guard.observe(0.5, step);
@@ -185,13 +186,27 @@ describe("LossGuard", () => {
   });
 
   it("stops a validation loss that is not finite or has run away, from the first epoch on", () => {
-    const guard = new LossGuard();
-    guard.observeValidation(1.3, null, 1);
-    guard.observeValidation(2.5, 0.4, 2);
-    expect(() => guard.observeValidation(Number.NaN, 0.4, 3)).toThrow(
+    const guard = new DivergenceGuard();
+    guard.observeValidation(0.4, 1);
+    guard.observeValidation(2.5, 2);
+    expect(() => guard.observeValidation(Number.NaN, 3)).toThrow(
       expect.objectContaining({ code: "TRAIN_LOSS_NAN", where: "validation after epoch 3" }),
     );
-    expect(() => guard.observeValidation(1e7, null, 1)).toThrow(
+    expect(() => new DivergenceGuard().observeValidation(1e7, 1)).toThrow(
+      expect.objectContaining({ code: "TRAIN_DIVERGED" }),
+    );
+  });
+
+  it("goes on from its state as if it had not stopped", () => {
+    const whole = new DivergenceGuard();
+    let parts = new DivergenceGuard();
+    for (let step = 0; step < 100; step++) {
+      for (const guard of [whole, parts]) guard.observe(1 / (1 + step), step);
+      parts = new DivergenceGuard({}, JSON.parse(JSON.stringify(parts.state)) as typeof parts.state);
+    }
+    expect(parts.state).toEqual(whole.state);
+    parts.observeValidation(0.02, 1);
+    expect(() => new DivergenceGuard({ floor: 0 }, parts.state).observeValidation(0.3, 2)).toThrow(
       expect.objectContaining({ code: "TRAIN_DIVERGED" }),
     );
   });

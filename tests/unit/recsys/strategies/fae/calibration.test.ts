@@ -120,7 +120,9 @@ describe("threshold policy", () => {
     const budget = { budgetBytes: MIB, rowBytes };
     const hotSet = new ThresholdPolicy({ seed: 1 }).select(full, budget, (event) => events.push(event));
     const tried = events.flatMap((event) =>
-      event.event === "decision" && event.policy === "fae.threshold.candidate" ? [event.detail] : [],
+      event.event === "decision" && event.kind === "recsys.hot" && event.subject === "candidate"
+        ? [{ ...event.saw, ...event.chose } as Record<string, unknown>]
+        : [],
     );
     const grid = tried.slice(0, -6);
     expect(grid.map(({ threshold }) => Math.log10(Number(threshold)))).toEqual(

@@ -168,9 +168,11 @@ describe("adaptive rate (D12)", () => {
       { epoch: 0, round: 0, rate: 50, loss: 1, action: "hold" },
       { epoch: 0, round: 1, rate: 50, loss: 2, action: "hold" },
     ]);
-    expect(events.map((event) => event.event === "decision" && [event.policy, event.step])).toEqual([
-      ["fae.scheduler", 1150],
-      ["fae.scheduler", 2300],
+    expect(
+      events.map((event) => event.event === "decision" && [event.kind, event.policy, event.step]),
+    ).toEqual([
+      ["recsys.rate", "fixed", 1150],
+      ["recsys.rate", "fixed", 2300],
     ]);
   });
 

@@ -1,11 +1,11 @@
 /**
- * @file Detectors of training that has gone wrong: a loss that is not a number, a loss that runs away, and a
- * model that gives one answer to everything. AUC alone hides all three.
+ * @file Stops training that has gone wrong: a loss that is not a number, or one that runs away. Its state is plain
+ * JSON, so that a resumed run is guarded as one that was not stopped.
  */
-import { ParetoError } from "../../base/errors.ts";
+import { ParetoError } from "../base/errors.ts";
 
 /** When a loss counts as run away. */
-export interface LossGuardOptions {
+export interface DivergenceGuardOptions {
   /** The smoothed loss may grow to this many times the best one. Defaults to 3. */
   factor?: number;
   /** The best loss is taken as no lower than this, so that noise around 0 is no alarm. Defaults to ln 2. */
@@ -17,21 +17,40 @@ export interface LossGuardOptions {
 /** The validation loss may be this many times the best one: overfitting alone, which early stopping sees to, stays below. */
 const VALIDATION_FACTOR = 10;
 const FIX =
-  "Start a new run with a lower --lr (try a tenth of it); the checkpoints of this one stay as they are.";
+  "Start a new run with a lower learning rate (try a tenth of it); the checkpoints of this one stay as they are.";
+
+/** What a guard remembers. */
+export interface DivergenceGuardState {
+  /** Training losses seen. */
+  seen: number;
+  smoothed: number;
+  /** The lowest smoothed loss; null before the window is full. */
+  best: number | null;
+  /** The lowest validation loss; null before the first. */
+  bestValidation: number | null;
+}
 
 /** Watches the losses of a training run, in order. */
-export class LossGuard {
+export class DivergenceGuard {
   readonly #factor: number;
   readonly #floor: number;
   readonly #window: number;
-  #seen = 0;
-  #smoothed = 0;
-  #best = Number.POSITIVE_INFINITY;
+  readonly #state: DivergenceGuardState;
 
-  constructor({ factor = 3, floor = Math.LN2, window = 20 }: LossGuardOptions = {}) {
+  /** @param state to go on from, of {@link state} */
+  constructor(
+    { factor = 3, floor = Math.LN2, window = 20 }: DivergenceGuardOptions = {},
+    state?: DivergenceGuardState,
+  ) {
     this.#factor = factor;
     this.#floor = floor;
     this.#window = window;
+    this.#state = { seen: 0, smoothed: 0, best: null, bestValidation: null, ...state };
+  }
+
+  /** A copy of what it remembers. */
+  get state(): DivergenceGuardState {
+    return { ...this.#state };
   }
 
   /**
@@ -49,17 +68,18 @@ export class LossGuard {
         fix: FIX,
       });
     }
-    this.#seen++;
+    const state = this.#state;
+    state.seen++;
     // A plain mean until the window is full, exponential smoothing after that.
-    this.#smoothed += (loss - this.#smoothed) / Math.min(this.#seen, this.#window);
-    if (this.#seen < this.#window) return;
-    this.#best = Math.min(this.#best, this.#smoothed);
-    const limit = this.#factor * Math.max(this.#best, this.#floor);
-    if (this.#smoothed > limit) {
+    state.smoothed += (loss - state.smoothed) / Math.min(state.seen, this.#window);
+    if (state.seen < this.#window) return;
+    state.best = Math.min(state.best ?? state.smoothed, state.smoothed);
+    const limit = this.#factor * Math.max(state.best, this.#floor);
+    if (state.smoothed > limit) {
       throw new ParetoError({
         code: "TRAIN_DIVERGED",
         where: `step ${step}`,
-        message: `the training loss has run away from its best of ${this.#best.toPrecision(4)}, got ${this.#smoothed.toPrecision(4)}`,
+        message: `the training loss has run away from its best of ${state.best.toPrecision(4)}, got ${state.smoothed.toPrecision(4)}`,
         fix: FIX,
       });
     }
@@ -69,10 +89,9 @@ export class LossGuard {
    * Takes the validation loss after an epoch, before its weights are saved: the last step of an epoch can be the one
    * that ruins them, and no training loss tells of it.
    *
-   * @param best the lowest validation loss of earlier epochs, or null
    * @throws ParetoError TRAIN_LOSS_NAN, TRAIN_DIVERGED
    */
-  observeValidation(loss: number, best: number | null, epoch: number): void {
+  observeValidation(loss: number, epoch: number): void {
     const where = `validation after epoch ${epoch}`;
     if (!Number.isFinite(loss)) {
       throw new ParetoError({
@@ -82,6 +101,7 @@ export class LossGuard {
         fix: FIX,
       });
     }
+    const best = this.#state.bestValidation;
     const limit = VALIDATION_FACTOR * Math.max(best ?? 0, this.#floor);
     if (loss > limit) {
       throw new ParetoError({
@@ -91,20 +111,6 @@ export class LossGuard {
         fix: FIX,
       });
     }
+    this.#state.bestValidation = Math.min(best ?? loss, loss);
   }
-}
-
-/**
- * Whether a model answers everything alike: all probabilities within `tolerance` of each other.
- * @param probabilities `[N]`
- * @returns false for fewer than two rows
- */
-export function isConstantPrediction(probabilities: ArrayLike<number>, tolerance = 1e-6): boolean {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < probabilities.length; i++) {
-    low = Math.min(low, probabilities[i]!);
-    high = Math.max(high, probabilities[i]!);
-  }
-  return probabilities.length > 1 && high - low <= tolerance;
 }
