@@ -1,198 +1,188 @@
 /**
- * @file Speed and memory, each figure related to a limit measured in the same run. Prints a table and, as its last
- * line, everything as one line of JSON.
+ * @file The benchmarks: `npm run bench -- AREA [options]`. Each ends in a table, every figure beside a limit or a peer
+ * measured in the same run, and, as the last line, everything as one line of JSON.
  *
- * Run: `npm run bench -- [dense|train|fae|embedding|ingest|protein|llm|cuda|all] [--json-only] [--threads N] [--out FILE]`.
- * `all`, the default, takes some eight minutes and 6 GB; where there is no NVIDIA GPU it leaves `cuda` out and says so.
- * Each case runs in a process of its own, so that neither the memory nor the threads of one show in another.
- *
- * `cuda`, `protein` and `llm` take `--only NAME,…`, some of their groups of rows, and `--small`, sizes that only show that it
- * all runs.
+ * `--help` lists the areas. `all` measures those that make up the table of the documentation, each in a process of its
+ * own; where there is no NVIDIA GPU it leaves out those that need one and says so.
  */
 import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
-import { describeMachine } from "../src/base/environment.ts";
-import { cudaBench, groupsNamed, missingGpu } from "./cuda/cudaBench.ts";
-import { benchDense, denseRows } from "./dense.ts";
-import { benchEmbedding, type EmbeddingResult } from "./embedding.ts";
-import { benchFae, faeRows } from "./fae.ts";
-import type { IngestResult } from "./ingest.ts";
-import type { BenchRow } from "./measure.ts";
-import { benchLlm, llmGroups } from "./llm.ts";
-import { benchProtein, proteinGroups } from "./protein.ts";
-import { busyShare, commit, runAlone } from "./machine.ts";
-import { benchTable } from "./table.ts";
-import { benchTrain, trainRows } from "./train.ts";
-
-interface CaseOutcome {
-  rows: BenchRow[];
-  results: unknown[];
-}
-
-const count = (value: number) => Math.round(value).toLocaleString("en-US");
+import type { AreaOption, BenchArea, BenchContext, BenchOutcome } from "./harness/area.ts";
+import { areaHelp, areaNames, commonOptions, helpLines, loadArea, onlyOption } from "./harness/areas.ts";
+import { runProgram } from "./harness/alone.ts";
+import { missingGpu } from "./harness/gpu.ts";
+import { benchMachine, busyShare } from "./harness/machine.ts";
+import { benchTable, failedRow } from "./harness/rows.ts";
 
 /** A machine this busy with other work blurs what is measured. */
 const BUSY = 0.1;
-/** Rows of the two logs whose memory is compared. */
-const INGEST_ROWS = [1_000_000, 10_000_000] as const;
 
-async function embeddingCase(threads: number): Promise<CaseOutcome> {
-  const result = await benchEmbedding({ threads });
-  return { rows: embeddingRows(result), results: [result] };
+/** What a command asks for. */
+interface Request {
+  /** Areas by name, in order. */
+  areas: [name: string, area: BenchArea][];
+  context: Omit<BenchContext, "only">;
+  /** Groups of the one area; null for all groups. */
+  only: readonly string[] | null;
+  out: string | undefined;
+  isJsonOnly: boolean;
+  commit: string | undefined;
 }
 
-function embeddingRows(result: EmbeddingResult): BenchRow[] {
-  return (["gather", "update", "refresh"] as const).map((name) => ({
-    case: `embedding ${name}`,
-    size: `${(result.rows / 1e6).toFixed(2)} M rows, batch ${result.batchSize} × 26, ${count(result.distinctRows)} distinct`,
-    milliseconds: result[name].milliseconds,
-    figure: `${result[name].gigabytesPerSecond.toFixed(2)} GB/s of rows`,
-    limit: `${result.randomGigabytesPerSecond.toFixed(2)} GB/s, random 64-byte reads`,
-    ratio: result[name].ratioToRandom,
-    target: "",
-    met: null,
-  }));
+/** Groups of `--only`. @throws Error for a name that no group has */
+function groupsNamed(groups: readonly string[], list: string | undefined): readonly string[] | null {
+  if (list === undefined) return null;
+  const asked = list.split(",").map((name) => name.trim());
+  const unknown = asked.find((name) => !groups.includes(name));
+  if (unknown === undefined) return asked;
+  throw new Error(`--only: no group has this name; use: ${groups.join(", ")}; got "${unknown}"`);
 }
 
-async function ingestCase(): Promise<CaseOutcome> {
-  const results: IngestResult[] = [];
-  for (const rows of INGEST_ROWS) {
-    results.push((await runAlone("./ingest.ts", [String(rows)])) as IngestResult);
+/** Reads the command line; null where only help was asked for. @throws Error for what cannot be done */
+async function readRequest(args: readonly string[]): Promise<Request | null> {
+  const [name, ...rest] = args;
+  const names = await areaNames();
+  if (name === undefined || name === "--help" || name === "-h") {
+    for (const line of await helpLines()) console.log(line);
+    return null;
   }
-  const [small, large] = results as [IngestResult, IngestResult];
-  const mebibytes = (bytes: number) => `${count(bytes / 2 ** 20)} MiB`;
-  const rows = results.map((result) => ({
-    case: "ingest",
-    size: `${count(result.rows)} rows × ${result.columns} columns of Parquet`,
-    milliseconds: 1000 * result.seconds,
-    figure: `${count(result.rowsPerSecond)} rows/s`,
-    limit: `${count(result.scanRowsPerSecond)} rows/s, DuckDB counting distinct values`,
-    ratio: result.ratioToScan,
-    target: "≥ 300,000 rows/s",
-    met: result.rowsPerSecond >= 300_000,
-  }));
-  const growth = large.peakRssBytes / small.peakRssBytes;
-  rows.push({
-    case: "ingest memory",
-    size: `${count(large.rows)} rows over ${count(small.rows)}`,
-    milliseconds: 1000 * large.seconds,
-    figure: mebibytes(large.peakRssBytes),
-    limit: `${mebibytes(small.peakRssBytes)} at ${count(small.rows)} rows`,
-    ratio: growth,
-    target: "≤ 1.25",
-    met: growth <= 1.25,
-  });
-  return { rows, results };
-}
-
-const cases: Record<string, (threads: number) => Promise<CaseOutcome>> = {
-  dense: async (threads) => {
-    const result = await benchDense(threads);
-    return { rows: denseRows(result), results: [result] };
-  },
-  train: async (threads) => {
-    const result = await benchTrain(threads);
-    return { rows: trainRows(result), results: [result] };
-  },
-  fae: async (threads) => {
-    const result = await benchFae(threads);
-    return { rows: faeRows(result), results: [result] };
-  },
-  embedding: embeddingCase,
-  ingest: ingestCase,
-  protein: (threads) =>
-    benchProtein(threads, { only: proteinGroups(isAll ? undefined : values.only), small: values.small }),
-  llm: (threads) =>
-    benchLlm({
+  const isAll = name === "all";
+  if (!isAll && !names.includes(name))
+    throw new Error(`no benchmark has this name; use one of: ${names.join(", ")}, all; got "${name}"`);
+  const area = isAll ? null : await loadArea(name);
+  const groups = area?.groups;
+  const { values } = parseArgs({
+    args: rest,
+    options: { ...area?.options, ...(groups && { only: onlyOption(groups) }), ...commonOptions },
+  }) as { values: Record<string, string | boolean | undefined> };
+  if (values["help"]) {
+    for (const line of area ? areaHelp(name, area) : await helpLines()) console.log(line);
+    return null;
+  }
+  const text = (option: string) => values[option] as string | undefined;
+  for (const [option, { isRequired, meaning }] of Object.entries<AreaOption>(area?.options ?? {}))
+    if (isRequired && values[option] === undefined) throw new Error(`--${option}: give ${meaning}, got none`);
+  const threads = Number(text("threads") ?? benchMachine("").cores);
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new Error(`--threads must be a whole number from 1, got "${text("threads")}"`);
+  const only = groupsNamed(groups ?? [], text("only"));
+  const isJsonOnly = values["json-only"] === true;
+  const wanted = area ? [[name, area] as [string, BenchArea]] : await allAreas(names);
+  const missing = wanted.some(([, { needsGpu }]) => needsGpu) ? await missingGpu() : null;
+  if (missing && !isAll)
+    throw new Error(`${name} cannot be measured here: ${missing.message}. ${missing.fix}`);
+  if (missing && !isJsonOnly) {
+    const left = wanted.flatMap(([name, { needsGpu }]) => (needsGpu ? [name] : []));
+    console.log(`${left.join(", ")}: left out, ${missing.message}.`);
+  }
+  return {
+    areas: wanted.filter(([, { needsGpu }]) => !missing || !needsGpu),
+    context: {
       threads,
-      only: llmGroups(isAll ? undefined : values.only),
-      small: values.small,
+      small: values["small"] === true,
+      values,
       log: (line) => {
-        if (!values["json-only"]) console.error(line);
+        if (!isJsonOnly) console.error(line);
       },
-    }),
-  cuda: () => cudaBench({ only: groupsNamed(values.only), small: values.small }),
-};
-
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    "json-only": { type: "boolean", default: false },
-    threads: { type: "string" },
-    out: { type: "string" },
-    only: { type: "string" },
-    small: { type: "boolean", default: false },
-    commit: { type: "string" },
-  },
-});
-const isAll = positionals.length === 0 || positionals.includes("all");
-const asked = isAll ? Object.keys(cases) : positionals;
-const machine = describeMachine();
-const threads = Number(values.threads ?? machine.cores);
-
-/** What is wrong with what was asked for; null when it can be done. */
-async function refusal(): Promise<string | null> {
-  const unknown = asked.find((name) => !Object.hasOwn(cases, name));
-  if (unknown !== undefined) {
-    return `no benchmark has this name, got "${unknown}"; use one of: ${Object.keys(cases).join(", ")}, all`;
-  }
-  if (!Number.isInteger(threads) || threads < 1) {
-    return `--threads must be a whole number from 1, got "${values.threads}"`;
-  }
-  try {
-    if (asked.includes("cuda")) groupsNamed(values.only);
-    else if (asked.includes("protein")) proteinGroups(values.only);
-    else if (asked.includes("llm")) llmGroups(values.only);
-  } catch (error) {
-    return (error as Error).message;
-  }
-  if (!asked.includes("cuda")) return null;
-  const missing = await missingGpu();
-  if (!missing) return null;
-  if (!isAll) return `cuda cannot be measured here: ${missing.message}. ${missing.fix}`;
-  asked.splice(asked.indexOf("cuda"), 1);
-  if (!values["json-only"]) console.log(`cuda is left out: ${missing.message}.`);
-  return null;
+    },
+    only,
+    out: text("out"),
+    isJsonOnly,
+    commit: text("commit"),
+  };
 }
 
-const refused = await refusal();
-if (refused !== null) {
-  console.error(refused);
-  process.exitCode = 2;
-} else {
-  const outcomes: CaseOutcome[] = [];
+async function allAreas(names: readonly string[]): Promise<[string, BenchArea][]> {
+  const areas = await Promise.all(
+    names.map(async (name) => [name, await loadArea(name)] as [string, BenchArea]),
+  );
+  return areas.filter(([, { isInAll }]) => isInAll);
+}
+
+/** A group of an area, or a whole area, in a process of its own; one that fails is a row that says so. */
+async function inProcess(
+  [name, area]: [name: string, area: BenchArea],
+  group: string | null,
+  { threads, small, values }: Request["context"],
+): Promise<BenchOutcome> {
+  const options = [name, "--json-only", "--threads", String(threads), ...(small ? ["--small"] : [])];
+  if (group !== null) options.push("--only", group);
+  for (const option of Object.keys(area.options ?? {})) {
+    const value = values[option];
+    if (value !== undefined) options.push(value === true ? `--${option}` : `--${option}=${value}`);
+  }
+  const timeoutMs = group === null ? 0 : (area.isolation?.timeoutMs ?? 0);
+  try {
+    return (await runProgram(import.meta.filename, options, { timeoutMs })) as BenchOutcome;
+  } catch (error) {
+    const { signal, stderr } = error as { signal?: string; stderr?: string };
+    const said = stderr
+      ?.trim()
+      .split("\n")
+      .findLast((line) => /error/i.test(line));
+    const reason = signal ? `its process was ended by ${signal}` : (said ?? error);
+    return { rows: [failedRow(group ?? name, reason)], results: [] };
+  }
+}
+
+/** Measures an area in this process, or each of its groups in a process of its own. */
+async function measure(name: string, area: BenchArea, request: Request): Promise<BenchOutcome> {
+  const { context } = request;
+  const only = request.only ?? area.groups ?? [];
+  if (!area.isolation || only.length === 1) return area.run({ ...context, only });
+  const outcome: BenchOutcome = { rows: [], results: [] };
+  for (const group of only) {
+    const start = performance.now();
+    const { rows, results } = await inProcess([name, area], group, context);
+    outcome.rows.push(...rows);
+    outcome.results.push(...results);
+    context.log(`${group}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  }
+  return outcome;
+}
+
+async function main(request: Request): Promise<void> {
+  const { areas, context, isJsonOnly, out } = request;
+  const outcomes: BenchOutcome[] = [];
   const busyBefore: Record<string, number> = {};
-  for (const name of asked) {
-    busyBefore[name] = values["json-only"] ? 0 : await busyShare();
-    const options = ["--threads", String(threads), ...(values.small ? ["--small"] : [])];
-    const alone = () => runAlone("./main.ts", [name, "--json-only", ...options]);
-    outcomes.push(asked.length === 1 ? await cases[name]!(threads) : ((await alone()) as CaseOutcome));
+  for (const [name, area] of areas) {
+    busyBefore[name] = isJsonOnly ? 0 : await busyShare();
+    outcomes.push(
+      areas.length === 1 ? await measure(name, area, request) : await inProcess([name, area], null, context),
+    );
   }
   const rows = outcomes.flatMap((outcome) => outcome.rows);
-  if (!values["json-only"]) {
+  if (!isJsonOnly) {
+    for (const line of outcomes.flatMap(({ tables = [] }) => tables)) console.log(line);
     for (const line of benchTable(rows)) console.log(line);
-    if (values.small) console.log("Small sizes: these figures show only that everything runs.");
+    if (context.small) console.log("Small sizes: these figures show only that everything runs.");
     const busiest = Math.max(...Object.values(busyBefore));
     if (busiest > BUSY) {
+      const percent = Math.round(100 * busiest);
       console.log(
-        `Other programs used ${Math.round(100 * busiest)} % of this machine before a case: measure again when it is idle.`,
+        `Other programs used ${percent} % of this machine before it: measure again when it is idle.`,
       );
     }
   }
-  const { cpu, cores, memoryBytes } = machine;
   const json = JSON.stringify({
-    machine: {
-      cpu,
-      cores,
-      memoryBytes,
-      node: process.version,
-      date: new Date().toISOString(),
-      commit: values.commit ?? commit(),
-    },
+    machine: benchMachine(request.commit),
+    // Files by their names alone: where they lie says nothing to a reader.
+    command: ["npm run bench --", ...process.argv.slice(2).map((text) => basename(text))].join(" "),
     busyBefore,
     rows,
-    results: outcomes.flatMap((outcome) => outcome.results),
+    results: outcomes.flatMap(({ results }) => results),
+    ...Object.assign({}, ...outcomes.map(({ fields }) => fields)),
   });
-  if (values.out !== undefined) await writeFile(values.out, `${json}\n`);
+  if (out !== undefined) await writeFile(out, `${json}\n`);
   console.log(json);
 }
+
+let request: Request | null = null;
+try {
+  request = await readRequest(process.argv.slice(2));
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 2;
+}
+if (request) await main(request);

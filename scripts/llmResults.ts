@@ -1,7 +1,7 @@
 /** @file What `docs/results.md` and the README say of language models, from the newest files of `bench/results`. */
 import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile.ts";
 import { contextTable } from "../bench/llm/curves.ts";
-import type { BenchRow } from "../bench/measure.ts";
+import type { BenchRow } from "../bench/harness/rows.ts";
 import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
 import { budgetSvg, type Panel } from "./budgetSvg.ts";
 import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";

@@ -1,6 +1,6 @@
 /** @file What `docs/results.md` says of protein families, from the newest files of `bench/results`. */
-import type { GridFile } from "../bench/protein/gridPlan.ts";
-import { gridTable, gridTargets } from "../bench/protein/gridTable.ts";
+import type { GridFile } from "./proteinGridFile.ts";
+import { gridTable, gridTargets } from "./proteinGridTable.ts";
 import { linkTo, newestResults } from "./resultFiles.ts";
 import { origin } from "./speedResults.ts";
 

@@ -1,7 +1,6 @@
 /** @file Tables of speed for `docs/results.md`, from the newest files of `bench/results`, one for each machine. */
 import type { ContextPoint } from "../bench/llm/curves.ts";
-import type { BenchRow } from "../bench/measure.ts";
-import { benchTable } from "../bench/table.ts";
+import { benchTable, type BenchRow } from "../bench/harness/rows.ts";
 import { linkTo, newestResults } from "./resultFiles.ts";
 
 interface Gpu {

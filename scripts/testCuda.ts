@@ -10,8 +10,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { describeGpu } from "../bench/cuda/gpu.ts";
-import { commit } from "../bench/machine.ts";
+import { describeGpu } from "../bench/harness/gpu.ts";
+import { commit } from "../bench/harness/machine.ts";
 import { ParetoError } from "../src/base/errors.ts";
 
 /** Folders of tests that run; of the first, those of this target count, which name it. */

@@ -16,9 +16,8 @@ import { state } from "../../src/engine/graph/ops/leaf.ts";
 import { sum } from "../../src/engine/graph/ops/movement.ts";
 import { numbersOf } from "../../src/base/half.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
-import type { BenchRow } from "../measure.ts";
-import { attempt } from "../failedRow.ts";
 import type { AttentionSize, CudaSizes } from "./sizes.ts";
+import { attempt, type BenchRow } from "../harness/rows.ts";
 
 const TARGETS = { forward: 0.4, backward: 0.3 };
 const PRODUCT_SETS = 4;

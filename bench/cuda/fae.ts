@@ -17,15 +17,16 @@ import { bytesPerRow } from "../../src/recsys/strategies/fae/rowBytes.ts";
 import type { StrategyName, SyncTotals, TrainingStrategy } from "../../src/recsys/strategies/strategy.ts";
 import { evaluate } from "../../src/recsys/training/evaluate.ts";
 import { StepPipeline } from "../../src/recsys/training/stepPipeline.ts";
-import { DIM } from "../kaggle.ts";
-import { median, type BenchRow } from "../measure.ts";
+import { DIM } from "../recsys/kaggle.ts";
 import { EXPONENT, SAMPLE_RATE, writeFaeLog, type FaeLog } from "./faeLog.ts";
 import { createNetwork } from "./network.ts";
 import type { CudaSizes } from "./sizes.ts";
+import type { BenchRow } from "../harness/rows.ts";
+import { median } from "../harness/timing.ts";
 
 /** The published figure. */
 const TARGET = 1.52;
-/** Largest difference of log loss that counts as equal, as in `bench/faeParity.ts`. */
+/** Largest difference of log loss that counts as equal, as in `bench/recsys/faeParity.ts`. */
 const LOG_LOSS_BOUND = 0.0015;
 const LEARNING_RATE = 0.1;
 const SEED = 1;

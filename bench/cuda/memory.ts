@@ -12,11 +12,10 @@ import { softmax } from "../../src/engine/graph/ops/reduce.ts";
 import type { Shape } from "../../src/base/shape.ts";
 import { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { layerNorm } from "../../src/nn/functional.ts";
-import type { BenchRow } from "../measure.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
-import { attempt } from "../failedRow.ts";
 import { createUniform } from "../../src/engine/doctor/uniformStates.ts";
 import type { CudaSizes } from "./sizes.ts";
+import { attempt, type BenchRow } from "../harness/rows.ts";
 
 /** Tensors `[rows, width]` and vectors `[width]` in, one tensor out. */
 interface FusedCase {

@@ -6,7 +6,7 @@ import type { Precision } from "../../src/engine/program.ts";
 import type { CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { ClickNetwork } from "../../src/recsys/training/clickNetwork.ts";
 import type { TrainingSettings } from "../../src/recsys/training/settings.ts";
-import { DIM } from "../kaggle.ts";
+import { DIM } from "../recsys/kaggle.ts";
 
 /** What differs from run to run. */
 export interface NetworkChoice {

@@ -5,9 +5,8 @@
 import { DeviceMatmuls, matmulKinds, type MatmulKind } from "../../src/engine/doctor/deviceMatmuls.ts";
 import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { Cublas, CudaDevice } from "../../src/engine/targets/cuda/index.ts";
-import type { BenchRow } from "../measure.ts";
-import { attempt } from "../failedRow.ts";
 import type { CudaSizes } from "./sizes.ts";
+import { attempt, type BenchRow } from "../harness/rows.ts";
 
 const SETS = 4;
 const TARGET = 0.95;

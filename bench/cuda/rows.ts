@@ -30,9 +30,8 @@ import {
   updateCalls,
   updateKernels,
 } from "../../src/engine/targets/cuda/index.ts";
-import type { BenchRow } from "../measure.ts";
-import { attempt } from "../failedRow.ts";
 import type { CudaSizes } from "./sizes.ts";
+import { attempt, type BenchRow } from "../harness/rows.ts";
 
 /** Floats of a row, and the share of the copy's rate that is asked for. */
 const shapes = [

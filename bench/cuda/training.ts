@@ -9,13 +9,13 @@
 import type { ClickBatch } from "../../src/recsys/data/batches/batch.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { StepPipeline } from "../../src/recsys/training/stepPipeline.ts";
-import { cardinalities, kaggleBatch } from "../kaggle.ts";
-import { median, type BenchRow } from "../measure.ts";
-import { torchRate, type TorchMode } from "../torch.ts";
+import { cardinalities, kaggleBatch } from "../recsys/kaggle.ts";
+import { torchRate, type TorchMode } from "../harness/torch.ts";
 import { BusyMeter } from "./busyMeter.ts";
-import { attempt } from "../failedRow.ts";
 import { createNetwork, type NetworkChoice } from "./network.ts";
 import type { CudaSizes } from "./sizes.ts";
+import { attempt, type BenchRow } from "../harness/rows.ts";
+import { median } from "../harness/timing.ts";
 
 /** Samples a second that are asked for, by batch size. */
 const DEVICE_TARGETS: Readonly<Record<number, number>> = { 2048: 3e6, 16_384: 10e6 };

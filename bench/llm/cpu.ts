@@ -17,7 +17,8 @@ import type { KvPolicy } from "../../src/llm/kv/policy.ts";
 import { readConfig } from "../../src/llm/load/readConfig.ts";
 import type { ModelFiles } from "../../src/llm/load/weights.ts";
 import { decoderOf } from "../../src/llm/models/models.ts";
-import { median, millisecondsOf, type BenchRow } from "../measure.ts";
+import type { BenchRow } from "../harness/rows.ts";
+import { median, millisecondsOf } from "../harness/timing.ts";
 
 /** What a run measured; milliseconds are medians. */
 export interface LlmCpuResult {

@@ -11,10 +11,8 @@ import { full } from "../../src/llm/kv/policies/full.ts";
 import type { LayerPolicies } from "../../src/llm/kv/policy.ts";
 import type { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
 import { ParetoError } from "../../src/base/errors.ts";
-import { describeGpu } from "../cuda/gpu.ts";
-import { failedRow } from "../failedRow.ts";
-import { median, type BenchRow } from "../measure.ts";
-import { torchStepMs } from "../torch.ts";
+import { describeGpu } from "../harness/gpu.ts";
+import { torchStepMs } from "../harness/torch.ts";
 import { kvTokenBytes, matrixElements, promptOperations, stepBytes } from "./counts.ts";
 import {
   fill,
@@ -29,6 +27,8 @@ import {
   withRunner,
 } from "./passes.ts";
 import { peerNames, shapeNames, shapeOf } from "./shapes.ts";
+import type { BenchRow } from "../harness/rows.ts";
+import { median } from "../harness/timing.ts";
 
 /** Texts of one request that explores, as the paper's; and numbers of requests that do not. */
 const BEAMS = 4;
@@ -321,18 +321,4 @@ export function shapeResults(
     const config = shapeOf(name, isSmall);
     return { name, weightBytes: 2 * matrixElements(config), kvTokenBytes: kvTokenBytes(config) };
   });
-}
-
-/** Rows of a group; what fails is a row that says so. */
-export async function collect(
-  name: string,
-  rows: AsyncGenerator<BenchRow, void, undefined>,
-): Promise<BenchRow[]> {
-  const found: BenchRow[] = [];
-  try {
-    for await (const row of rows) found.push(row);
-  } catch (error) {
-    found.push(failedRow(name, error));
-  }
-  return found;
 }

@@ -8,10 +8,10 @@ import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
 import { snapkv } from "../../src/llm/kv/policies/snapkv.ts";
 import { window } from "../../src/llm/kv/policies/window.ts";
 import type { KvPolicy } from "../../src/llm/kv/policy.ts";
-import type { BenchRow } from "../measure.ts";
 import { kvTokenBytes } from "./counts.ts";
 import { fill, stepMs, withRunner, type GpuBench } from "./passes.ts";
 import { shapeOf } from "./shapes.ts";
+import type { BenchRow } from "../harness/rows.ts";
 
 /** What was measured at a context. */
 export interface ContextPoint {

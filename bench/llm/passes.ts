@@ -7,9 +7,9 @@ import { window } from "../../src/llm/kv/policies/window.ts";
 import type { LayerPolicies } from "../../src/llm/kv/policy.ts";
 import { CudaRunner } from "../../src/llm/cuda/cudaRunner.ts";
 import type { DecoderConfig } from "../../src/llm/models/decoder.ts";
-import { median } from "../measure.ts";
-import type { GpuRates } from "./rates.ts";
+import type { GpuRates } from "../harness/gpuRates.ts";
 import { shapeOf, type ShapeName } from "./shapes.ts";
+import { median } from "../harness/timing.ts";
 
 /** What all groups are told. */
 export interface GpuBench {

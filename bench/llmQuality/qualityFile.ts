@@ -1,7 +1,8 @@
-/** @file What `bench/llmQuality.ts` writes, as the results page reads it. */
+/** @file What `bench/llmQuality.bench.ts` writes, as the results page reads it. */
 import type { Interval } from "../../src/llm/eval/bootstrap.ts";
 import type { ArmResult } from "../../src/llm/eval/evaluate.ts";
-import type { Gpu } from "../cuda/gpu.ts";
+import type { Gpu } from "../harness/gpu.ts";
+import type { BenchMachine } from "../harness/machine.ts";
 
 /** One way of caching, without the values of single texts. */
 export interface QualityPoint extends Omit<ArmResult, "values"> {
@@ -39,14 +40,7 @@ export interface StoryResult {
 /** The file. */
 export interface QualityFile {
   bench: "llm-quality";
-  machine: {
-    cpu: string;
-    cores: number;
-    memoryBytes: number;
-    node: string;
-    date: string;
-    commit: string | null;
-  };
+  machine: BenchMachine;
   gpu: Gpu | null;
   device: string;
   dtype: string;

@@ -154,7 +154,11 @@ export function findingsTable(ablations: readonly QualityResult[]): string[] {
 }
 
 /** Everything, for a terminal. */
-export function qualityTables({ curves, ablations, stories }: QualityFile): string[] {
+export function qualityTables({
+  curves,
+  ablations,
+  stories,
+}: Pick<QualityFile, "curves" | "ablations" | "stories">): string[] {
   const tables = [...curves.map(curveTable), ...ablations.map(ablationTable)];
   if (ablations.length > 0) tables.push(findingsTable(ablations));
   if (stories !== null) tables.push(storyTable(stories));

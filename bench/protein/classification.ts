@@ -10,10 +10,11 @@ import { proteinModel } from "../../src/protein/models/models.ts";
 import { saveProteinModel } from "../../src/protein/savedModel.ts";
 import { ProteinNetwork } from "../../src/protein/training/proteinNetwork.ts";
 import { openReplicas } from "../../src/protein/training/replicas.ts";
-import { runAlone } from "../machine.ts";
-import type { BenchRow } from "../measure.ts";
+import { runAlone } from "../harness/alone.ts";
+import { classifyCommand } from "./classifyCommand.ts";
 import { naturalLength, writeRandomFasta, type LengthDraw } from "./randomSequences.ts";
 import type { ProteinSizes } from "./sizes.ts";
+import type { BenchRow } from "../harness/rows.ts";
 
 /** One run of the command. */
 export interface ClassifyRun {
@@ -109,8 +110,11 @@ async function classify(
   const fasta = join(folder, "sequences.fa");
   await writeRandomFasta(fasta, records, draw, 3);
   const options = [fasta, "--model", join(folder, "model"), "--threads", String(threads)];
-  const run = await runAlone("./proteinClassify.ts", [...options, "--out", join(folder, "families.tsv")]);
-  const { seconds, peakRssBytes } = run as Pick<ClassifyRun, "seconds" | "peakRssBytes">;
+  const { seconds, peakRssBytes } = await runAlone(
+    import.meta.resolve("./classifyCommand.ts"),
+    classifyCommand,
+    [[...options, "--out", join(folder, "families.tsv")]],
+  );
   return { records, seconds, recordsPerSecond: records / seconds, peakRssBytes };
 }
 

@@ -14,10 +14,10 @@ import {
 } from "../../src/protein/training/bucketedBatches.ts";
 import { ProteinNetwork } from "../../src/protein/training/proteinNetwork.ts";
 import { openReplicas } from "../../src/protein/training/replicas.ts";
-import type { BenchRow } from "../measure.ts";
-import { torchProteinRate } from "../torch.ts";
+import { torchProteinRate } from "../harness/torch.ts";
 import { naturalLength, randomSet } from "./randomSequences.ts";
 import type { ProteinSizes, TrainingSize } from "./sizes.ts";
+import type { BenchRow } from "../harness/rows.ts";
 
 /** What a case measured. */
 export interface ProteinTrainingResult {

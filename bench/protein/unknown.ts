@@ -20,6 +20,7 @@ import {
 import { split, SPLIT_NAMES, type SplitName } from "../../src/protein/splits/split.ts";
 import { predictRows } from "../../src/protein/training/predictRows.ts";
 import type { ProteinNetwork } from "../../src/protein/training/proteinNetwork.ts";
+import type { BenchRow } from "../harness/rows.ts";
 
 /** One kind of sequences. */
 export interface FlaggedShare {
@@ -179,4 +180,56 @@ function changed(set: SequenceSet, rows: Uint32Array, change: Change): SequenceS
   const rng = new Rng(5);
   for (const row of rows) change(ids.subarray(set.offsets[row]!, set.offsets[row + 1]!), rng);
   return { ...set, ids };
+}
+
+/** What is asked for: so much of the unknown flagged where so much of the known passes. */
+const LEAST_FLAGGED = 0.8;
+const LEAST_PASSING = 0.95;
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+/** The lines of the table. */
+export function unknownRows({
+  model,
+  threshold,
+  passing,
+  known,
+  unknown,
+  long,
+  families,
+}: UnknownResult): BenchRow[] {
+  const row = (
+    name: string,
+    sequences: number,
+    figure: string,
+    [value, least]: [value: number, least: number | null],
+  ): BenchRow => ({
+    case: name,
+    size: `${sequences.toLocaleString("en-US")} sequences`,
+    milliseconds: null,
+    figure,
+    limit: `${model}, threshold ${threshold.toFixed(4)}`,
+    ratio: value,
+    target: least === null ? "" : `≥ ${least.toFixed(2)}`,
+    met: least === null ? null : value >= least,
+  });
+  return [
+    row("known, test part", known, `${percent(passing)} pass`, [passing, LEAST_PASSING]),
+    ...unknown.map(({ name, sequences, flagged }) =>
+      row(name, sequences, `${percent(flagged)} flagged`, [flagged, LEAST_FLAGGED]),
+    ),
+    ...(long
+      ? [
+          row(
+            "known, longer than a window, whole",
+            long.sequences,
+            `${percent(long.passing)} pass, ${percent(long.accuracy)} right; reversed ${percent(long.flaggedReversed)} flagged`,
+            [long.passing, null],
+          ),
+        ]
+      : []),
+    ...families.map(({ name, sequences, flagged }) =>
+      row(`family ${name}`, sequences, `${percent(flagged)} flagged`, [flagged, null]),
+    ),
+  ];
 }

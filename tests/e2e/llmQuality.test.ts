@@ -9,7 +9,7 @@ import { WORDS } from "../../src/llm/tasks/words.ts";
 import { writeWordModel } from "../support/llm/wordModel.ts";
 import { Workspace } from "./cli.ts";
 
-const BENCH = join(import.meta.dirname, "../../bench/llmQuality.ts");
+const BENCH = join(import.meta.dirname, "../../bench/main.ts");
 
 let work: Workspace;
 beforeAll(async () => {
@@ -23,7 +23,7 @@ afterAll(() => work.remove());
 
 test("measures every exam of the models that are there, and constant noise as no noise", async () => {
   const options =
-    "--small --models models --text text.txt --items 2 --seats 2 --seeds 1 --tokens 136 --threads 1";
+    "llmQuality --small --models models --text text.txt --items 2 --seats 2 --seeds 1 --tokens 136 --threads 1";
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
     [BENCH, ...options.split(" "), "--out", "quality.json"],
