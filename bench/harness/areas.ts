@@ -51,7 +51,9 @@ export async function helpLines(): Promise<string[]> {
   const areas = await Promise.all(names.map(loadArea));
   const lines = areas.flatMap(({ about, cost, groups }, i) => [
     `  ${names[i]!.padEnd(NAME_WIDTH)} ${about}`,
-    ...[cost, ...(groups ? [`groups: ${groups.join(", ")}`] : [])].map((line) => `${" ".repeat(NAME_WIDTH + 3)}${line}`),
+    ...[cost, ...(groups ? [`groups: ${groups.join(", ")}`] : [])].map(
+      (line) => `${" ".repeat(NAME_WIDTH + 3)}${line}`,
+    ),
   ]);
   const whole = areas.flatMap(({ isInAll }, i) => (isInAll ? [names[i]!] : []));
   return [
