@@ -1,5 +1,5 @@
 /**
- * @file Click models on the host: the dense step, the whole step beside PyTorch, FAE, embedding memory, ingest. Each group
+ * @file CTR models on the host: the dense step, the whole step beside PyTorch, FAE, embedding memory, ingest. Each group
  * is measured in a process of its own, so that neither the memory nor the threads of one show in another.
  */
 import type { BenchArea, BenchGroup } from "./harness/area.ts";
@@ -38,7 +38,7 @@ const groups: Readonly<Record<string, BenchGroup>> = {
 };
 
 export default {
-  about: "Click models on the host: dense and whole steps, FAE, embedding memory, ingest.",
+  about: "CTR models on the host: dense and whole steps, FAE, embedding memory, ingest.",
   cost: "Some six minutes and 6 GB on 4 cores. `--small` changes nothing here.",
   groups: Object.keys(groups),
   isInAll: true,

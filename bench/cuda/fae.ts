@@ -137,12 +137,12 @@ async function trainOnce(
         ? new BaselineStrategy(network.tables, train, batchSize)
         : await FaeStrategy.create({
             tables: network.hostTables,
-            createHotRows: (options) => network.createHotRows(options),
+            createHotEmbeddings: (options) => network.createHotEmbeddings(options),
             file,
             batchSize,
             maxLookups: batchSize * tables,
             mode: "adaptive",
-            rate: 50,
+            shuffleRate: 50,
             clock,
             onEvent: () => undefined,
           });
@@ -155,7 +155,7 @@ async function trainOnce(
     let stepsDone = 0;
     const start = clock();
     for (;;) {
-      await strategy.phaseEnded(sliceLoss);
+      await strategy.segmentEnded(sliceLoss);
       const phase = await strategy.next();
       if (!phase) break;
       const { store, dataset, firstBatch, count } = phase;
@@ -183,7 +183,7 @@ async function trainOnce(
       spent.batches += trained;
       spent.seconds += clock() - began;
     }
-    await strategy.settle();
+    await strategy.flush();
     const seconds = clock() - start;
     const { logLoss } = await evaluate(network, validation);
     return { seconds, logLoss, phases, sync: { ...strategy.sync } };

@@ -6,7 +6,7 @@
  * as 5 % of 9.4 million would be.
  */
 import { join } from "node:path";
-import type { ClickBatch } from "../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../src/recsys/data/encode/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../src/recsys/data/encode/encodedDatasetWriter.ts";
 import { type ClickBlock, ClickGenerator } from "../../src/recsys/data/synth/generator.ts";

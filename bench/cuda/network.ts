@@ -1,5 +1,5 @@
 /** @file DLRM of Criteo Kaggle's shape on a GPU, its rows placed as asked, as training makes it. */
-import type { ClickSchema } from "../../src/recsys/data/batches/batch.ts";
+import type { ClickSchema } from "../../src/recsys/data/batches/clickBatch.ts";
 import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
 import { describeMachine } from "../../src/base/environment.ts";
 import type { Precision } from "../../src/engine/program.ts";
@@ -49,7 +49,7 @@ export async function createNetwork(rows: readonly number[], choice: NetworkChoi
     sampleRate: 0.05,
     hotPolicy: "topk",
     scheduler: "adaptive",
-    rate: 50,
+    shuffleRate: 50,
     optimizer: "sgd",
     learningRate: choice.learningRate ?? 0.01,
     decay: "constant",

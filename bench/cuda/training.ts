@@ -6,7 +6,7 @@
  * The idle share is 1 − the GPU's work of a step over the time of a step. The work is the sum of what is put on the
  * stream, each piece between two events, in a stretch of its own; the time is that of stretches without events.
  */
-import type { ClickBatch } from "../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { StepPipeline } from "../../src/recsys/training/stepPipeline.ts";
 import { cardinalities, kaggleBatch } from "../recsys/kaggle.ts";

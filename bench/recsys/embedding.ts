@@ -7,11 +7,11 @@
  * Takes 3.4 GB.
  */
 import { availableParallelism } from "node:os";
-import type { Lookups } from "../../src/recsys/data/batches/batch.ts";
+import type { Lookups } from "../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { Arena, type KernelTask, ThreadPool } from "../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../src/recsys/embedding/embeddingTables.ts";
-import type { SparseOptimizer } from "../../src/recsys/embedding/rowStore.ts";
+import type { SparseOptimizer } from "../../src/recsys/embedding/embeddingStore.ts";
 import { BATCH, cardinalities as kaggleRows, DIM } from "./kaggle.ts";
 import type { BenchRow } from "../harness/rows.ts";
 import { median } from "../harness/timing.ts";
@@ -147,7 +147,7 @@ export async function benchEmbedding(options: EmbeddingBenchOptions = {}): Promi
   const cardinalities = kaggleRows.map((rows) => Math.max(1, Math.round(rows * rowsScale)));
   const pool = await ThreadPool.create(threads);
   const start = performance.now();
-  const limits = { slots: 2, maxBatch: BATCH, dim: DIM, optimizer };
+  const limits = { stagingBuffers: 2, maxBatch: BATCH, dim: DIM, optimizer };
   const tables = await EmbeddingTables.create({ cardinalities, seed: 1, pool, ...limits });
   const createSeconds = (performance.now() - start) / 1000;
   const rssBytes = process.memoryUsage.rss();
@@ -170,13 +170,13 @@ export async function benchEmbedding(options: EmbeddingBenchOptions = {}): Promi
   let next = zipfLookups(rng, cardinalities);
   await tables.stage(0, next);
   for (let step = 1; step <= steps; step++) {
-    const slot = (step - 1) % 2;
+    const buffer = (step - 1) % 2;
     next = zipfLookups(rng, cardinalities);
     distinct.push(distinctOf(next));
-    tables.gradients(slot).fill(1e-3);
-    await timed("gather", () => tables.stage(1 - slot, next));
-    await timed("update", () => tables.update(slot, 0.1, step));
-    await timed("refresh", () => tables.refresh(1 - slot, slot));
+    tables.gradients(buffer).fill(1e-3);
+    await timed("gather", () => tables.stage(1 - buffer, next));
+    await timed("update", () => tables.update(buffer, 0.1, step));
+    await timed("refresh", () => tables.refresh(1 - buffer, buffer));
   }
   const rate = (values: number[]): RowRate => {
     const milliseconds = median(values);

@@ -66,7 +66,7 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
       sampleRate: 0.05,
       hotPolicy: "topk",
       scheduler: "adaptive",
-      rate: 50,
+      shuffleRate: 50,
       optimizer: "sgd",
       learningRate: 0.1,
       decay: "constant",

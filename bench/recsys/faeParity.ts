@@ -57,9 +57,9 @@ interface FaeParityResult {
 const decaying: Partial<TrainingSettings> = { learningRate: 0.6, decay: "linear", epochs: 3 };
 const constant: Partial<TrainingSettings> = { learningRate: 1, decay: "constant", epochs: 2 };
 const [rate100, rate10, adaptive]: Partial<TrainingSettings>[] = [
-  { strategy: "fae", rate: 100 },
-  { strategy: "fae", rate: 10 },
-  { strategy: "fae", rate: 50, scheduler: "adaptive" },
+  { strategy: "fae", shuffleRate: 100 },
+  { strategy: "fae", shuffleRate: 10 },
+  { strategy: "fae", shuffleRate: 50, scheduler: "adaptive" },
 ];
 /** Names of systems, and what each is compared with. */
 const systems: readonly [name: string, settings: Partial<TrainingSettings>, baseline: string][] = [

@@ -2,7 +2,7 @@
  * @file The shape of DLRM on Criteo Kaggle (13 dense columns, 26 tables of 33,762,577 rows in all, D = 16) and
  * batches of it: ids follow Zipf's law with exponent 1, most frequent first, as a vocabulary numbers them.
  */
-import type { ClickBatch } from "../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../src/recsys/data/batches/clickBatch.ts";
 import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
 import type { Rng } from "../../src/base/rng.ts";
 import { dlrm } from "../../src/recsys/models/dlrm.ts";

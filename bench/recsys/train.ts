@@ -3,7 +3,7 @@
  * step, gradients, sparse and dense SGD, through the pipeline that training uses. It is related to the dense step
  * alone, measured in turn with it, and to PyTorch on the same processor when there is one (see `torch.ts`).
  */
-import type { ClickBatch } from "../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../src/recsys/data/batches/clickBatch.ts";
 import { openDevice } from "../../src/engine/openDevice.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { EmbeddingTables } from "../../src/recsys/embedding/embeddingTables.ts";
@@ -58,7 +58,7 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
   const torchBefore = await torchRate("cpu", BATCH, TORCH_STEPS);
   const rng = new Rng(11);
   const batches = Array.from({ length: BATCHES }, () => kaggleBatch(rng));
-  const limits = { dim: DIM, slots: 2, maxBatch: BATCH, optimizer: { kind: "sgd" } as const };
+  const limits = { dim: DIM, stagingBuffers: 2, maxBatch: BATCH, optimizer: { kind: "sgd" } as const };
   const store = await EmbeddingTables.create({ cardinalities, seed: 1, threads, ...limits });
   const device = await openDevice("cpu", { threads });
   const times = { step: [] as number[], dense: [] as number[] };

@@ -19,7 +19,7 @@ const settings: TrainingSettings = {
   sampleRate: 0.05,
   hotPolicy: "threshold",
   scheduler: "adaptive",
-  rate: 50,
+  shuffleRate: 50,
   optimizer: "rwsadagrad",
   learningRate: 0.02,
   decay: "linear",

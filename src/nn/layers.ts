@@ -65,7 +65,7 @@ export function mlp(
 
 /**
  * Rows of a small table held densely, `NAME.weight` `[rows, dim]`, initially N(0, 1) as in PyTorch. Large tables of
- * click models live in row stores instead.
+ * CTR models live in embedding stores instead.
  * @param indices int32 `[…]`
  * @returns `[…, dim]`
  */

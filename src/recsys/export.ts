@@ -1,5 +1,5 @@
 /**
- * @file A trained click model as one `.onnx` file that answers with probabilities: embedding tables, pooling, the
+ * @file A trained CTR model as one `.onnx` file that answers with probabilities: embedding tables, pooling, the
  * dense model and the sigmoid.
  *
  * Inputs: `dense` float32 `[batch, m]`, values already transformed as the schema says, and `ids` int32
@@ -8,7 +8,7 @@
  * left out. Output: `probability` float32 `[batch]`. The columns, in order, with transforms and cardinalities lie
  * in the model's metadata as JSON under `pareto.inputs`; vocabularies stay in the run's folder.
  */
-import type { ClickSchema } from "./data/batches/batch.ts";
+import type { ClickSchema } from "./data/batches/clickBatch.ts";
 import { paretoVersion } from "../base/environment.ts";
 import { ParetoError } from "../base/errors.ts";
 import type { TypedArray } from "../base/dtype.ts";
@@ -20,7 +20,7 @@ import { full, state } from "../engine/graph/ops/leaf.ts";
 import { concat, slice, sum } from "../engine/graph/ops/movement.ts";
 import { exportOnnx, type ExportedModel, type StateValues } from "../engine/onnx/exportModel.ts";
 import { Parameters } from "../nn/parameters.ts";
-import type { ClickModel } from "./models/clickModel.ts";
+import type { CtrModel } from "./models/ctrModel.ts";
 
 /** Floats of one piece of a table. */
 const PIECE_FLOATS = 2 ** 20;
@@ -34,7 +34,7 @@ interface TableSource {
 
 /** What is exported. */
 export interface ClickExport {
-  model: ClickModel;
+  model: CtrModel;
   schema: ClickSchema;
   /** The values of a dense parameter, e.g. `bottom.0.weight`. */
   parameter(name: string): Promise<TypedArray> | TypedArray;
@@ -48,10 +48,10 @@ export interface ClickExport {
 }
 
 /**
- * Exports a click model.
+ * Exports a CTR model.
  * @throws ParetoError EXPORT_SCHEMA when model, schema and tables do not belong together, and those of `exportOnnx`
  */
-export async function exportClickModel(click: ClickExport): Promise<ExportedModel> {
+export async function exportCtrModel(click: ClickExport): Promise<ExportedModel> {
   const { model, schema, file, inlineBytes, onProgress } = click;
   requireMatch(click);
   const parameters = new Parameters(0);
@@ -87,12 +87,7 @@ const tableName = (t: number) => `embedding.${t}.weight`;
  * The graph of inference.
  * @param batch the batch size that it is traced at; bags, if any, are traced one longer
  */
-function traceInference(
-  model: ClickModel,
-  schema: ClickSchema,
-  parameters: Parameters,
-  batch: number,
-): Graph {
+function traceInference(model: CtrModel, schema: ClickSchema, parameters: Parameters, batch: number): Graph {
   const { dense: m, tables, dim } = model.inputs;
   const isBagged = schema.categorical.some((field) => field.multiHot);
   const inputs: Record<string, TensorSpec> = {};
@@ -161,7 +156,7 @@ function requireMatch({ model, schema, table }: ClickExport): void {
 function mismatch(message: string): ParetoError {
   return new ParetoError({
     code: "EXPORT_SCHEMA",
-    where: "exportClickModel",
+    where: "exportCtrModel",
     message,
     fix: "Give the schema and the weights of one and the same run.",
   });

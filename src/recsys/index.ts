@@ -1,9 +1,15 @@
 /**
- * @file `pareto/recsys`: click models. `trainClicks` does the whole job from a log to a run folder; the parts are
+ * @file `pareto/recsys`: CTR models. `trainClicks` does the whole job from a log to a run folder; the parts are
  * here too: reading and encoding logs (`openSource` → `prepareDataset` → `EncodedDataset.batches`; `Encoder.encode` for
- * new sources; `writePredictions`), models, row stores, strategies, the trainer, profiles and export.
+ * new sources; `writePredictions`), models, embedding stores, strategies, the trainer, profiles and export.
  */
-export type { CategoricalField, ClickBatch, ClickSchema, DenseField, Lookups } from "./data/batches/batch.ts";
+export type {
+  CategoricalField,
+  ClickBatch,
+  ClickSchema,
+  DenseField,
+  Lookups,
+} from "./data/batches/clickBatch.ts";
 export { openSource } from "./data/source/source.ts";
 export type { Source, SourceColumn, SourceOptions } from "./data/source/source.ts";
 export type { SourceFormat } from "./data/source/sourceFiles.ts";
@@ -24,12 +30,12 @@ export { createTables } from "./embedding/createTables.ts";
 export type { TablesRequest } from "./embedding/createTables.ts";
 export { EmbeddingTables } from "./embedding/embeddingTables.ts";
 export type { EmbeddingTablesOptions } from "./embedding/embeddingTables.ts";
-export { HotBag } from "./embedding/hotBag.ts";
-export type { HotBagOptions } from "./embedding/hotBag.ts";
-export type { HotRows, SyncReport } from "./embedding/hotRows.ts";
-export type { RowStore, SparseOptimizer, TableStore } from "./embedding/rowStore.ts";
-export { exportClickModel } from "./export.ts";
-export type { ClickInputs, ClickModel } from "./models/clickModel.ts";
+export { HotEmbeddings } from "./embedding/hotEmbeddings.ts";
+export type { HotEmbeddingsOptions } from "./embedding/hotEmbeddings.ts";
+export type { HotEmbeddingStore, SyncReport } from "./embedding/hotEmbeddingStore.ts";
+export type { EmbeddingStore, SparseOptimizer, EmbeddingTableStore } from "./embedding/embeddingStore.ts";
+export { exportCtrModel } from "./export.ts";
+export type { CtrInputs, CtrModel } from "./models/ctrModel.ts";
 export { DenseModel } from "./models/denseModel.ts";
 export { dlrm } from "./models/dlrm.ts";
 export type { DlrmConfig } from "./models/dlrm.ts";
@@ -44,7 +50,7 @@ export { FaeStrategy } from "./strategies/fae/faeStrategy.ts";
 export type { FaeStrategyOptions } from "./strategies/fae/faeStrategy.ts";
 export { ShuffleScheduler } from "./strategies/fae/scheduler.ts";
 export type { SchedulerOptions, SchedulerState } from "./strategies/fae/scheduler.ts";
-export type { TrainingPhase, TrainingStrategy } from "./strategies/strategy.ts";
+export type { TrainingSegment, TrainingStrategy } from "./strategies/strategy.ts";
 export { ClickNetwork } from "./training/clickNetwork.ts";
 export { evaluate, predictLogits } from "./training/evaluate.ts";
 export type { RunConfig } from "./training/runConfig.ts";

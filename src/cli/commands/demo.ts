@@ -95,7 +95,7 @@ function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, th
       sampleRate: 0.05,
       hotPolicy: "threshold",
       scheduler: "adaptive",
-      rate: 50,
+      shuffleRate: 50,
       optimizer: "adam",
       learningRate: 0.002,
       decay: "linear",

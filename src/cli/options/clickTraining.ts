@@ -71,7 +71,7 @@ export function trainingSettings(flags: ModelFlags & ScheduleFlags): RequestedSe
     sampleRate,
     hotPolicy,
     scheduler,
-    rate,
+    shuffleRate: rate,
     optimizer,
     learningRate: flags.lr ?? defaultLearningRate[optimizer],
     decay,

@@ -91,7 +91,7 @@ export async function rowChecks(threads: number): Promise<Check[]> {
     });
     return [loaded, copy, random];
   } catch (error) {
-    return [loaded, await check("row memory", () => Promise.reject(error as Error))];
+    return [loaded, await check("embedding store on the host", () => Promise.reject(error as Error))];
   } finally {
     await pool.dispose();
   }

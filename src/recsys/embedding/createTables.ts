@@ -2,7 +2,7 @@
 import type { Device } from "../../engine/program.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { EmbeddingTables } from "./embeddingTables.ts";
-import type { SparseOptimizer, TableStore } from "./rowStore.ts";
+import type { SparseOptimizer, EmbeddingTableStore } from "./embeddingStore.ts";
 
 /** The tables to make. */
 export interface TablesRequest {
@@ -13,7 +13,7 @@ export interface TablesRequest {
   seed: number;
   /** Kernel threads of tables on the host. */
   threads: number;
-  slots: number;
+  stagingBuffers: number;
   /** Inputs of the dense model's batches, and most lookups of one. */
   maxBatch: number;
   maxLookups: number;
@@ -30,7 +30,7 @@ export async function createTables(
   device: Device,
   request: TablesRequest,
   placement: "auto" | "device" | "hybrid",
-): Promise<TableStore> {
+): Promise<EmbeddingTableStore> {
   if (device.target === "cuda" && placement !== "hybrid" && request.cardinalities.length > 0) {
     const cuda = device as CudaDevice;
     const { DeviceTables, fitsDevice } = await import("./cuda/deviceTables.ts");
@@ -39,6 +39,6 @@ export async function createTables(
     }
   }
   const tables = await EmbeddingTables.create(request);
-  for (const array of tables.slotArrays()) device.pin?.(array);
+  for (const array of tables.stagingArrays()) device.pin?.(array);
   return tables;
 }

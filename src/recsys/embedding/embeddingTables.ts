@@ -1,14 +1,14 @@
 /**
- * @file All embedding tables of a model, on the host: the master copy of every row. See {@link RowMemory} for how
+ * @file All embedding tables of a model, on the host: the master copy of every row. See {@link HostEmbeddings} for how
  * they are gathered and updated.
  */
 import { type KernelTask, ThreadPool } from "../../engine/targets/cpu/index.ts";
-import { RowMemory, type RowMemoryOptions, type TablePart } from "./rowMemory.ts";
-import type { TableStore } from "./rowStore.ts";
+import { HostEmbeddings, type HostEmbeddingsOptions, type TablePart } from "./hostEmbeddings.ts";
+import type { EmbeddingTableStore } from "./embeddingStore.ts";
 import { readParts, type TableRows, writeParts } from "./rowTransfer.ts";
 
 /** How to create {@link EmbeddingTables}. */
-export interface EmbeddingTablesOptions extends RowMemoryOptions {
+export interface EmbeddingTablesOptions extends HostEmbeddingsOptions {
   /** Rows of each table. */
   cardinalities: readonly number[];
   /** Of the initial rows, any safe integer ≥ 0. */
@@ -24,7 +24,7 @@ export interface EmbeddingTablesOptions extends RowMemoryOptions {
 const FILL_ROWS = 65_536;
 
 /** Embedding tables with their optimizer state. */
-export class EmbeddingTables extends RowMemory implements TableStore {
+export class EmbeddingTables extends HostEmbeddings implements EmbeddingTableStore {
   private constructor(pool: ThreadPool, options: EmbeddingTablesOptions) {
     const { cardinalities } = options;
     const storedBy = [...cardinalities.keys()];

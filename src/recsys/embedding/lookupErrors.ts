@@ -1,5 +1,5 @@
 /** @file What is said of lookups that name no row, or of bags that make no sense; the same for every store. */
-import type { Lookups } from "../data/batches/batch.ts";
+import type { Lookups } from "../data/batches/clickBatch.ts";
 import { ParetoError } from "../../base/errors.ts";
 
 /** A bag whose end lies before its start. */

@@ -1,7 +1,7 @@
 /** @file Turns an optimizer and its step into the numbers that its kernels are told, and into the CPU's kernel call. */
 import { ParetoError } from "../../base/errors.ts";
 import type { KernelName } from "../../engine/targets/cpu/index.ts";
-import type { SparseOptimizer } from "./rowStore.ts";
+import type { SparseOptimizer } from "./embeddingStore.ts";
 
 /** What the kernels of one step are told; numbers that an optimizer does not use are left out. */
 export interface OptimizerRates {
@@ -31,7 +31,7 @@ export function optimizerRates(
   if (!Number.isFinite(learningRate)) {
     throw new ParetoError({
       code: "LEARNING_RATE",
-      where: "RowStore.update",
+      where: "EmbeddingStore.update",
       message: `the learning rate must be a finite number, got ${learningRate}`,
       fix: "check the schedule that computes it",
     });
@@ -42,7 +42,7 @@ export function optimizerRates(
   if (!Number.isInteger(step) || step < 1) {
     throw new ParetoError({
       code: "OPTIMIZER_STEP",
-      where: "RowStore.update",
+      where: "EmbeddingStore.update",
       message: `Adam counts steps from 1, got ${step}`,
       fix: "pass the 1-based number of this optimizer step",
     });

@@ -4,7 +4,7 @@
  */
 import { ParetoError } from "../../base/errors.ts";
 import type { RowColumn, RowFormat } from "./rowFormat.ts";
-import type { TablePart } from "./rowMemory.ts";
+import type { TablePart } from "./hostEmbeddings.ts";
 
 /** Rows of one table with their optimizer state. */
 export interface TableRows {

@@ -1,5 +1,5 @@
 /**
- * @file The dense part of a click model on a device: a training program and a prediction program over one set of
+ * @file The dense part of a CTR model on a device: a training program and a prediction program over one set of
  * parameters, both of one fixed batch size. Shorter batches are padded with inputs of weight 0, which change
  * neither the loss nor any gradient.
  */
@@ -11,12 +11,12 @@ import type { BoundTensors, Device, DeviceTensor, HostTensors, Program } from ".
 import { binaryCrossEntropyWithLogits } from "../../nn/functional.ts";
 import { optimizerUpdates, type DenseOptimizer } from "../../nn/optimizers.ts";
 import { Parameters } from "../../nn/parameters.ts";
-import type { ClickModel } from "./clickModel.ts";
+import type { CtrModel } from "./ctrModel.ts";
 
-/** A compiled click model without its embedding rows. */
+/** A compiled CTR model without its embedding rows. */
 export class DenseModel {
   readonly device: Device;
-  readonly model: ClickModel;
+  readonly model: CtrModel;
   /** Inputs in a batch (B). */
   readonly batchSize: number;
   readonly parameters: Parameters;
@@ -42,7 +42,7 @@ export class DenseModel {
   /** Traces and compiles a model and creates its parameters and slots on the device. */
   static async create(
     device: Device,
-    model: ClickModel,
+    model: CtrModel,
     { batchSize, optimizer, seed }: { batchSize: number; optimizer: DenseOptimizer; seed: number },
   ): Promise<DenseModel> {
     const parameters = new Parameters(seed);
@@ -106,7 +106,7 @@ const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
  * @param guarded adds the output `guard`, which is finite exactly when the loss is
  */
 export function traceTraining(
-  model: ClickModel,
+  model: CtrModel,
   batch: number,
   optimizer: DenseOptimizer,
   parameters: Parameters,
@@ -137,7 +137,7 @@ export function traceTraining(
 }
 
 /** The graph of a prediction. */
-export function tracePrediction(model: ClickModel, batch: number, parameters: Parameters) {
+export function tracePrediction(model: CtrModel, batch: number, parameters: Parameters) {
   const { dense, tables, dim } = model.inputs;
   return trace({ dense: float32(batch, dense), rows: float32(batch, tables, dim) }, (t) => ({
     outputs: { logits: model.logits(parameters, t.dense, t.rows) },

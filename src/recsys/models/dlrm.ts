@@ -14,10 +14,10 @@ import { reshape } from "../../engine/graph/ops/movement.ts";
 import { normal, xavierNormal } from "../../nn/initializers.ts";
 import { mlp, type MlpInitializers } from "../../nn/layers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
-import type { ClickInputs, ClickModel } from "./clickModel.ts";
+import type { CtrInputs, CtrModel } from "./ctrModel.ts";
 
 /** Widths of a DLRM. */
-export interface DlrmConfig extends ClickInputs {
+export interface DlrmConfig extends CtrInputs {
   /** Hidden widths of the bottom MLP; a last layer of width D follows. */
   bottom: readonly number[];
   /** Hidden widths of the top MLP; a last layer of width 1 follows. */
@@ -29,14 +29,8 @@ const initializers: MlpInitializers = (_, outputs) => ({
   bias: normal(0, Math.sqrt(1 / outputs)),
 });
 
-/** Width of what the top MLP reads: the bottom's output and the products of all pairs. */
-export function interactionWidth({ dense, tables, dim }: ClickInputs): number {
-  const features = tables + (dense > 0 ? 1 : 0);
-  return (dense > 0 ? dim : 0) + (features * (features - 1)) / 2 + (features === 1 && dense === 0 ? dim : 0);
-}
-
 /** A DLRM of these widths. */
-export function dlrm(config: DlrmConfig): ClickModel {
+export function dlrm(config: DlrmConfig): CtrModel {
   return {
     name: "dlrm",
     inputs: config,

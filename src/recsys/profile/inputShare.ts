@@ -6,7 +6,7 @@
  * input that was not drawn; at the lowest threshold every sampled input would be hot. So the inputs outside
  * the sample are judged by counts less the input's own, and the two shares are mixed in proportion.
  */
-import type { Lookups } from "../data/batches/batch.ts";
+import type { Lookups } from "../data/batches/clickBatch.ts";
 import type { AccessLog } from "../strategies/fae/accessLog.ts";
 import type { HotCutoffs, HotPolicy } from "../strategies/fae/hotPolicy.ts";
 

@@ -2,13 +2,13 @@
  * @file What a step costs on this machine: gather, dense step and update timed on random lookups, in large tables and
  * in a compact bag. It is what the predicted speed-up of FAE rests on.
  */
-import type { ClickBatch, Lookups } from "../data/batches/batch.ts";
+import type { ClickBatch, Lookups } from "../data/batches/clickBatch.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
 import { Rng } from "../../base/rng.ts";
 import { createTables } from "../embedding/createTables.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
-import type { ClickModel } from "../models/clickModel.ts";
+import type { CtrModel } from "../models/ctrModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
 import type { MeasuredCost, StepTimes } from "../strategies/fae/costModel.ts";
 import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
@@ -54,7 +54,7 @@ async function rowTimes(
     optimizer: sparseOptimizer(settings.optimizer),
     seed,
     threads,
-    slots: 1,
+    stagingBuffers: 1,
     maxBatch: batchSize,
   });
   try {
@@ -68,7 +68,7 @@ async function rowTimes(
   }
 }
 
-async function denseTime(model: ClickModel, settings: TrainingSettings): Promise<number> {
+async function denseTime(model: CtrModel, settings: TrainingSettings): Promise<number> {
   const { batchSize, seed, threads } = settings;
   const { dense, tables, dim } = model.inputs;
   const device = await openDevice(settings.device, { threads });
@@ -116,7 +116,7 @@ async function pipelineTime(
       optimizer: sparseOptimizer(settings.optimizer),
       seed,
       threads,
-      slots: 2,
+      stagingBuffers: 2,
       maxBatch: batchSize,
       maxLookups: batchSize * rows.length,
       initial: "uniform",
@@ -155,7 +155,7 @@ async function busRate(device: Device): Promise<number> {
 }
 
 async function measureGpuCost(
-  model: ClickModel,
+  model: CtrModel,
   settings: TrainingSettings,
   cold: readonly number[],
   hot: readonly number[],
@@ -183,7 +183,7 @@ async function measureGpuCost(
  * @param hotRows rows of the hot bag
  */
 export async function measureCost(
-  model: ClickModel,
+  model: CtrModel,
   settings: TrainingSettings,
   cardinalities: readonly number[],
   hotRows: number,

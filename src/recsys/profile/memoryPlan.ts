@@ -4,7 +4,7 @@
  * Counted are the arrays that grow with the data or the model. The runtime itself, the dense step's intermediate
  * tensors and files that the system caches are not. Rows in GPU memory are not held on the host too, save hot ones.
  */
-import type { SparseOptimizer } from "../embedding/rowStore.ts";
+import type { SparseOptimizer } from "../embedding/embeddingStore.ts";
 import { bytesPerRow, stateBytesPerRow } from "../strategies/fae/rowBytes.ts";
 
 /** The training to plan for. */
@@ -18,7 +18,7 @@ export interface MemoryRequest {
   hotRows: number;
   batchSize: number;
   /** Mini-batches staged at once. */
-  stagingSlots: number;
+  stagingBuffers: number;
   /** Mean ids of an input over all tables. */
   idsPerInput: number;
   /** Dense inputs of a row. */
@@ -34,7 +34,7 @@ export interface MemoryPlan {
   tableBytes: number;
   optimizerStateBytes: number;
   /** Hot rows with their optimizer state. */
-  hotBagBytes: number;
+  hotBytes: number;
   /** Gathered rows and their gradients, ids and dense inputs of the batches in flight. */
   stagingBytes: number;
   denseParameterBytes: number;
@@ -42,7 +42,7 @@ export interface MemoryPlan {
   denseStateBytes: number;
   /** What training holds throughout: the sum of the above. */
   trainingBytes: number;
-  /** Counts and slots while the hot rows are chosen, before the tables exist; 0 without FAE. */
+  /** Counts and hot indices while the hot rows are chosen, before the tables exist; 0 without FAE. */
   calibrationBytes: number;
   /** The most held at once. */
   peakBytes: number;
@@ -52,31 +52,31 @@ export interface MemoryPlan {
 
 /** Plans the memory of a training run. */
 export function memoryPlan(request: MemoryRequest): MemoryPlan {
-  const { dim, optimizer, hotRows, batchSize, stagingSlots, denseInputs, denseParameters } = request;
+  const { dim, optimizer, hotRows, batchSize, stagingBuffers, denseInputs, denseParameters } = request;
   const rows = request.tableSizes.reduce((sum, size) => sum + size, 0);
   const tables = request.tableSizes.length;
   const tableBytes = 4 * dim * rows;
   const optimizerStateBytes = stateBytesPerRow(optimizer, dim) * rows;
-  const hotBagBytes = bytesPerRow(optimizer, dim) * hotRows;
+  const hotBytes = bytesPerRow(optimizer, dim) * hotRows;
   const inputBytes = 2 * 4 * tables * dim + 4 * request.idsPerInput + 4 * (tables + 1) + 4 * denseInputs + 12;
-  const stagingBytes = Math.ceil(stagingSlots * batchSize * inputBytes);
+  const stagingBytes = Math.ceil(stagingBuffers * batchSize * inputBytes);
   const denseParameterBytes = 4 * denseParameters;
   const denseStateBytes = denseParameterBytes * (1 + denseStatesPerParameter(optimizer));
   const gpuRowBytes = {
     device: tableBytes + optimizerStateBytes,
     hybrid: 0,
-    fae: hotBagBytes,
+    fae: hotBytes,
   };
   const gpuBytes =
     request.gpu && gpuRowBytes[request.gpu] + stagingBytes + denseParameterBytes + denseStateBytes;
   const trainingBytes =
-    tableBytes + optimizerStateBytes + hotBagBytes + stagingBytes + denseParameterBytes + denseStateBytes;
-  // A count and a slot a row, and the ranking of the rows that qualify.
+    tableBytes + optimizerStateBytes + hotBytes + stagingBytes + denseParameterBytes + denseStateBytes;
+  // A count and a hot index a row, and the ranking of the rows that qualify.
   const calibrationBytes = hotRows === 0 ? 0 : 8 * rows + 8 * hotRows;
   return {
     tableBytes,
     optimizerStateBytes,
-    hotBagBytes,
+    hotBytes,
     stagingBytes,
     denseParameterBytes,
     denseStateBytes,

@@ -2,7 +2,7 @@
  * @file The profile of a data set: how skewed its lookups are, how many inputs would be hot at which budget, what
  * training would hold in memory and what FAE should gain. All from one pass over a sample, before any training.
  */
-import type { Lookups } from "../data/batches/batch.ts";
+import type { Lookups } from "../data/batches/clickBatch.ts";
 import { Rng } from "../../base/rng.ts";
 import type { OnEvent } from "../../run/events.ts";
 import type { AccessLog } from "../strategies/fae/accessLog.ts";
@@ -34,8 +34,8 @@ export interface ProfileRequest {
   config: FaeConfig;
   /** The training to plan for, save what the profile itself finds out. */
   training: Omit<MemoryRequest, "hotRows" | "idsPerInput">;
-  /** Scheduler rate of the prediction, percent; 50 unless told. */
-  rate?: number;
+  /** Shuffle rate of the prediction, percent; 50 unless told. */
+  shuffleRate?: number;
   /** Step times of this machine; without them nothing is predicted. */
   cost?: MeasuredCost;
   /** Budgets of the curve, bytes; doubling from 1 MiB to where all rows fit unless told. */
@@ -100,7 +100,7 @@ export async function profileDataset(request: ProfileRequest): Promise<DatasetPr
   const run = {
     inputs: source.rows,
     batchSize: training.batchSize,
-    rate: request.rate ?? 50,
+    shuffleRate: request.shuffleRate ?? 50,
     hotInputShare,
     hotBytes: hotSet.bytes,
   };

@@ -5,7 +5,7 @@ import type { OnEvent } from "../../run/events.ts";
 import { tracePrediction } from "../models/denseModel.ts";
 import type { MeasuredCost } from "../strategies/fae/costModel.ts";
 import { bytesPerRow } from "../strategies/fae/rowBytes.ts";
-import { clickModel } from "../training/clickNetwork.ts";
+import { ctrModel } from "../training/clickNetwork.ts";
 import { sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
 import { measureCost } from "./measureCost.ts";
 import { profileDataset, type DatasetProfile, type ProfileRequest } from "./profile.ts";
@@ -34,7 +34,7 @@ export async function profileClicks(
 ): Promise<DatasetProfile> {
   const optimizer = sparseOptimizer(settings.optimizer);
   const tableSizes = schema.categorical.map((field) => field.cardinality);
-  const model = clickModel(settings, schema);
+  const model = ctrModel(settings, schema);
   const parameters = new Parameters(settings.seed);
   // Tracing declares the parameters, and so counts them.
   tracePrediction(model, 1, parameters);
@@ -53,12 +53,12 @@ export async function profileClicks(
       dim: settings.dim,
       optimizer,
       batchSize: settings.batchSize,
-      stagingSlots: 2,
+      stagingBuffers: 2,
       denseInputs: schema.dense.length,
       denseParameters: parameters.size,
       ...(settings.device === "cuda" && { gpu: gpuPlacement(settings) }),
     },
-    rate: settings.rate,
+    shuffleRate: settings.shuffleRate,
     ...(cost && { cost }),
     ...(onEvent && { onEvent }),
   });

@@ -3,13 +3,13 @@
  * trainer carries it out. A strategy's position is plain JSON, so training can stop anywhere and go on.
  */
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
-import type { RowStore } from "../embedding/rowStore.ts";
+import type { EmbeddingStore } from "../embedding/embeddingStore.ts";
 
 /** A stretch of batches of one data set, over one store. */
-export interface TrainingPhase {
+export interface TrainingSegment {
   /** As it is called on the time line: `train`, `cold`, `hot`. */
   name: string;
-  store: RowStore;
+  store: EmbeddingStore;
   dataset: EncodedDataset;
   /** First batch of the epoch's order, and how many. */
   firstBatch: number;
@@ -36,19 +36,19 @@ export interface HotReport {
 /** The order of training and the place of rows. */
 export interface TrainingStrategy {
   readonly name: StrategyName;
-  /** The current phase, or the next one; null at the end of the epoch. Rows are where it needs them. */
-  next(): Promise<TrainingPhase | null>;
-  /** Tells that so many more batches of the current phase are trained. */
+  /** The current segment, or the next one; null at the end of the epoch. Rows are where it needs them. */
+  next(): Promise<TrainingSegment | null>;
+  /** Tells that so many more batches of the current segment are trained. */
   completed(batches: number): void;
   /**
-   * Called when a phase has ended.
+   * Called when a segment has ended.
    * @param validationLoss evaluates a fixed validation slice, should the strategy want to know
    */
-  phaseEnded(validationLoss: () => Promise<number>): Promise<void>;
+  segmentEnded(validationLoss: () => Promise<number>): Promise<void>;
   /** Begins the next epoch. */
   startEpoch(): void;
   /** Makes the master tables hold every row's newest value, as evaluation and checkpoints need. */
-  settle(): Promise<void>;
+  flush(): Promise<void>;
   /** Where it stands, to go on from. */
   state(): unknown;
   readonly sync: SyncTotals;

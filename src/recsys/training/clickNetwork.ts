@@ -1,9 +1,9 @@
 /**
- * @file A click model with everything it learns: dense parameters on a device, embedding rows in tables on the host or
+ * @file A CTR model with everything it learns: dense parameters on a device, embedding rows in tables on the host or
  * in the device's memory. Built from settings and a schema, saved to and loaded from a checkpoint that is the same
  * whatever memory the rows are in.
  */
-import type { ClickSchema } from "../data/batches/batch.ts";
+import type { ClickSchema } from "../data/batches/clickBatch.ts";
 import type { DType, TypedArray } from "../../base/dtype.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { openDevice } from "../../engine/openDevice.ts";
@@ -13,23 +13,23 @@ import type { Parameters } from "../../nn/parameters.ts";
 import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../run/checkpoint.ts";
 import type { JsonValue } from "../../run/checkpointManifest.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
-import { HotBag, type HotBagOptions } from "../embedding/hotBag.ts";
-import type { HotRows } from "../embedding/hotRows.ts";
+import { HotEmbeddings, type HotEmbeddingsOptions } from "../embedding/hotEmbeddings.ts";
+import type { HotEmbeddingStore } from "../embedding/hotEmbeddingStore.ts";
 import { createTables, type TablesRequest } from "../embedding/createTables.ts";
-import type { TableStore } from "../embedding/rowStore.ts";
-import type { ClickModel } from "../models/clickModel.ts";
+import type { EmbeddingTableStore } from "../embedding/embeddingStore.ts";
+import type { CtrModel } from "../models/ctrModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
 import { dlrm } from "../models/dlrm.ts";
 import { StepPipeline } from "./stepPipeline.ts";
 import { checkPlacement, denseOptimizer, sparseOptimizer, type TrainingSettings } from "./settings.ts";
 
-/** The kind of checkpoint that holds a click model. */
-export const CLICK_CHECKPOINT = "click-model";
+/** The kind of checkpoint that holds a CTR model. */
+export const CTR_CHECKPOINT = "ctr-model";
 /** Rows copied at a time. */
 const CHUNK_ROWS = 65_536;
 
 /** The model that settings and a schema describe. */
-export function clickModel(settings: TrainingSettings, schema: ClickSchema): ClickModel {
+export function ctrModel(settings: TrainingSettings, schema: ClickSchema): CtrModel {
   const { dim, bottom, top } = settings;
   return dlrm({ dense: schema.dense.length, tables: schema.categorical.length, dim, bottom, top });
 }
@@ -47,11 +47,11 @@ interface ClickNetworkOptions {
 export class ClickNetwork {
   readonly device: Device;
   readonly dense: DenseModel;
-  readonly tables: TableStore;
+  readonly tables: EmbeddingTableStore;
   /** Feeds the dense model, in training and prediction; its host arrays are page-locked once. */
   readonly pipeline: StepPipeline;
 
-  private constructor(device: Device, dense: DenseModel, tables: TableStore) {
+  private constructor(device: Device, dense: DenseModel, tables: EmbeddingTableStore) {
     this.device = device;
     this.dense = dense;
     this.tables = tables;
@@ -71,7 +71,7 @@ export class ClickNetwork {
     const { batchSize, seed, threads, dim, strategy, placement = "auto", precision = "float32" } = settings;
     // A device that is not there is told before memory is filled.
     const device = given.device ?? (await openDevice(settings.device, { threads, precision }));
-    let tables: TableStore | undefined;
+    let tables: EmbeddingTableStore | undefined;
     try {
       const request: TablesRequest = {
         cardinalities: schema.categorical.map((field) => field.cardinality),
@@ -79,7 +79,7 @@ export class ClickNetwork {
         optimizer: sparseOptimizer(settings.optimizer),
         seed,
         threads,
-        slots: 2,
+        stagingBuffers: 2,
         maxBatch: batchSize,
         maxLookups,
         initial,
@@ -87,7 +87,7 @@ export class ClickNetwork {
       // FAE's cold rows are the host's.
       tables = await createTables(device, request, strategy === "fae" ? "hybrid" : placement);
       const optimizer = denseOptimizer(settings.optimizer);
-      const model = clickModel(settings, schema);
+      const model = ctrModel(settings, schema);
       const dense = await DenseModel.create(device, model, { batchSize, optimizer, seed });
       return new ClickNetwork(device, dense, tables);
     } catch (error) {
@@ -109,11 +109,11 @@ export class ClickNetwork {
   }
 
   /** Makes FAE's hot rows in the fast memory: that of the GPU, or a compact one of the host. */
-  async createHotRows(options: Omit<HotBagOptions, "tables">): Promise<HotRows> {
+  async createHotEmbeddings(options: Omit<HotEmbeddingsOptions, "tables">): Promise<HotEmbeddingStore> {
     const tables = this.hostTables;
-    if (this.device.target !== "cuda") return HotBag.create({ ...options, tables });
-    const { DeviceHotBag } = await import("../embedding/cuda/deviceHotBag.ts");
-    return DeviceHotBag.create(this.device as CudaDevice, { ...options, tables });
+    if (this.device.target !== "cuda") return HotEmbeddings.create({ ...options, tables });
+    const { DeviceHotEmbeddings } = await import("../embedding/cuda/deviceHotEmbeddings.ts");
+    return DeviceHotEmbeddings.create(this.device as CudaDevice, { ...options, tables });
   }
 
   /** Writes a checkpoint; rows come from the master tables, which must hold their newest values. */
@@ -124,7 +124,7 @@ export class ClickNetwork {
       dense.push(tensor(name, parameters.shapeOf(name), () => [values]));
     }
     await writeCheckpoint(directory, {
-      kind: CLICK_CHECKPOINT,
+      kind: CTR_CHECKPOINT,
       state,
       tensors: [...dense, ...this.#tableTensors()],
     });
@@ -132,7 +132,7 @@ export class ClickNetwork {
 
   /** Loads what {@link save} wrote. @throws ParetoError as `openCheckpoint` */
   async load(directory: string): Promise<JsonValue> {
-    const checkpoint = await openCheckpoint(directory, CLICK_CHECKPOINT);
+    const checkpoint = await openCheckpoint(directory, CTR_CHECKPOINT);
     try {
       await checkpoint.verify();
       await this.#restore(checkpoint);
@@ -165,11 +165,6 @@ export class ClickNetwork {
   get peakGpuBytes(): number | null {
     if (this.device.target !== "cuda") return null;
     return (this.device as CudaDevice).allocator.stats().peakBytes;
-  }
-
-  /** Bytes of dense parameters and their slots. */
-  get denseBytes(): number {
-    return 4 * (this.dense.parameters.size + this.dense.slots.size);
   }
 
   async dispose(): Promise<void> {

@@ -60,12 +60,12 @@ export async function createStrategy(
   }
   return FaeStrategy.create({
     tables: network.hostTables,
-    createHotRows: (options) => network.createHotRows(options),
+    createHotEmbeddings: (options) => network.createHotEmbeddings(options),
     file,
     batchSize,
     maxLookups: maxLookupsOf(train, batchSize),
     mode: settings.scheduler,
-    rate: settings.rate,
+    shuffleRate: settings.shuffleRate,
     clock,
     onEvent,
     ...(position !== undefined && { state: position as FaeState }),

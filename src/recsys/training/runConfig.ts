@@ -35,7 +35,7 @@ const MAY_CHANGE: ReadonlySet<string> = new Set<keyof TrainingSettings>([
   "sampleRate",
   "hotPolicy",
   "scheduler",
-  "rate",
+  "shuffleRate",
 ]);
 
 /**

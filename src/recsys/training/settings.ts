@@ -2,7 +2,7 @@
 import { ParetoError } from "../../base/errors.ts";
 import type { Precision } from "../../engine/program.ts";
 import type { DenseOptimizer } from "../../nn/optimizers.ts";
-import type { SparseOptimizer } from "../embedding/rowStore.ts";
+import type { SparseOptimizer } from "../embedding/embeddingStore.ts";
 import type { StrategyName } from "../strategies/strategy.ts";
 
 /** Optimizers by name, for rows and dense parameters together. */
@@ -33,10 +33,10 @@ export interface TrainingSettings {
   /** FAE: whether the round size adapts to the validation loss. */
   scheduler: "adaptive" | "fixed";
   /** FAE: percent of cold and of hot batches in a round, at first. */
-  rate: number;
+  shuffleRate: number;
   optimizer: OptimizerName;
   learningRate: number;
-  /** How the rate falls over all epochs: not at all, or linearly to 0. */
+  /** How the learning rate falls over all epochs: not at all, or linearly to 0. */
   decay: "constant" | "linear";
   batchSize: number;
   epochs: number;
@@ -86,7 +86,7 @@ export function checkPlacement({
   }
 }
 
-/** A good rate for each optimizer when none is given. */
+/** A good learning rate for each optimizer when none is given. */
 export const defaultLearningRate: Record<OptimizerName, number> = {
   sgd: 0.1,
   adagrad: 0.01,

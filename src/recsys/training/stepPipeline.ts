@@ -1,5 +1,5 @@
 /**
- * @file The inner loop of training and of prediction: batches through a row store and the dense model, with the
+ * @file The inner loop of training and of prediction: batches through a embedding store and the dense model, with the
  * next batch decoded and its rows gathered while the current one computes.
  *
  * While the dense step of batch i runs, batch i + 1 is read from disk and staged, its inputs copied into page-locked
@@ -9,11 +9,11 @@
  * and step i is looked at when step i + 1 is under way, so that the device never waits for this thread. The result is
  * that of a serial loop, bit for bit.
  */
-import type { ClickBatch } from "../data/batches/batch.ts";
+import type { ClickBatch } from "../data/batches/clickBatch.ts";
 import type { BoundTensors } from "../../engine/program.ts";
-import type { RowStore } from "../embedding/rowStore.ts";
+import type { EmbeddingStore } from "../embedding/embeddingStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
-import { PaddedRows, SlotFeeds } from "./slotFeeds.ts";
+import { PaddedRows, StepBuffers } from "./stepBuffers.ts";
 
 /** One finished training step. */
 export interface StepReport {
@@ -30,7 +30,7 @@ export interface StepReport {
 
 /** A stretch of training over one store. */
 export interface TrainStretch {
-  store: RowStore;
+  store: EmbeddingStore;
   batches: AsyncIterable<ClickBatch>;
   /** Batches to train, at most. */
   count: number;
@@ -44,7 +44,7 @@ export interface TrainStretch {
 /** A step that was asked for. */
 interface Flight {
   step: number;
-  slot: number;
+  buffer: number;
   size: number;
   /** Resolves when the device is done with it. */
   done: Promise<unknown>;
@@ -53,13 +53,13 @@ interface Flight {
 /** Feeds batches to a dense model. */
 export class StepPipeline {
   readonly #dense: DenseModel;
-  /** Of the slots, which take turns. */
-  readonly #feeds: readonly [SlotFeeds, SlotFeeds];
+  /** Of the buffers, which take turns. */
+  readonly #feeds: readonly [StepBuffers, StepBuffers];
   readonly #padded: PaddedRows;
 
   constructor(dense: DenseModel) {
     this.#dense = dense;
-    this.#feeds = [new SlotFeeds(dense), new SlotFeeds(dense)];
+    this.#feeds = [new StepBuffers(dense), new StepBuffers(dense)];
     this.#padded = new PaddedRows(dense);
   }
 
@@ -75,37 +75,37 @@ export class StepPipeline {
     let done = 0;
     let goesOn = true;
     const flights: Flight[] = [];
-    const stage = async (slot: number): Promise<ClickBatch | null> => {
+    const stage = async (buffer: number): Promise<ClickBatch | null> => {
       if (!goesOn || staged >= count) return null;
-      const batch = await this.#stageNext(source, store, slot);
+      const batch = await this.#stageNext(source, store, buffer);
       if (batch) staged++;
       return batch;
     };
     try {
-      let slot = 0;
-      let current = await stage(slot);
-      for (let asked = 0; current || flights.length > 0; slot = 1 - slot) {
+      let buffer = 0;
+      let current = await stage(buffer);
+      for (let asked = 0; current || flights.length > 0; buffer = 1 - buffer) {
         if (current) {
           const step = stepsDone + ++asked;
-          flights.push(this.#start(store, slot, current.size, learningRate(step), step));
+          flights.push(this.#start(store, buffer, current.size, learningRate(step), step));
         }
-        // Queued, a step is looked at when the next one is under way: then its slot is free for the batch after that.
+        // Queued, a step is looked at when the next one is under way: then its buffer is free for the batch after that.
         const isAhead = isQueued && current !== null && flights.length < 2;
         const flight = isAhead ? null : flights[0]!;
-        const stages = isQueued ? null : stage(1 - slot);
+        const stages = isQueued ? null : stage(1 - buffer);
         const [next] = await Promise.all([stages, flight?.done]);
         if (flight) {
-          const { loss } = this.#feeds[flight.slot]!;
+          const { loss } = this.#feeds[flight.buffer]!;
           // A loss that is not a number must not reach the rows; the guard behind onStep says what to do.
           if (!isQueued && Number.isFinite(loss[0]!)) {
-            await store.update(slot, learningRate(flight.step), flight.step);
+            await store.update(buffer, learningRate(flight.step), flight.step);
           }
           flights.shift();
           done++;
           if (!onStep(this.#report(flight))) goesOn = false;
-          if (!isQueued && goesOn && next) await store.refresh(1 - slot, slot);
+          if (!isQueued && goesOn && next) await store.refresh(1 - buffer, buffer);
         }
-        const following: ClickBatch | null = isQueued ? await stage(1 - slot) : next;
+        const following: ClickBatch | null = isQueued ? await stage(1 - buffer) : next;
         current = goesOn ? following : null;
       }
     } finally {
@@ -117,22 +117,22 @@ export class StepPipeline {
 
   /** Batches in order, each with its logits `[size]`, which are valid until the next is asked for. */
   async *predict(
-    store: RowStore,
+    store: EmbeddingStore,
     batches: AsyncIterable<ClickBatch>,
   ): AsyncGenerator<{ batch: ClickBatch; logits: Float32Array }, void, undefined> {
     const source = batches[Symbol.asyncIterator]();
     try {
-      let slot = 0;
-      let current = await this.#stageNext(source, store, slot);
+      let buffer = 0;
+      let current = await this.#stageNext(source, store, buffer);
       while (current) {
-        const { dense, logits: into } = this.#feeds[slot]!;
-        const rows = this.#padded.rows(store.rows(slot));
+        const { dense, logits: into } = this.#feeds[buffer]!;
+        const rows = this.#padded.rows(store.rows(buffer));
         const [logits, next] = await Promise.all([
           this.#dense.predict({ dense, rows }, { logits: into }),
-          this.#stageNext(source, store, 1 - slot),
+          this.#stageNext(source, store, 1 - buffer),
         ]);
         yield { batch: current, logits: logits.subarray(0, current.size) };
-        slot = 1 - slot;
+        buffer = 1 - buffer;
         current = next;
       }
     } finally {
@@ -141,26 +141,26 @@ export class StepPipeline {
   }
 
   /** Asks for a step and, of a queued store, for its update. */
-  #start(store: RowStore, slot: number, size: number, learningRate: number, step: number): Flight {
-    const feeds = this.#feeds[slot]!;
+  #start(store: EmbeddingStore, buffer: number, size: number, learningRate: number, step: number): Flight {
+    const feeds = this.#feeds[buffer]!;
     const { dense, labels, weights, loss, logits } = feeds;
     feeds.learningRate[0] = learningRate;
     feeds.step[0] = step;
-    const gradients = store.gradients(slot);
+    const gradients = store.gradients(buffer);
     const rowGradients = this.#padded.gradients(gradients);
-    const guard = store.guard(slot);
+    const guard = store.guard(buffer);
     const into: BoundTensors = { loss, logits, rowGradients, ...(guard && { guard }) };
-    const rows = this.#padded.rows(store.rows(slot));
+    const rows = this.#padded.rows(store.rows(buffer));
     const given = { dense, rows, labels, weights, learningRate: feeds.learningRate, step: feeds.step };
     const ran = this.#dense.trainWith(given, into).then(() => this.#padded.unpad(gradients, rowGradients));
-    const done = guard ? Promise.all([ran, store.update(slot, learningRate, step)]) : ran;
+    const done = guard ? Promise.all([ran, store.update(buffer, learningRate, step)]) : ran;
     // It is awaited later; a failure before then must not count as unhandled.
     done.catch(() => undefined);
-    return { step, slot, size, done };
+    return { step, buffer, size, done };
   }
 
-  #report({ step, slot, size }: Flight): StepReport {
-    const { loss, logits, labels } = this.#feeds[slot]!;
+  #report({ step, buffer, size }: Flight): StepReport {
+    const { loss, logits, labels } = this.#feeds[buffer]!;
     return {
       step,
       size,
@@ -172,14 +172,14 @@ export class StepPipeline {
 
   async #stageNext(
     source: AsyncIterator<ClickBatch>,
-    store: RowStore,
-    slot: number,
+    store: EmbeddingStore,
+    buffer: number,
   ): Promise<ClickBatch | null> {
     const { value, done } = await source.next();
     if (done) return null;
     const batch = value as ClickBatch;
-    this.#feeds[slot]!.take(batch);
-    await store.stage(slot, batch.lookups);
+    this.#feeds[buffer]!.take(batch);
+    await store.stage(buffer, batch.lookups);
     return batch;
   }
 }

@@ -75,7 +75,7 @@ export interface TrainClicksResult {
 }
 
 /**
- * Trains a click model and tests it.
+ * Trains a CTR model and tests it.
  * @throws ParetoError `RUN_EXISTS`, `RESUME_CONFIG`, `RESUME_DATA`, `TRAIN_PLACEMENT`, `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, and what
  * reading and encoding throw
  */

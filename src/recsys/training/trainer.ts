@@ -9,7 +9,7 @@ import { learningRateAt } from "../../nn/schedules.ts";
 import type { OnEvent } from "../../run/events.ts";
 import type { BinaryMetrics } from "../../run/metrics/binary.ts";
 import { DivergenceGuard } from "../../run/divergenceGuard.ts";
-import type { StrategyName, TrainingPhase, TrainingStrategy } from "../strategies/strategy.ts";
+import type { StrategyName, TrainingSegment, TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { evaluate } from "./evaluate.ts";
 import { RateMeter } from "../../run/rateMeter.ts";
@@ -106,12 +106,12 @@ export class Trainer {
     const { settings, strategy, signal } = this.#options;
     while (!this.#state.finished) {
       if (!(await this.#trainEpoch())) {
-        // The signal may come between two hot phases, when the newest rows are not in the master tables.
-        await strategy.settle();
+        // The signal may come between two hot segments, when the newest rows are not in the master tables.
+        await strategy.flush();
         await this.#checkpoint(LAST);
         return false;
       }
-      await strategy.settle();
+      await strategy.flush();
       this.#state.epoch++;
       const { logLoss } = await this.#validate();
       const { best, epoch } = this.#state;
@@ -133,17 +133,17 @@ export class Trainer {
     const { strategy, signal } = this.#options;
     for (;;) {
       const start = performance.now();
-      await strategy.phaseEnded(() => this.#sliceLoss());
+      await strategy.segmentEnded(() => this.#sliceLoss());
       const phase = await strategy.next();
       this.#state.trainSeconds += (performance.now() - start) / 1000;
       if (!phase) return true;
       if (signal?.aborted) return false;
-      await this.#trainPhase(phase);
+      await this.#trainSegment(phase);
       if (signal?.aborted) return false;
     }
   }
 
-  async #trainPhase({ name, store, dataset, firstBatch, count }: TrainingPhase): Promise<void> {
+  async #trainSegment({ name, store, dataset, firstBatch, count }: TrainingSegment): Promise<void> {
     const { network, settings, strategy, clock, onEvent, signal } = this.#options;
     const { batchSize, seed } = settings;
     const start = clock();

@@ -1,4 +1,4 @@
-/** @file All figures of a click model on one part of the data, from its logits. */
+/** @file All figures of a CTR model on one part of the data, from its logits. */
 import { auc } from "./auc.ts";
 import { calibrationError } from "./calibration.ts";
 import { binaryAccuracy } from "./classification.ts";

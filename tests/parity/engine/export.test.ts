@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type * as Ort from "onnxruntime-common";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ClickSchema } from "../../../src/recsys/data/batches/batch.ts";
+import type { ClickSchema } from "../../../src/recsys/data/batches/clickBatch.ts";
 import type { TypedArray } from "../../../src/base/dtype.ts";
 import { trace, type Graph } from "../../../src/engine/graph/graph.ts";
 import { add, mul } from "../../../src/engine/graph/ops/elementwise.ts";
@@ -19,7 +19,7 @@ import { exportOnnx } from "../../../src/engine/onnx/exportModel.ts";
 import { openDevice } from "../../../src/engine/openDevice.ts";
 import { Rng } from "../../../src/base/rng.ts";
 import { Parameters } from "../../../src/nn/parameters.ts";
-import { exportClickModel, type ClickExport } from "../../../src/recsys/export.ts";
+import { exportCtrModel, type ClickExport } from "../../../src/recsys/export.ts";
 import { tracePrediction } from "../../../src/recsys/models/denseModel.ts";
 import { dlrm } from "../../../src/recsys/models/dlrm.ts";
 import { tolerance } from "../../support/engine/tolerances.ts";
@@ -41,7 +41,7 @@ interface Case {
   bagged?: number[];
 }
 
-/** A click model of random weights and what is needed to export it. */
+/** A CTR model of random weights and what is needed to export it. */
 function click({ dense, cardinalities, bagged = [] }: Case, name: string) {
   const model = dlrm({ dense, tables: cardinalities.length, dim, bottom: [8], top: [6] });
   const schema: ClickSchema = {
@@ -147,7 +147,7 @@ const cases: [what: string, shape: Case, inputs: string[]][] = [
 
 test.each(cases)("a DLRM of %s runs at batch sizes 1, 3 and 64", async (what, shape, inputs) => {
   const given = click(shape, what);
-  await exportClickModel(given.source);
+  await exportCtrModel(given.source);
   const opened = await session(given.source.file);
   expect(opened.inputNames).toEqual(inputs);
   expect(opened.outputNames).toEqual(["probability"]);
@@ -161,7 +161,7 @@ test.each(cases)("a DLRM of %s runs at batch sizes 1, 3 and 64", async (what, sh
 test("bags of any length are pooled, −1 standing for none", async () => {
   const shape = { dense: 2, cardinalities: [10, 3, 70], bagged: [0, 2] };
   const given = click(shape, "bags");
-  await exportClickModel(given.source);
+  await exportCtrModel(given.source);
   const opened = await session(given.source.file);
   for (const [size, bag] of [
     [1, 3],
@@ -178,7 +178,7 @@ test("a large model keeps its weights in a file beside it, page by page, and ans
   const shape = { dense: 3, cardinalities: [10, 3, 70] };
   const given = click(shape, "external");
   const seen: number[][] = [];
-  const { files, sizeBytes } = await exportClickModel({
+  const { files, sizeBytes } = await exportCtrModel({
     ...given.source,
     inlineBytes: 100,
     onProgress: (done, total) => seen.push([done, total]),
@@ -195,7 +195,7 @@ test("a large model keeps its weights in a file beside it, page by page, and ans
 
 test("the model carries its columns for whoever serves it", async () => {
   const given = click({ dense: 1, cardinalities: [10], bagged: [0] }, "metadata");
-  await exportClickModel(given.source);
+  await exportCtrModel(given.source);
   const text = (await readFile(given.source.file)).toString("latin1");
   const inputs = {
     dense: { dtype: "float32", axes: ["batch", "column"], columns: given.source.schema.dense },
@@ -213,7 +213,7 @@ test("weights that do not belong to the model are refused, and nothing is left b
   const given = click({ dense: 3, cardinalities: [10, 3] }, "wrong");
   const before = await readdir(folder);
   const refused = (change: Partial<ClickExport>) =>
-    expect(exportClickModel({ ...given.source, ...change })).rejects;
+    expect(exportCtrModel({ ...given.source, ...change })).rejects;
   const table = given.source.table;
   await refused({ table: (t) => ({ ...table(t), rows: 4 }) }).toMatchObject({ code: "EXPORT_SCHEMA" });
   const short = { read: () => new Float32Array(dim) };
@@ -227,10 +227,10 @@ test("weights that do not belong to the model are refused, and nothing is left b
 
 test.skipIf(!existsSync("/dev/full"))("a full disk is said, and an earlier model stays", async () => {
   const given = click({ dense: 3, cardinalities: [10, 3] }, "full");
-  await exportClickModel(given.source);
+  await exportCtrModel(given.source);
   const before = await readFile(given.source.file);
   await symlink("/dev/full", `${given.source.file}.partial`);
-  await expect(exportClickModel(given.source)).rejects.toMatchObject({ code: "FILE_DISK_FULL" });
+  await expect(exportCtrModel(given.source)).rejects.toMatchObject({ code: "FILE_DISK_FULL" });
   expect(await readFile(given.source.file)).toEqual(before);
 });
 

@@ -1,5 +1,5 @@
 /** @file Small click logs for FAE's tests: explicit bags, or random ones with empty and repeated ids. */
-import type { ClickBatch, Lookups } from "../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch, Lookups } from "../../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
 import { Rng } from "../../../src/base/rng.ts";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";

@@ -1,7 +1,7 @@
 /** @file Small training runs through the real parts, for tests of the trainer: data on disk, network, strategy. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { ClickSchema } from "../../../src/recsys/data/batches/batch.ts";
+import type { ClickSchema } from "../../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../../src/recsys/data/encode/encodedDatasetWriter.ts";
 import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
@@ -82,7 +82,7 @@ export const smallSettings: TrainingSettings = {
   sampleRate: 0.5,
   hotPolicy: "topk",
   scheduler: "fixed",
-  rate: 50,
+  shuffleRate: 50,
   optimizer: "sgd",
   learningRate: 0.05,
   decay: "linear",
@@ -121,7 +121,7 @@ async function strategyFor(
   onEvent: (event: RunEvent) => void,
   position: unknown,
 ): Promise<TrainingStrategy> {
-  const { batchSize, scheduler: mode, rate } = settings;
+  const { batchSize, scheduler: mode, shuffleRate } = settings;
   if (settings.strategy === "baseline") {
     return new BaselineStrategy(network.tables, data.train, batchSize, position as BaselineState | undefined);
   }
@@ -130,12 +130,12 @@ async function strategyFor(
   const state = position === undefined ? {} : { state: position as FaeState };
   return FaeStrategy.create({
     tables: network.hostTables,
-    createHotRows: (options) => network.createHotRows(options),
+    createHotEmbeddings: (options) => network.createHotEmbeddings(options),
     file,
     batchSize,
     maxLookups,
     mode,
-    rate,
+    shuffleRate,
     clock,
     onEvent,
     ...state,

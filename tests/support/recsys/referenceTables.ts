@@ -2,9 +2,9 @@
  * @file Embedding tables in plain TypeScript: what the kernels must compute. Pooling, coalescing and SGD round
  * to float32 after each operation in input order, so they are exact; the other optimizers work in float64.
  */
-import type { Lookups } from "../../../src/recsys/data/batches/batch.ts";
+import type { Lookups } from "../../../src/recsys/data/batches/clickBatch.ts";
 import { philox, type Rng } from "../../../src/base/rng.ts";
-import type { SparseOptimizer } from "../../../src/recsys/embedding/rowStore.ts";
+import type { SparseOptimizer } from "../../../src/recsys/embedding/embeddingStore.ts";
 
 /** The initial value of an element, from the definition in `EmbeddingTables.create`. */
 export function initialElement(

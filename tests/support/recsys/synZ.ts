@@ -5,7 +5,7 @@
  * Ids of a table are in order of popularity unless `permuted`. The best possible probabilities are kept, so the
  * Bayes AUC of a data set made here can be computed exactly.
  */
-import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
 import { Rng } from "../../../src/base/rng.ts";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";

@@ -1,31 +1,31 @@
-/** @file A strategy seen from outside: it reports each batch that a trainer takes and each phase that ends. */
-import type { ClickBatch } from "../../../src/recsys/data/batches/batch.ts";
+/** @file A strategy seen from outside: it reports each batch that a trainer takes and each segment that ends. */
+import type { ClickBatch } from "../../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
 import type {
   StrategyName,
-  TrainingPhase,
+  TrainingSegment,
   TrainingStrategy,
 } from "../../../src/recsys/strategies/strategy.ts";
 
 /** What is reported. */
 export interface Watch {
-  /** @param index of the batch in its phase, from 0 */
-  onBatch?: (phase: TrainingPhase, index: number, batch: ClickBatch) => void;
-  onCompleted?: (phase: TrainingPhase, batches: number) => void;
+  /** @param index of the batch in its segment, from 0 */
+  onBatch?: (segment: TrainingSegment, index: number, batch: ClickBatch) => void;
+  onCompleted?: (segment: TrainingSegment, batches: number) => void;
 }
 
-/** The phase with other batches of the same inputs. */
+/** The segment with other batches of the same inputs. */
 export function mapBatches(
-  phase: TrainingPhase,
+  segment: TrainingSegment,
   map: (batch: ClickBatch, index: number) => ClickBatch,
-): TrainingPhase {
+): TrainingSegment {
   const source: Pick<EncodedDataset, "batches"> = {
     async *batches(options) {
       let index = 0;
-      for await (const batch of phase.dataset.batches(options)) yield map(batch, index++);
+      for await (const batch of segment.dataset.batches(options)) yield map(batch, index++);
     },
   };
-  return { ...phase, dataset: source as EncodedDataset };
+  return { ...segment, dataset: source as EncodedDataset };
 }
 
 /** Passes everything on to another strategy. */
@@ -33,7 +33,7 @@ export class WatchedStrategy implements TrainingStrategy {
   readonly name: StrategyName;
   readonly #inner: TrainingStrategy;
   readonly #watch: Watch;
-  #phase: TrainingPhase | null = null;
+  #segment: TrainingSegment | null = null;
 
   constructor(inner: TrainingStrategy, watch: Watch) {
     this.name = inner.name;
@@ -49,31 +49,31 @@ export class WatchedStrategy implements TrainingStrategy {
     return this.#inner.hot;
   }
 
-  async next(): Promise<TrainingPhase | null> {
-    const phase = await this.#inner.next();
-    this.#phase = phase;
-    if (!phase) return null;
-    return mapBatches(phase, (batch, index) => {
-      this.#watch.onBatch?.(phase, index, batch);
+  async next(): Promise<TrainingSegment | null> {
+    const segment = await this.#inner.next();
+    this.#segment = segment;
+    if (!segment) return null;
+    return mapBatches(segment, (batch, index) => {
+      this.#watch.onBatch?.(segment, index, batch);
       return batch;
     });
   }
 
   completed(batches: number): void {
     this.#inner.completed(batches);
-    this.#watch.onCompleted?.(this.#phase!, batches);
+    this.#watch.onCompleted?.(this.#segment!, batches);
   }
 
-  phaseEnded(validationLoss: () => Promise<number>): Promise<void> {
-    return this.#inner.phaseEnded(validationLoss);
+  segmentEnded(validationLoss: () => Promise<number>): Promise<void> {
+    return this.#inner.segmentEnded(validationLoss);
   }
 
   startEpoch(): void {
     this.#inner.startEpoch();
   }
 
-  settle(): Promise<void> {
-    return this.#inner.settle();
+  flush(): Promise<void> {
+    return this.#inner.flush();
   }
 
   state(): unknown {

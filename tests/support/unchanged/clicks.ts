@@ -37,7 +37,7 @@ const SETTINGS: TrainingSettings = {
   sampleRate: 0.5,
   hotPolicy: "topk",
   scheduler: "fixed",
-  rate: 50,
+  shuffleRate: 50,
   optimizer: "sgd",
   learningRate: 0.1,
   decay: "linear",
@@ -57,8 +57,8 @@ const OPTIMIZERS = Object.keys(RATES) as (keyof typeof RATES)[];
 const FAE = {
   sgd: { hotPolicy: "topk", scheduler: "fixed", hotBudgetBytes: 400_000 },
   adagrad: { hotPolicy: "threshold", scheduler: "adaptive", hotBudgetBytes: 900_000 },
-  rwsadagrad: { hotPolicy: "topk", scheduler: "adaptive", rate: 20, hotBudgetBytes: 450_000 },
-  adam: { hotPolicy: "threshold", scheduler: "fixed", rate: 100, hotBudgetBytes: 1_400_000 },
+  rwsadagrad: { hotPolicy: "topk", scheduler: "adaptive", shuffleRate: 20, hotBudgetBytes: 450_000 },
+  adam: { hotPolicy: "threshold", scheduler: "fixed", shuffleRate: 100, hotBudgetBytes: 1_400_000 },
 } as const satisfies Record<keyof typeof RATES, Partial<TrainingSettings>>;
 
 /** A log whose clicks depend on the price and on the shop; some prices and users are missing. */

@@ -1,7 +1,7 @@
 /** @file `pareto recsys export`: a trained model as a standard ONNX file. */
 import type { Command } from "commander";
-import { exportClickModel } from "../../../recsys/export.ts";
-import { CLICK_CHECKPOINT, clickModel, tableTensor } from "../../../recsys/training/clickNetwork.ts";
+import { exportCtrModel } from "../../../recsys/export.ts";
+import { CTR_CHECKPOINT, ctrModel, tableTensor } from "../../../recsys/training/clickNetwork.ts";
 import { openTrainedModel } from "../../../recsys/training/trainedModel.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { openCheckpoint } from "../../../run/checkpoint.ts";
@@ -21,11 +21,11 @@ export function command(): Command {
         const { config, encoder, checkpoint: directory } = await openTrainedModel(run);
         const { schema } = encoder;
         const { dim } = config.settings;
-        const checkpoint = await openCheckpoint(directory, CLICK_CHECKPOINT);
+        const checkpoint = await openCheckpoint(directory, CTR_CHECKPOINT);
         try {
           await checkpoint.verify();
-          const made = await exportClickModel({
-            model: clickModel(config.settings, schema),
+          const made = await exportCtrModel({
+            model: ctrModel(config.settings, schema),
             schema,
             parameter: (name) => checkpoint.read(name),
             table: (t) => ({

@@ -42,7 +42,7 @@ interface Flags extends ReadFlags, ColumnFlags, ModelFlags, ScheduleFlags, Commo
 export function command(): Command {
   const command = newCommand(
     "train",
-    "Train and test a click model on logs: Parquet, CSV, JSON, globs, or SQL over them.",
+    "Train and test a CTR model on logs: Parquet, CSV, JSON, globs, or SQL over them.",
   )
     .argument("[source...]", "files, folders or globs")
     .option("--out <dir>", "the run's folder, new or empty (default: runs/DATE-TIME-MODEL-STRATEGY)")

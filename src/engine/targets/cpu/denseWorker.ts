@@ -63,7 +63,7 @@ async function compile(program: number, plan: ProgramPlan, profile: string | und
     // A pattern is one block for all tensors of a run, however short each of them is needed.
     enableMemPattern: !returnsMemory,
     // A spinning thread takes its core from the kernel threads, from other sessions and from other processes; on an
-    // idle machine the step of a click model is as fast without, on a busy one twice as fast.
+    // idle machine the step of a CTR model is as fast without, on a busy one twice as fast.
     extra: { session: { intra_op: { allow_spinning: "0" } } },
     ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
   });

@@ -5,7 +5,7 @@
 import { read } from "node:fs";
 import { promisify } from "node:util";
 import { ParetoError } from "../../../base/errors.ts";
-import type { ClickBatch } from "./batch.ts";
+import type { ClickBatch } from "./clickBatch.ts";
 import { groupPlaces } from "../encode/encodedLayout.ts";
 import type { EncodedLayout, GroupEntry } from "../encode/encodedLayout.ts";
 

@@ -5,7 +5,7 @@
  * value above 10 times the mean; `standard` for the others. Criteo's format is always `log1p`; the user's word wins.
  * Mean and deviation are rounded to 7 digits, so that the order in which threads add cannot show in a run.
  */
-import type { DenseField } from "../batches/batch.ts";
+import type { DenseField } from "../batches/clickBatch.ts";
 import { numberSql } from "../schema/columnTypes.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import type { Split } from "./split.ts";

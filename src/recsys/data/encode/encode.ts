@@ -8,7 +8,7 @@
  */
 import { join } from "node:path";
 import { invariant } from "../../../base/errors.ts";
-import type { ClickBatch, DenseField, Lookups } from "../batches/batch.ts";
+import type { ClickBatch, DenseField, Lookups } from "../batches/clickBatch.ts";
 import { EncodedDatasetWriter } from "./encodedDatasetWriter.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
 import type { EncodedLayout } from "./encodedLayout.ts";

@@ -11,13 +11,13 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError, invariant } from "../../../base/errors.ts";
 import { Rng } from "../../../base/rng.ts";
-import type { ClickBatch } from "../batches/batch.ts";
+import type { ClickBatch } from "../batches/clickBatch.ts";
 import { BatchBuffers } from "../batches/batchBuffers.ts";
 import type { EncodedWindow } from "../batches/encodedWindow.ts";
 import { fileError } from "../../../base/fileErrors.ts";
 import { readEncodedIndex } from "./encodedLayout.ts";
 import type { EncodedIndex, EncodedLayout } from "./encodedLayout.ts";
-import { type PlannedWindow, WindowFeed } from "../batches/windowFeed.ts";
+import { type PlannedWindow, WindowPrefetch } from "../batches/prefetch.ts";
 
 /** How {@link EncodedDataset.batches} walks the rows. */
 export interface BatchOptions {
@@ -112,7 +112,7 @@ export class EncodedDataset {
     const handle = await open(path, "r").catch((error: unknown) => {
       throw fileError(error, path);
     });
-    const feed = new WindowFeed(
+    const feed = new WindowPrefetch(
       { fd: handle.fd, path },
       this.#index,
       plan,

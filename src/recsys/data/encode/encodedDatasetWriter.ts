@@ -9,7 +9,7 @@ import type { FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { join } from "node:path";
 import { invariant } from "../../../base/errors.ts";
-import type { ClickBatch } from "../batches/batch.ts";
+import type { ClickBatch } from "../batches/clickBatch.ts";
 import { fileError } from "../../../base/fileErrors.ts";
 import { groupPlaces } from "./encodedLayout.ts";
 import type { EncodedIndex, EncodedLayout, GroupEntry } from "./encodedLayout.ts";

@@ -1,12 +1,12 @@
 /**
- * @file What turns rows into a click model's inputs: the schema, the vocabularies and the statistics of the training part.
+ * @file What turns rows into a CTR model's inputs: the schema, the vocabularies and the statistics of the training part.
  *
  * Lives in a folder (`encoder.json` and a Parquet file for each vocabulary), so that a trained model can read new sources.
  */
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
-import type { ClickSchema } from "../batches/batch.ts";
+import type { ClickSchema } from "../batches/clickBatch.ts";
 import { elementType } from "../schema/columnTypes.ts";
 import { encodeRows } from "./encode.ts";
 import type { EncodeInput, Progress } from "./encode.ts";

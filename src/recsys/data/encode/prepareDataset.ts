@@ -7,7 +7,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
-import type { ClickSchema } from "../batches/batch.ts";
+import type { ClickSchema } from "../batches/clickBatch.ts";
 import { measureDense } from "./denseStatistics.ts";
 import { encodeRows } from "./encode.ts";
 import type { Progress } from "./encode.ts";

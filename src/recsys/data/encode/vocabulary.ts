@@ -6,7 +6,7 @@
  * to disk. Hashing gives id 0 to what is missing and 1 + md5(text) mod (buckets − 1) to the rest, md5's low 64 bits, so it is equal
  * on every machine and version.
  */
-import type { CategoricalField } from "../batches/batch.ts";
+import type { CategoricalField } from "../batches/clickBatch.ts";
 import { elementType, valueSql, valueTypeOf } from "../schema/columnTypes.ts";
 import type { ValueType } from "../schema/columnTypes.ts";
 import type { Source, SourceColumn } from "../source/source.ts";

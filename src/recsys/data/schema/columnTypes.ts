@@ -1,5 +1,5 @@
 /**
- * @file What DuckDB's types mean to a click model, and the SQL that brings a column to a number or to a categorical value.
+ * @file What DuckDB's types mean to a CTR model, and the SQL that brings a column to a number or to a categorical value.
  * Pure text; all expressions are over the view `data` of a source.
  */
 import type { SourceColumn } from "../source/source.ts";

@@ -5,7 +5,7 @@ import { ParetoError } from "../../../base/errors.ts";
 import { refuseDifferent, refuseDuplicates } from "./csvHeader.ts";
 import type { Database } from "./duckdb.ts";
 import { firstLine } from "../../../base/fileErrors.ts";
-import { positionalNames } from "./textStage.ts";
+import { positionalNames } from "./stageToParquet.ts";
 import { quoteList, quoteText } from "./sqlText.ts";
 
 /** Names of a Parquet file's columns, as stored. */

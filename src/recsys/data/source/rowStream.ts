@@ -7,7 +7,7 @@
  * ORDER BY.
  */
 import type { DuckDBDataChunk } from "@duckdb/node-api";
-import type { ClickBatch } from "../batches/batch.ts";
+import type { ClickBatch } from "../batches/clickBatch.ts";
 import type { Database } from "./duckdb.ts";
 import { wrapDuckdbError } from "./duckdbErrors.ts";
 import { invariant } from "../../../base/errors.ts";

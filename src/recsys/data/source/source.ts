@@ -15,8 +15,8 @@ import { describeParquet } from "./parquetTable.ts";
 import { findSourceFiles } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteName, quoteText } from "./sqlText.ts";
-import { rescueNumbers } from "../schema/rescueNumbers.ts";
-import { positionalNames, stageText } from "./textStage.ts";
+import { parseMissingMarkers } from "../schema/parseMissingMarkers.ts";
+import { positionalNames, stageToParquet } from "./stageToParquet.ts";
 
 /** What to read, and how. */
 export interface SourceOptions extends DatabaseOptions {
@@ -150,7 +150,7 @@ async function read(
     names = table.names;
     await database.run(`CREATE VIEW data AS ${table.sql}`, name);
   } else if (files.length > 0) {
-    const staged = await stageText(database, files, directory, {
+    const staged = await stageToParquet(database, files, directory, {
       format,
       onBadRow: options.onBadRow ?? "error",
       textColumns: options.textColumns ?? [],
@@ -159,7 +159,7 @@ async function read(
     skippedRows = staged.skippedRows;
     await viewStaged(database, staged.path, names.length);
     if (format === "csv") {
-      const rescued = await rescueNumbers(database, staged.path, names, options.textColumns ?? []);
+      const rescued = await parseMissingMarkers(database, staged.path, names, options.textColumns ?? []);
       notices.push(...rescued);
     }
   }

@@ -1,22 +1,22 @@
 /**
- * @file All embedding tables of a model in GPU memory: the master copy of every row. See {@link DeviceRows} for how they
+ * @file All embedding tables of a model in GPU memory: the master copy of every row. See {@link DeviceEmbeddings} for how they
  * are gathered and updated.
  */
 import { CallQueue, type CudaDevice, fillCall, fillKernel } from "../../../engine/targets/cuda/index.ts";
 import { rowFormat, type RowColumn } from "../rowFormat.ts";
-import { positive } from "../rowMemory.ts";
-import type { TableStore } from "../rowStore.ts";
+import { positive } from "../hostEmbeddings.ts";
+import type { EmbeddingTableStore } from "../embeddingStore.ts";
 import { checkRange, checkRowsLength, copyRows, type TableRows } from "../rowTransfer.ts";
-import { DeviceRows } from "./deviceRows.ts";
+import { DeviceEmbeddings } from "./deviceEmbeddings.ts";
 import {
   compileRowKernels,
-  type DeviceRowsLayout,
-  type DeviceRowsOptions,
+  type DeviceEmbeddingsLayout,
+  type DeviceEmbeddingsOptions,
   type RowKernels,
 } from "./rowKernels.ts";
 
 /** How to create {@link DeviceTables}. */
-export interface DeviceTablesOptions extends DeviceRowsOptions {
+export interface DeviceTablesOptions extends DeviceEmbeddingsOptions {
   /** Rows of each table. */
   cardinalities: readonly number[];
   /** Of the initial rows, any safe integer ≥ 0. */
@@ -31,11 +31,11 @@ const HEADROOM_BYTES = 512 * 2 ** 20;
 const HEADROOM_SHARE = 0.9;
 
 /** Embedding tables with their optimizer state, in GPU memory. */
-export class DeviceTables extends DeviceRows implements TableStore {
+export class DeviceTables extends DeviceEmbeddings implements EmbeddingTableStore {
   readonly cardinalities: readonly number[];
   readonly #firstRows: readonly number[];
 
-  private constructor(options: DeviceTablesOptions, layout: DeviceRowsLayout, kernels: RowKernels) {
+  private constructor(options: DeviceTablesOptions, layout: DeviceEmbeddingsLayout, kernels: RowKernels) {
     super(options, layout, kernels);
     this.cardinalities = layout.cardinalities;
     this.#firstRows = layout.firstRows;
@@ -54,7 +54,7 @@ export class DeviceTables extends DeviceRows implements TableStore {
       firstRows.push(rows);
       rows += count;
     }
-    const layout = { firstRows, cardinalities, rows, owners: null, marksChanges: false };
+    const layout = { firstRows, cardinalities, rows, rowTables: null, marksChanges: false };
     const kernels = await compileRowKernels(options, layout);
     const fill = fillKernel(positive("dim", dim));
     const queue = await CallQueue.compile(device, [fill]);
@@ -131,17 +131,20 @@ export class DeviceTables extends DeviceRows implements TableStore {
 }
 
 /** What decides the size of {@link DeviceTables}. */
-type SizedTables = Pick<DeviceTablesOptions, "cardinalities" | "dim" | "optimizer" | "slots" | "maxBatch"> & {
+type SizedTables = Pick<
+  DeviceTablesOptions,
+  "cardinalities" | "dim" | "optimizer" | "stagingBuffers" | "maxBatch"
+> & {
   maxLookups: number;
 };
 
 /** Whether tables fit the device's free memory, with room for the dense model. */
 export function fitsDevice(device: CudaDevice, request: SizedTables): boolean {
-  const { cardinalities, dim, optimizer, slots, maxBatch, maxLookups } = request;
+  const { cardinalities, dim, optimizer, stagingBuffers, maxBatch, maxLookups } = request;
   const rows = cardinalities.reduce((sum, count) => sum + count, 0);
   const pooledBytes = 4 * cardinalities.length * maxBatch * dim;
-  // Beside rows and gradients, a slot has ids, keys, bags, items and their rows; all share keys, bags, partial sums.
-  const stagingBytes = slots * (2 * pooledBytes + 24 * maxLookups) + (20 + dim / 8) * maxLookups;
+  // Beside rows and gradients, a buffer has ids, keys, bags, items and their rows; all share keys, bags, partial sums.
+  const stagingBytes = stagingBuffers * (2 * pooledBytes + 24 * maxLookups) + (20 + dim / 8) * maxLookups;
   const bytes = rows * rowFormat(dim, optimizer).storedBytes + stagingBytes;
   return bytes + HEADROOM_BYTES <= HEADROOM_SHARE * device.context.memory().freeBytes;
 }

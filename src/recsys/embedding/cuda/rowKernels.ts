@@ -11,16 +11,16 @@ import {
   updateKernels,
   type UpdateKernels,
 } from "../../../engine/targets/cuda/index.ts";
-import type { SparseOptimizer } from "../rowStore.ts";
+import type { SparseOptimizer } from "../embeddingStore.ts";
 
 /** What every store in device memory is told. */
-export interface DeviceRowsOptions {
+export interface DeviceEmbeddingsOptions {
   /** The device of the dense model; the store does not dispose of it. */
   device: CudaDevice;
   dim: number;
   optimizer: SparseOptimizer;
-  /** Staging slots. */
-  slots: number;
+  /** Staging buffers. */
+  stagingBuffers: number;
   /** Inputs of the dense model's batches (B): the most that a batch may have. */
   maxBatch: number;
   /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
@@ -28,14 +28,14 @@ export interface DeviceRowsOptions {
 }
 
 /** The rows behind a store. */
-export interface DeviceRowsLayout {
+export interface DeviceEmbeddingsLayout {
   /** Of each table of a batch: the first row, and the rows that its ids name. */
   firstRows: readonly number[];
   cardinalities: readonly number[];
   /** All rows. */
   rows: number;
   /** The one table that may look each row up; null when ids say it. */
-  owners: Uint16Array | null;
+  rowTables: Uint16Array | null;
   /** Whether updates leave a mark on rows that they change. */
   marksChanges: boolean;
 }
@@ -51,10 +51,10 @@ export interface RowKernels {
 
 /** Compiles a store's kernels. */
 export async function compileRowKernels(
-  { device, dim, optimizer }: DeviceRowsOptions,
-  { cardinalities, rows, owners }: DeviceRowsLayout,
+  { device, dim, optimizer }: DeviceEmbeddingsOptions,
+  { cardinalities, rows, rowTables }: DeviceEmbeddingsLayout,
 ): Promise<RowKernels> {
-  const gather = gatherKernels(dim, cardinalities.length, owners !== null);
+  const gather = gatherKernels(dim, cardinalities.length, rowTables !== null);
   const sort = sortKernels(rows);
   const segment = segmentKernels();
   const update = updateKernels(dim, optimizer.kind);

@@ -4,7 +4,7 @@
  * Every id of a multi-hot bag counts. One uint32 a row: 135 MB for the 33.76 M rows of Criteo Kaggle. The log
  * is needed during calibration only; drop it afterwards.
  */
-import type { Lookups } from "../../data/batches/batch.ts";
+import type { Lookups } from "../../data/batches/clickBatch.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { RowSpace } from "./rowSpace.ts";
 

@@ -62,7 +62,7 @@ export async function logSample(
 ): Promise<AccessLog> {
   const log = new AccessLog(space);
   const progress = inputProgress("profile", sampleSize(source.rows, config.sampleRate), onEvent);
-  for await (const sample of sampleInputs(source, { rate: config.sampleRate, seed: config.seed })) {
+  for await (const sample of sampleInputs(source, { sampleRate: config.sampleRate, seed: config.seed })) {
     log.add(sample.batch.lookups, sample.selection);
     onSample?.(sample);
     progress(log.inputs);

@@ -1,16 +1,14 @@
 /**
- * @file The input classifier of FAE: an input is hot when every row it looks up has a slot in the hot bag. One
+ * @file The input classifier of FAE: an input is hot when every row it looks up is a hot row. One
  * cold row makes it cold; an input whose bags are all empty is hot.
  *
- * Hot inputs are re-encoded from (table, row) to slots, which are int32 throughout: the authors' profiler kept
+ * Hot inputs are re-encoded from (table, row) to hot indices, which are int32 throughout: the authors' profiler kept
  * them as float32, exact only below 2^24.
  */
-import type { Lookups } from "../../data/batches/batch.ts";
+import type { Lookups } from "../../data/batches/clickBatch.ts";
 import { invariant } from "../../../base/errors.ts";
 import type { HotSet } from "./hotSet.ts";
-import type { RowSpace } from "./rowSpace.ts";
 import { mapLookups } from "./mapLookups.ts";
-import { tableOf } from "./rowSpace.ts";
 
 /** Positions of a batch's inputs by class, each rising. */
 export interface InputClasses {
@@ -18,23 +16,10 @@ export interface InputClasses {
   cold: Uint32Array;
 }
 
-/**
- * Cuts `[0, items)` into consecutive ranges for workers, none dropped and none empty; sizes differ by one at
- * most. (The authors' profiler used `floor(items / workers)` a worker and lost the rest.)
- * @returns `[start, end)` pairs, at most `workers`
- */
-export function splitRanges(items: number, workers: number): [number, number][] {
-  const parts = Math.min(items, Math.max(1, Math.floor(workers)));
-  return Array.from({ length: parts }, (_, w) => [
-    Math.floor((w * items) / parts),
-    Math.floor(((w + 1) * items) / parts),
-  ]);
-}
-
 /** Classifies the inputs `[start, end)` of a batch, all of them unless told. */
 export function classifyInputs(
   lookups: Lookups,
-  hotSet: Pick<HotSet, "slotOf" | "space">,
+  hotSet: Pick<HotSet, "hotIndexOf" | "space">,
   start = 0,
   end = lookups.size,
 ): InputClasses {
@@ -51,7 +36,7 @@ export function classifyInputs(
 
 function isHot(
   lookups: Lookups,
-  { slotOf, space }: Pick<HotSet, "slotOf" | "space">,
+  { hotIndexOf, space }: Pick<HotSet, "hotIndexOf" | "space">,
   input: number,
 ): boolean {
   const { ids, offsets, size } = lookups;
@@ -60,34 +45,21 @@ function isHot(
     const bag = table * size + input;
     const end = offsets === null ? bag + 1 : offsets[bag + 1]!;
     for (let k = offsets === null ? bag : offsets[bag]!; k < end; k++) {
-      if (slotOf[first + ids[k]!]! < 0) return false;
+      if (hotIndexOf[first + ids[k]!]! < 0) return false;
     }
   }
   return true;
 }
 
 /**
- * Lookups of the chosen inputs alone, with slots in place of rows.
+ * Lookups of the chosen inputs alone, with hot indices in place of rows.
  * @param selection positions of hot inputs
  */
 export function encodeHot(lookups: Lookups, selection: Uint32Array, hotSet: HotSet): Lookups {
-  const { slotOf, space } = hotSet;
+  const { hotIndexOf, space } = hotSet;
   return mapLookups(lookups, selection, (table, row) => {
-    const slot = slotOf[space.offsets[table]! + row]!;
-    invariant(slot >= 0, `row ${row} of table ${table} has no slot, yet its input was classified hot`);
-    return slot;
-  });
-}
-
-/** Rows of tables from the slots of hot inputs: the inverse of {@link encodeHot}. */
-export function decodeHot(lookups: Lookups, rows: Uint32Array, space: RowSpace): Lookups {
-  const all = Uint32Array.from({ length: lookups.size }, (_, b) => b);
-  return mapLookups(lookups, all, (table, slot) => {
-    const row = rows[slot];
-    invariant(
-      row !== undefined && tableOf(space, row) === table,
-      `slot ${slot} is not a row of table ${table}`,
-    );
-    return row - space.offsets[table]!;
+    const hotIndex = hotIndexOf[space.offsets[table]! + row]!;
+    invariant(hotIndex >= 0, `row ${row} of table ${table} is not hot, yet its input was classified hot`);
+    return hotIndex;
   });
 }

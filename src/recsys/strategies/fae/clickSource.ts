@@ -2,7 +2,7 @@
  * @file What calibration reads: a part of a click log that can be streamed from its start more than once.
  * An encoded data set of `src/recsys/data` is one.
  */
-import type { ClickBatch } from "../../data/batches/batch.ts";
+import type { ClickBatch } from "../../data/batches/clickBatch.ts";
 
 /** A streamable part of a data set. */
 export interface ClickSource {

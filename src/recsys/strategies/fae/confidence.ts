@@ -1,5 +1,5 @@
 /**
- * @file Quantiles behind the bounds of the statistical optimizer: Student's t, and the exact upper limit of a
+ * @file Quantiles behind the bounds of the hot-size estimator: Student's t, and the exact upper limit of a
  * Poisson mean for counts too small for a t-interval.
  */
 

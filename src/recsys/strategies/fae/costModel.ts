@@ -27,8 +27,8 @@ export interface PlannedRun {
   /** Training inputs an epoch. */
   inputs: number;
   batchSize: number;
-  /** Scheduler rate, percent. */
-  rate: number;
+  /** Shuffle rate, percent. */
+  shuffleRate: number;
   /** Share of the inputs that are hot (h). */
   hotInputShare: number;
   /** Bytes of the hot rows with their optimizer state: what one synchronisation moves. */
@@ -53,12 +53,12 @@ export function predictedSpeedup(hotInputShare: number, hotToCold: number, syncS
   return 1 / (1 - hotInputShare + hotInputShare * hotToCold + syncShare);
 }
 
-/** Predicts a run at a constant rate; the adaptive scheduler starts there and moves either way. */
+/** Predicts a run at a constant shuffle rate; the adaptive scheduler starts there and moves either way. */
 export function predictRun(run: PlannedRun, cost: MeasuredCost): Prediction {
   const hotInputs = Math.round(run.inputs * run.hotInputShare);
   const hotBatches = Math.ceil(hotInputs / run.batchSize);
   const coldBatches = Math.ceil((run.inputs - hotInputs) / run.batchSize);
-  const syncsPerEpoch = epochSyncs(coldBatches, hotBatches, run.rate);
+  const syncsPerEpoch = epochSyncs(coldBatches, hotBatches, run.shuffleRate);
   const syncBytesPerEpoch = syncsPerEpoch * run.hotBytes;
   const coldSeconds = stepSeconds(cost.cold);
   const hotToCold = stepSeconds(cost.hot) / coldSeconds;
@@ -79,12 +79,12 @@ function stepSeconds(times: StepTimes): number {
   return times.gather + times.copyIn + times.dense + times.copyOut + times.scatter;
 }
 
-function epochSyncs(coldBatches: number, hotBatches: number, rate: number): number {
-  const scheduler = new ShuffleScheduler({ coldBatches, hotBatches, rate, mode: "fixed" });
-  const phases = [];
-  for (const phase of scheduler.phases()) {
-    phases.push(phase);
-    scheduler.completed(phase.count);
+function epochSyncs(coldBatches: number, hotBatches: number, shuffleRate: number): number {
+  const scheduler = new ShuffleScheduler({ coldBatches, hotBatches, shuffleRate, mode: "fixed" });
+  const segments = [];
+  for (const segment of scheduler.segments()) {
+    segments.push(segment);
+    scheduler.completed(segment.count);
   }
-  return syncCount(phases);
+  return syncCount(segments);
 }

@@ -1,13 +1,13 @@
 /**
- * @file FAE at run time: hot batches train on the hot bag, cold ones on the master tables, in the order of the
+ * @file FAE at run time: hot batches train on the hot embeddings, cold ones on the master tables, in the order of the
  * shuffle scheduler, with the hot rows and their optimizer state carried over at every switch.
  */
 import { crc32 } from "node:zlib";
 import type { OnEvent } from "../../../run/events.ts";
-import { HotBag, type HotBagOptions } from "../../embedding/hotBag.ts";
-import type { HotRows, SyncReport } from "../../embedding/hotRows.ts";
+import { HotEmbeddings, type HotEmbeddingsOptions } from "../../embedding/hotEmbeddings.ts";
+import type { HotEmbeddingStore, SyncReport } from "../../embedding/hotEmbeddingStore.ts";
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
-import type { HotReport, SyncTotals, TrainingPhase, TrainingStrategy } from "../strategy.ts";
+import type { HotReport, SyncTotals, TrainingSegment, TrainingStrategy } from "../strategy.ts";
 import type { FaeFile } from "./faeFile.ts";
 import { ShuffleScheduler, type SchedulerState } from "./scheduler.ts";
 
@@ -16,14 +16,14 @@ export interface FaeStrategyOptions {
   /** All rows. */
   tables: EmbeddingTables;
   /** Makes the compact copy of the hot rows of `tables`; unless told, in a memory of the host. */
-  createHotRows?: (options: Omit<HotBagOptions, "tables">) => Promise<HotRows>;
+  createHotEmbeddings?: (options: Omit<HotEmbeddingsOptions, "tables">) => Promise<HotEmbeddingStore>;
   file: FaeFile;
   batchSize: number;
   /** Most lookups of a batch. */
   maxLookups: number;
   mode: "adaptive" | "fixed";
   /** Percent of each class that a round takes. */
-  rate: number;
+  shuffleRate: number;
   /** Seconds since the start of the run. */
   clock: () => number;
   onEvent: OnEvent;
@@ -51,27 +51,27 @@ export class FaeStrategy implements TrainingStrategy {
   readonly sync: SyncTotals = { count: 0, bytes: 0, seconds: 0 };
   readonly hot: HotReport;
   readonly #options: FaeStrategyOptions;
-  readonly #bag: HotRows | null;
+  readonly #hotRows: HotEmbeddingStore | null;
   readonly #scheduler: ShuffleScheduler;
 
-  private constructor(options: FaeStrategyOptions, bag: HotRows | null) {
+  private constructor(options: FaeStrategyOptions, hotRows: HotEmbeddingStore | null) {
     const { file, batchSize, onEvent, state } = options;
-    // With one class only there is nothing to interleave: the epoch is one phase and needs no evaluation.
+    // With one class only there is nothing to interleave: the epoch is one segment and needs no evaluation.
     const isMixed = file.cold.rows > 0 && file.hot.rows > 0;
     const mode = isMixed ? options.mode : "fixed";
-    const rate = isMixed ? options.rate : 100;
-    this.#options = { ...options, mode, rate };
-    this.#bag = bag;
+    const shuffleRate = isMixed ? options.shuffleRate : 100;
+    this.#options = { ...options, mode, shuffleRate };
+    this.#hotRows = hotRows;
     this.#scheduler = new ShuffleScheduler(
       {
         coldBatches: file.cold.batchCount(batchSize),
         hotBatches: file.hot.batchCount(batchSize),
         mode,
-        rate,
+        shuffleRate,
         onEvent,
       },
       // An adaptive rate is what it has become; a fixed one is what it is told, from the next round on.
-      state && { ...state.scheduler, ...(mode === "fixed" && { rate }) },
+      state && { ...state.scheduler, ...(mode === "fixed" && { shuffleRate }) },
     );
     const { hotInputs, coldInputs, accessShare } = file.header;
     this.hot = {
@@ -87,40 +87,43 @@ export class FaeStrategy implements TrainingStrategy {
     return state.partition === partitionOf(file);
   }
 
-  /** Makes the hot bag; it holds nothing until the first hot phase. */
+  /** Makes the hot embeddings; they hold nothing until the first hot segment. */
   static async create(options: FaeStrategyOptions): Promise<FaeStrategy> {
     const { tables, file, batchSize, maxLookups } = options;
-    const { createHotRows = (bag) => HotBag.create({ ...bag, tables }) } = options;
+    const { createHotEmbeddings = (hotRows) => HotEmbeddings.create({ ...hotRows, tables }) } = options;
     const { rows, size } = file.hotSet;
-    const bag = size === 0 ? null : await createHotRows({ rows, slots: 2, maxBatch: batchSize, maxLookups });
-    return new FaeStrategy(options, bag);
+    const hotRows =
+      size === 0
+        ? null
+        : await createHotEmbeddings({ rows, stagingBuffers: 2, maxBatch: batchSize, maxLookups });
+    return new FaeStrategy(options, hotRows);
   }
 
-  async next(): Promise<TrainingPhase | null> {
-    const phase = this.#scheduler.next();
-    if (!phase) return null;
+  async next(): Promise<TrainingSegment | null> {
+    const segment = this.#scheduler.next();
+    if (!segment) return null;
     const { tables, file } = this.#options;
-    const { kind, firstBatch, count } = phase;
+    const { kind, firstBatch, count } = segment;
     if (kind === "cold") {
-      await this.settle();
+      await this.flush();
       return { name: kind, store: tables, dataset: file.cold, firstBatch, count };
     }
-    if (this.#bag!.authority === "tables") await this.#synced(() => this.#bag!.syncIn());
-    return { name: kind, store: this.#bag!, dataset: file.hot, firstBatch, count };
+    if (this.#hotRows!.owner === "tables") await this.#synced(() => this.#hotRows!.syncIn());
+    return { name: kind, store: this.#hotRows!, dataset: file.hot, firstBatch, count };
   }
 
   completed(batches: number): void {
     if (batches > 0) this.#scheduler.completed(batches);
   }
 
-  async phaseEnded(validationLoss: () => Promise<number>): Promise<void> {
+  async segmentEnded(validationLoss: () => Promise<number>): Promise<void> {
     if (!this.#scheduler.awaitsLoss) return;
     // A fixed rate decides nothing, so it need not be told.
     if (this.#options.mode === "fixed") {
       this.#scheduler.afterRound(Number.NaN);
       return;
     }
-    await this.settle();
+    await this.flush();
     this.#scheduler.afterRound(await validationLoss());
   }
 
@@ -128,8 +131,8 @@ export class FaeStrategy implements TrainingStrategy {
     this.#scheduler.startEpoch();
   }
 
-  async settle(): Promise<void> {
-    if (this.#bag?.authority === "bag") await this.#synced(() => this.#bag!.syncOut());
+  async flush(): Promise<void> {
+    if (this.#hotRows?.owner === "hot") await this.#synced(() => this.#hotRows!.syncOut());
   }
 
   state(): FaeState {
@@ -137,7 +140,7 @@ export class FaeStrategy implements TrainingStrategy {
   }
 
   async dispose(): Promise<void> {
-    await this.#bag?.dispose();
+    await this.#hotRows?.dispose();
   }
 
   async #synced(move: () => Promise<SyncReport>): Promise<void> {

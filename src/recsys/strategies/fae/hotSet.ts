@@ -1,8 +1,8 @@
 /**
- * @file The hot set: which embedding rows live in fast memory, and the slot of each.
+ * @file The hot set: which embedding rows live in fast memory, and the hot index of each.
  *
- * Slot k holds global row `rows[k]`; rows stand in order of falling sampled count, so the most used lie
- * together. `slotOf` is one int32 a row (135 MB for Criteo Kaggle) on shared memory, for classifier threads.
+ * Hot index k is global row `rows[k]`; rows stand in order of falling sampled count, so the most used lie
+ * together. `hotIndexOf` is one int32 a row (135 MB for Criteo Kaggle) on shared memory, for classifier threads.
  */
 import { ParetoError, invariant } from "../../../base/errors.ts";
 import type { RowSpace } from "./rowSpace.ts";
@@ -32,10 +32,10 @@ export function hotCapacity(budget: HotBudget): number {
 /** Rows chosen to live in fast memory. */
 export class HotSet {
   readonly space: RowSpace;
-  /** Global row of each slot, `[K]`. */
+  /** Global row of each hot index, `[K]`. */
   readonly rows: Uint32Array;
-  /** Slot of each global row or −1, `[R]`, on a SharedArrayBuffer. */
-  readonly slotOf: Int32Array;
+  /** Hot index of each global row or −1, `[R]`, on a SharedArrayBuffer. */
+  readonly hotIndexOf: Int32Array;
   readonly rowBytes: number;
   readonly budgetBytes: number;
   /** Access threshold that chose the rows; null under other policies. */
@@ -51,11 +51,11 @@ export class HotSet {
     this.rowBytes = budget.rowBytes;
     this.budgetBytes = budget.budgetBytes;
     this.threshold = threshold;
-    this.slotOf = new Int32Array(new SharedArrayBuffer(4 * space.rows)).fill(-1);
-    for (let slot = 0; slot < rows.length; slot++) {
-      const row = rows[slot]!;
-      invariant(this.slotOf[row] === -1, `row ${row} is in the hot set twice or outside the tables`);
-      this.slotOf[row] = slot;
+    this.hotIndexOf = new Int32Array(new SharedArrayBuffer(4 * space.rows)).fill(-1);
+    for (let hotIndex = 0; hotIndex < rows.length; hotIndex++) {
+      const row = rows[hotIndex]!;
+      invariant(this.hotIndexOf[row] === -1, `row ${row} is in the hot set twice or outside the tables`);
+      this.hotIndexOf[row] = hotIndex;
     }
   }
 

@@ -1,11 +1,11 @@
 /**
  * @file The input processor of FAE: streams the training part once and writes its hot and its cold inputs as two
- * encoded data sets. Hot inputs carry slots of the hot bag in place of rows; cold ones are left as they are.
+ * encoded data sets. Hot inputs carry hot indices in place of rows; cold ones are left as they are.
  *
  * Order within a class is the order of the source, and each input keeps its position there. Every input goes to
  * exactly one class (invariant I3). Memory is one batch and the writers' buffers.
  */
-import type { ClickBatch, Lookups } from "../../data/batches/batch.ts";
+import type { ClickBatch, Lookups } from "../../data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../data/encode/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../data/encode/encodedDatasetWriter.ts";
 import type { EncodedLayout } from "../../data/encode/encodedLayout.ts";
@@ -21,7 +21,7 @@ const BATCH_SIZE = 8192;
 
 /** The two classes of a training part. */
 export interface Partition {
-  /** Inputs whose ids are slots in `[0, K)`. */
+  /** Inputs whose ids are hot indices in `[0, K)`. */
   hot: EncodedDataset;
   cold: EncodedDataset;
   /** Share of all lookups that hit hot rows, of cold inputs too; exact. */
@@ -40,8 +40,8 @@ export async function partitionInputs(
   directories: { hot: string; cold: string },
   onEvent?: OnEvent,
 ): Promise<Partition> {
-  const slots = { ...layout, cardinalities: layout.cardinalities.map(() => hotSet.size) };
-  const hotWriter = await EncodedDatasetWriter.create(directories.hot, slots);
+  const hotLayout = { ...layout, cardinalities: layout.cardinalities.map(() => hotSet.size) };
+  const hotWriter = await EncodedDatasetWriter.create(directories.hot, hotLayout);
   const coldWriter = await EncodedDatasetWriter.create(directories.cold, layout).catch(
     async (error: unknown) => {
       await hotWriter.abort();
@@ -78,26 +78,26 @@ function lookupCount({ offsets, size, tables }: Lookups): number {
 }
 
 /** Lookups of a batch that hit a hot row. */
-function countHotLookups(lookups: Lookups, { slotOf, space }: HotSet): number {
+function countHotLookups(lookups: Lookups, { hotIndexOf, space }: HotSet): number {
   const { ids, offsets, size } = lookups;
   let hot = 0;
   for (let table = 0; table < lookups.tables; table++) {
     const first = space.offsets[table]!;
     const end = offsets === null ? (table + 1) * size : offsets[(table + 1) * size]!;
     for (let k = offsets === null ? table * size : offsets[table * size]!; k < end; k++) {
-      if (slotOf[first + ids[k]!]! >= 0) hot++;
+      if (hotIndexOf[first + ids[k]!]! >= 0) hot++;
     }
   }
   return hot;
 }
 
-/** Without hot rows there is no hot bag to train in, so even inputs that look nothing up are cold. */
+/** Without hot rows there is no hot copy to train on, so even inputs that look nothing up are cold. */
 function classes(batch: ClickBatch, hotSet: HotSet): InputClasses {
   if (hotSet.size > 0) return classifyInputs(batch.lookups, hotSet);
   return { hot: new Uint32Array(0), cold: Uint32Array.from({ length: batch.size }, (_, b) => b) };
 }
 
-/** The chosen inputs of a batch, with slots for rows. */
+/** The chosen inputs of a batch, with hot indices for rows. */
 function hotBatch(batch: ClickBatch, selection: Uint32Array, hotSet: HotSet): ClickBatch {
   const size = selection.length;
   const width = batch.dense.length / batch.size;

@@ -1,6 +1,6 @@
 /**
  * @file Rows in order of (count falling, table rising, row rising): the one order that truncation, filling,
- * top-K and slots share.
+ * top-K and hot indices share.
  *
  * Counting sort over counts below 2^16 and a comparison sort of the few rows above, so ranking K rows of R is
  * O(R) with one uint32 a candidate.

@@ -1,7 +1,7 @@
 /**
  * @file Global numbers for embedding rows: row r of table t is `offsets[t] + r`.
  *
- * Everything that ranks rows across tables (counts, hot sets, slots) is one flat array over this numbering, so
+ * Everything that ranks rows across tables (counts, hot sets, hot indices) is one flat array over this numbering, so
  * it is limited to fewer than 2^32 rows in all, which one typed array can hold.
  */
 import { ParetoError } from "../../../base/errors.ts";

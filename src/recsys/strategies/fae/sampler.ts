@@ -5,7 +5,7 @@
  * (still wanted) / (still to come), which gives exactly the wanted count and constant memory. The authors'
  * profiler draws with replacement; we do not, so no input counts twice.
  */
-import type { ClickBatch } from "../../data/batches/batch.ts";
+import type { ClickBatch } from "../../data/batches/clickBatch.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { Rng } from "../../../base/rng.ts";
 import type { ClickSource } from "./clickSource.ts";
@@ -16,20 +16,20 @@ const MIN_SAMPLE = 20_000;
 const STREAM = 0x0fae01;
 
 /**
- * Inputs to sample: `max(round(rate · rows), minimum)`, no more than there are.
- * @param rate share of the inputs in (0, 1]
+ * Inputs to sample: `max(round(sampleRate · rows), minimum)`, no more than there are.
+ * @param sampleRate share of the inputs in (0, 1]
  * @throws ParetoError `FAE_SAMPLE_RATE` for a rate outside (0, 1]
  */
-export function sampleSize(rows: number, rate: number, minimum = MIN_SAMPLE): number {
-  if (!(rate > 0 && rate <= 1)) {
+export function sampleSize(rows: number, sampleRate: number, minimum = MIN_SAMPLE): number {
+  if (!(sampleRate > 0 && sampleRate <= 1)) {
     throw new ParetoError({
       code: "FAE_SAMPLE_RATE",
       where: "sample rate",
-      message: `the share of inputs to sample must be above 0 and at most 1, got ${rate}`,
+      message: `the share of inputs to sample must be above 0 and at most 1, got ${sampleRate}`,
       fix: "Use a share such as 0.05 for 5 %.",
     });
   }
-  return Math.min(rows, Math.max(Math.round(rate * rows), minimum));
+  return Math.min(rows, Math.max(Math.round(sampleRate * rows), minimum));
 }
 
 /** Chooses `wanted` of `total` items that are offered one by one. */
@@ -57,7 +57,7 @@ export class SelectionSampler {
 /** How to sample. */
 export interface SampleOptions {
   /** Share of the inputs; 0.05 unless told. */
-  rate?: number;
+  sampleRate?: number;
   /** Least number of inputs; 20 000 unless told. */
   minimum?: number;
   seed: number;
@@ -79,7 +79,7 @@ export async function* sampleInputs(
   source: ClickSource,
   options: SampleOptions,
 ): AsyncGenerator<SampledBatch, void, undefined> {
-  const size = sampleSize(source.rows, options.rate ?? 0.05, options.minimum);
+  const size = sampleSize(source.rows, options.sampleRate ?? 0.05, options.minimum);
   const sampler = new SelectionSampler(size, source.rows, new Rng(options.seed, STREAM));
   for await (const batch of source.batches({ batchSize: options.batchSize ?? 4096, recycle: 2 })) {
     const selection = new Uint32Array(batch.size);

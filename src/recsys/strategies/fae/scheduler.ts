@@ -2,12 +2,12 @@
  * @file FAE's shuffle scheduler: in which order cold and hot batches are trained. A pure state machine; the
  * runner trains what it says and tells it the validation loss after each round.
  *
- * At rate r (percent) a round is the next `max(1, ceil(r·nCold/100))` cold batches and the next
+ * At shuffle rate r (percent) a round is the next `max(1, ceil(r·nCold/100))` cold batches and the next
  * `max(1, ceil(r·nHot/100))` hot ones, or the other way round; ceil, our choice, leaves no stub round. R(100) is
  * one alternation an epoch. The adaptive mode starts at R(50), halves r when the loss rose and doubles it after
  * four falls in a row, within [1, 100].
  *
- * The state is plain JSON and may be taken in the middle of a phase; a scheduler made from it goes on there.
+ * The state is plain JSON and may be taken in the middle of a segment; a scheduler made from it goes on there.
  */
 import { ParetoError, invariant } from "../../../base/errors.ts";
 import type { OnEvent } from "../../../run/events.ts";
@@ -16,7 +16,7 @@ import type { OnEvent } from "../../../run/events.ts";
 export type BatchKind = "cold" | "hot";
 
 /** A stretch of batches of one class. */
-export interface Phase {
+export interface Segment {
   kind: BatchKind;
   /** First batch, counted within its class and epoch. */
   firstBatch: number;
@@ -38,7 +38,7 @@ export interface SchedulerOptions {
   /** `adaptive` unless told. */
   mode?: "fixed" | "adaptive";
   /** Percent of each class that a round takes, 1 … 100; 50 unless told. */
-  rate?: number;
+  shuffleRate?: number;
   /** `cold-first` unless told. */
   order?: "cold-first" | "hot-first";
   onEvent?: OnEvent;
@@ -49,7 +49,7 @@ export interface RateRecord {
   epoch: number;
   round: number;
   /** Rate of the next round. */
-  rate: number;
+  shuffleRate: number;
   /** Validation loss it was told; null for one that is not finite, which JSON could not keep. */
   loss: number | null;
   action: "hold" | "halve" | "double";
@@ -57,17 +57,17 @@ export interface RateRecord {
 
 /** All that a scheduler remembers. */
 export interface SchedulerState {
-  rate: number;
+  shuffleRate: number;
   /** Consecutive falls of the loss. */
   falls: number;
   lastLoss: number | null;
   epoch: number;
   round: number;
-  /** Batches of each class that are done or in the current phase. */
+  /** Batches of each class that are done or in the current segment. */
   taken: Record<BatchKind, number>;
   /** Phases left of the current round, the current one first. */
-  queue: Phase[];
-  /** Batches done of the current phase. */
+  queue: Segment[];
+  /** Batches done of the current segment. */
   done: number;
   /** Whether a round has ended and its loss is not yet told. */
   awaitsLoss: boolean;
@@ -88,15 +88,22 @@ export class ShuffleScheduler {
 
   /**
    * @param state where to go on, from {@link state}; the start of epoch 0 unless told
-   * @throws ParetoError `FAE_RATE` for a rate outside [1, 100]
+   * @throws ParetoError `FAE_SHUFFLE_RATE` for a shuffle rate outside [1, 100]
    */
   constructor(options: SchedulerOptions, state?: SchedulerState) {
-    const { coldBatches, hotBatches, mode = "adaptive", rate = 50, order = "cold-first", onEvent } = options;
-    if (!(rate >= MIN_RATE && rate <= MAX_RATE)) {
+    const {
+      coldBatches,
+      hotBatches,
+      mode = "adaptive",
+      shuffleRate = 50,
+      order = "cold-first",
+      onEvent,
+    } = options;
+    if (!(shuffleRate >= MIN_RATE && shuffleRate <= MAX_RATE)) {
       throw new ParetoError({
-        code: "FAE_RATE",
-        where: "scheduler rate",
-        message: `a round takes ${MIN_RATE} to ${MAX_RATE} percent of the batches, got ${rate}`,
+        code: "FAE_SHUFFLE_RATE",
+        where: "shuffle rate",
+        message: `a round takes ${MIN_RATE} to ${MAX_RATE} percent of the batches, got ${shuffleRate}`,
         fix: "Use a percentage such as 50.",
       });
     }
@@ -105,7 +112,7 @@ export class ShuffleScheduler {
     this.#order = order === "cold-first" ? ["cold", "hot"] : ["hot", "cold"];
     this.#onEvent = onEvent;
     this.#state = structuredClone(state) ?? {
-      rate,
+      shuffleRate,
       falls: 0,
       lastLoss: null,
       epoch: 0,
@@ -119,8 +126,8 @@ export class ShuffleScheduler {
   }
 
   /** Rate of the current round, percent. */
-  get rate(): number {
-    return this.#state.rate;
+  get shuffleRate(): number {
+    return this.#state.shuffleRate;
   }
 
   /** Whether the loss of a finished round is wanted: on resuming, evaluate first if it is. */
@@ -138,31 +145,31 @@ export class ShuffleScheduler {
     return structuredClone(this.#state);
   }
 
-  /** What is left of the current phase, or the next one; null at the end of the epoch. */
-  next(): Phase | null {
+  /** What is left of the current segment, or the next one; null at the end of the epoch. */
+  next(): Segment | null {
     if (this.#state.queue.length === 0) this.#startRound();
-    const phase = this.#state.queue[0];
-    if (phase === undefined) return null;
+    const segment = this.#state.queue[0];
+    if (segment === undefined) return null;
     const { done } = this.#state;
-    return { ...phase, firstBatch: phase.firstBatch + done, count: phase.count - done };
+    return { ...segment, firstBatch: segment.firstBatch + done, count: segment.count - done };
   }
 
-  /** Tells that `batches` more of the current phase are trained. */
+  /** Tells that `batches` more of the current segment are trained. */
   completed(batches = 1): void {
     const state = this.#state;
-    const phase = state.queue[0];
-    invariant(phase !== undefined, "batches are completed within a phase");
+    const segment = state.queue[0];
+    invariant(segment !== undefined, "batches are completed within a segment");
     state.done += batches;
-    invariant(state.done <= phase.count, `a phase of ${phase.count} batches completed ${state.done}`);
-    if (state.done < phase.count) return;
+    invariant(state.done <= segment.count, `a segment of ${segment.count} batches completed ${state.done}`);
+    if (state.done < segment.count) return;
     state.queue.shift();
     state.done = 0;
-    state.awaitsLoss = phase.endsRound;
+    state.awaitsLoss = segment.endsRound;
   }
 
-  /** The phases of the rest of the epoch. Each must be {@link completed} before the next is asked for. */
-  *phases(): Generator<Phase, void, undefined> {
-    for (let phase = this.next(); phase !== null; phase = this.next()) yield phase;
+  /** The segments of the rest of the epoch. Each must be {@link completed} before the next is asked for. */
+  *segments(): Generator<Segment, void, undefined> {
+    for (let segment = this.next(); segment !== null; segment = this.next()) yield segment;
   }
 
   /** Tells the validation loss after a round; one that is not finite counts as risen. A fixed rate ignores it. */
@@ -181,15 +188,15 @@ export class ShuffleScheduler {
     }
     if (action === "double") {
       state.falls = 0;
-      state.rate = Math.min(MAX_RATE, 2 * state.rate);
+      state.shuffleRate = Math.min(MAX_RATE, 2 * state.shuffleRate);
     } else if (action === "halve") {
-      state.rate = Math.max(MIN_RATE, state.rate / 2);
+      state.shuffleRate = Math.max(MIN_RATE, state.shuffleRate / 2);
     }
     const known = Number.isFinite(loss) ? loss : null;
     state.lastLoss = known ?? previous;
     state.awaitsLoss = false;
-    const { epoch, round, rate } = state;
-    state.trace.push({ epoch, round, rate, loss: known, action });
+    const { epoch, round, shuffleRate } = state;
+    state.trace.push({ epoch, round, shuffleRate, loss: known, action });
     this.#onEvent?.({
       event: "decision",
       policy: this.#adaptive ? "adaptive" : "fixed",
@@ -197,14 +204,14 @@ export class ShuffleScheduler {
       step: state.taken.cold + state.taken.hot + state.epoch * (this.#batches.cold + this.#batches.hot),
       subject: "validation",
       saw: { epoch, round, loss: known, previousLoss: previous },
-      chose: { rate, action },
+      chose: { rate: shuffleRate, action },
     });
   }
 
   /** Begins the next epoch; the rate and what it rests on are kept. */
   startEpoch(): void {
     const state = this.#state;
-    invariant(this.next() === null, "an epoch starts after the last phase of the one before");
+    invariant(this.next() === null, "an epoch starts after the last segment of the one before");
     state.epoch++;
     state.round = -1;
     state.taken = { cold: 0, hot: 0 };
@@ -212,11 +219,11 @@ export class ShuffleScheduler {
 
   #startRound(): void {
     const state = this.#state;
-    const queue: Phase[] = [];
+    const queue: Segment[] = [];
     for (const kind of this.#order) {
       const total = this.#batches[kind];
       const firstBatch = state.taken[kind];
-      const count = Math.min(total - firstBatch, roundSize(state.rate, total));
+      const count = Math.min(total - firstBatch, roundSize(state.shuffleRate, total));
       if (count <= 0) continue;
       state.taken[kind] += count;
       queue.push({ kind, firstBatch, count, epoch: state.epoch, round: state.round + 1, endsRound: false });
@@ -230,18 +237,18 @@ export class ShuffleScheduler {
 }
 
 /** Batches of a class that a round takes. */
-function roundSize(rate: number, batches: number): number {
-  return Math.max(1, Math.ceil((rate * batches) / 100));
+function roundSize(shuffleRate: number, batches: number): number {
+  return Math.max(1, Math.ceil((shuffleRate * batches) / 100));
 }
 
 /**
- * Synchronisations that a sequence of phases needs: the hot bag is loaded when hot batches begin and written back
- * when they end. (An evaluation between two hot phases, which only adaptive rates ask for, adds two more.)
+ * Synchronisations that a sequence of segments needs: the hot bag is loaded when hot batches begin and written back
+ * when they end. (An evaluation between two hot segments, which only adaptive rates ask for, adds two more.)
  */
-export function syncCount(phases: Iterable<Pick<Phase, "kind">>): number {
+export function syncCount(segments: Iterable<Pick<Segment, "kind">>): number {
   let syncs = 0;
   let previous: BatchKind = "cold";
-  for (const { kind } of phases) {
+  for (const { kind } of segments) {
     if (kind === "hot" && previous === "cold") syncs += 2;
     previous = kind;
   }

@@ -3,7 +3,7 @@
  * `count ≥ max(1, t · lookups)`, t being the smallest that the budget allows.
  *
  * The search tries 10^-1, 10^-1.5, … and then halves in log t six times (our choice of grid), taking each
- * candidate's size from the statistical optimizer's upper bound. With n_s sampled inputs nothing below 1/n_s can
+ * candidate's size from the hot-size estimator's upper bound. With n_s sampled inputs nothing below 1/n_s can
  * be told apart, so t is held at max(1/n_s, 1e-7). Tables of up to 1 MiB are entirely hot when all of them take
  * no more than half of the budget. What remains above the budget is cut by falling count (invariant I5).
  */
@@ -14,8 +14,8 @@ import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";
 import { HotSet, hotCapacity } from "./hotSet.ts";
 import { cutRanking, rankRows, topRows } from "./rowRanking.ts";
-import type { SizeEstimate, SizeEstimatorOptions } from "./statisticalOptimizer.ts";
-import { HotSizeEstimator, hotCutoff } from "./statisticalOptimizer.ts";
+import type { SizeEstimate, SizeEstimatorOptions } from "./hotSizeEstimator.ts";
+import { HotSizeEstimator, hotCutoff } from "./hotSizeEstimator.ts";
 
 const LOWEST_THRESHOLD = 1e-7;
 const BISECTIONS = 6;

@@ -63,7 +63,7 @@ describe("memory plan", () => {
     optimizer: { kind: "sgd" },
     hotRows: 10,
     batchSize: 4,
-    stagingSlots: 2,
+    stagingBuffers: 2,
     idsPerInput: 2,
     denseInputs: 3,
     denseParameters: 50,
@@ -73,7 +73,7 @@ describe("memory plan", () => {
     expect(memoryPlan(request)).toEqual({
       tableBytes: 300 * 32,
       optimizerStateBytes: 0,
-      hotBagBytes: 10 * 32,
+      hotBytes: 10 * 32,
       // Rows and gradients 2·2·8·4, ids 8, offsets 12, dense inputs 12, label and position 12.
       stagingBytes: 2 * 4 * (128 + 8 + 12 + 12 + 12),
       denseParameterBytes: 200,
@@ -89,13 +89,13 @@ describe("memory plan", () => {
       ...request,
       optimizer: { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     });
-    expect(plan).toMatchObject({ optimizerStateBytes: 300 * 64, hotBagBytes: 10 * 96, denseStateBytes: 600 });
+    expect(plan).toMatchObject({ optimizerStateBytes: 300 * 64, hotBytes: 10 * 96, denseStateBytes: 600 });
     const rowwise = memoryPlan({ ...request, optimizer: { kind: "rwsadagrad", epsilon: 1e-10 } });
-    expect(rowwise).toMatchObject({ optimizerStateBytes: 1200, hotBagBytes: 360, denseStateBytes: 400 });
+    expect(rowwise).toMatchObject({ optimizerStateBytes: 1200, hotBytes: 360, denseStateBytes: 400 });
   });
 
   test("without a hot bag needs no calibration", () => {
-    expect(memoryPlan({ ...request, hotRows: 0 })).toMatchObject({ hotBagBytes: 0, calibrationBytes: 0 });
+    expect(memoryPlan({ ...request, hotRows: 0 })).toMatchObject({ hotBytes: 0, calibrationBytes: 0 });
   });
 });
 
@@ -119,7 +119,7 @@ describe("profile of syn-Z", async () => {
       dim: 8,
       optimizer: { kind: "sgd" },
       batchSize: 256,
-      stagingSlots: 2,
+      stagingBuffers: 2,
       denseInputs: 4,
       denseParameters: 1000,
     },
@@ -136,7 +136,7 @@ describe("profile of syn-Z", async () => {
       hot += classifyInputs(batch.lookups, hotSet).hot.length;
       for (const [k, id] of batch.lookups.ids.entries()) {
         const row = hotSet.space.offsets[Math.floor(k / batch.size)]! + id;
-        if (hotSet.slotOf[row]! >= 0) lookups++;
+        if (hotSet.hotIndexOf[row]! >= 0) lookups++;
       }
     }
     return { inputs: hot / data.rows, lookups: lookups / data.rows / SYN_Z_TABLES.length };
@@ -195,7 +195,7 @@ describe("profile of syn-Z", async () => {
     expect(profile.hot.bytes).toBe(profile.hot.rows * 32);
     expect(profile.hot.bytes).toBeLessThanOrEqual(MIB);
     expect(profile.hot.accessShare).toBeGreaterThan(0.8);
-    expect(profile.memory.hotBagBytes).toBe(profile.hot.bytes);
+    expect(profile.memory.hotBytes).toBe(profile.hot.bytes);
     const h = profile.hot.inputShare;
     expect(profile.prediction).toMatchObject({ hotInputShare: h, hotToCold: 0.8, syncsPerEpoch: 4 });
     expect(profile.prediction!.speedup).toBeCloseTo(1 / (1 - 0.2 * h + profile.prediction!.syncShare), 12);
@@ -216,7 +216,7 @@ test("a multi-hot log with repeated ids and a tiny budget is profiled", async ()
       dim: 8,
       optimizer: { kind: "sgd" },
       batchSize: 64,
-      stagingSlots: 2,
+      stagingBuffers: 2,
       denseInputs: 1,
       denseParameters: 10,
     },

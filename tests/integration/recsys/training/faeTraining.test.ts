@@ -3,12 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import type { FaeFile } from "../../../../src/recsys/strategies/fae/faeFile.ts";
 import { FaeStrategy } from "../../../../src/recsys/strategies/fae/faeStrategy.ts";
 import { mapLookups } from "../../../../src/recsys/strategies/fae/mapLookups.ts";
 import { ShuffleScheduler } from "../../../../src/recsys/strategies/fae/scheduler.ts";
-import type { TrainingPhase, TrainingStrategy } from "../../../../src/recsys/strategies/strategy.ts";
+import type { TrainingSegment, TrainingStrategy } from "../../../../src/recsys/strategies/strategy.ts";
 import type { ClickNetwork } from "../../../../src/recsys/training/clickNetwork.ts";
 import { maxLookupsOf } from "../../../../src/recsys/training/maxLookups.ts";
 import type { OptimizerName, TrainingSettings } from "../../../../src/recsys/training/settings.ts";
@@ -49,8 +49,8 @@ function rowRecorder() {
   return {
     trained,
     watch: {
-      onBatch: (_: TrainingPhase, __: number, batch: ClickBatch) => void taken.push([...batch.rows]),
-      onCompleted: (_: TrainingPhase, batches: number) => {
+      onBatch: (_: TrainingSegment, __: number, batch: ClickBatch) => void taken.push([...batch.rows]),
+      onCompleted: (_: TrainingSegment, batches: number) => {
         trained.push(...taken.slice(0, batches).flat());
         taken = [];
       },
@@ -63,21 +63,21 @@ const inOrder = (rows: readonly number[]) => rows.toSorted((a, b) => a - b);
 describe("each input is trained exactly once an epoch", () => {
   test.each([1, 10, 50, 100])("at R(%i)", async (rate) => {
     const { trained, watch } = rowRecorder();
-    await run(data, { settings: { ...fae, rate, epochs: 2 }, name: newName(), watch });
+    await run(data, { settings: { ...fae, shuffleRate: rate, epochs: 2 }, name: newName(), watch });
     const [first, second] = [trained.slice(0, INPUTS), trained.slice(INPUTS)];
     expect(inOrder(first)).toEqual(everyInput);
     expect(inOrder(second)).toEqual(everyInput);
     expect(second).not.toEqual(first);
   });
 
-  test("at an adaptive rate, over a stop in a hot phase", async () => {
+  test("at an adaptive rate, over a stop in a hot segment", async () => {
     const { trained, watch } = rowRecorder();
     const name = newName();
     const settings: TrainingSettings = { ...fae, scheduler: "adaptive", epochs: 1 };
     const controller = new AbortController();
-    const onBatch = (phase: TrainingPhase, index: number, batch: ClickBatch) => {
-      watch.onBatch(phase, index, batch);
-      if (phase.name === "hot" && index === 3) controller.abort();
+    const onBatch = (segment: TrainingSegment, index: number, batch: ClickBatch) => {
+      watch.onBatch(segment, index, batch);
+      if (segment.name === "hot" && index === 3) controller.abort();
     };
     await run(data, { settings, name, signal: controller.signal, watch: { ...watch, onBatch } });
     expect(trained.length).toBeLessThan(INPUTS);
@@ -86,7 +86,7 @@ describe("each input is trained exactly once an epoch", () => {
   });
 });
 
-/** FAE's order of batches with one copy of each row: hot batches look up the rows of their slots in the tables. */
+/** FAE's order of batches with one copy of each row: hot batches look up the rows of their hot indices in the tables. */
 class SingleCopyStrategy implements TrainingStrategy {
   readonly name = "fae";
   readonly sync = { count: 0, bytes: 0, seconds: 0 };
@@ -101,25 +101,29 @@ class SingleCopyStrategy implements TrainingStrategy {
     settings: TrainingSettings,
     onEvent: (event: RunEvent) => void,
   ) {
-    const { batchSize, scheduler: mode, rate } = settings;
+    const { batchSize, scheduler: mode, shuffleRate } = settings;
     const [coldBatches, hotBatches] = [file.cold.batchCount(batchSize), file.hot.batchCount(batchSize)];
     this.#network = network;
     this.#file = file;
-    this.#scheduler = new ShuffleScheduler({ coldBatches, hotBatches, mode, rate, onEvent });
+    this.#scheduler = new ShuffleScheduler({ coldBatches, hotBatches, mode, shuffleRate, onEvent });
   }
 
-  next(): Promise<TrainingPhase | null> {
+  next(): Promise<TrainingSegment | null> {
     const next = this.#scheduler.next();
     if (!next) return Promise.resolve(null);
     const { kind, firstBatch, count } = next;
-    const phase = { name: kind, store: this.#network.tables, dataset: this.#file[kind], firstBatch, count };
-    return Promise.resolve(kind === "cold" ? phase : mapBatches(phase, (batch) => this.#withRows(batch)));
+    const segment = { name: kind, store: this.#network.tables, dataset: this.#file[kind], firstBatch, count };
+    return Promise.resolve(kind === "cold" ? segment : mapBatches(segment, (batch) => this.#withRows(batch)));
   }
 
   #withRows(batch: ClickBatch): ClickBatch {
     const { rows, space } = this.#file.hotSet;
     const all = Uint32Array.from({ length: batch.size }, (_, b) => b);
-    const lookups = mapLookups(batch.lookups, all, (table, slot) => rows[slot]! - space.offsets[table]!);
+    const lookups = mapLookups(
+      batch.lookups,
+      all,
+      (table, hotIndex) => rows[hotIndex]! - space.offsets[table]!,
+    );
     return { ...batch, lookups };
   }
 
@@ -127,7 +131,7 @@ class SingleCopyStrategy implements TrainingStrategy {
     if (batches > 0) this.#scheduler.completed(batches);
   }
 
-  async phaseEnded(validationLoss: () => Promise<number>): Promise<void> {
+  async segmentEnded(validationLoss: () => Promise<number>): Promise<void> {
     if (this.#scheduler.awaitsLoss) this.#scheduler.afterRound(await validationLoss());
   }
 
@@ -135,7 +139,7 @@ class SingleCopyStrategy implements TrainingStrategy {
     this.#scheduler.startEpoch();
   }
 
-  settle(): Promise<void> {
+  flush(): Promise<void> {
     return Promise.resolve();
   }
 
@@ -174,7 +178,7 @@ describe.each<OptimizerName>(["sgd", "adagrad", "rwsadagrad", "adam"])(
       optimizer,
       learningRate: 0.02,
       scheduler: "adaptive",
-      rate: 10,
+      shuffleRate: 10,
     };
 
     test("train, validate and end as one copy does, bit for bit", async () => {
@@ -193,7 +197,7 @@ describe.each<OptimizerName>(["sgd", "adagrad", "rwsadagrad", "adam"])(
 );
 
 test("an evaluation that did not wait for the hot rows would see other losses", async () => {
-  const settings: TrainingSettings = { ...fae, scheduler: "adaptive", rate: 10, learningRate: 0.02 };
+  const settings: TrainingSettings = { ...fae, scheduler: "adaptive", shuffleRate: 10, learningRate: 0.02 };
   const right = await runWithLosses(settings);
   const file = await faeFileFor(data, settings);
   const wrong = await runWithLosses(settings, async (network, onEvent) => {
@@ -203,11 +207,11 @@ test("an evaluation that did not wait for the hot rows would see other losses", 
       batchSize: settings.batchSize,
       maxLookups: maxLookupsOf(data.train, settings.batchSize),
       mode: "adaptive",
-      rate: 10,
+      shuffleRate: 10,
       clock: () => 0,
       onEvent,
     });
-    strategy.settle = () => Promise.resolve();
+    strategy.flush = () => Promise.resolve();
     return strategy;
   });
   expect(wrong.losses).not.toEqual(right.losses);
@@ -220,7 +224,7 @@ describe("synchronisation", () => {
     [10, 20],
   ])("at R(%i) happens %i times an epoch and moves no more than the hot rows", async (rate, syncs) => {
     // Small batches, so that each class has many.
-    const settings: TrainingSettings = { ...fae, rate, batchSize: 8, optimizer: "rwsadagrad" };
+    const settings: TrainingSettings = { ...fae, shuffleRate: rate, batchSize: 8, optimizer: "rwsadagrad" };
     const file = await faeFileFor(data, settings);
     expect(Math.min(file.hot.batchCount(8), file.cold.batchCount(8))).toBeGreaterThan(90);
     let told = 0;
@@ -235,7 +239,7 @@ describe("synchronisation", () => {
     expect(sync.bytes).toBe(told);
     expect(sync.bytes).toBeGreaterThanOrEqual(hot!.bytes);
     expect(sync.bytes).toBeLessThanOrEqual(sync.count * hot!.bytes);
-    // In a short phase few of the hot rows change.
+    // In a short segment few of the hot rows change.
     if (rate === 10) expect(sync.bytes).toBeLessThan(0.8 * sync.count * hot!.bytes);
     expect(sync.bytes % rowBytes).toBe(0);
   });

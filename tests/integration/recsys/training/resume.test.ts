@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { StrategyName, TrainingPhase } from "../../../../src/recsys/strategies/strategy.ts";
+import type { StrategyName, TrainingSegment } from "../../../../src/recsys/strategies/strategy.ts";
 import type { OptimizerName, TrainingSettings } from "../../../../src/recsys/training/settings.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { randomBags } from "../../../support/recsys/bags.ts";
@@ -38,25 +38,25 @@ type Stop = (abort: () => void) => Pick<RunOptions, "watch" | "onEvent">;
 const inThe =
   (kind: string, nth: number, batch: number): Stop =>
   (abort) => {
-    const seen: TrainingPhase[] = [];
+    const seen: TrainingSegment[] = [];
     return {
       watch: {
-        onBatch: (phase, index) => {
-          if (phase.name !== kind) return;
-          if (seen.at(-1) !== phase) seen.push(phase);
+        onBatch: (segment, index) => {
+          if (segment.name !== kind) return;
+          if (seen.at(-1) !== segment) seen.push(segment);
           if (seen.length === nth && index === batch) abort();
         },
       },
     };
   };
-const afterPhase =
+const afterSegment =
   (kind: string, nth: number): Stop =>
   (abort) => {
     let ended = 0;
     return {
       watch: {
-        onCompleted: (phase) => {
-          if (phase.name === kind && ++ended === nth) abort();
+        onCompleted: (segment) => {
+          if (segment.name === kind && ++ended === nth) abort();
         },
       },
     };
@@ -110,15 +110,15 @@ const stops: [where: string, strategy: StrategyName, scheduler: TrainingSettings
     ["before the first step's end", "baseline", "fixed", inThe("train", 1, 0)],
     ["in the second epoch", "baseline", "fixed", inThe("train", 2, 9)],
     ["at an epoch's end", "baseline", "fixed", afterValidation],
-    ["in a cold phase", "fae", "fixed", inThe("cold", 2, 3)],
-    ["in a hot phase", "fae", "fixed", inThe("hot", 1, 3)],
-    ["in a hot phase, at an adaptive rate", "fae", "adaptive", inThe("hot", 2, 2)],
-    ["in a hot phase of the second epoch", "fae", "adaptive", inThe("hot", 4, 2)],
-    ["between a cold and a hot phase", "fae", "adaptive", afterPhase("cold", 1)],
-    ["at a round's end", "fae", "fixed", afterPhase("hot", 1)],
-    ["at a round's end, before its loss is known", "fae", "adaptive", afterPhase("hot", 1)],
+    ["in a cold segment", "fae", "fixed", inThe("cold", 2, 3)],
+    ["in a hot segment", "fae", "fixed", inThe("hot", 1, 3)],
+    ["in a hot segment, at an adaptive rate", "fae", "adaptive", inThe("hot", 2, 2)],
+    ["in a hot segment of the second epoch", "fae", "adaptive", inThe("hot", 4, 2)],
+    ["between a cold and a hot segment", "fae", "adaptive", afterSegment("cold", 1)],
+    ["at a round's end", "fae", "fixed", afterSegment("hot", 1)],
+    ["at a round's end, before its loss is known", "fae", "adaptive", afterSegment("hot", 1)],
     ["at a round's end, with its loss", "fae", "adaptive", afterDecision],
-    ["at the last round's end", "fae", "adaptive", afterPhase("hot", 2)],
+    ["at the last round's end", "fae", "adaptive", afterSegment("hot", 2)],
     ["at an epoch's end", "fae", "adaptive", afterValidation],
   ];
 
@@ -144,9 +144,14 @@ describe.each<OptimizerName>(["sgd", "rwsadagrad"])("a run with %s", (optimizer)
   });
 });
 
-test("a run stopped between two hot phases, with the newest rows in the hot bag, goes on to the same weights", async () => {
+test("a run stopped between two hot segments, with the newest rows in the hot copy, goes on to the same weights", async () => {
   // Nearly all inputs are hot, so the cold ones are used up after a few of the many small rounds.
-  const settings: TrainingSettings = { ...smallSettings, strategy: "fae", hotBudgetBytes: 12_000, rate: 4 };
+  const settings: TrainingSettings = {
+    ...smallSettings,
+    strategy: "fae",
+    hotBudgetBytes: 12_000,
+    shuffleRate: 4,
+  };
   const kinds: string[] = [];
   await run(data, {
     settings: { ...settings, epochs: 1 },

@@ -1,10 +1,10 @@
 /** @file The pipelined loop against a plain one, and short batches against programs of their size. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { openDevice } from "../../../../src/engine/openDevice.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { RowStore, SparseOptimizer } from "../../../../src/recsys/embedding/rowStore.ts";
+import type { EmbeddingStore, SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
 import { DenseModel } from "../../../../src/recsys/models/denseModel.ts";
 import { dlrm } from "../../../../src/recsys/models/dlrm.ts";
 import {
@@ -41,7 +41,7 @@ async function parts(optimizer: OptimizerName, threads = 1, batchSize = BATCH) {
     optimizer: sparse,
     seed: 3,
     threads,
-    slots: 2,
+    stagingBuffers: 2,
     maxBatch: BATCH,
     maxLookups: BATCH * 8,
   });
@@ -98,7 +98,7 @@ function padded(values: Float32Array, length: number): Float32Array {
 /** One batch after the other on one slot: stage, step, update. */
 async function serialLoop(
   dense: DenseModel,
-  store: RowStore,
+  store: EmbeddingStore,
   batches: readonly ClickBatch[],
 ): Promise<number[]> {
   const losses: number[] = [];
@@ -120,7 +120,7 @@ async function serialLoop(
 
 async function pipelined(
   dense: DenseModel,
-  store: RowStore,
+  store: EmbeddingStore,
   batches: readonly ClickBatch[],
 ): Promise<number[]> {
   const losses: number[] = [];

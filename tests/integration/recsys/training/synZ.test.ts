@@ -43,9 +43,9 @@ describe("FAE's accuracy", () => {
     const baseline = await quality("baseline", {});
     expect(baseline.auc).toBeGreaterThan(0.7);
     for (const [name, changes] of [
-      ["R(100)", { rate: 100 }],
-      ["R(10)", { rate: 10 }],
-      ["adaptive", { scheduler: "adaptive", rate: 50 }],
+      ["R(100)", { shuffleRate: 100 }],
+      ["R(10)", { shuffleRate: 10 }],
+      ["adaptive", { scheduler: "adaptive", shuffleRate: 50 }],
     ] as const) {
       const fae = await quality(name, { strategy: "fae", ...changes });
       expect(fae.inputShare, name).toBeGreaterThan(0.3);

@@ -151,7 +151,7 @@ test("a run saved under FAE goes on as baseline, and says that the epoch begins 
 
 describe("a run under FAE goes on", () => {
   const config = () => configOf({ strategy: "fae", hotBudgetBytes: 3600, epochs: 2 });
-  const inHotPhase = () => hasEvent((event) => event.event === "metrics" && event.part === "train", 30);
+  const inHotSegment = () => hasEvent((event) => event.event === "metrics" && event.part === "train", 30);
   const resumed = async (settings: Partial<TrainingSettings>) => {
     const codes: string[] = [];
     const rates: unknown[] = [];
@@ -168,7 +168,7 @@ describe("a run under FAE goes on", () => {
     ["fewer", 1800],
     ["no", 0],
   ])("with %s hot rows, beginning the epoch anew", async (_, hotBudgetBytes) => {
-    const first = await stopAt(config(), inHotPhase());
+    const first = await stopAt(config(), inHotSegment());
     expect(first).toMatchObject({ finished: false, epochs: 0 });
     const { result, codes } = await resumed({ hotBudgetBytes });
     expect(codes).toContain("RESUME_STRATEGY");
@@ -182,8 +182,8 @@ describe("a run under FAE goes on", () => {
   });
 
   test("at another fixed rate, where it stood", async () => {
-    const first = await stopAt(config(), inHotPhase());
-    const { result, codes, rates } = await resumed({ rate: 20 });
+    const first = await stopAt(config(), inHotSegment());
+    const { result, codes, rates } = await resumed({ shuffleRate: 20 });
     expect(codes).not.toContain("RESUME_STRATEGY");
     expect(result.finished).toBe(true);
     expect(rates.at(-1)).toBe(20);

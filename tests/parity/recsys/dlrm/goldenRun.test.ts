@@ -1,6 +1,6 @@
 /** @file Three training steps of DLRM against the numbers that the reference implementation prints. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../../src/recsys/data/batches/batch.ts";
+import type { Lookups } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { grad } from "../../../../src/engine/autodiff.ts";
 import { trace } from "../../../../src/engine/graph/graph.ts";
 import { mul, sigmoid, sub } from "../../../../src/engine/graph/ops/elementwise.ts";
@@ -29,7 +29,7 @@ afterEach(async () => {
 const widths = (layers: DlrmExample["top"]) => layers.slice(0, -1).map((layer) => layer.bias.length);
 const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
 
-/** The example's network: the click model's logits under a sigmoid and mean squared error. */
+/** The example's network: the CTR model's logits under a sigmoid and mean squared error. */
 function traceExample(parameters: Parameters) {
   const model = dlrm({
     dense: 4,
@@ -77,7 +77,7 @@ async function exampleTables(): Promise<EmbeddingTables> {
     dim: DIM,
     optimizer: { kind: "sgd" },
     seed: 1,
-    slots: 1,
+    stagingBuffers: 1,
     maxBatch: BATCH,
     maxLookups: 12,
   });

@@ -2,7 +2,7 @@
 import { DeviceTensor } from "../../../../src/engine/program.ts";
 import type { CudaDevice } from "../../../../src/engine/targets/cuda/index.ts";
 import { sizeOf } from "../../../../src/base/shape.ts";
-import type { RowStore, SlotTensor } from "../../../../src/recsys/embedding/rowStore.ts";
+import type { EmbeddingStore, StagedTensor } from "../../../../src/recsys/embedding/embeddingStore.ts";
 import { tryOpenDevice } from "../../../support/engine/devices.ts";
 
 /** Why tests are skipped here, or null. */
@@ -18,8 +18,8 @@ export async function openCuda(): Promise<CudaDevice> {
   return (await tryOpenDevice("cuda")) as CudaDevice;
 }
 
-/** The floats of a slot's rows or gradients, wherever they are. */
-export async function floatsOf(device: CudaDevice, tensor: SlotTensor): Promise<Float32Array> {
+/** The floats of a buffer's rows or gradients, wherever they are. */
+export async function floatsOf(device: CudaDevice, tensor: StagedTensor): Promise<Float32Array> {
   if (!(tensor instanceof DeviceTensor)) return tensor.slice();
   const values = new Float32Array(sizeOf(tensor.shape));
   await device.inOrder(() => {
@@ -29,14 +29,14 @@ export async function floatsOf(device: CudaDevice, tensor: SlotTensor): Promise<
   return values;
 }
 
-/** Writes a slot's gradients. */
+/** Writes a buffer's gradients. */
 export async function giveGradients(
   device: CudaDevice,
-  store: RowStore,
-  slot: number,
+  store: EmbeddingStore,
+  buffer: number,
   values: Float32Array,
 ): Promise<void> {
-  const gradients = store.gradients(slot);
+  const gradients = store.gradients(buffer);
   if (!(gradients instanceof DeviceTensor)) {
     gradients.set(values.subarray(0, gradients.length));
     return;

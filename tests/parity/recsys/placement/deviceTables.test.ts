@@ -1,18 +1,21 @@
 /** @file Tables in GPU memory against tables on the host: the same rows, gathers and updates. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../../src/recsys/data/batches/batch.ts";
+import type { Lookups } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { liveObjects } from "../../../../src/engine/targets/cuda/driver/liveObjects.ts";
 import type { CudaDevice } from "../../../../src/engine/targets/cuda/index.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { DeviceTables } from "../../../../src/recsys/embedding/cuda/deviceTables.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { SparseOptimizer, TableStore } from "../../../../src/recsys/embedding/rowStore.ts";
+import type {
+  SparseOptimizer,
+  EmbeddingTableStore,
+} from "../../../../src/recsys/embedding/embeddingStore.ts";
 import { OPTIMIZERS, randomLookups, ReferenceTables } from "../../../support/recsys/referenceTables.ts";
 import { cudaMissing, floatsOf, giveGradients, openCuda, writeTensor } from "./cudaDevice.ts";
 
 const missing = await cudaMissing();
-const open: TableStore[] = [];
+const open: EmbeddingTableStore[] = [];
 
 /** Batches in which no row is looked up more than 64 times, the limit up to which both add in the same order. */
 const CARDINALITIES = [700, 1, 900, 1500];
@@ -23,17 +26,17 @@ interface Setting {
   dim?: number;
   optimizer?: SparseOptimizer;
   maxBatch?: number;
-  slots?: number;
+  stagingBuffers?: number;
   initial?: "uniform" | "zeros";
 }
 
 function options({ cardinalities = CARDINALITIES, maxBatch = BATCH, ...setting }: Setting) {
   const maxLookups = maxBatch * cardinalities.length * 6;
-  const rest = { dim: 16, optimizer: OPTIMIZERS[0]!, slots: 1, seed: 5, ...setting };
+  const rest = { dim: 16, optimizer: OPTIMIZERS[0]!, stagingBuffers: 1, seed: 5, ...setting };
   return { cardinalities, maxBatch, maxLookups, ...rest };
 }
 
-function everything(tables: TableStore): Float32Array[] {
+function everything(tables: EmbeddingTableStore): Float32Array[] {
   return tables.cardinalities.flatMap((rows, t) => {
     const { weights, state } = tables.readRows(t, 0, rows);
     return [weights, ...Object.values(state)];
@@ -170,8 +173,8 @@ describe("tables in GPU memory", () => {
     }
   });
 
-  test("give a slot staged ahead the rows of an update, after a refresh or staged later", async () => {
-    const gpu = await onDevice({ slots: 2 });
+  test("give a buffer staged ahead the rows of an update, after a refresh or staged later", async () => {
+    const gpu = await onDevice({ stagingBuffers: 2 });
     const lookups = spreadLookups(new Rng(2), BATCH, false);
     await gpu.stage(0, lookups);
     await gpu.stage(1, lookups);
@@ -189,7 +192,7 @@ describe("tables in GPU memory", () => {
   test("hold no more after 2,000 steps, and nothing once disposed", async () => {
     const held = () => ({ ...liveObjects(), bytes: device.allocator.stats().allocatedBytes });
     const before = held();
-    const gpu = await onDevice({ slots: 2, dim: 4, cardinalities: [9, 20], maxBatch: 8 });
+    const gpu = await onDevice({ stagingBuffers: 2, dim: 4, cardinalities: [9, 20], maxBatch: 8 });
     const [full, short] = [8, 3].map((size) => randomLookups(new Rng(size), [9, 20], size, false));
     const step = async (i: number) => {
       await gpu.stage(i % 2, i % 5 === 0 ? short! : full!);
@@ -218,7 +221,7 @@ describe("tables in GPU memory", () => {
       where: "table 2, lookup 3",
       message: "ids must name one of 900 rows, got 900",
     });
-    expect(() => gpu.rows(0)).toThrow(expect.objectContaining({ code: "SLOT_NOT_STAGED" }));
+    expect(() => gpu.rows(0)).toThrow(expect.objectContaining({ code: "STAGING_BUFFER_EMPTY" }));
     const offsets = good.offsets!.slice();
     offsets[3 * 5 + 2] = offsets[3 * 5 + 1]! - 1;
     await expect(gpu.stage(0, { ...good, offsets })).rejects.toMatchObject({

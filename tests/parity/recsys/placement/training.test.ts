@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { DeviceTables } from "../../../../src/recsys/embedding/cuda/deviceTables.ts";
 import { DenseModel } from "../../../../src/recsys/models/denseModel.ts";
@@ -147,7 +147,7 @@ describe("training", () => {
         dim: DIM,
         optimizer: sparseOptimizer(optimizer),
         seed: 3,
-        slots: 2,
+        stagingBuffers: 2,
         maxBatch: B,
         maxLookups: B * 8,
       });

@@ -4,7 +4,7 @@ import { ParetoError } from "../../../../src/base/errors.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { SparseOptimizer } from "../../../../src/recsys/embedding/rowStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
 import {
   initialElement,
   OPTIMIZERS,
@@ -28,7 +28,7 @@ interface Setting {
   dim?: number;
   optimizer?: SparseOptimizer;
   cardinalities?: number[];
-  slots?: number;
+  stagingBuffers?: number;
   maxBatch?: number;
   arenaBytes?: number;
   seed?: number;
@@ -41,7 +41,7 @@ function create(setting: Setting = {}): Promise<EmbeddingTables> {
     dim: 4,
     optimizer: { kind: "sgd" },
     seed: 5,
-    slots: 1,
+    stagingBuffers: 1,
     pool,
     ...setting,
     cardinalities,
@@ -208,7 +208,7 @@ describe("EmbeddingTables", () => {
         ...(arenaBytes === undefined ? {} : { arenaBytes }),
       };
       const serial = await create(setting);
-      const ahead = await create({ ...setting, slots: 3 });
+      const ahead = await create({ ...setting, stagingBuffers: 3 });
       const rng = new Rng(3);
       const shared = randomLookups(rng, CARDINALITIES, 16, false);
       const batches = Array.from({ length: 40 }, (_, i) =>
@@ -219,19 +219,19 @@ describe("EmbeddingTables", () => {
       for (const [i, batch] of batches.entries()) {
         const gradientRng = new Rng(100 + i);
         await serial.stage(0, batch);
-        const slot = i % 3;
-        expect(ahead.rows(slot)).toEqual(serial.rows(0));
+        const buffer = i % 3;
+        expect(ahead.rows(buffer)).toEqual(serial.rows(0));
         randomGradients(gradientRng, serial.gradients(0));
-        ahead.gradients(slot).set(serial.gradients(0));
+        ahead.gradients(buffer).set(serial.gradients(0));
         await serial.update(0, 0.3, i + 1);
         const next = (i + 1) % 3;
         const following = batches[i + 1];
         // Staged before, during or after the update: the refresh must make them equal.
         const staging = following === undefined ? undefined : ahead.stage(next, following);
         if (i % 2 === 0) await staging;
-        const updating = ahead.update(slot, 0.3, i + 1);
+        const updating = ahead.update(buffer, 0.3, i + 1);
         await Promise.all([staging, updating]);
-        if (following !== undefined) await ahead.refresh(next, slot);
+        if (following !== undefined) await ahead.refresh(next, buffer);
       }
       expect(everything(ahead)).toEqual(everything(serial));
       await serial.dispose();
@@ -240,7 +240,7 @@ describe("EmbeddingTables", () => {
   );
 
   test("without the refresh, staged rows are stale", async () => {
-    const tables = await create({ slots: 2 });
+    const tables = await create({ stagingBuffers: 2 });
     const lookups = randomLookups(new Rng(1), CARDINALITIES, 8, false);
     await tables.stage(0, lookups);
     await tables.stage(1, lookups);
@@ -271,7 +271,7 @@ describe("EmbeddingTables", () => {
   });
 
   test("take no more memory over 10,000 steps", async () => {
-    const tables = await create({ slots: 2, optimizer: OPTIMIZERS[1]! });
+    const tables = await create({ stagingBuffers: 2, optimizer: OPTIMIZERS[1]! });
     const lookups = randomLookups(new Rng(1), CARDINALITIES, 4, false);
     let start = 0;
     for (let step = 1; step <= 10_000; step++) {
@@ -319,10 +319,10 @@ describe("EmbeddingTables refuse", () => {
     await tables.dispose();
   });
 
-  test("use before staging, unknown slots and rows, and use after disposal", async () => {
+  test("use before staging, unknown buffers and rows, and use after disposal", async () => {
     const tables = await create();
-    expect(() => tables.rows(0)).toThrow(expect.objectContaining({ code: "SLOT_NOT_STAGED" }));
-    expect(() => tables.rows(3)).toThrow(expect.objectContaining({ code: "SLOT_INVALID" }));
+    expect(() => tables.rows(0)).toThrow(expect.objectContaining({ code: "STAGING_BUFFER_EMPTY" }));
+    expect(() => tables.rows(3)).toThrow(expect.objectContaining({ code: "STAGING_BUFFER_INVALID" }));
     expect(() => tables.readRows(0, 5, 3)).toThrow(expect.objectContaining({ code: "ROWS_RANGE" }));
     const short = { weights: new Float32Array(8), state: { sum: new Float32Array(1) } };
     const adagrad = await create({ optimizer: OPTIMIZERS[1]! });
@@ -345,7 +345,7 @@ describe("EmbeddingTables refuse", () => {
     await tables.dispose();
   });
 
-  test.each([{ dim: 0 }, { dim: 1.5 }, { slots: 0 }, { maxBatch: -1 }, { cardinalities: [3, 0] }])(
+  test.each([{ dim: 0 }, { dim: 1.5 }, { stagingBuffers: 0 }, { maxBatch: -1 }, { cardinalities: [3, 0] }])(
     "options %o",
     async (setting) => {
       await expect(create(setting)).rejects.toMatchObject({ code: "ROWS_OPTIONS" });

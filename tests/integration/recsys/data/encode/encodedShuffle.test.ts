@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { ClickBatch } from "../../../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../../../../src/recsys/data/batches/clickBatch.ts";
 import { type BatchOptions, EncodedDataset } from "../../../../../src/recsys/data/encode/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../../../../src/recsys/data/encode/encodedDatasetWriter.ts";
 import { Rng } from "../../../../../src/base/rng.ts";

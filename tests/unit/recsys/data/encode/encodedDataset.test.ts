@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ClickBatch } from "../../../../../src/recsys/data/batches/batch.ts";
+import type { ClickBatch } from "../../../../../src/recsys/data/batches/clickBatch.ts";
 import { EncodedDataset } from "../../../../../src/recsys/data/encode/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../../../../src/recsys/data/encode/encodedDatasetWriter.ts";
 

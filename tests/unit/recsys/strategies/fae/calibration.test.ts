@@ -30,7 +30,7 @@ async function inputShare(hotSet: HotSet): Promise<number> {
 
 function jaccard(a: HotSet, b: HotSet): number {
   let both = 0;
-  for (const row of a.rows) if (b.slotOf[row]! >= 0) both++;
+  for (const row of a.rows) if (b.hotIndexOf[row]! >= 0) both++;
   return both / (a.size + b.size - both);
 }
 
@@ -151,7 +151,7 @@ describe("threshold policy", () => {
     const plain = new ThresholdPolicy({ seed: 1, threshold: 1e-3 }).select(sampled, budget);
     const filled = new ThresholdPolicy({ seed: 1, threshold: 1e-3, fill: true }).select(sampled, budget);
     expect(filled.size).toBe(MIB / rowBytes);
-    for (const row of plain.rows) expect(filled.slotOf[row]).toBeGreaterThanOrEqual(0);
+    for (const row of plain.rows) expect(filled.hotIndexOf[row]).toBeGreaterThanOrEqual(0);
     const huge = { budgetBytes: 64 * MIB, rowBytes };
     const seen = sampled.counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
     const options = { seed: 1, fill: true, smallTableBytes: 0 };
@@ -178,7 +178,7 @@ describe("threshold policy", () => {
   });
 });
 
-test("slots follow falling counts, ties by table and row", () => {
+test("hot indices follow falling counts, ties by table and row", () => {
   const { rows } = new TopKPolicy().select(sampled, { budgetBytes: MIB, rowBytes });
   for (let k = 1; k < rows.length; k++) {
     const [a, b] = [rows[k - 1]!, rows[k]!];

@@ -4,16 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Lookups } from "../../../../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../../../../src/recsys/data/encode/encodedDataset.ts";
-import {
-  classifyInputs,
-  decodeHot,
-  encodeHot,
-  splitRanges,
-} from "../../../../../src/recsys/strategies/fae/classifier.ts";
+import { classifyInputs, encodeHot } from "../../../../../src/recsys/strategies/fae/classifier.ts";
 import { HotSet } from "../../../../../src/recsys/strategies/fae/hotSet.ts";
 import { partitionInputs } from "../../../../../src/recsys/strategies/fae/partition.ts";
-import { rowSpace } from "../../../../../src/recsys/strategies/fae/rowSpace.ts";
+import { mapLookups } from "../../../../../src/recsys/strategies/fae/mapLookups.ts";
+import { rowSpace, tableOf, type RowSpace } from "../../../../../src/recsys/strategies/fae/rowSpace.ts";
 import type { Bags } from "../../../../support/recsys/bags.ts";
 import { bagLog, bagsOf, lookupsOf, randomBags } from "../../../../support/recsys/bags.ts";
 
@@ -40,8 +37,18 @@ function hotSetOf(sizes: number[], rows: number[]): HotSet {
   return new HotSet(rowSpace(sizes), Uint32Array.from(rows), { budgetBytes: 2 ** 20, rowBytes: 32 }, null);
 }
 
+/** Rows of tables from the hot indices of hot inputs: the inverse of `encodeHot`. */
+function decodeHot(lookups: Lookups, rows: Uint32Array, space: RowSpace): Lookups {
+  const all = Uint32Array.from({ length: lookups.size }, (_, b) => b);
+  return mapLookups(lookups, all, (table, hotIndex) => {
+    const row = rows[hotIndex]!;
+    expect(tableOf(space, row)).toBe(table);
+    return row - space.offsets[table]!;
+  });
+}
+
 describe("laws of the partition (D9)", () => {
-  test("disjoint, complete, and hot exactly when every lookup has a slot", () => {
+  test("disjoint, complete, and hot exactly when every row is hot", () => {
     fc.assert(
       fc.property(scenario, ({ sizes, bags, hotRows }) => {
         const hotSet = hotSetOf(sizes, hotRows);
@@ -56,34 +63,31 @@ describe("laws of the partition (D9)", () => {
     );
   });
 
-  test("slots are in [0, K), and decoding them gives the input back (I4)", () => {
+  test("hot indices are in [0, K), and decoding them gives the input back (I4)", () => {
     fc.assert(
       fc.property(scenario, ({ sizes, bags, hotRows }) => {
         const hotSet = hotSetOf(sizes, hotRows);
         const lookups = lookupsOf(bags, sizes.length);
         const { hot } = classifyInputs(lookups, hotSet);
         const encoded = encodeHot(lookups, hot, hotSet);
-        for (const slot of encoded.ids) expect(slot >= 0 && slot < hotSet.size).toBe(true);
+        for (const hotIndex of encoded.ids) expect(hotIndex >= 0 && hotIndex < hotSet.size).toBe(true);
         const decoded = decodeHot(encoded, hotSet.rows, hotSet.space);
         expect(bagsOf(decoded)).toEqual([...hot].map((b) => bags[b]));
       }),
     );
   });
 
-  test("no worker count from 1 to 9 loses the tail", () => {
+  test("ranges of a batch are classified as the whole is, wherever it is cut", () => {
+    const cuts = fc.array(fc.nat(), { maxLength: 8 });
     fc.assert(
-      fc.property(scenario, ({ sizes, bags, hotRows }) => {
+      fc.property(scenario, cuts, ({ sizes, bags, hotRows }, cut) => {
         const hotSet = hotSetOf(sizes, hotRows);
         const lookups = lookupsOf(bags, sizes.length);
         const whole = classifyInputs(lookups, hotSet);
-        for (let workers = 1; workers <= 9; workers++) {
-          const parts = splitRanges(bags.length, workers).map(([start, end]) =>
-            classifyInputs(lookups, hotSet, start, end),
-          );
-          expect(parts.length).toBeLessThanOrEqual(workers);
-          expect(parts.flatMap(({ hot }) => [...hot])).toEqual([...whole.hot]);
-          expect(parts.flatMap(({ cold }) => [...cold])).toEqual([...whole.cold]);
-        }
+        const ends = [...cut.map((n) => n % (bags.length + 1)), bags.length].sort((a, b) => a - b);
+        const parts = ends.map((end, i) => classifyInputs(lookups, hotSet, ends[i - 1] ?? 0, end));
+        expect(parts.flatMap(({ hot }) => [...hot])).toEqual([...whole.hot]);
+        expect(parts.flatMap(({ cold }) => [...cold])).toEqual([...whole.cold]);
       }),
     );
   });
@@ -105,20 +109,6 @@ describe("laws of the partition (D9)", () => {
       [[0], []],
     ];
     expect([...classifyInputs(lookupsOf(bags, 2), hotSetOf([1, 1], [])).hot]).toEqual([0]);
-  });
-
-  test("ranges differ by one at most", () => {
-    expect(splitRanges(10, 4)).toEqual([
-      [0, 2],
-      [2, 5],
-      [5, 7],
-      [7, 10],
-    ]);
-    expect(splitRanges(0, 3)).toEqual([]);
-    expect(splitRanges(2, 3)).toEqual([
-      [0, 1],
-      [1, 2],
-    ]);
   });
 });
 

@@ -28,7 +28,12 @@ describe("sampled inputs", () => {
   const log = bagLog(randomBags(1000, [7, 9], 1), [7, 9]);
   const sampleRows = async (seed: number, batchSize: number) => {
     const rows: number[] = [];
-    for await (const { batch, selection } of sampleInputs(log, { rate: 0.13, minimum: 1, seed, batchSize })) {
+    for await (const { batch, selection } of sampleInputs(log, {
+      sampleRate: 0.13,
+      minimum: 1,
+      seed,
+      batchSize,
+    })) {
       for (const b of selection) rows.push(batch.rows[b]!);
     }
     return rows;

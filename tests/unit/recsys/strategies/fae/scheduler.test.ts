@@ -2,46 +2,46 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { predictRun, predictedSpeedup } from "../../../../../src/recsys/strategies/fae/costModel.ts";
-import type { Phase, SchedulerOptions } from "../../../../../src/recsys/strategies/fae/scheduler.ts";
+import type { Segment, SchedulerOptions } from "../../../../../src/recsys/strategies/fae/scheduler.ts";
 import { ShuffleScheduler, syncCount } from "../../../../../src/recsys/strategies/fae/scheduler.ts";
 import type { RunEvent } from "../../../../../src/run/events.ts";
 
 /** Runs an epoch to its end; `loss` is asked after each round. */
-function epoch(scheduler: ShuffleScheduler, loss?: () => number): Phase[] {
-  const phases: Phase[] = [];
-  for (const phase of scheduler.phases()) {
-    phases.push(phase);
-    scheduler.completed(phase.count);
-    if (phase.endsRound && loss !== undefined) scheduler.afterRound(loss());
+function epoch(scheduler: ShuffleScheduler, loss?: () => number): Segment[] {
+  const segments: Segment[] = [];
+  for (const segment of scheduler.segments()) {
+    segments.push(segment);
+    scheduler.completed(segment.count);
+    if (segment.endsRound && loss !== undefined) scheduler.afterRound(loss());
   }
-  return phases;
+  return segments;
 }
 
-const fixed = (rate: number, more: Partial<SchedulerOptions> = {}) =>
-  new ShuffleScheduler({ coldBatches: 1200, hotBatches: 1100, mode: "fixed", rate, ...more });
+const fixed = (shuffleRate: number, more: Partial<SchedulerOptions> = {}) =>
+  new ShuffleScheduler({ coldBatches: 1200, hotBatches: 1100, mode: "fixed", shuffleRate, ...more });
 
 /** The rate after each of some losses. */
-function rates(losses: number[], rate = 50): number[] {
-  const scheduler = new ShuffleScheduler({ coldBatches: 1e6, hotBatches: 1e6, rate });
+function rates(losses: number[], shuffleRate = 50): number[] {
+  const scheduler = new ShuffleScheduler({ coldBatches: 1e6, hotBatches: 1e6, shuffleRate });
   return losses.map((loss) => {
     scheduler.afterRound(loss);
-    return scheduler.rate;
+    return scheduler.shuffleRate;
   });
 }
 
 /** Trains batch by batch, with the loss a function of progress; saves and restores before batch `stop`. */
 function run(stop: number | null) {
-  const options = { coldBatches: 37, hotBatches: 23, rate: 30 };
+  const options = { coldBatches: 37, hotBatches: 23, shuffleRate: 30 };
   let scheduler = new ShuffleScheduler(options);
   const trained: string[] = [];
   for (let e = 0; e < 2; e++) {
     if (e > 0) scheduler.startEpoch();
-    for (let phase = scheduler.next(); phase !== null; phase = scheduler.next()) {
+    for (let segment = scheduler.next(); segment !== null; segment = scheduler.next()) {
       if (trained.length === stop) {
         scheduler = new ShuffleScheduler(options, JSON.parse(JSON.stringify(scheduler.state)));
-        expect(scheduler.next()).toEqual(phase);
+        expect(scheduler.next()).toEqual(segment);
       }
-      trained.push(`${e} ${phase.kind} ${phase.firstBatch}`);
+      trained.push(`${e} ${segment.kind} ${segment.firstBatch}`);
       scheduler.completed();
       if (scheduler.awaitsLoss) scheduler.afterRound(Math.sin(trained.length));
     }
@@ -79,7 +79,7 @@ describe("rounds", () => {
     const settings = fc.record({
       coldBatches: fc.nat(300),
       hotBatches: fc.nat(300),
-      rate: fc.double({ min: 1, max: 100, noNaN: true }),
+      shuffleRate: fc.double({ min: 1, max: 100, noNaN: true }),
       mode: fc.constantFrom("fixed" as const, "adaptive" as const),
       order: fc.constantFrom("cold-first" as const, "hot-first" as const),
     });
@@ -127,7 +127,7 @@ describe("synchronisations (D11)", () => {
     }
   });
 
-  test("hot phases that follow one another need none in between", () => {
+  test("hot segments that follow one another need none in between", () => {
     expect(syncCount([{ kind: "hot" }, { kind: "hot" }, { kind: "cold" }, { kind: "hot" }])).toBe(4);
     expect(syncCount([{ kind: "cold" }])).toBe(0);
   });
@@ -165,8 +165,8 @@ describe("adaptive rate (D12)", () => {
     let loss = 0;
     epoch(scheduler, () => ++loss);
     expect(scheduler.trace).toEqual([
-      { epoch: 0, round: 0, rate: 50, loss: 1, action: "hold" },
-      { epoch: 0, round: 1, rate: 50, loss: 2, action: "hold" },
+      { epoch: 0, round: 0, shuffleRate: 50, loss: 1, action: "hold" },
+      { epoch: 0, round: 1, shuffleRate: 50, loss: 2, action: "hold" },
     ]);
     expect(
       events.map((event) => event.event === "decision" && [event.kind, event.policy, event.step]),
@@ -177,14 +177,14 @@ describe("adaptive rate (D12)", () => {
   });
 
   test("acts on the round after, and remembers across epochs", () => {
-    const scheduler = new ShuffleScheduler({ coldBatches: 100, hotBatches: 100, rate: 25 });
+    const scheduler = new ShuffleScheduler({ coldBatches: 100, hotBatches: 100, shuffleRate: 25 });
     const losses = [1, 2, 3];
     const cold = epoch(scheduler, () => losses.shift() ?? 3).filter(({ kind }) => kind === "cold");
     // 25 % twice, since the first loss has none to compare with; then 12.5 % and 6.25 %, rounded up.
     expect(cold.map(({ count }) => count)).toEqual([25, 25, 13, 7, 7, 7, 7, 7, 2]);
     scheduler.startEpoch();
     expect(scheduler.next()).toMatchObject({ kind: "cold", count: 7, epoch: 1, round: 0 });
-    expect(scheduler.trace.slice(0, 4).map(({ rate, action }) => [rate, action])).toEqual([
+    expect(scheduler.trace.slice(0, 4).map(({ shuffleRate, action }) => [shuffleRate, action])).toEqual([
       [25, "hold"],
       [12.5, "halve"],
       [6.25, "halve"],
@@ -194,7 +194,7 @@ describe("adaptive rate (D12)", () => {
 });
 
 describe("resumption", () => {
-  test("from any batch, the middle of a phase too, gives the same batches and rates", () => {
+  test("from any batch, the middle of a segment too, gives the same batches and rates", () => {
     const whole = run(null);
     expect(whole.trained.length).toBe(120);
     expect(whole.trace.some(({ action }) => action === "halve")).toBe(true);
@@ -216,10 +216,10 @@ describe("resumption", () => {
     expect(restored.trace.at(-1)).toMatchObject({ epoch: 0, round: 0, loss: 0.5 });
   });
 
-  test("more batches than the phase has, or an early new epoch, are defects", () => {
+  test("more batches than the segment has, or an early new epoch, are defects", () => {
     const scheduler = fixed(50, { coldBatches: 4, hotBatches: 4 });
     expect(() => scheduler.startEpoch()).toThrowError(/epoch/);
-    expect(() => scheduler.completed(3)).toThrowError(/phase of 2/);
+    expect(() => scheduler.completed(3)).toThrowError(/segment of 2/);
   });
 });
 
@@ -234,7 +234,7 @@ describe("cost model", () => {
   test("counts the syncs of the scheduler and their bytes", () => {
     const cold = { gather: 2e-3, copyIn: 1e-3, dense: 4e-3, copyOut: 1e-3, scatter: 2e-3 };
     const hot = { gather: 0.5e-3, copyIn: 0, dense: 4e-3, copyOut: 0, scatter: 0.5e-3 };
-    const run = { inputs: 100_000, batchSize: 100, rate: 10, hotInputShare: 0.6, hotBytes: 1e6 };
+    const run = { inputs: 100_000, batchSize: 100, shuffleRate: 10, hotInputShare: 0.6, hotBytes: 1e6 };
     const prediction = predictRun(run, { cold, hot, syncBytesPerSecond: 1e8 });
     expect(prediction).toEqual({
       hotInputShare: 0.6,

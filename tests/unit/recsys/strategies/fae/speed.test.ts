@@ -1,4 +1,4 @@
-/** @file FAE's speed: the cost model against an epoch walked phase by phase, on a simulated link (spec D14). */
+/** @file FAE's speed: the cost model against an epoch walked segment by segment, on a simulated link (spec D14). */
 import { expect, test } from "vitest";
 import {
   predictRun,
@@ -25,17 +25,17 @@ function simulatedCost(): MeasuredCost {
 
 const seconds = (times: StepTimes) => Object.values(times).reduce((sum, time) => sum + time, 0);
 
-/** Walks one epoch of the real scheduler and adds up what each phase and each switch costs. */
-function walkedEpoch(hotShare: number, rate: number, cost: MeasuredCost): number {
+/** Walks one epoch of the real scheduler and adds up what each segment and each switch costs. */
+function walkedEpoch(hotShare: number, shuffleRate: number, cost: MeasuredCost): number {
   const hotInputs = Math.round(INPUTS * hotShare);
   const scheduler = new ShuffleScheduler({
     coldBatches: Math.ceil((INPUTS - hotInputs) / BATCH),
     hotBatches: Math.ceil(hotInputs / BATCH),
     mode: "fixed",
-    rate,
+    shuffleRate,
   });
   let total = 0;
-  for (const { kind, count, endsRound } of scheduler.phases()) {
+  for (const { kind, count, endsRound } of scheduler.segments()) {
     total += count * seconds(cost[kind]);
     if (kind === "hot") total += (2 * HOT_BYTES) / cost.syncBytesPerSecond;
     scheduler.completed(count);
@@ -55,7 +55,13 @@ test.each([
     const cost = simulatedCost();
     const all = Math.ceil(INPUTS / BATCH) * seconds(cost.cold);
     const walked = all / walkedEpoch(share, rate, cost);
-    const run = { inputs: INPUTS, batchSize: BATCH, rate, hotInputShare: share, hotBytes: HOT_BYTES };
+    const run = {
+      inputs: INPUTS,
+      batchSize: BATCH,
+      shuffleRate: rate,
+      hotInputShare: share,
+      hotBytes: HOT_BYTES,
+    };
     const { speedup } = predictRun(run, cost);
     expect(Math.abs(speedup / walked - 1)).toBeLessThan(0.1);
   },

@@ -9,7 +9,7 @@ import { quoteText } from "../source/sqlText.ts";
 const MARKS = "('na', 'n/a', 'nan', 'none', '?', '-')";
 
 /** Rewrites the view `data` over a staged CSV file. @returns a notice for each column changed */
-export async function rescueNumbers(
+export async function parseMissingMarkers(
   database: Database,
   path: string,
   names: readonly string[],

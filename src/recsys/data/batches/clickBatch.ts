@@ -1,5 +1,5 @@
 /**
- * @file What a click model is fed: the layout of encoded rows, and a mini-batch of them.
+ * @file What a CTR model is fed: the layout of encoded rows, and a mini-batch of them.
  *
  * All arrays of a batch lie on SharedArrayBuffers so that kernel threads and the dense worker read them in place.
  * Ids are table-major because each table's lookups are one task of a kernel thread.

@@ -1,13 +1,13 @@
 /**
- * @file What a click model is to the rest: from dense inputs and pooled embedding rows to logits. The rows
- * themselves live in row stores, outside the graph; a model sees them as an input and a strategy decides where
+ * @file What a CTR model is to the rest: from dense inputs and pooled embedding rows to logits. The rows
+ * themselves live in embedding stores, outside the graph; a model sees them as an input and a strategy decides where
  * they come from.
  */
 import type { Tensor } from "../../engine/graph/node.ts";
 import type { Parameters } from "../../nn/parameters.ts";
 
 /** Widths that the data fixes. */
-export interface ClickInputs {
+export interface CtrInputs {
   /** Dense columns (m). */
   dense: number;
   /** Embedding tables (T). */
@@ -16,10 +16,10 @@ export interface ClickInputs {
   dim: number;
 }
 
-/** A click model. */
-export interface ClickModel {
+/** A CTR model. */
+export interface CtrModel {
   readonly name: string;
-  readonly inputs: ClickInputs;
+  readonly inputs: CtrInputs;
   /**
    * The logits of a batch.
    * @param dense `[B, m]`

@@ -1,6 +1,6 @@
 /**
  * @file Embedding rows in the memory of an NVIDIA GPU: the common part of {@link DeviceTables} (all rows) and
- * {@link DeviceHotBag} (FAE's compact hot rows).
+ * {@link DeviceHotEmbeddings} (FAE's compact hot rows).
  *
  * Rows of all tables lie end to end. What depends on a batch's ids alone (copying them over, checking them, sorting
  * them by row, cutting them into work items) runs on a stream of its own beside the dense step of the batch before;
@@ -8,7 +8,7 @@
  * row's gradients are grouped by the row's own lookups, so two stores that see the same lookups of a row give it the
  * same bits, on every run.
  */
-import type { Lookups } from "../../data/batches/batch.ts";
+import type { Lookups } from "../../data/batches/clickBatch.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { DeviceTensor } from "../../../engine/program.ts";
 import {
@@ -27,11 +27,11 @@ import {
 import { badBag, badLookup } from "../lookupErrors.ts";
 import { optimizerRates } from "../optimizerTask.ts";
 import { rowFormat, type RowFormat } from "../rowFormat.ts";
-import { positive } from "../rowMemory.ts";
-import type { RowStore, SparseOptimizer } from "../rowStore.ts";
-import { checkLookups, shapeError, slotOf, stagedSlotOf } from "../staging.ts";
-import { DeviceSlot } from "./deviceSlot.ts";
-import type { DeviceRowsLayout, DeviceRowsOptions, RowKernels } from "./rowKernels.ts";
+import { positive } from "../hostEmbeddings.ts";
+import type { EmbeddingStore, SparseOptimizer } from "../embeddingStore.ts";
+import { checkLookups, shapeError, stagingBufferOf, stagedBufferOf } from "../stagingBuffer.ts";
+import { DeviceStagingBuffer } from "./deviceStagingBuffer.ts";
+import type { DeviceEmbeddingsLayout, DeviceEmbeddingsOptions, RowKernels } from "./rowKernels.ts";
 
 /** Most rows, as keys have 32 bits, and most lookups of a batch, as work items have 30. */
 const ROWS_MAX = 2 ** 32;
@@ -39,12 +39,12 @@ const LOOKUPS_MAX = 2 ** 30;
 /** The null pointer. */
 const NONE = 0;
 
-/** Rows in device memory with staging slots; see {@link RowStore}. */
-export class DeviceRows implements RowStore {
+/** Rows in device memory with staging buffers; see {@link EmbeddingStore}. */
+export class DeviceEmbeddings implements EmbeddingStore {
   readonly memory = "device";
   readonly dim: number;
   readonly tables: number;
-  readonly slots: number;
+  readonly stagingBuffers: number;
   readonly bytes: number;
   readonly optimizer: SparseOptimizer;
   readonly format: RowFormat;
@@ -54,16 +54,16 @@ export class DeviceRows implements RowStore {
   /** Address of the byte map of changed rows, or null, and the byte that updates leave there. */
   protected readonly changed: number | null;
   protected mark = 1;
-  readonly #layout: DeviceRowsLayout;
+  readonly #layout: DeviceEmbeddingsLayout;
   readonly #kernels: RowKernels;
   readonly #limits: { tables: number; maxBatch: number; maxLookups: number };
-  readonly #slots: DeviceSlot[] = [];
+  readonly #buffers: DeviceStagingBuffer[] = [];
   readonly #side: Stream;
   readonly #memory: DeviceBuffer[] = [];
   readonly #places: Record<
     | "firstRows"
     | "cardinalities"
-    | "owners"
+    | "rowTables"
     | "bags"
     | "keys0"
     | "keys1"
@@ -76,11 +76,15 @@ export class DeviceRows implements RowStore {
   #isDisposed = false;
 
   /** @throws ParetoError ROWS_OPTIONS, CUDA_OUT_OF_MEMORY */
-  protected constructor(options: DeviceRowsOptions, layout: DeviceRowsLayout, kernels: RowKernels) {
+  protected constructor(
+    options: DeviceEmbeddingsOptions,
+    layout: DeviceEmbeddingsLayout,
+    kernels: RowKernels,
+  ) {
     const { device } = options;
     this.device = device;
     this.dim = positive("dim", options.dim);
-    this.slots = positive("slots", options.slots);
+    this.stagingBuffers = positive("stagingBuffers", options.stagingBuffers);
     this.tables = layout.cardinalities.length;
     this.optimizer = options.optimizer;
     this.format = rowFormat(this.dim, options.optimizer);
@@ -103,7 +107,7 @@ export class DeviceRows implements RowStore {
       this.#places = {
         firstRows: own(4 * this.tables),
         cardinalities: own(4 * this.tables),
-        owners: layout.owners === null ? NONE : own(2 * layout.rows),
+        rowTables: layout.rowTables === null ? NONE : own(2 * layout.rows),
         bags: own(words),
         keys0: own(words),
         keys1: own(words),
@@ -112,8 +116,10 @@ export class DeviceRows implements RowStore {
         totals: own(sortTotalsBytes(kernels.sort)),
         partials: own(partialBytes(this.dim, maxLookups)),
       };
-      for (let i = 0; i < this.slots; i++) {
-        this.#slots.push(new DeviceSlot(device, { ...this.#limits, dim: this.dim }, "embedding staging"));
+      for (let i = 0; i < this.stagingBuffers; i++) {
+        this.#buffers.push(
+          new DeviceStagingBuffer(device, { ...this.#limits, dim: this.dim }, "embedding staging"),
+        );
       }
       const { stream } = device;
       if (this.tables > 0) {
@@ -128,8 +134,8 @@ export class DeviceRows implements RowStore {
           4 * this.tables,
         );
       }
-      if (layout.owners !== null) {
-        stream.copyToDevice(this.#places.owners, layout.owners, layout.owners.byteLength);
+      if (layout.rowTables !== null) {
+        stream.copyToDevice(this.#places.rowTables, layout.rowTables, layout.rowTables.byteLength);
       }
       if (this.changed !== null) stream.clear(this.changed, layout.rows);
       stream.synchronize();
@@ -139,8 +145,8 @@ export class DeviceRows implements RowStore {
     }
   }
 
-  async stage(slot: number, lookups: Lookups): Promise<void> {
-    const staged = this.#slot(slot);
+  async stage(buffer: number, lookups: Lookups): Promise<void> {
+    const staged = this.#buffer(buffer);
     const count = checkLookups(lookups, this.#limits);
     const { ids, offsets, size } = lookups;
     if (offsets !== null && offsets[0] !== 0) {
@@ -168,25 +174,25 @@ export class DeviceRows implements RowStore {
   }
 
   /** Not needed where staging follows the update. */
-  async refresh(slot: number, updated: number): Promise<void> {
-    this.#stagedSlot(updated);
-    await this.#gather(this.#stagedSlot(slot));
+  async refresh(buffer: number, updated: number): Promise<void> {
+    this.#stagedBuffer(updated);
+    await this.#gather(this.#stagedBuffer(buffer));
   }
 
-  rows(slot: number): DeviceTensor {
-    return this.#stagedSlot(slot).rows;
+  rows(buffer: number): DeviceTensor {
+    return this.#stagedBuffer(buffer).rows;
   }
 
-  gradients(slot: number): DeviceTensor {
-    return this.#stagedSlot(slot).gradients;
+  gradients(buffer: number): DeviceTensor {
+    return this.#stagedBuffer(buffer).gradients;
   }
 
-  guard(slot: number): DeviceTensor {
-    return this.#slot(slot).guard;
+  guard(buffer: number): DeviceTensor {
+    return this.#buffer(buffer).guard;
   }
 
-  async update(slot: number, learningRate: number, step: number): Promise<void> {
-    const staged = this.#stagedSlot(slot);
+  async update(buffer: number, learningRate: number, step: number): Promise<void> {
+    const staged = this.#stagedBuffer(buffer);
     const rates = optimizerRates(this.optimizer, learningRate, step);
     const { size, lookups } = staged.batch;
     const [weights, state0 = null, state1 = null] = this.columns;
@@ -240,16 +246,16 @@ export class DeviceRows implements RowStore {
     });
   }
 
-  #keysCalls(staged: DeviceSlot) {
+  #keysCalls(staged: DeviceStagingBuffer) {
     if (this.tables === 0) return [];
-    const { firstRows, cardinalities, owners, bags } = this.#places;
+    const { firstRows, cardinalities, rowTables, bags } = this.#places;
     const { ids, offsets, keys, bad } = staged;
     const places = {
       ids,
       offsets,
       firstRows,
       rows: cardinalities,
-      owners: this.#layout.owners === null ? null : owners,
+      owners: this.#layout.rowTables === null ? null : rowTables,
       keys,
       bags,
       bad,
@@ -257,7 +263,7 @@ export class DeviceRows implements RowStore {
     return [keysCall<number>(this.#kernels.gather, staged.batch, places, NONE)];
   }
 
-  async #gather(staged: DeviceSlot): Promise<void> {
+  async #gather(staged: DeviceStagingBuffer): Promise<void> {
     const { queue, gather } = this.#kernels;
     const { maxBatch } = this.#limits;
     const { keys, offsets, rows: out } = staged;
@@ -277,8 +283,8 @@ export class DeviceRows implements RowStore {
     });
   }
 
-  /** Sorts a slot's lookups and finds its work items. */
-  #sort(staged: DeviceSlot): void {
+  /** Sorts a buffer's lookups and finds its work items. */
+  #sort(staged: DeviceStagingBuffer): void {
     const { lookups, size, isOneHot } = staged.batch;
     if (lookups === 0) return;
     const { queue, sort, segment } = this.#kernels;
@@ -306,14 +312,14 @@ export class DeviceRows implements RowStore {
     else (staged.recorded ??= this.#side.capture(launch)).launch(this.#side);
   }
 
-  #slot(slot: number): DeviceSlot {
+  #buffer(buffer: number): DeviceStagingBuffer {
     this.assertUsable();
-    return slotOf(this.#slots, slot, this.constructor.name);
+    return stagingBufferOf(this.#buffers, buffer, this.constructor.name);
   }
 
-  #stagedSlot(slot: number): DeviceSlot {
+  #stagedBuffer(buffer: number): DeviceStagingBuffer {
     this.assertUsable();
-    return stagedSlotOf(this.#slots, slot, this.constructor.name);
+    return stagedBufferOf(this.#buffers, buffer, this.constructor.name);
   }
 
   #allocate(bytes: number, holder: string): number {
@@ -323,7 +329,7 @@ export class DeviceRows implements RowStore {
   }
 
   #free(): void {
-    for (const slot of this.#slots.splice(0)) slot.dispose();
+    for (const buffer of this.#buffers.splice(0)) buffer.dispose();
     for (const buffer of this.#memory.splice(0)) buffer.free();
     this.#side.dispose();
   }
@@ -333,7 +339,7 @@ function refuseAbove(name: string, value: number, most: number): void {
   if (value < most) return;
   throw new ParetoError({
     code: "ROWS_OPTIONS",
-    where: "DeviceRows",
+    where: "DeviceEmbeddings",
     message: `${name} in GPU memory must be below ${most}, got ${value}`,
     fix: "keep the rows on the host (placement hybrid), or use smaller batches",
   });
@@ -341,9 +347,9 @@ function refuseAbove(name: string, value: number, most: number): void {
 
 /** Says which id or bag the kernel that makes keys has found wrong. @throws ParetoError LOOKUP_OUT_OF_RANGE, LOOKUPS_OFFSETS */
 function refuseBad(
-  { hostBad, batch }: DeviceSlot,
+  { hostBad, batch }: DeviceStagingBuffer,
   lookups: Lookups,
-  { cardinalities, owners }: DeviceRowsLayout,
+  { cardinalities, rowTables }: DeviceEmbeddingsLayout,
 ): void {
   const [lookup, bag] = hostBad as unknown as [number, number];
   if (bag !== 0) {
@@ -357,5 +363,5 @@ function refuseBad(
   let table = 0;
   while (at >= start(table + 1)) table++;
   const rows = cardinalities[table]!;
-  throw badLookup(lookups, { table, lookup: at - start(table), rows, owned: owners !== null });
+  throw badLookup(lookups, { table, lookup: at - start(table), rows, owned: rowTables !== null });
 }

@@ -1,19 +1,19 @@
 /**
- * @file FAE's hot bag in GPU memory. A {@link HotBag} on the host is its mirror: a sync goes through it, so that rows
+ * @file FAE's hot hot in GPU memory. A {@link HotEmbeddings} on the host is its mirror: a sync goes through it, so that rows
  * and their optimizer state cross the bus as whole blocks, and tables and mirror exchange changed rows only.
  *
- * While the tables have authority the mirror and the GPU hold the same rows; a sync therefore may copy more rows than
+ * While the tables own the rows the mirror and the GPU hold the same rows; a sync therefore may copy more rows than
  * have changed, bit for bit what copying exactly those, or all, would give.
  */
-import type { Lookups } from "../../data/batches/batch.ts";
+import type { Lookups } from "../../data/batches/clickBatch.ts";
 import type { CudaDevice } from "../../../engine/targets/cuda/index.ts";
-import { HotBag, type HotBagOptions } from "../hotBag.ts";
-import type { HotRows, SyncReport } from "../hotRows.ts";
-import { DeviceRows } from "./deviceRows.ts";
+import { HotEmbeddings, type HotEmbeddingsOptions } from "../hotEmbeddings.ts";
+import type { HotEmbeddingStore, SyncReport } from "../hotEmbeddingStore.ts";
+import { DeviceEmbeddings } from "./deviceEmbeddings.ts";
 import {
   compileRowKernels,
-  type DeviceRowsLayout,
-  type DeviceRowsOptions,
+  type DeviceEmbeddingsLayout,
+  type DeviceEmbeddingsOptions,
   type RowKernels,
 } from "./rowKernels.ts";
 
@@ -22,17 +22,17 @@ const BLOCK_ROWS = 1024;
 /** The marks of a block in which no row has changed. */
 const NO_ROWS = new Uint8Array(BLOCK_ROWS);
 
-/** The compact copy of hot rows in GPU memory; ids of its lookups are slots. */
-export class DeviceHotBag extends DeviceRows implements HotRows {
+/** The compact copy of hot rows in GPU memory; ids of its lookups are hot indices. */
+export class DeviceHotEmbeddings extends DeviceEmbeddings implements HotEmbeddingStore {
   readonly size: number;
-  readonly #mirror: HotBag;
+  readonly #mirror: HotEmbeddings;
   readonly #poison: boolean;
 
   private constructor(
-    options: DeviceRowsOptions,
-    layout: DeviceRowsLayout,
+    options: DeviceEmbeddingsOptions,
+    layout: DeviceEmbeddingsLayout,
     kernels: RowKernels,
-    mirror: HotBag,
+    mirror: HotEmbeddings,
     poison: boolean,
   ) {
     super(options, layout, kernels);
@@ -42,18 +42,18 @@ export class DeviceHotBag extends DeviceRows implements HotRows {
   }
 
   /**
-   * Makes a bag for some rows of `tables`. It holds nothing until the first `syncIn`.
-   * @throws ParetoError as `HotBag.create`; CUDA_OUT_OF_MEMORY, CUDA_COMPILE
+   * Makes a hot for some rows of `tables`. It holds nothing until the first `syncIn`.
+   * @throws ParetoError as `HotEmbeddings.create`; CUDA_OUT_OF_MEMORY, CUDA_COMPILE
    */
-  static async create(device: CudaDevice, options: HotBagOptions): Promise<DeviceHotBag> {
-    const { tables, slots, maxBatch, maxLookups, poison = false } = options;
-    const mirror = await HotBag.create({ ...options, slots: 1, maxBatch: 1, maxLookups: 1 });
+  static async create(device: CudaDevice, options: HotEmbeddingsOptions): Promise<DeviceHotEmbeddings> {
+    const { tables, stagingBuffers, maxBatch, maxLookups, poison = false } = options;
+    const mirror = await HotEmbeddings.create({ ...options, stagingBuffers: 1, maxBatch: 1, maxLookups: 1 });
     try {
       const rowsOptions = {
         device,
         dim: tables.dim,
         optimizer: tables.optimizer,
-        slots,
+        stagingBuffers,
         maxBatch,
         ...(maxLookups !== undefined && { maxLookups }),
       };
@@ -61,35 +61,35 @@ export class DeviceHotBag extends DeviceRows implements HotRows {
         firstRows: tables.cardinalities.map(() => 0),
         cardinalities: tables.cardinalities.map(() => mirror.size),
         rows: mirror.size,
-        owners: mirror.ownerOf,
+        rowTables: mirror.tableOfRow,
         marksChanges: true,
       };
       const kernels = await compileRowKernels(rowsOptions, layout);
-      const bag = new DeviceHotBag(rowsOptions, layout, kernels, mirror, poison);
+      const hot = new DeviceHotEmbeddings(rowsOptions, layout, kernels, mirror, poison);
       const { columns, changed } = mirror.mirror();
       for (const array of [...columns, changed]) device.pin(array);
-      if (poison) await bag.#fillWithNaN();
-      return bag;
+      if (poison) await hot.#fillWithNaN();
+      return hot;
     } catch (error) {
       await mirror.dispose();
       throw error;
     }
   }
 
-  get authority(): "tables" | "bag" {
-    return this.#mirror.authority;
+  get owner(): "tables" | "hot" {
+    return this.#mirror.owner;
   }
 
-  /** @throws ParetoError HOT_BAG_STALE before `syncIn`, and what {@link DeviceRows.stage} throws */
-  override async stage(slot: number, lookups: Lookups): Promise<void> {
+  /** @throws ParetoError HOT_EMBEDDINGS_STALE before `syncIn`, and what {@link DeviceEmbeddings.stage} throws */
+  override async stage(buffer: number, lookups: Lookups): Promise<void> {
     this.#mirror.assertFresh();
-    await super.stage(slot, lookups);
+    await super.stage(buffer, lookups);
   }
 
-  /** @throws ParetoError HOT_BAG_STALE after `syncOut`, when the change would be lost */
-  override async update(slot: number, learningRate: number, step: number): Promise<void> {
+  /** @throws ParetoError HOT_EMBEDDINGS_STALE after `syncOut`, when the change would be lost */
+  override async update(buffer: number, learningRate: number, step: number): Promise<void> {
     this.#mirror.assertFresh();
-    await super.update(slot, learningRate, step);
+    await super.update(buffer, learningRate, step);
   }
 
   async syncIn(copy: "changed" | "all" = "changed"): Promise<SyncReport> {

@@ -1,12 +1,12 @@
 /**
- * @file The staging slots of a row memory: where a batch's lookups, distinct rows, pooled rows and gradients lie
+ * @file The staging buffers of a embedding store on the host: where a batch's lookups, distinct rows, pooled rows and gradients lie
  * in the near arena, and the checks that a batch fits.
  */
-import type { Lookups } from "../data/batches/batch.ts";
+import type { Lookups } from "../data/batches/clickBatch.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { alignedBytes, type Arena, TABLE_VIEW_BYTES } from "../../engine/targets/cpu/index.ts";
 
-/** The limits of a slot. */
+/** The limits of a buffer. */
 export interface StagingShape {
   /** Tables of a batch (T). */
   tables: number;
@@ -17,14 +17,14 @@ export interface StagingShape {
   maxBatch: number;
   maxLookups: number;
   /** Whether rows of other memories are cached here. */
-  cachesFarRows: boolean;
+  cachesSpilledRows: boolean;
 }
 
 /** Bytes of hash a lookup: the hash has at most four 4-byte entries for each. */
 const HASH_BYTES = 16;
 
-/** Bytes that a slot takes in an arena. */
-export function slotBytes(shape: StagingShape): number {
+/** Bytes that a buffer takes in an arena. */
+export function stagingBufferBytes(shape: StagingShape): number {
   return regionBytes(shape).reduce((sum, bytes) => sum + alignedBytes(bytes), 0);
 }
 
@@ -42,7 +42,7 @@ function regionBytes(shape: StagingShape): number[] {
     pooled,
     TABLE_VIEW_BYTES * tables,
     TABLE_VIEW_BYTES * tables,
-    shape.cachesFarRows ? 4 * stride * maxLookups : 0,
+    shape.cachesSpilledRows ? 4 * stride * maxLookups : 0,
   ];
 }
 
@@ -54,7 +54,7 @@ export interface TableLookups {
 }
 
 /** One staged batch. Pointers are byte offsets into the near arena. */
-export class StagingSlot {
+export class StagingBuffer {
   readonly ids: number;
   readonly offsets: number;
   readonly rows: number;
@@ -127,7 +127,7 @@ export class StagingSlot {
 }
 
 /**
- * Checks that a batch fits a slot.
+ * Checks that a batch fits a buffer.
  * @returns its lookups
  * @throws ParetoError LOOKUPS_SHAPE, LOOKUPS_TOO_MANY
  */
@@ -171,7 +171,7 @@ export function checkLookups(
   if (used > maxLookups || (offsets !== null && offsets[bags]! > maxLookups)) {
     throw new ParetoError({
       code: "LOOKUPS_TOO_MANY",
-      where: "RowStore.stage",
+      where: "EmbeddingStore.stage",
       message: `a batch may hold ${maxLookups} lookups, got ${used}`,
       fix: "create the store with a larger maxLookups, or use smaller batches",
     });
@@ -183,7 +183,7 @@ export function checkLookups(
 export function shapeError(rule: string, received: number, fix: string): ParetoError {
   return new ParetoError({
     code: "LOOKUPS_SHAPE",
-    where: "RowStore.stage",
+    where: "EmbeddingStore.stage",
     message: `${rule}, got ${received}`,
     fix,
   });
@@ -194,35 +194,35 @@ export function hashEntries(lookups: number): number {
   return lookups === 0 ? 1 : 2 ** Math.ceil(Math.log2(2 * lookups));
 }
 
-/** Pointer of a table's piece of a slot's hash. */
-export function hashPointer(slot: StagingSlot, first: number): number {
-  return slot.hash + HASH_BYTES * first;
+/** Pointer of a table's piece of a buffer's hash. */
+export function hashPointer(buffer: StagingBuffer, first: number): number {
+  return buffer.hash + HASH_BYTES * first;
 }
 
-/** A store's slot by its number. @throws ParetoError SLOT_INVALID */
-export function slotOf<Slot>(slots: readonly Slot[], slot: number, where: string): Slot {
-  const found = slots[slot];
+/** A store's buffer by its number. @throws ParetoError STAGING_BUFFER_INVALID */
+export function stagingBufferOf<Buffer>(buffers: readonly Buffer[], buffer: number, where: string): Buffer {
+  const found = buffers[buffer];
   if (found !== undefined) return found;
   throw new ParetoError({
-    code: "SLOT_INVALID",
+    code: "STAGING_BUFFER_INVALID",
     where,
-    message: `slots are numbered 0 to ${slots.length - 1}, got ${slot}`,
-    fix: "create the store with more slots, or use one of these",
+    message: `buffers are numbered 0 to ${buffers.length - 1}, got ${buffer}`,
+    fix: "create the store with more buffers, or use one of these",
   });
 }
 
-/** A slot that holds a batch. @throws ParetoError SLOT_INVALID, SLOT_NOT_STAGED */
-export function stagedSlotOf<Slot extends { isStaged: boolean }>(
-  slots: readonly Slot[],
-  slot: number,
+/** A buffer that holds a batch. @throws ParetoError STAGING_BUFFER_INVALID, STAGING_BUFFER_EMPTY */
+export function stagedBufferOf<Buffer extends { isStaged: boolean }>(
+  buffers: readonly Buffer[],
+  buffer: number,
   where: string,
-): Slot {
-  const found = slotOf(slots, slot, where);
+): Buffer {
+  const found = stagingBufferOf(buffers, buffer, where);
   if (found.isStaged) return found;
   throw new ParetoError({
-    code: "SLOT_NOT_STAGED",
+    code: "STAGING_BUFFER_EMPTY",
     where,
-    message: `no batch is staged there, got slot ${slot}`,
-    fix: "await stage() of this slot first",
+    message: `no batch is staged there, got buffer ${buffer}`,
+    fix: "await stage() of this buffer first",
   });
 }

@@ -1,13 +1,13 @@
 /**
  * @file Embedding rows on the host: tables in shared memories, and the kernel jobs that gather and update them.
- * The common part of {@link EmbeddingTables} (all rows) and {@link HotBag} (FAE's compact hot rows).
+ * The common part of {@link EmbeddingTables} (all rows) and {@link HotEmbeddings} (FAE's compact hot rows).
  *
  * A batch's *logical* tables are mapped onto stored ones: one to one, or all onto one fused table, in which case
- * `owners` says which logical table may look a row up. Results are bit-identical for any number of threads and
+ * `rowTables` says which logical table may look a row up. Results are bit-identical for any number of threads and
  * any spread over memories: bags are summed in input order, gradients of a row too, and each distinct row has
  * one update. Updates and refreshes run one after the other; stages overlap them.
  */
-import type { Lookups } from "../data/batches/batch.ts";
+import type { Lookups } from "../data/batches/clickBatch.ts";
 import { ParetoError } from "../../base/errors.ts";
 import {
   alignedBytes,
@@ -19,20 +19,27 @@ import {
   type ThreadPool,
   writeTableView,
 } from "../../engine/targets/cpu/index.ts";
-import { FarRows } from "./farRows.ts";
+import { SpilledTables } from "./spilledTables.ts";
 import { badBag, badLookup } from "./lookupErrors.ts";
 import { optimizerTask } from "./optimizerTask.ts";
-import { planPlacement } from "./placement.ts";
+import { planArenaLayout } from "./arenaLayout.ts";
 import { type RowFormat, rowFormat } from "./rowFormat.ts";
-import type { RowStore, SparseOptimizer } from "./rowStore.ts";
-import { hashEntries, hashPointer, slotBytes, slotOf, stagedSlotOf, StagingSlot } from "./staging.ts";
+import type { EmbeddingStore, SparseOptimizer } from "./embeddingStore.ts";
+import {
+  hashEntries,
+  hashPointer,
+  stagingBufferBytes,
+  stagingBufferOf,
+  stagedBufferOf,
+  StagingBuffer,
+} from "./stagingBuffer.ts";
 
-/** What every row memory is told. */
-export interface RowMemoryOptions {
+/** What every embedding store on the host is told. */
+export interface HostEmbeddingsOptions {
   dim: number;
   optimizer: SparseOptimizer;
-  /** Staging slots. */
-  slots: number;
+  /** Staging buffers. */
+  stagingBuffers: number;
   /** Most inputs of a batch. */
   maxBatch: number;
   /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
@@ -41,7 +48,7 @@ export interface RowMemoryOptions {
   arenaBytes?: number;
 }
 
-/** The tables behind a row memory. */
+/** The tables behind a embedding store on the host. */
 export interface StoredTables {
   /** Rows of each stored table. */
   cardinalities: readonly number[];
@@ -67,32 +74,32 @@ const GATHER_INPUTS = 512;
 /** A `findDistinct` code at or above it names a bag, below it a lookup. */
 const BAD_BAG = 0x40000000;
 
-/** Tables of rows with staging slots; see {@link RowStore}. */
-export class RowMemory implements RowStore {
+/** Tables of rows with staging buffers; see {@link EmbeddingStore}. */
+export class HostEmbeddings implements EmbeddingStore {
   readonly memory = "host";
   readonly dim: number;
   readonly tables: number;
-  readonly slots: number;
+  readonly stagingBuffers: number;
   readonly bytes: number;
   readonly optimizer: SparseOptimizer;
   readonly format: RowFormat;
   /** Rows of each stored table. */
   readonly cardinalities: readonly number[];
   protected readonly pool: ThreadPool;
-  /** The memory that holds the slots. */
+  /** The memory that holds the buffers. */
   protected readonly near: Arena;
   /** Parts of each stored table. */
   protected parts: TablePart[][];
   /** u16 a row of the fused table; 0 when logical tables are stored one to one. */
-  protected owners = 0;
+  protected rowTables = 0;
   /** The byte that updates leave in `changed`, 1 to 255; 0 while nobody asks for changes. */
   protected mark = 0;
   readonly #ownsPool: boolean;
   readonly #storedBy: readonly number[];
   readonly #order: number[];
-  readonly #slots: StagingSlot[];
+  readonly #buffers: StagingBuffer[];
   readonly #sums: number;
-  readonly #far: FarRows | undefined;
+  readonly #far: SpilledTables | undefined;
   #arenas: Arena[];
   #changes: Promise<void> = Promise.resolve();
   #isDisposed = false;
@@ -105,13 +112,13 @@ export class RowMemory implements RowStore {
     pool: ThreadPool,
     ownsPool: boolean,
     stored: StoredTables,
-    options: RowMemoryOptions,
+    options: HostEmbeddingsOptions,
     extraBytes = 0,
   ) {
     this.pool = pool;
     this.#ownsPool = ownsPool;
     this.dim = positive("dim", options.dim);
-    this.slots = positive("slots", options.slots);
+    this.stagingBuffers = positive("stagingBuffers", options.stagingBuffers);
     this.tables = stored.storedBy.length;
     this.optimizer = options.optimizer;
     this.format = rowFormat(options.dim, options.optimizer);
@@ -125,18 +132,25 @@ export class RowMemory implements RowStore {
     const capacity = Math.min(options.arenaBytes ?? ARENA_MAX_BYTES, ARENA_MAX_BYTES) - 64;
     const stride = this.format.columns[0]!.stride;
 
-    const shape = { tables: this.tables, dim: this.dim, stride, maxBatch, maxLookups, cachesFarRows: false };
+    const shape = {
+      tables: this.tables,
+      dim: this.dim,
+      stride,
+      maxBatch,
+      maxLookups,
+      cachesSpilledRows: false,
+    };
     const sumsBytes = alignedBytes(4 * stride * maxLookups);
-    const reserve = (): number => this.slots * slotBytes(shape) + sumsBytes + extraBytes;
-    let placement = planPlacement(this.cardinalities, this.format, reserve(), capacity);
+    const reserve = (): number => this.stagingBuffers * stagingBufferBytes(shape) + sumsBytes + extraBytes;
+    let placement = planArenaLayout(this.cardinalities, this.format, reserve(), capacity);
     if (placement.arenaBytes.length > 1) {
-      shape.cachesFarRows = true;
-      const reserved = reserve() + FarRows.bytes(this.format, maxLookups);
-      placement = planPlacement(this.cardinalities, this.format, reserved, capacity);
+      shape.cachesSpilledRows = true;
+      const reserved = reserve() + SpilledTables.bytes(this.format, maxLookups);
+      placement = planArenaLayout(this.cardinalities, this.format, reserved, capacity);
     }
     this.#arenas = placement.arenaBytes.map((bytes) => new Arena(bytes));
     this.near = this.#arenas[0]!;
-    this.#slots = Array.from({ length: this.slots }, () => new StagingSlot(this.near, shape));
+    this.#buffers = Array.from({ length: this.stagingBuffers }, () => new StagingBuffer(this.near, shape));
     this.#sums = this.near.allocate(sumsBytes);
     this.parts = placement.tables.map((parts) =>
       parts.map(({ firstRow, rows, arena: number }) => {
@@ -145,14 +159,14 @@ export class RowMemory implements RowStore {
         return { arena, firstRow, rows, columns, changed: arena.allocate(rows) };
       }),
     );
-    if (shape.cachesFarRows) {
-      this.#far = new FarRows(pool, this.near, this.format, maxLookups);
+    if (shape.cachesSpilledRows) {
+      this.#far = new SpilledTables(pool, this.near, this.format, maxLookups);
     }
     this.bytes = this.cardinalities.reduce((sum, rows) => sum + rows * this.format.storedBytes, 0);
   }
 
-  async stage(slot: number, lookups: Lookups): Promise<void> {
-    const staged = this.#slot(slot);
+  async stage(buffer: number, lookups: Lookups): Promise<void> {
+    const staged = this.#buffer(buffer);
     staged.take(lookups);
     for (let table = 0; table < this.tables; table++) this.#writeView(staged, table);
     const tasks: KernelTask[] = this.#order.map((table) => this.#task("findDistinct", [staged.view(table)]));
@@ -168,9 +182,9 @@ export class RowMemory implements RowStore {
     staged.isStaged = true;
   }
 
-  async refresh(slot: number, updated: number): Promise<void> {
-    const staged = this.#stagedSlot(slot);
-    const source = this.#stagedSlot(updated);
+  async refresh(buffer: number, updated: number): Promise<void> {
+    const staged = this.#stagedBuffer(buffer);
+    const source = this.#stagedBuffer(updated);
     await this.exclusively(async () => {
       const near = this.#order.filter((table) => this.#isNear(table));
       const tasks = near.map((table) => this.#task("refreshRows", [staged.view(table), source.view(table)]));
@@ -179,13 +193,13 @@ export class RowMemory implements RowStore {
     });
   }
 
-  rows(slot: number): Float32Array<SharedArrayBuffer> {
-    const staged = this.#stagedSlot(slot);
+  rows(buffer: number): Float32Array<SharedArrayBuffer> {
+    const staged = this.#stagedBuffer(buffer);
     return staged.pooled(staged.output);
   }
 
-  gradients(slot: number): Float32Array<SharedArrayBuffer> {
-    const staged = this.#stagedSlot(slot);
+  gradients(buffer: number): Float32Array<SharedArrayBuffer> {
+    const staged = this.#stagedBuffer(buffer);
     return staged.pooled(staged.gradients);
   }
 
@@ -193,14 +207,14 @@ export class RowMemory implements RowStore {
     return null;
   }
 
-  /** The arrays that rows and gradients of slots are views of: what a device copies from and to. */
-  slotArrays(): Float32Array[] {
+  /** The arrays that rows and gradients of buffers are views of: what a device copies from and to. */
+  stagingArrays(): Float32Array[] {
     this.assertUsable();
-    return this.#slots.flatMap((slot) => slot.arrays());
+    return this.#buffers.flatMap((buffer) => buffer.arrays());
   }
 
-  async update(slot: number, learningRate: number, step: number): Promise<void> {
-    const staged = this.#stagedSlot(slot);
+  async update(buffer: number, learningRate: number, step: number): Promise<void> {
+    const staged = this.#stagedBuffer(buffer);
     const { kernel, rates } = optimizerTask(this.optimizer, learningRate, step);
     await this.exclusively(async () => {
       for (let table = 0; table < this.tables; table++) {
@@ -208,7 +222,7 @@ export class RowMemory implements RowStore {
         const changed = this.#isNear(table) && this.mark > 0 ? part.changed : 0;
         setChangeMarks(this.near, staged.view(table), changed, this.mark);
       }
-      const far = this.#farTables();
+      const far = this.#spilledTables();
       await this.#far?.fetchForUpdate(staged, far);
       await this.pool.run(
         this.#order.map((table) => this.#task(kernel, [staged.view(table, !this.#isNear(table)), ...rates])),
@@ -260,14 +274,14 @@ export class RowMemory implements RowStore {
     await turn;
   }
 
-  #slot(slot: number): StagingSlot {
+  #buffer(buffer: number): StagingBuffer {
     this.assertUsable();
-    return slotOf(this.#slots, slot, this.constructor.name);
+    return stagingBufferOf(this.#buffers, buffer, this.constructor.name);
   }
 
-  #stagedSlot(slot: number): StagingSlot {
+  #stagedBuffer(buffer: number): StagingBuffer {
     this.assertUsable();
-    return stagedSlotOf(this.#slots, slot, this.constructor.name);
+    return stagedBufferOf(this.#buffers, buffer, this.constructor.name);
   }
 
   #partsOf(table: number): TablePart[] {
@@ -278,7 +292,7 @@ export class RowMemory implements RowStore {
     return this.#partsOf(table)[0]!.arena === this.near;
   }
 
-  #farTables(): { table: number; parts: TablePart[] }[] {
+  #spilledTables(): { table: number; parts: TablePart[] }[] {
     const far = this.#order.filter((table) => !this.#isNear(table));
     return far.map((table) => ({ table, parts: this.#partsOf(table) }));
   }
@@ -287,7 +301,7 @@ export class RowMemory implements RowStore {
     return { kernel, arena: this.near, arguments: args };
   }
 
-  #gather(staged: StagingSlot, view: number): KernelTask[] {
+  #gather(staged: StagingBuffer, view: number): KernelTask[] {
     const tasks: KernelTask[] = [];
     for (let from = 0; from < staged.size; from += GATHER_INPUTS) {
       tasks.push(this.#task("gatherRows", [view, from, Math.min(from + GATHER_INPUTS, staged.size)]));
@@ -295,14 +309,14 @@ export class RowMemory implements RowStore {
     return tasks;
   }
 
-  async #gatherFar(staged: StagingSlot): Promise<void> {
+  async #gatherFar(staged: StagingBuffer): Promise<void> {
     if (this.#far === undefined) return;
-    const far = this.#farTables();
+    const far = this.#spilledTables();
     await this.#far.fetchForGather(staged, far);
     await this.pool.run(far.flatMap(({ table }) => this.#gather(staged, staged.view(table, true))));
   }
 
-  #writeView(staged: StagingSlot, table: number): void {
+  #writeView(staged: StagingBuffer, table: number): void {
     const { first, count } = staged.tables[table]!;
     const stored = this.#storedBy[table]!;
     const part = this.parts[stored]![0]!;
@@ -315,7 +329,7 @@ export class RowMemory implements RowStore {
       size: staged.size,
       cardinality: this.cardinalities[stored]!,
       table,
-      owners: this.owners,
+      owners: this.rowTables,
       dim: this.dim,
       stride,
       rows: staged.rows + 4 * first,
@@ -344,7 +358,7 @@ export class RowMemory implements RowStore {
     const table = this.#order[error.task]!;
     if (error.code >= BAD_BAG) return badBag(table, error.code - BAD_BAG, error);
     const rows = this.cardinalities[this.#storedBy[table]!]!;
-    return badLookup(lookups, { table, lookup: error.code - 1, rows, owned: this.owners !== 0 }, error);
+    return badLookup(lookups, { table, lookup: error.code - 1, rows, owned: this.rowTables !== 0 }, error);
   }
 }
 
@@ -353,7 +367,7 @@ export function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
   throw new ParetoError({
     code: "ROWS_OPTIONS",
-    where: "RowStore",
+    where: "EmbeddingStore",
     message: `${name} must be a whole number from 1 to 2^31 - 1, got ${value}`,
     fix: `give ${name} a positive whole number`,
   });

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { partBytes, planPlacement } from "../../../../src/recsys/embedding/placement.ts";
+import { partBytes, planArenaLayout } from "../../../../src/recsys/embedding/arenaLayout.ts";
 import { rowFormat } from "../../../../src/recsys/embedding/rowFormat.ts";
 
 const KAGGLE = [
@@ -17,14 +17,24 @@ test("Criteo Kaggle with SGD fits one memory, with Adagrad two, with Adam two, t
     ["adam", 2],
   ] as const) {
     const optimizer = { kind, epsilon: 1e-10, beta1: 0.9, beta2: 0.999 };
-    const { tables, arenaBytes } = planPlacement(KAGGLE, rowFormat(16, optimizer), 2 ** 24, 4 * GIB - 65_536);
+    const { tables, arenaBytes } = planArenaLayout(
+      KAGGLE,
+      rowFormat(16, optimizer),
+      2 ** 24,
+      4 * GIB - 65_536,
+    );
     expect(arenaBytes).toHaveLength(memories);
     expect(tables.every((parts) => parts.length === 1)).toBe(true);
   }
 });
 
 test("a table larger than a memory is cut by rows", () => {
-  const { tables, arenaBytes } = planPlacement([10, 40_000_000], rowFormat(128, { kind: "sgd" }), 0, 4 * GIB);
+  const { tables, arenaBytes } = planArenaLayout(
+    [10, 40_000_000],
+    rowFormat(128, { kind: "sgd" }),
+    0,
+    4 * GIB,
+  );
   expect(tables[0]).toEqual([{ firstRow: 0, rows: 10, arena: 0 }]);
   expect(tables[1]).toHaveLength(5);
   expect(Math.max(...arenaBytes)).toBeLessThanOrEqual(4 * GIB);
@@ -38,7 +48,7 @@ test("every row has one place, memories hold what they were sized for, none exce
       fc.integer({ min: 2000, max: 40_000 }),
       (cardinalities, dim, capacity) => {
         const format = rowFormat(dim, { kind: "adagrad", epsilon: 1e-10 });
-        const { tables, arenaBytes } = planPlacement(cardinalities, format, 640, capacity);
+        const { tables, arenaBytes } = planArenaLayout(cardinalities, format, 640, capacity);
         const used = arenaBytes.map((_, i) => (i === 0 ? 640 : 0));
         for (const [t, parts] of tables.entries()) {
           let next = 0;

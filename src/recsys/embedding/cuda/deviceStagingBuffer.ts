@@ -14,8 +14,8 @@ import {
   type SegmentPlaces,
 } from "../../../engine/targets/cuda/index.ts";
 
-/** The limits of a slot. */
-export interface DeviceSlotShape {
+/** The limits of a buffer. */
+export interface DeviceStagingBufferShape {
   tables: number;
   dim: number;
   maxBatch: number;
@@ -23,7 +23,7 @@ export interface DeviceSlotShape {
 }
 
 /** A staging place. Everything named as a number is a device address. */
-export class DeviceSlot {
+export class DeviceStagingBuffer {
   /** Page-locked, `[maxLookups]`, `[T * maxBatch + 1]` and `[2]`. */
   readonly hostIds: Int32Array;
   readonly hostOffsets: Int32Array;
@@ -38,7 +38,7 @@ export class DeviceSlot {
   readonly rows: DeviceTensor;
   readonly gradients: DeviceTensor;
   readonly guard: DeviceTensor;
-  /** The last use of this slot by the main stream; lookups checked; items found. */
+  /** The last use of this buffer by the main stream; lookups checked; items found. */
   readonly used: CudaEvent;
   readonly checked: CudaEvent;
   readonly sorted: CudaEvent;
@@ -50,7 +50,11 @@ export class DeviceSlot {
   readonly #pinned: PinnedBuffer;
   readonly #memory: DeviceBuffer;
 
-  constructor(device: CudaDevice, { tables, dim, maxBatch, maxLookups }: DeviceSlotShape, holder: string) {
+  constructor(
+    device: CudaDevice,
+    { tables, dim, maxBatch, maxLookups }: DeviceStagingBufferShape,
+    holder: string,
+  ) {
     const bags = tables * maxBatch;
     this.#pinned = new PinnedBuffer(device.context, 4 * (maxLookups + bags + 1 + 2));
     this.hostIds = this.#pinned.int32(0, maxLookups);

@@ -1,57 +1,57 @@
 /**
- * @file FAE's hot bag: a compact copy of the hot rows of all tables, in a memory of its own, with one fused id
- * space of slots. Weights and optimizer state move together between the tables and the bag (invariant I7).
+ * @file FAE's hot hot: a compact copy of the hot rows of all tables, in a memory of its own, with one fused id
+ * space of hot indices. Weights and optimizer state move together between the tables and the hot (invariant I7).
  *
- * At any moment one of the two copies has authority (I1): the tables at first, the bag after `syncIn`, the
+ * At any moment one of the two copies owns the rows (I1): the tables at first, the hot after `syncIn`, the
  * tables again after `syncOut`. A sync copies only rows changed since the last one, bit for bit what copying all
- * would give. Slots staged before a sync are stale after it: stage them again.
+ * would give. Buffers staged before a sync are stale after it: stage them again.
  */
 import { ParetoError } from "../../base/errors.ts";
 import { type KernelTask, moveRowsArguments, type RowMove } from "../../engine/targets/cpu/index.ts";
-import type { Lookups } from "../data/batches/batch.ts";
+import type { Lookups } from "../data/batches/clickBatch.ts";
 import type { EmbeddingTables } from "./embeddingTables.ts";
 import { type HotLists, hotLists } from "./hotLists.ts";
-import type { HotRows, SyncReport } from "./hotRows.ts";
-import { RowMemory, type TablePart } from "./rowMemory.ts";
+import type { HotEmbeddingStore, SyncReport } from "./hotEmbeddingStore.ts";
+import { HostEmbeddings, type TablePart } from "./hostEmbeddings.ts";
 
-/** How to create a {@link HotBag}. */
-export interface HotBagOptions {
+/** How to create a {@link HotEmbeddings}. */
+export interface HotEmbeddingsOptions {
   tables: EmbeddingTables;
-  /** Global row of each slot, `[K]`: row r of table t is r + the rows of all tables before t. */
+  /** Global row of each hot index, `[K]`: row r of table t is r + the rows of all tables before t. */
   rows: Uint32Array;
-  slots: number;
+  stagingBuffers: number;
   maxBatch: number;
   /** Most lookups of a batch; maxBatch × T unless told. */
   maxLookups?: number;
-  /** Debugging: fill the copy without authority with NaN, so that a wrong read shows; syncs then copy all rows. */
+  /** Debugging: fill the copy that does not own the rows with NaN, so that a wrong read shows; syncs then copy all rows. */
   poison?: boolean;
 }
 
 /** Rows that one copying task looks at. */
 const SYNC_ROWS = 32_768;
 
-/** The compact copy of hot rows; ids of its lookups are slots. */
-export class HotBag extends RowMemory implements HotRows {
+/** The compact copy of hot rows; ids of its lookups are hot indices. */
+export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
   readonly #tables: EmbeddingTables;
   readonly #lists: HotLists;
   readonly #part: TablePart;
   readonly #poison: boolean;
-  /** Pointers: u32 lists of slots and of their rows, in order of tables and rows; a count a task. */
-  readonly #slotList: number;
+  /** Pointers: u32 lists of hot indices and of their rows, in order of tables and rows; a count a task. */
+  readonly #indexList: number;
   readonly #rowList: number;
   readonly #counts: number;
-  /** Byte map of slots that the last `syncIn` wrote. */
+  /** Byte map of hot rows that the last `syncIn` wrote. */
   readonly #arrived: number;
   /** Poison: K zeros, a list of "row 0", and a row of NaN. */
   readonly #zeros: number;
   readonly #nan: number;
-  #authority: "tables" | "bag" = "tables";
+  #owner: "tables" | "hot" = "tables";
   #hasCopied = false;
 
-  private constructor(options: HotBagOptions, lists: HotLists) {
-    const { tables, slots, maxBatch, maxLookups, poison } = options;
+  private constructor(options: HotEmbeddingsOptions, lists: HotLists) {
+    const { tables, stagingBuffers, maxBatch, maxLookups, poison } = options;
     const { dim, optimizer } = tables;
-    const count = lists.slots.length;
+    const count = lists.indices.length;
     const parts = lists.groups.map((g) => tasksOf(g.count) * tables.partsOf(g.table).length);
     const countCells = tables.format.columns.length * parts.reduce((sum, n) => sum + n, 0);
     const arrays = [
@@ -66,9 +66,9 @@ export class HotBag extends RowMemory implements HotRows {
     const stored = {
       cardinalities: [count],
       storedBy: Array.from({ length: tables.tables }, () => 0),
-      weightOf: lists.slotsOf,
+      weightOf: lists.rowsOfTable,
     };
-    const limits = { dim, optimizer, slots, maxBatch };
+    const limits = { dim, optimizer, stagingBuffers, maxBatch };
     super(
       tables.threadPool,
       false,
@@ -81,45 +81,45 @@ export class HotBag extends RowMemory implements HotRows {
     this.#part = this.parts[0]![0]!;
     if (this.#part.arena !== this.near) {
       throw new ParetoError({
-        code: "HOT_BAG_TOO_LARGE",
-        where: "HotBag",
+        code: "HOT_EMBEDDINGS_TOO_LARGE",
+        where: "HotEmbeddings",
         message: `hot rows must fit one memory of 4 GiB, got ${count} rows of ${this.format.storedBytes} bytes`,
         fix: "use a smaller hot budget",
       });
     }
-    [this.#slotList, this.#rowList, this.owners, this.#counts, this.#nan, this.#arrived] = arrays.map(
+    [this.#indexList, this.#rowList, this.rowTables, this.#counts, this.#nan, this.#arrived] = arrays.map(
       (bytes) => this.near.allocate(bytes),
     ) as [number, number, number, number, number, number];
-    this.near.int32At(this.#slotList, count).set(lists.slots);
+    this.near.int32At(this.#indexList, count).set(lists.indices);
     this.near.int32At(this.#rowList, count).set(lists.rows);
-    new Uint16Array(this.near.memory.buffer, this.owners, count).set(lists.owners);
+    new Uint16Array(this.near.memory.buffer, this.rowTables, count).set(lists.tables);
     this.near.float32At(this.#nan, this.format.columns[0]!.stride).fill(NaN);
     this.#poison = poison ?? false;
     this.#zeros = this.#poison ? this.near.allocate(4 * count) : 0;
   }
 
   /**
-   * Makes a bag for some rows of `tables`, sharing their threads. It holds nothing until the first `syncIn`.
-   * @throws ParetoError HOT_ROWS_EMPTY, HOT_ROW_DUPLICATE, HOT_ROW_OUT_OF_RANGE, HOT_BAG_TOO_LARGE
+   * Makes a hot for some rows of `tables`, sharing their threads. It holds nothing until the first `syncIn`.
+   * @throws ParetoError HOT_ROWS_EMPTY, HOT_ROW_DUPLICATE, HOT_ROW_OUT_OF_RANGE, HOT_EMBEDDINGS_TOO_LARGE
    */
-  static async create(options: HotBagOptions): Promise<HotBag> {
-    const bag = new HotBag(options, hotLists(options.rows, options.tables.cardinalities));
-    if (bag.#poison) await bag.#poisonBag();
-    return bag;
+  static async create(options: HotEmbeddingsOptions): Promise<HotEmbeddings> {
+    const hot = new HotEmbeddings(options, hotLists(options.rows, options.tables.cardinalities));
+    if (hot.#poison) await hot.#poisonHot();
+    return hot;
   }
 
-  get authority(): "tables" | "bag" {
-    return this.#authority;
+  get owner(): "tables" | "hot" {
+    return this.#owner;
   }
 
   get size(): number {
-    return this.#lists.slots.length;
+    return this.#lists.indices.length;
   }
 
   /**
-   * Where the bag's rows lie, for a copy of it in device memory.
-   * @returns the columns of the format `[K, stride]`; a byte a slot that the last `syncIn` wrote (not 0); and the byte
-   * map in which `changeMark` says which slots the next `syncOut` is to take
+   * Where the hot's rows lie, for a copy of it in device memory.
+   * @returns the columns of the format `[K, stride]`; a byte a row that the last `syncIn` wrote (not 0); and the byte
+   * map in which `changeMark` says which rows the next `syncOut` is to take
    */
   mirror(): { columns: Float32Array[]; arrived: Uint8Array; changed: Uint8Array } {
     this.assertUsable();
@@ -133,41 +133,45 @@ export class HotBag extends RowMemory implements HotRows {
     };
   }
 
-  /** @throws ParetoError HOT_BAG_STALE when the tables have authority */
+  /** @throws ParetoError HOT_EMBEDDINGS_STALE when the tables own the rows */
   assertFresh(): void {
-    this.#assertAuthority("bag", "HOT_BAG_STALE", "await syncIn() at the start of a hot phase, then stage");
+    this.#assertOwner(
+      "hot",
+      "HOT_EMBEDDINGS_STALE",
+      "await syncIn() at the start of a hot segment, then stage",
+    );
   }
 
-  /** @throws ParetoError HOT_BAG_ORDER when there is nothing to sync out */
+  /** @throws ParetoError HOT_EMBEDDINGS_ORDER when there is nothing to sync out */
   assertSyncOut(): void {
-    this.#assertAuthority("bag", "HOT_BAG_ORDER", "await syncIn() before syncOut()");
+    this.#assertOwner("hot", "HOT_EMBEDDINGS_ORDER", "await syncIn() before syncOut()");
   }
 
-  /** Table of each slot, `[K]`. */
-  get ownerOf(): Uint16Array {
-    return this.#lists.owners;
+  /** Table of each hot row, `[K]`. */
+  get tableOfRow(): Uint16Array {
+    return this.#lists.tables;
   }
 
-  /** @throws ParetoError HOT_BAG_STALE before `syncIn`, and what {@link RowMemory.stage} throws */
-  override async stage(slot: number, lookups: Lookups): Promise<void> {
+  /** @throws ParetoError HOT_EMBEDDINGS_STALE before `syncIn`, and what {@link HostEmbeddings.stage} throws */
+  override async stage(buffer: number, lookups: Lookups): Promise<void> {
     this.assertFresh();
-    await super.stage(slot, lookups);
+    await super.stage(buffer, lookups);
   }
 
-  /** @throws ParetoError HOT_BAG_STALE after `syncOut`, when the change would be lost */
-  override async update(slot: number, learningRate: number, step: number): Promise<void> {
+  /** @throws ParetoError HOT_EMBEDDINGS_STALE after `syncOut`, when the change would be lost */
+  override async update(buffer: number, learningRate: number, step: number): Promise<void> {
     this.assertFresh();
-    await super.update(slot, learningRate, step);
+    await super.update(buffer, learningRate, step);
   }
 
   async syncIn(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
-    this.#assertAuthority("tables", "HOT_BAG_ORDER", "await syncOut() before another syncIn()");
+    this.#assertOwner("tables", "HOT_EMBEDDINGS_ORDER", "await syncOut() before another syncIn()");
     const report = await this.#sync(
       "in",
       this.#hasCopied && copy === "changed" ? this.#tables.changeMark : 0,
     );
     if (this.#poison) await this.#poisonTables();
-    this.#authority = "bag";
+    this.#owner = "hot";
     this.#hasCopied = true;
     return report;
   }
@@ -175,8 +179,8 @@ export class HotBag extends RowMemory implements HotRows {
   async syncOut(copy: "changed" | "all" = "changed"): Promise<SyncReport> {
     this.assertSyncOut();
     const report = await this.#sync("out", copy === "changed" ? this.changeMark : 0);
-    if (this.#poison) await this.#poisonBag();
-    this.#authority = "tables";
+    if (this.#poison) await this.#poisonHot();
+    this.#owner = "tables";
     return report;
   }
 
@@ -196,7 +200,7 @@ export class HotBag extends RowMemory implements HotRows {
     const tasks = this.#tasks(({ part, column, words, at, count }, index) => ({
       direction,
       nearBase: this.#part.columns[column]!,
-      nearRows: this.#slotList + 4 * at,
+      nearRows: this.#indexList + 4 * at,
       farBase: part.columns[column]!,
       farRows: this.#rowList + 4 * at,
       count,
@@ -235,7 +239,7 @@ export class HotBag extends RowMemory implements HotRows {
     await this.#tables.exclusively(() => this.pool.run(tasks));
   }
 
-  async #poisonBag(): Promise<void> {
+  async #poisonHot(): Promise<void> {
     const tasks = this.format.columns.map((column, index): KernelTask => {
       const args = [this.#part.columns[index]!, this.size * column.stride, NaN];
       return { kernel: "fillValue", arena: this.near, arguments: args };
@@ -266,13 +270,13 @@ export class HotBag extends RowMemory implements HotRows {
     await this.exclusively(() => this.#tables.exclusively(change));
   }
 
-  #assertAuthority(wanted: "tables" | "bag", code: string, fix: string): void {
+  #assertOwner(wanted: "tables" | "hot", code: string, fix: string): void {
     this.assertUsable();
-    if (this.#authority === wanted) return;
+    if (this.#owner === wanted) return;
     throw new ParetoError({
       code,
-      where: "HotBag",
-      message: `the hot rows that count must be those of the ${wanted}, they are those of the ${this.#authority}`,
+      where: "HotEmbeddings",
+      message: `the hot rows that count must be those of the ${wanted}, they are those of the ${this.#owner}`,
       fix,
     });
   }

@@ -1,14 +1,18 @@
-/** @file FAE's invariants when the hot bag is in GPU memory and the tables are on the host. */
+/** @file FAE's invariants when the hot hot is in GPU memory and the tables are on the host. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../../src/recsys/data/batches/batch.ts";
+import type { Lookups } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import type { CudaDevice } from "../../../../src/engine/targets/cuda/index.ts";
-import { DeviceHotBag } from "../../../../src/recsys/embedding/cuda/deviceHotBag.ts";
+import { DeviceHotEmbeddings } from "../../../../src/recsys/embedding/cuda/deviceHotEmbeddings.ts";
 import { DeviceTables } from "../../../../src/recsys/embedding/cuda/deviceTables.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { SyncReport } from "../../../../src/recsys/embedding/hotRows.ts";
-import type { RowStore, SparseOptimizer, TableStore } from "../../../../src/recsys/embedding/rowStore.ts";
+import type { SyncReport } from "../../../../src/recsys/embedding/hotEmbeddingStore.ts";
+import type {
+  EmbeddingStore,
+  SparseOptimizer,
+  EmbeddingTableStore,
+} from "../../../../src/recsys/embedding/embeddingStore.ts";
 import { OPTIMIZERS, randomLookups } from "../../../support/recsys/referenceTables.ts";
 import { cudaMissing, floatsOf, giveGradients, openCuda } from "./cudaDevice.ts";
 
@@ -19,9 +23,9 @@ const CARDINALITIES = [3000, 5, 4000];
 const FIRST = [0, 3000, 3005];
 const BATCH = 12;
 const DIM = 6;
-/** Every third row is hot; slots in falling order, so they follow neither table nor row order. */
+/** Every third row is hot; indices in falling order, so they follow neither table nor row order. */
 const HOT = Uint32Array.from({ length: 2335 }, (_, i) => 3 * (2334 - i));
-const SLOT_OF = new Map([...HOT].map((row, slot) => [row, slot]));
+const HOT_INDEX_OF = new Map([...HOT].map((row, index) => [row, index]));
 
 function lookupsOf(rng: Rng, isHot: boolean): Lookups {
   const lookups = randomLookups(rng, [200, 5, 300], BATCH, true);
@@ -39,7 +43,7 @@ function toSlots(lookups: Lookups): Lookups {
   const ids = lookups.ids.slice();
   for (let t = 0; t < 3; t++) {
     for (let l = lookups.offsets![t * BATCH]!; l < lookups.offsets![(t + 1) * BATCH]!; l++) {
-      ids[l] = SLOT_OF.get(FIRST[t]! + ids[l]!)!;
+      ids[l] = HOT_INDEX_OF.get(FIRST[t]! + ids[l]!)!;
     }
   }
   return { ...lookups, ids };
@@ -51,14 +55,14 @@ const stream = Array.from({ length: 40 }, (_, i) => {
   return { isHot, lookups: lookupsOf(new Rng(i), isHot) };
 });
 
-function everything(tables: TableStore): Float32Array[] {
+function everything(tables: EmbeddingTableStore): Float32Array[] {
   return CARDINALITIES.flatMap((rows, t) => {
     const { weights, state } = tables.readRows(t, 0, rows);
     return [weights, ...Object.values(state)];
   });
 }
 
-describe("a hot bag in GPU memory", () => {
+describe("a hot hot in GPU memory", () => {
   if (missing !== null) {
     test.skip(`skipped: ${missing}`);
     return;
@@ -74,7 +78,7 @@ describe("a hot bag in GPU memory", () => {
     await device.dispose();
   });
 
-  const limits = { slots: 1, maxBatch: BATCH, maxLookups: BATCH * 3 * 6 };
+  const limits = { stagingBuffers: 1, maxBatch: BATCH, maxLookups: BATCH * 3 * 6 };
   const tableOptions = (optimizer: SparseOptimizer) => ({
     cardinalities: CARDINALITIES,
     dim: DIM,
@@ -83,7 +87,7 @@ describe("a hot bag in GPU memory", () => {
     ...limits,
   });
 
-  async function step(store: RowStore, lookups: Lookups, number: number): Promise<void> {
+  async function step(store: EmbeddingStore, lookups: Lookups, number: number): Promise<void> {
     await store.stage(0, lookups);
     const rng = new Rng(number, 1);
     await giveGradients(
@@ -98,7 +102,7 @@ describe("a hot bag in GPU memory", () => {
   /** All rows after the stream, in one copy. */
   async function runSingle(optimizer: SparseOptimizer, where: "device" | "host"): Promise<Float32Array[]> {
     const request = tableOptions(optimizer);
-    const tables: TableStore =
+    const tables: EmbeddingTableStore =
       where === "device"
         ? await DeviceTables.create({ ...request, device })
         : await EmbeddingTables.create({ ...request, pool });
@@ -108,17 +112,17 @@ describe("a hot bag in GPU memory", () => {
     return result;
   }
 
-  async function withBag<T>(
+  async function withHot<T>(
     optimizer: SparseOptimizer,
     poison: boolean,
-    work: (tables: EmbeddingTables, bag: DeviceHotBag) => Promise<T>,
+    work: (tables: EmbeddingTables, hot: DeviceHotEmbeddings) => Promise<T>,
   ): Promise<T> {
     const tables = await EmbeddingTables.create({ ...tableOptions(optimizer), pool });
-    const bag = await DeviceHotBag.create(device, { tables, rows: HOT, ...limits, poison });
+    const hot = await DeviceHotEmbeddings.create(device, { tables, rows: HOT, ...limits, poison });
     try {
-      return await work(tables, bag);
+      return await work(tables, hot);
     } finally {
-      await bag.dispose();
+      await hot.dispose();
       await tables.dispose();
     }
   }
@@ -134,20 +138,20 @@ describe("a hot bag in GPU memory", () => {
     optimizer: SparseOptimizer,
     { copy = "changed", poison = false, afterSync }: FaeSetting = {},
   ): Promise<{ rows: Float32Array[]; syncs: SyncReport[] }> {
-    return withBag(optimizer, poison, async (tables, bag) => {
+    return withHot(optimizer, poison, async (tables, hot) => {
       const syncs: SyncReport[] = [];
       for (const [i, { isHot, lookups }] of stream.entries()) {
-        if (isHot && bag.authority === "tables") {
-          syncs.push(await bag.syncIn(copy));
+        if (isHot && hot.owner === "tables") {
+          syncs.push(await hot.syncIn(copy));
           afterSync?.(tables, "in");
         }
-        if (!isHot && bag.authority === "bag") {
-          syncs.push(await bag.syncOut(copy));
+        if (!isHot && hot.owner === "hot") {
+          syncs.push(await hot.syncOut(copy));
           afterSync?.(tables, "out");
         }
-        await step(isHot ? bag : tables, isHot ? toSlots(lookups) : lookups, i);
+        await step(isHot ? hot : tables, isHot ? toSlots(lookups) : lookups, i);
       }
-      syncs.push(await bag.syncOut(copy));
+      syncs.push(await hot.syncOut(copy));
       afterSync?.(tables, "out");
       return { rows: everything(tables), syncs };
     });
@@ -184,49 +188,49 @@ describe("a hot bag in GPU memory", () => {
   });
 
   test("a round trip changes no bit, NaN payloads included, and moves changed rows only", async () => {
-    await withBag(OPTIMIZERS[3]!, false, async (tables, bag) => {
+    await withHot(OPTIMIZERS[3]!, false, async (tables, hot) => {
       const odd = new Float32Array(
         Uint32Array.of(0x7fc12345, 0x80000000, 1, 0xff800000, 0x7f7fffff, 0x3f800001).buffer,
       );
       tables.writeRows(2, 1, { weights: odd, state: { v: odd } });
       const before = everything(tables).map((rows) => new Uint32Array(rows.buffer).slice());
-      const first = await bag.syncIn();
+      const first = await hot.syncIn();
       expect(first.rows).toBe(HOT.length);
-      expect((await bag.syncOut("all")).rows).toBe(HOT.length);
+      expect((await hot.syncOut("all")).rows).toBe(HOT.length);
       expect(everything(tables).map((rows) => new Uint32Array(rows.buffer))).toEqual(before);
-      expect((await bag.syncIn()).rows).toBe(0);
-      await step(bag, toSlots(lookupsOf(new Rng(1), true)), 0);
-      const changed = await bag.syncOut();
+      expect((await hot.syncIn()).rows).toBe(0);
+      await step(hot, toSlots(lookupsOf(new Rng(1), true)), 0);
+      const changed = await hot.syncOut();
       expect(changed.rows).toBeGreaterThan(0);
       expect(changed.rows).toBeLessThan(100);
       // A block of rows and the marks, not all rows.
       expect(changed.bytes).toBeLessThan(first.bytes);
-      expect((await bag.syncIn()).rows).toBe(0);
-      expect((await bag.syncOut()).rows).toBe(0);
+      expect((await hot.syncIn()).rows).toBe(0);
+      expect((await hot.syncOut()).rows).toBe(0);
     });
   });
 
   test("rows written into the tables between phases reach the GPU, over 300 rounds", async () => {
-    await withBag(OPTIMIZERS[0]!, false, async (tables, bag) => {
-      const slot = SLOT_OF.get(3)!;
+    await withHot(OPTIMIZERS[0]!, false, async (tables, hot) => {
+      const index = HOT_INDEX_OF.get(3)!;
       for (let i = 0; i < 300; i++) {
         tables.writeRows(0, 3, { weights: new Float32Array(DIM).fill(i), state: {} });
-        expect((await bag.syncIn()).rows).toBe(i === 0 ? HOT.length : 1);
-        await bag.stage(0, {
+        expect((await hot.syncIn()).rows).toBe(i === 0 ? HOT.length : 1);
+        await hot.stage(0, {
           size: 1,
           tables: 3,
-          ids: Int32Array.of(slot),
+          ids: Int32Array.of(index),
           offsets: Int32Array.of(0, 1, 1, 1),
         });
-        expect((await floatsOf(device, bag.rows(0)))[0]).toBe(i);
-        expect((await bag.syncOut()).rows).toBe(0);
+        expect((await floatsOf(device, hot.rows(0)))[0]).toBe(i);
+        expect((await hot.syncOut()).rows).toBe(0);
       }
     });
   });
 
-  test("poison shows a read of the copy without authority (I1)", async () => {
-    await withBag(OPTIMIZERS[2]!, true, async (tables, bag) => {
-      await bag.syncIn();
+  test("poison shows a read of the copy that does not own the rows (I1)", async () => {
+    await withHot(OPTIMIZERS[2]!, true, async (tables, hot) => {
+      await hot.syncIn();
       expect([...tables.readRows(0, 0, 2).weights.subarray(0, 7)].map((x) => Number.isNaN(x))).toEqual([
         true,
         true,
@@ -236,26 +240,26 @@ describe("a hot bag in GPU memory", () => {
         true,
         false,
       ]);
-      await bag.syncOut();
+      await hot.syncOut();
       expect(everything(tables).every((rows) => rows.every((x) => Number.isFinite(x)))).toBe(true);
     });
   });
 
-  test("refuses slots of another table, stale slots, and the wrong order", async () => {
-    await withBag(OPTIMIZERS[0]!, false, async (_, bag) => {
-      const slot = SLOT_OF.get(3006)!;
-      const wrong = { size: 1, tables: 3, ids: Int32Array.of(slot), offsets: Int32Array.of(0, 1, 1, 1) };
-      await expect(bag.stage(0, wrong)).rejects.toMatchObject({ code: "HOT_BAG_STALE" });
-      await expect(bag.syncOut()).rejects.toMatchObject({ code: "HOT_BAG_ORDER" });
-      await bag.syncIn();
-      await expect(bag.syncIn()).rejects.toMatchObject({ code: "HOT_BAG_ORDER" });
-      await expect(bag.stage(0, wrong)).rejects.toMatchObject({
+  test("refuses slots of another table, stale buffers, and the wrong order", async () => {
+    await withHot(OPTIMIZERS[0]!, false, async (_, hot) => {
+      const index = HOT_INDEX_OF.get(3006)!;
+      const wrong = { size: 1, tables: 3, ids: Int32Array.of(index), offsets: Int32Array.of(0, 1, 1, 1) };
+      await expect(hot.stage(0, wrong)).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_STALE" });
+      await expect(hot.syncOut()).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_ORDER" });
+      await hot.syncIn();
+      await expect(hot.syncIn()).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_ORDER" });
+      await expect(hot.stage(0, wrong)).rejects.toMatchObject({
         code: "LOOKUP_OUT_OF_RANGE",
-        message: `ids must name one of ${HOT.length} rows of this table, got ${slot}`,
+        message: `ids must name one of ${HOT.length} rows of this table, got ${index}`,
       });
-      await bag.stage(0, { ...wrong, offsets: Int32Array.of(0, 0, 0, 1) });
-      await bag.syncOut();
-      await expect(bag.update(0, 0.1, 1)).rejects.toMatchObject({ code: "HOT_BAG_STALE" });
+      await hot.stage(0, { ...wrong, offsets: Int32Array.of(0, 0, 0, 1) });
+      await hot.syncOut();
+      await expect(hot.update(0, 0.1, 1)).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_STALE" });
     });
   });
 });

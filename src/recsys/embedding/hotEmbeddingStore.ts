@@ -1,8 +1,8 @@
 /**
  * @file A compact copy of the hot rows of all tables, wherever it lies: what FAE asks of one. The ids of its lookups are
- * slots. At any moment one of the two copies has authority (I1), and weights and optimizer state move together (I7).
+ * hot indices. At any moment one of the two copies owns the rows (I1), and weights and optimizer state move together (I7).
  */
-import type { RowStore } from "./rowStore.ts";
+import type { EmbeddingStore } from "./embeddingStore.ts";
 
 /** What a sync moved. */
 export interface SyncReport {
@@ -17,21 +17,21 @@ export interface SyncReport {
 }
 
 /** The compact copy of hot rows. */
-export interface HotRows extends RowStore {
+export interface HotEmbeddingStore extends EmbeddingStore {
   /** Which copy of the hot rows counts. */
-  readonly authority: "tables" | "bag";
+  readonly owner: "tables" | "hot";
   /** Hot rows (K). */
   readonly size: number;
   /**
-   * Starts a hot phase: copies rows and state from the tables into the bag.
+   * Starts a hot segment: copies rows and state from the tables into the hot copy.
    * @param copy `changed`: only rows that the tables changed since the last sync; the first sync copies all
-   * @throws ParetoError HOT_BAG_ORDER when the bag already has authority
+   * @throws ParetoError HOT_EMBEDDINGS_ORDER when the hot copy already owns the rows
    */
   syncIn(copy?: "changed" | "all"): Promise<SyncReport>;
   /**
-   * Ends a hot phase, or precedes an evaluation or checkpoint in it: copies rows and state back to the tables.
-   * @param copy `changed`: only rows that the bag changed since the last sync
-   * @throws ParetoError HOT_BAG_ORDER when the tables already have authority
+   * Ends a hot segment, or precedes an evaluation or checkpoint in it: copies rows and state back to the tables.
+   * @param copy `changed`: only rows that the hot copy changed since the last sync
+   * @throws ParetoError HOT_EMBEDDINGS_ORDER when the tables already own the rows
    */
   syncOut(copy?: "changed" | "all"): Promise<SyncReport>;
 }

@@ -39,7 +39,7 @@ export function positionalNames(count: number): string {
 }
 
 /** Reads text files into `directory`/staged.parquet. @throws ParetoError DATA_CSV_ROW, DATA_CSV_HEADER, DATA_READ, … */
-export async function stageText(
+export async function stageToParquet(
   database: Database,
   files: readonly string[],
   directory: string,

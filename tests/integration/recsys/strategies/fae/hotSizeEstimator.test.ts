@@ -1,4 +1,4 @@
-/** @file The statistical optimizer: coverage and tightness of its bound over 200 seeds, and what it reads (D8). */
+/** @file The hot-size estimator: coverage and tightness of its bound over 200 seeds, and what it reads (D8). */
 import { describe, expect, test } from "vitest";
 import { Rng } from "../../../../../src/base/rng.ts";
 import { AccessLog } from "../../../../../src/recsys/strategies/fae/accessLog.ts";
@@ -6,11 +6,8 @@ import { logSample } from "../../../../../src/recsys/strategies/fae/calibrate.ts
 import { poissonUpperLimit, studentQuantile } from "../../../../../src/recsys/strategies/fae/confidence.ts";
 import { rowPermutation } from "../../../../../src/recsys/strategies/fae/rowPermutation.ts";
 import { rowSpace } from "../../../../../src/recsys/strategies/fae/rowSpace.ts";
-import type { SizeEstimatorOptions } from "../../../../../src/recsys/strategies/fae/statisticalOptimizer.ts";
-import {
-  HotSizeEstimator,
-  hotCutoff,
-} from "../../../../../src/recsys/strategies/fae/statisticalOptimizer.ts";
+import type { SizeEstimatorOptions } from "../../../../../src/recsys/strategies/fae/hotSizeEstimator.ts";
+import { HotSizeEstimator, hotCutoff } from "../../../../../src/recsys/strategies/fae/hotSizeEstimator.ts";
 import { SYN_Z_TABLES, synZ } from "../../../../support/recsys/synZ.ts";
 
 const SEEDS = 200;

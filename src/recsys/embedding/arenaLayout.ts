@@ -1,7 +1,7 @@
 /**
  * @file Which memory holds which rows. A WebAssembly memory ends at 4 GiB, so large tables spread over several.
  *
- * The *near* memory holds the staging slots; kernels work there, and read and update the tables that live in it
+ * The *near* memory holds the staging buffers; kernels work there, and read and update the tables that live in it
  * in place. Rows of the other, *far* memories are fetched into the near one when a batch needs them. Small
  * tables go near first; a far table is cut into ranges of rows only when it alone exceeds a memory.
  */
@@ -16,7 +16,7 @@ interface PlannedPart {
 }
 
 /** Where every table is, and how large each memory must be. */
-export interface Placement {
+export interface ArenaLayout {
   /** Parts of each table, by first row. */
   tables: PlannedPart[][];
   arenaBytes: number[];
@@ -35,12 +35,12 @@ export function partBytes(rows: number, format: RowFormat): number {
  * @param reservedBytes what the near memory needs for other things
  * @param capacityBytes of one memory; the near one exceeds it only if `reservedBytes` alone does
  */
-export function planPlacement(
+export function planArenaLayout(
   cardinalities: readonly number[],
   format: RowFormat,
   reservedBytes: number,
   capacityBytes: number,
-): Placement {
+): ArenaLayout {
   const arenaBytes = [reservedBytes];
   const tables: PlannedPart[][] = cardinalities.map(() => []);
   const bySize = [...cardinalities.keys()].sort((a, b) => cardinalities[a]! - cardinalities[b]! || a - b);

@@ -2,16 +2,16 @@
  * @file The host arrays between a batch and the dense model's programs, padded to the programs' batch size with inputs
  * of weight 0, and page-locked where the device has use for that.
  */
-import type { ClickBatch } from "../data/batches/batch.ts";
+import type { ClickBatch } from "../data/batches/clickBatch.ts";
 import { alignedBytes, Arena } from "../../engine/targets/cpu/index.ts";
-import type { SlotTensor } from "../embedding/rowStore.ts";
+import type { StagedTensor } from "../embedding/embeddingStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
 
 const shared = (length: number) =>
   new Float32Array(new SharedArrayBuffer(4 * Math.max(1, length)), 0, length);
 
-/** What a slot feeds, and what its step gives back. */
-export class SlotFeeds {
+/** What a buffer feeds, and what its step gives back. */
+export class StepBuffers {
   /** `[B, m]`, `[B]`, `[B]`, `[]`, `[]`. */
   readonly dense: Float32Array;
   readonly labels: Float32Array;
@@ -60,7 +60,7 @@ export class PaddedRows {
   }
 
   /** Rows as a program takes them: in place when the batch is full. */
-  rows(rows: SlotTensor): SlotTensor {
+  rows(rows: StagedTensor): StagedTensor {
     if (!isShort(rows, this.#length)) return rows;
     this.#rows ??= shared(this.#length);
     this.#rows.set(rows);
@@ -68,18 +68,18 @@ export class PaddedRows {
   }
 
   /** Where a program writes the gradients of rows. */
-  gradients(gradients: SlotTensor): SlotTensor {
+  gradients(gradients: StagedTensor): StagedTensor {
     return isShort(gradients, this.#length) ? (this.#gradients ??= shared(this.#length)) : gradients;
   }
 
   /** Moves gradients to where the store looks for them. */
-  unpad(gradients: SlotTensor, written: SlotTensor): void {
+  unpad(gradients: StagedTensor, written: StagedTensor): void {
     if (gradients === written) return;
     const to = gradients as Float32Array;
     to.set((written as Float32Array).subarray(0, to.length));
   }
 }
 
-function isShort(rows: SlotTensor, length: number): rows is Float32Array {
+function isShort(rows: StagedTensor, length: number): rows is Float32Array {
   return rows instanceof Float32Array && rows.length < length;
 }

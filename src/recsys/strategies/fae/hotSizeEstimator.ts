@@ -1,5 +1,5 @@
 /**
- * @file FAE's statistical optimizer: how many rows would be hot at an access threshold, bounded from above,
+ * @file FAE's hot-size estimator: how many rows would be hot at an access threshold, bounded from above,
  * without counting them all.
  *
  * For a large table, n random chunks of m rows are read; y_i rows of chunk i reach the cutoff. Estimate

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Lookups } from "../../../../src/recsys/data/batches/batch.ts";
+import type { Lookups } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import { HotBag } from "../../../../src/recsys/embedding/hotBag.ts";
-import type { SyncReport } from "../../../../src/recsys/embedding/hotRows.ts";
-import type { SparseOptimizer } from "../../../../src/recsys/embedding/rowStore.ts";
+import { HotEmbeddings } from "../../../../src/recsys/embedding/hotEmbeddings.ts";
+import type { SyncReport } from "../../../../src/recsys/embedding/hotEmbeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
 import { OPTIMIZERS, randomGradients, randomLookups } from "../../../support/recsys/referenceTables.ts";
 
 let pool: ThreadPool;
@@ -16,9 +16,9 @@ afterAll(() => pool.dispose());
 
 const CARDINALITIES = [30, 5, 200];
 const BATCH = 12;
-/** Every third row of each table is hot; slots in falling order, so they follow neither table nor row order. */
+/** Every third row of each table is hot; indices in falling order, so they follow neither table nor row order. */
 const HOT = Uint32Array.from({ length: 79 }, (_, i) => 3 * (78 - i));
-const SLOT_OF = new Map([...HOT].map((row, slot) => [row, slot]));
+const HOT_INDEX_OF = new Map([...HOT].map((row, index) => [row, index]));
 const FIRST = [0, 30, 35];
 
 interface Setting {
@@ -45,12 +45,12 @@ function lookupsOf(rng: Rng, isHot: boolean): Lookups {
   return lookups;
 }
 
-/** The same lookups by slot. */
+/** The same lookups by index. */
 function toSlots(lookups: Lookups): Lookups {
   const ids = lookups.ids.slice();
   for (let t = 0; t < CARDINALITIES.length; t++) {
     for (let l = lookups.offsets![t * BATCH]!; l < lookups.offsets![(t + 1) * BATCH]!; l++) {
-      ids[l] = SLOT_OF.get(FIRST[t]! + ids[l]!)!;
+      ids[l] = HOT_INDEX_OF.get(FIRST[t]! + ids[l]!)!;
     }
   }
   return { ...lookups, ids };
@@ -72,15 +72,22 @@ function createTables({ optimizer, arenaBytes }: Setting): Promise<EmbeddingTabl
     optimizer,
     seed: 1,
     pool,
-    slots: 1,
+    stagingBuffers: 1,
     maxBatch: BATCH,
     maxLookups: BATCH * 3 * 6,
     ...(arenaBytes === undefined ? {} : { arenaBytes }),
   });
 }
 
-function createBag(tables: EmbeddingTables, poison = false): Promise<HotBag> {
-  return HotBag.create({ tables, rows: HOT, slots: 1, maxBatch: BATCH, maxLookups: BATCH * 3 * 6, poison });
+function createHot(tables: EmbeddingTables, poison = false): Promise<HotEmbeddings> {
+  return HotEmbeddings.create({
+    tables,
+    rows: HOT,
+    stagingBuffers: 1,
+    maxBatch: BATCH,
+    maxLookups: BATCH * 3 * 6,
+    poison,
+  });
 }
 
 function everything(tables: EmbeddingTables): Float32Array[] {
@@ -90,7 +97,7 @@ function everything(tables: EmbeddingTables): Float32Array[] {
   });
 }
 
-async function step(store: EmbeddingTables | HotBag, lookups: Lookups, number: number): Promise<void> {
+async function step(store: EmbeddingTables | HotEmbeddings, lookups: Lookups, number: number): Promise<void> {
   await store.stage(0, lookups);
   randomGradients(new Rng(number, 1), store.gradients(0));
   await store.update(0, 0.2, number + 1);
@@ -105,23 +112,23 @@ async function runSingle(setting: Setting): Promise<Float32Array[]> {
   return result;
 }
 
-/** All rows after the stream, hot phases in the bag; and what the syncs moved. */
+/** All rows after the stream, hot phases in the hot; and what the syncs moved. */
 async function runFae(setting: Setting): Promise<{ rows: Float32Array[]; syncs: SyncReport[] }> {
   const tables = await createTables(setting);
-  const bag = await createBag(tables, setting.poison);
+  const hot = await createHot(tables, setting.poison);
   const syncs: SyncReport[] = [];
   const sync = async (direction: "in" | "out"): Promise<void> => {
-    syncs.push(await (direction === "in" ? bag.syncIn(setting.copy) : bag.syncOut(setting.copy)));
+    syncs.push(await (direction === "in" ? hot.syncIn(setting.copy) : hot.syncOut(setting.copy)));
     setting.afterSync?.(tables, direction);
   };
   for (const [i, { isHot, lookups }] of stream().entries()) {
-    if (isHot && bag.authority === "tables") await sync("in");
-    if (!isHot && bag.authority === "bag") await sync("out");
-    await step(isHot ? bag : tables, isHot ? toSlots(lookups) : lookups, i);
+    if (isHot && hot.owner === "tables") await sync("in");
+    if (!isHot && hot.owner === "hot") await sync("out");
+    await step(isHot ? hot : tables, isHot ? toSlots(lookups) : lookups, i);
   }
   await sync("out");
   const rows = everything(tables);
-  await bag.dispose();
+  await hot.dispose();
   await tables.dispose();
   return { rows, syncs };
 }
@@ -134,14 +141,14 @@ function touched(wanted: number): number {
     for (let t = 0; t < 3; t++) {
       for (let l = lookups.offsets![t * BATCH]!; l < lookups.offsets![(t + 1) * BATCH]!; l++) {
         const row = FIRST[t]! + lookups.ids[l]!;
-        if (SLOT_OF.has(row)) rows.add(row);
+        if (HOT_INDEX_OF.has(row)) rows.add(row);
       }
     }
   }
   return rows.size;
 }
 
-describe("HotBag", () => {
+describe("HotEmbeddings", () => {
   test.each(OPTIMIZERS)(
     "two copies equal one, bit for bit, over 8 phase switches (D10, $kind)",
     async (optimizer) => {
@@ -186,7 +193,7 @@ describe("HotBag", () => {
     );
   });
 
-  test("with the copy without authority poisoned, training never reads it (I1)", async () => {
+  test("with the copy that does not own the rows poisoned, training never reads it (I1)", async () => {
     for (const optimizer of OPTIMIZERS) {
       const { rows } = await runFae({ optimizer, poison: true });
       expect(rows).toEqual(await runSingle({ optimizer }));
@@ -195,15 +202,15 @@ describe("HotBag", () => {
 
   test("poison shows a read of the wrong copy", async () => {
     const tables = await createTables({ optimizer: OPTIMIZERS[2]! });
-    const bag = await createBag(tables, true);
-    await bag.syncIn();
+    const hot = await createHot(tables, true);
+    await hot.syncIn();
     const { weights, state } = tables.readRows(0, 0, 2);
     expect([...weights]).toEqual([NaN, NaN, NaN, NaN, NaN, NaN, ...weights.slice(6)]);
     expect(weights.slice(6).every((x) => Number.isFinite(x))).toBe(true);
     expect([...state["sum"]!]).toEqual([NaN, 0]);
-    await bag.syncOut();
+    await hot.syncOut();
     expect(everything(tables).every((rows) => rows.every((x) => Number.isFinite(x)))).toBe(true);
-    await bag.dispose();
+    await hot.dispose();
     await tables.dispose();
   });
 
@@ -226,64 +233,64 @@ describe("HotBag", () => {
 
   test("an evaluation in a hot phase copies nothing twice", async () => {
     const tables = await createTables({ optimizer: OPTIMIZERS[0]! });
-    const bag = await createBag(tables);
-    await bag.syncIn();
-    await step(bag, toSlots(lookupsOf(new Rng(1), true)), 0);
-    expect((await bag.syncOut()).rows).toBeGreaterThan(0);
-    expect(await bag.syncIn()).toMatchObject({ rows: 0, bytes: 0 });
-    expect(await bag.syncOut()).toMatchObject({ rows: 0, bytes: 0 });
-    await bag.dispose();
+    const hot = await createHot(tables);
+    await hot.syncIn();
+    await step(hot, toSlots(lookupsOf(new Rng(1), true)), 0);
+    expect((await hot.syncOut()).rows).toBeGreaterThan(0);
+    expect(await hot.syncIn()).toMatchObject({ rows: 0, bytes: 0 });
+    expect(await hot.syncOut()).toMatchObject({ rows: 0, bytes: 0 });
+    await hot.dispose();
     await tables.dispose();
   });
 
-  test("rows written into the tables between phases reach the bag, over 600 syncs", async () => {
+  test("rows written into the tables between phases reach the hot, over 600 syncs", async () => {
     const tables = await createTables({ optimizer: OPTIMIZERS[0]! });
-    const bag = await createBag(tables);
+    const hot = await createHot(tables);
     for (let i = 0; i < 300; i++) {
       tables.writeRows(0, 3, { weights: new Float32Array(6).fill(i), state: {} });
       // A mark left long ago must not count again when the 255 marks come round.
       if (i === 1) tables.writeRows(0, 6, { weights: new Float32Array(6), state: {} });
-      expect((await bag.syncIn()).rows).toBe(i === 0 ? HOT.length : i === 1 ? 2 : 1);
-      const slot = SLOT_OF.get(3)!;
-      await bag.stage(0, {
+      expect((await hot.syncIn()).rows).toBe(i === 0 ? HOT.length : i === 1 ? 2 : 1);
+      const index = HOT_INDEX_OF.get(3)!;
+      await hot.stage(0, {
         size: 1,
         tables: 3,
-        ids: Int32Array.of(slot),
+        ids: Int32Array.of(index),
         offsets: Int32Array.of(0, 1, 1, 1),
       });
-      expect(bag.rows(0)[0]).toBe(i);
-      expect((await bag.syncOut()).rows).toBe(0);
+      expect(hot.rows(0)[0]).toBe(i);
+      expect((await hot.syncOut()).rows).toBe(0);
     }
-    await bag.dispose();
+    await hot.dispose();
     await tables.dispose();
   });
 
   test("refuses slots of another table, wrong order, and bad hot sets", async () => {
     const tables = await createTables({ optimizer: OPTIMIZERS[0]! });
-    const bag = await createBag(tables);
-    const slot = SLOT_OF.get(36)!;
-    const wrong = { size: 1, tables: 3, ids: Int32Array.of(slot), offsets: Int32Array.of(0, 1, 1, 1) };
-    await expect(bag.stage(0, wrong)).rejects.toMatchObject({ code: "HOT_BAG_STALE" });
-    await expect(bag.syncOut()).rejects.toMatchObject({ code: "HOT_BAG_ORDER" });
-    await bag.syncIn();
-    await expect(bag.syncIn()).rejects.toMatchObject({ code: "HOT_BAG_ORDER" });
-    await expect(bag.stage(0, wrong)).rejects.toMatchObject({
+    const hot = await createHot(tables);
+    const index = HOT_INDEX_OF.get(36)!;
+    const wrong = { size: 1, tables: 3, ids: Int32Array.of(index), offsets: Int32Array.of(0, 1, 1, 1) };
+    await expect(hot.stage(0, wrong)).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_STALE" });
+    await expect(hot.syncOut()).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_ORDER" });
+    await hot.syncIn();
+    await expect(hot.syncIn()).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_ORDER" });
+    await expect(hot.stage(0, wrong)).rejects.toMatchObject({
       code: "LOOKUP_OUT_OF_RANGE",
-      message: `ids must name one of 79 rows of this table, got ${slot}`,
+      message: `ids must name one of 79 rows of this table, got ${index}`,
     });
-    await bag.stage(0, { ...wrong, offsets: Int32Array.of(0, 0, 0, 1) });
-    await bag.syncOut();
-    await expect(bag.update(0, 0.1, 1)).rejects.toMatchObject({ code: "HOT_BAG_STALE" });
+    await hot.stage(0, { ...wrong, offsets: Int32Array.of(0, 0, 0, 1) });
+    await hot.syncOut();
+    await expect(hot.update(0, 0.1, 1)).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_STALE" });
     for (const [code, rows] of [
       ["HOT_ROWS_EMPTY", []],
       ["HOT_ROW_DUPLICATE", [4, 5, 4]],
       ["HOT_ROW_OUT_OF_RANGE", [235]],
     ] as const) {
-      const options = { tables, rows: Uint32Array.from(rows), slots: 1, maxBatch: 1 };
-      await expect(HotBag.create(options)).rejects.toMatchObject({ code });
+      const options = { tables, rows: Uint32Array.from(rows), stagingBuffers: 1, maxBatch: 1 };
+      await expect(HotEmbeddings.create(options)).rejects.toMatchObject({ code });
     }
-    await bag.dispose();
-    await expect(bag.syncIn()).rejects.toMatchObject({ code: "STORE_DISPOSED" });
+    await hot.dispose();
+    await expect(hot.syncIn()).rejects.toMatchObject({ code: "STORE_DISPOSED" });
     await tables.dispose();
   });
 });

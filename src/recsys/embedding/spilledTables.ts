@@ -16,11 +16,11 @@ import {
   writeTableView,
 } from "../../engine/targets/cpu/index.ts";
 import type { RowFormat } from "./rowFormat.ts";
-import type { TablePart } from "./rowMemory.ts";
-import type { StagingSlot } from "./staging.ts";
+import type { TablePart } from "./hostEmbeddings.ts";
+import type { StagingBuffer } from "./stagingBuffer.ts";
 
 /** A logical table whose rows are far. */
-export interface FarTable {
+export interface SpilledTable {
   table: number;
   parts: readonly TablePart[];
 }
@@ -36,7 +36,7 @@ function* pieces(parts: readonly TablePart[], count: number): Generator<[TablePa
 }
 
 /** The near copies of far rows. */
-export class FarRows {
+export class SpilledTables {
   readonly #pool: ThreadPool;
   readonly #near: Arena;
   readonly #format: RowFormat;
@@ -67,7 +67,7 @@ export class FarRows {
    * Writes the view of a far table's cached rows: lookups are positions of distinct rows, and rows to update are
    * 0, 1, 2 …
    */
-  writeCachedView(staged: StagingSlot, table: number, view: TableView): void {
+  writeCachedView(staged: StagingBuffer, table: number, view: TableView): void {
     writeTableView(this.#near, staged.view(table, true), {
       ...view,
       // `inverse` numbers this table's lookups from 0, `ids` those of the whole batch.
@@ -81,20 +81,20 @@ export class FarRows {
     });
   }
 
-  /** Where the copies of a column begin for a table: weights in the slot, state in a place for one update. */
-  #copies(staged: StagingSlot, first: number, column: number): number {
+  /** Where the copies of a column begin for a table: weights in the buffer, state in a place for one update. */
+  #copies(staged: StagingBuffer, first: number, column: number): number {
     if (column > this.#states.length) return 0;
     const base = column === 0 ? staged.cache : this.#states[column - 1]!;
     return base + first * 4 * this.#format.columns[column]!.stride;
   }
 
-  /** Copies the weights of a batch's distinct far rows into its slot. */
-  async fetchForGather(staged: StagingSlot, tables: readonly FarTable[]): Promise<void> {
+  /** Copies the weights of a batch's distinct far rows into its buffer. */
+  async fetchForGather(staged: StagingBuffer, tables: readonly SpilledTable[]): Promise<void> {
     await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "in", 1, 0)));
   }
 
   /** Copies the weights and state of a batch's distinct far rows to where an update works on them. */
-  async fetchForUpdate(staged: StagingSlot, tables: readonly FarTable[]): Promise<void> {
+  async fetchForUpdate(staged: StagingBuffer, tables: readonly SpilledTable[]): Promise<void> {
     for (const { table } of tables) {
       setDistinctCount(this.#near, staged.view(table, true), distinctCount(this.#near, staged.view(table)));
     }
@@ -103,14 +103,14 @@ export class FarRows {
   }
 
   /** Copies updated rows back; `mark` > 0 is left in the byte maps of changed rows. */
-  async storeUpdated(staged: StagingSlot, tables: readonly FarTable[], mark: number): Promise<void> {
+  async storeUpdated(staged: StagingBuffer, tables: readonly SpilledTable[], mark: number): Promise<void> {
     const columns = this.#format.columns.length;
     await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "out", columns, mark)));
   }
 
   #moves(
-    staged: StagingSlot,
-    { table, parts }: FarTable,
+    staged: StagingBuffer,
+    { table, parts }: SpilledTable,
     direction: RowMove["direction"],
     columns: number,
     mark: number,

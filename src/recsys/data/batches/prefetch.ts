@@ -27,7 +27,7 @@ const AHEAD = 3;
 const FEW_ROWS = 65_536;
 
 /** Makes windows ahead. */
-export class WindowFeed {
+export class WindowPrefetch {
   readonly #file: RowsFile;
   readonly #index: EncodedIndex;
   readonly #plan: readonly PlannedWindow[];
