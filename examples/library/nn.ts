@@ -2,26 +2,36 @@
  * @file `pareto/nn`: a two-layer network learns exclusive or with Adam.
  * Run: `npx node examples/library/nn.ts`.
  */
-import { grad, openDevice, reshape, sigmoid, trace } from "../../src/engine/index.ts";
-import { binaryCrossEntropyWithLogits, mean, mlp, optimizerUpdates, Parameters } from "../../src/nn/index.ts";
+import { openDevice, reshape, sigmoid } from "../../src/engine/index.ts";
+import {
+  binaryCrossEntropyWithLogits,
+  mean,
+  mlp,
+  Parameters,
+  traceStep,
+  type LossFunction,
+} from "../../src/nn/index.ts";
 
 const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
-const parameters = new Parameters(1);
-const slots = new Parameters(1);
-const inputs = { x: float32(4, 2), y: float32(4), learningRate: float32(), step: float32() };
+const exclusiveOr: LossFunction = {
+  inputs: { x: float32(4, 2), y: float32(4) },
+  apply(parameters, { x, y }) {
+    const logits = reshape(mlp(parameters, "mlp", x!, [16, 1], { linearOutput: true }), [4]);
+    return {
+      loss: mean(binaryCrossEntropyWithLogits(logits, y!)),
+      outputs: { probability: sigmoid(logits) },
+    };
+  },
+};
 
-const graph = trace(inputs, (t) => {
-  const logits = reshape(mlp(parameters, "mlp", t.x, [16, 1], { linearOutput: true }), [4]);
-  const loss = mean(binaryCrossEntropyWithLogits(logits, t.y));
-  const weights = parameters.tensors;
-  const adam = { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
-  const updates = optimizerUpdates(adam, slots, weights, grad(loss, weights), t.learningRate, t.step);
-  return { outputs: { loss, probability: sigmoid(logits) }, updates };
-});
+// Forward, backward and update become one graph; tracing it declares the parameters and Adam's moments.
+const parameters = new Parameters(1);
+const optimizerState = new Parameters(1);
+const graph = traceStep(exclusiveOr, { optimizer: { kind: "adam" } }, { parameters, optimizerState });
 
 const device = await openDevice("cpu");
 await parameters.create(device);
-await slots.create(device);
+await optimizerState.create(device);
 const program = await device.compile(graph);
 const x = Float32Array.of(0, 0, 0, 1, 1, 0, 1, 1);
 const y = Float32Array.of(0, 1, 1, 0);

@@ -17,8 +17,8 @@ export type { Initializer } from "./initializers.ts";
 export { convolution1d, embedding, linear, mlp } from "./layers.ts";
 export type { LayerOptions, MlpInitializers, MlpOptions } from "./layers.ts";
 export { clipGradientNorm, optimizerUpdates } from "./optimizers.ts";
-export type { DenseOptimizer } from "./optimizers.ts";
-export { Parameters } from "./parameters.ts";
+export type { DenseOptimizer, OptimizerInputs, WeightDecay } from "./optimizers.ts";
+export { declaredParameters, Parameters } from "./parameters.ts";
 export { bidirectionalLstm, lstm } from "./recurrent.ts";
 export type { LstmOptions } from "./recurrent.ts";
 export {
@@ -33,3 +33,9 @@ export {
 } from "./sequences.ts";
 export { learningRateAt } from "./schedules.ts";
 export type { LearningRateSchedule } from "./schedules.ts";
+export { summarizeLayers } from "./summary.ts";
+export type { LayerSummary } from "./summary.ts";
+export { differentiate } from "./training/differentiate.ts";
+export type { Dropout, LossFunction, TracedLoss } from "./training/lossFunction.ts";
+export { dropoutKey, traceGradients, traceStep, traceUpdate } from "./training/traceStep.ts";
+export type { TrainedStates, UpdateRule } from "./training/traceStep.ts";

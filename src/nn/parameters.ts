@@ -91,3 +91,10 @@ export class Parameters {
     }
   }
 }
+
+/** Parameters that are declared while something is traced: their names and shapes, with no device. */
+export function declaredParameters(trace: (parameters: Parameters) => unknown): Parameters {
+  const parameters = new Parameters(0);
+  trace(parameters);
+  return parameters;
+}

@@ -16,6 +16,7 @@ import { makeFolder } from "./makeFolder.ts";
 import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
 import { ProteinNetwork } from "./training/proteinNetwork.ts";
 import { openReplicas } from "./training/replicas.ts";
+import { proteinParameters } from "./training/traceProtein.ts";
 
 const CONFIG = "config.json";
 const WEIGHTS = "weights.safetensors";
@@ -66,16 +67,17 @@ export async function saveProteinModel(
   facts: ProteinModelFacts,
 ): Promise<ProteinModelConfig> {
   await makeFolder(directory);
-  const weights = await network.readWeights();
-  const tensors = [...weights.keys()].map((name) => ({
+  const { parameters } = network;
+  const tensors = parameters.names.map((name) => ({
     name,
     dtype: "float32" as const,
-    shape: network.parameters.shapeOf(name),
+    shape: parameters.shapeOf(name),
   }));
   const writer = await SafetensorsWriter.create(join(directory, WEIGHTS), tensors, { kind: "protein-model" });
   let checksum = 0;
   try {
-    for (const [name, values] of weights) {
+    for (const { name } of tensors) {
+      const values = await network.readWeight(name);
       checksum = crc32(bytesOf(values), checksum);
       await writer.write(name, values);
     }
@@ -168,7 +170,8 @@ export async function readProteinWeights({
   directory,
   config,
 }: ProteinModelFolder): Promise<Map<string, Float32Array>> {
-  const { shapes } = ProteinNetwork.describe(proteinModel(config.network, config.families.length));
+  const parameters = proteinParameters(proteinModel(config.network, config.families.length));
+  const known = new Set(parameters.names);
   let file: SafetensorsFile;
   try {
     file = await SafetensorsFile.open(join(directory, WEIGHTS));
@@ -179,7 +182,7 @@ export async function readProteinWeights({
     const weights = new Map<string, Float32Array>();
     let checksum = 0;
     for (const [name, { dtype, shape }] of file.tensors) {
-      const wanted = shapes.get(name);
+      const wanted = known.has(name) ? parameters.shapeOf(name) : undefined;
       if (!wanted || dtype !== "float32" || !sameShape(wanted, shape)) {
         const needed = wanted ? `float32 ${formatShape(wanted)}` : "no such tensor";
         throw damaged(directory, `the network has ${needed} as "${name}"`, `${dtype} ${formatShape(shape)}`);
@@ -188,7 +191,7 @@ export async function readProteinWeights({
       checksum = crc32(bytesOf(values), checksum);
       weights.set(name, values);
     }
-    const missing = [...shapes.keys()].find((name) => !weights.has(name));
+    const missing = parameters.names.find((name) => !weights.has(name));
     if (missing !== undefined) throw damaged(directory, `${WEIGHTS} lacks a tensor`, missing);
     if (checksum !== config.weightsCrc32) {
       throw damaged(directory, `the weights should have checksum ${config.weightsCrc32}`, checksum);

@@ -33,6 +33,21 @@ export interface CheckpointTensor {
   chunks: () => Iterable<TypedArray> | AsyncIterable<TypedArray>;
 }
 
+/** What takes the tensors of a checkpoint. */
+export interface CheckpointWriter {
+  /** Adds a tensor; its elements are asked for later, in the order in which tensors were added. */
+  add(tensor: CheckpointTensor): void;
+}
+
+/** What gives the tensors of a checkpoint. */
+export type CheckpointReader = Pick<Checkpoint, "read">;
+
+/** Something with tensors that a checkpoint keeps. */
+export interface Checkpointed {
+  save(writer: CheckpointWriter): void;
+  load(reader: CheckpointReader): Promise<void>;
+}
+
 /** What is saved. */
 export interface CheckpointContent {
   /** What it is a checkpoint of, e.g. `click-model`; reading asks for the same. */
@@ -222,4 +237,36 @@ export async function openCheckpoint(directory: string, kind: string): Promise<C
     );
   }
   return new Checkpoint(directory, manifest, file);
+}
+
+/**
+ * Saves a state and the tensors of some parts, as {@link writeCheckpoint}.
+ * @throws ParetoError FILE_DISK_FULL, FILE_REFUSED, CHECKPOINT_STATE
+ */
+export async function saveCheckpoint(
+  directory: string,
+  { kind, state, parts }: { kind: string; state: JsonValue; parts: readonly Checkpointed[] },
+): Promise<void> {
+  const tensors: CheckpointTensor[] = [];
+  for (const part of parts) part.save({ add: (tensor) => tensors.push(tensor) });
+  await writeCheckpoint(directory, { kind, state, tensors });
+}
+
+/**
+ * Checks a checkpoint's bytes and loads the tensors of some parts.
+ * @returns its state
+ * @throws ParetoError as {@link openCheckpoint}, CHECKPOINT_TENSOR
+ */
+export async function loadCheckpoint(
+  directory: string,
+  { kind, parts }: { kind: string; parts: readonly Checkpointed[] },
+): Promise<JsonValue> {
+  const checkpoint = await openCheckpoint(directory, kind);
+  try {
+    await checkpoint.verify();
+    for (const part of parts) await part.load(checkpoint);
+    return checkpoint.state;
+  } finally {
+    await checkpoint.close();
+  }
 }

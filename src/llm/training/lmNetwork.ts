@@ -1,40 +1,36 @@
 /**
- * @file A language model in training on a device: its parameters, its optimizer's state, and programs for each shape of
- * batch, compiled when they are first needed.
+ * @file A language model in training on a device: steps over batches of texts, scores of texts, checkpoints.
  *
- * What a step is fed lies in page-locked memory, in two sets that take turns: one may be filled while the device reads
- * the other.
+ * Batches lie in two sets of arrays that take turns: one may be filled while the device reads the other.
  */
-import type { TypedArray } from "../../base/dtype.ts";
 import { roundToHalf } from "../../base/half.ts";
-import { openDevice } from "../../engine/openDevice.ts";
-import type { Device, HostTensors, Precision, Program } from "../../engine/program.ts";
 import { Rng } from "../../base/rng.ts";
-import { Parameters } from "../../nn/parameters.ts";
-import { openCheckpoint, writeCheckpoint } from "../../run/checkpoint.ts";
-import type { JsonValue } from "../../run/checkpointManifest.ts";
+import { openDevice } from "../../engine/openDevice.ts";
+import type { Device, Precision } from "../../engine/program.ts";
+import type { Parameters } from "../../nn/parameters.ts";
+import { loadCheckpoint, saveCheckpoint, type JsonValue } from "../../run/checkpoint.ts";
+import { hostArrays } from "../../run/network/hostArrays.ts";
+import { Network } from "../../run/network/network.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
-import { initializerOf } from "./initialWeights.ts";
 import type { LmBatch, ScoredText, ValidationGroup } from "./lmData.ts";
 import type { Recipe } from "./recipe.ts";
 import {
-  dropoutCount,
-  dropoutKey,
+  languageModelLoss,
+  languageModelUpdate,
   traceScores,
-  traceStep,
   type LmTraining,
   type TextShape,
 } from "./traceLm.ts";
 
 const CHECKPOINT = "language-model";
-/** Dropout of place k draws from this stream plus k; positions of a step's texts from the other. */
-const [DROPOUT_STREAM, POSITION_STREAM] = [0x72000000, 0x75000000];
+/** Positions of step s's texts draw from this stream plus s. */
+const POSITION_STREAM = 0x75000000;
 /** Texts of validation that are scored at once: at most so many tokens. */
 const SCORED_TOKENS = 16_384;
 /** Shares of training after which, and over which, texts come to begin anywhere. */
 const [MOVED_FROM, MOVED_OVER] = [0.4, 0.35];
-/** Sets of page-locked arrays. */
+/** Sets of arrays for a batch: as many as there may be steps under way. */
 const SETS = 2;
 
 /** Where a network computes. */
@@ -47,52 +43,48 @@ export interface LmNetworkOptions {
 /** A model in training. Its device is its own and goes with it. */
 export class LmNetwork {
   readonly config: DecoderConfig;
-  readonly parameters: Parameters;
   readonly #device: Device;
+  readonly #network: Network<TextShape>;
   readonly #training: LmTraining;
   readonly #seed: number;
-  readonly #programs = new Map<string, Promise<Program>>();
-  readonly #feeds = new Map<string, { tensors: HostTensors; loss: Float32Array }[]>();
+  readonly #batches = new Map<string, BatchArrays[]>();
 
-  private constructor(device: Device, config: DecoderConfig, { optimizer, seed, dropout }: Recipe) {
-    this.config = config;
+  private constructor(device: Device, network: Network<TextShape>, training: LmTraining, seed: number) {
+    this.config = training.decoder.config;
     this.#device = device;
+    this.#network = network;
+    this.#training = training;
     this.#seed = seed;
-    const decoder = decoderOf(config);
-    this.parameters = new Parameters(seed);
-    for (const [name, shape] of decoder.tensors)
-      this.parameters.get(name, shape, initializerOf(name, shape, config));
-    const { beta2, weightDecay, gradientNorm } = optimizer;
-    this.#training = {
-      decoder,
-      parameters: this.parameters,
-      slots: new Parameters(seed),
-      beta2,
-      weightDecay,
-      gradientNorm,
-      dropout,
-      hasHalfAttention: device.target === "cuda",
-    };
   }
 
   /** Opens a device and creates initial weights. */
   static async create(
     config: DecoderConfig,
-    recipe: Recipe,
+    { optimizer, seed, dropout }: Recipe,
     { device: name, threads, precision }: LmNetworkOptions,
   ): Promise<LmNetwork> {
     const device = await openDevice(name, name === "cpu" ? { threads } : { precision });
     try {
-      const network = new LmNetwork(device, config, recipe);
-      // Tracing declares the optimizer's slots, at any length; nothing is compiled.
-      traceStep(network.#training, { texts: 1, length: 8 });
-      await network.parameters.create(device);
-      await network.#training.slots.create(device);
-      return network;
+      const decoder = decoderOf(config);
+      const training = { decoder, dropout, hasHalfAttention: device.target === "cuda" };
+      const network = await Network.create([device], {
+        seed,
+        training: {
+          loss: (shape: TextShape) => languageModelLoss(training, shape),
+          update: languageModelUpdate(optimizer),
+          smallest: { texts: 1, length: 8 },
+        },
+      });
+      return new LmNetwork(device, network, training, seed);
     } catch (error) {
       await device.dispose();
       throw error;
     }
+  }
+
+  /** Names, shapes and initial values. */
+  get parameters(): Parameters {
+    return this.#network.parameters;
   }
 
   /**
@@ -107,16 +99,11 @@ export class LmNetwork {
     { step, share, learningRate }: { step: number; share: number; learningRate: number },
     fill: (batch: LmBatch) => void,
   ): Promise<number> {
-    const key = `train ${shape.texts} ${shape.length}`;
-    const { tensors, loss } = this.#feedsOf(key, shape)[step % SETS]!;
-    fill({ tokens: tensors["tokens"] as Int32Array, targets: tensors["targets"] as Int32Array });
-    this.#place(tensors["positions"] as Int32Array, shape.length, step, share);
-    tensors["learningRate"]![0] = learningRate;
-    tensors["step"]![0] = step;
-    for (let place = 0; place < dropoutCount(this.#training); place++)
-      (tensors[dropoutKey(place)] as Int32Array).set([this.#seed, 0, DROPOUT_STREAM + place, step]);
-    const program = await this.#program(key, () => traceStep(this.#training, shape));
-    await program.run(tensors, { loss });
+    const { tokens, targets, positions, loss } = this.#arraysOf(shape)[step % SETS]!;
+    fill({ tokens, targets });
+    this.#place(positions, shape.length, step, share);
+    const part = { shape, feeds: { tokens, targets, positions }, into: { loss } };
+    await this.#network.train([part], { step, learningRate });
     return loss[0]!;
   }
 
@@ -124,9 +111,8 @@ export class LmNetwork {
   async score(group: ValidationGroup): Promise<ScoredText[]> {
     const { length, texts } = group;
     const rows = Math.max(1, Math.min(texts, Math.floor(SCORED_TOKENS / length)));
-    const program = await this.#program(`score ${rows} ${length}`, () =>
-      traceScores(this.#training, { texts: rows, length }),
-    );
+    const shape = { texts: rows, length };
+    const trace = () => traceScores(this.#training, shape);
     const positions = Int32Array.from({ length: rows * length }, (_, i) => i % length);
     const scored: ScoredText[] = [];
     for (let first = 0; first < texts; first += rows) {
@@ -137,7 +123,8 @@ export class LmNetwork {
         const [from, to] = [row * length, (row + 1) * length];
         group.fill(first + row, tokens.subarray(from, to), targets.subarray(from, to));
       }
-      const { loss, right } = await program.run({ tokens, targets, positions });
+      const feeds = { tokens, targets, positions };
+      const { loss, right } = await this.#network.run(`score ${rows} ${length}`, trace, feeds);
       for (let row = 0; row < count; row++) {
         const asked = targets.subarray(row * length, (row + 1) * length).filter((target) => target >= 0);
         scored.push({ loss: loss![row]!, right: right![row]!, tokens: asked.length });
@@ -151,47 +138,27 @@ export class LmNetwork {
     for (const name of this.parameters.names) {
       const values = await this.readWeight(name);
       roundToHalf("bfloat16", values);
-      await this.#device.writeState(name, values);
+      await this.#network.writeWeight(name, values);
     }
   }
 
   /** A parameter's elements. */
   async readWeight(name: string): Promise<Float32Array> {
-    return (await this.#device.readState(name)) as Float32Array;
+    return this.#network.readWeight(name);
   }
 
   /** Writes a checkpoint: parameters, optimizer state, and where training stands. */
   async save(directory: string, state: JsonValue): Promise<void> {
-    const tensors = [];
-    for (const parameters of [this.parameters, this.#training.slots]) {
-      for (const name of parameters.names) {
-        const values = await this.#device.readState(name);
-        tensors.push({
-          name,
-          dtype: "float32" as const,
-          shape: parameters.shapeOf(name),
-          chunks: () => [values],
-        });
-      }
-    }
-    await writeCheckpoint(directory, { kind: CHECKPOINT, state, tensors });
+    await saveCheckpoint(directory, { kind: CHECKPOINT, state, parts: [this.#network] });
   }
 
-  /** Loads what {@link save} wrote. @throws ParetoError as `openCheckpoint` */
+  /** Loads what {@link save} wrote. @throws ParetoError as `loadCheckpoint` */
   async load(directory: string): Promise<JsonValue> {
-    const checkpoint = await openCheckpoint(directory, CHECKPOINT);
-    try {
-      await checkpoint.verify();
-      for (const name of [...this.parameters.names, ...this.#training.slots.names])
-        await this.#device.writeState(name, await checkpoint.read(name));
-      return checkpoint.state;
-    } finally {
-      await checkpoint.close();
-    }
+    return loadCheckpoint(directory, { kind: CHECKPOINT, parts: [this.#network] });
   }
 
   async dispose(): Promise<void> {
-    for (const program of this.#programs.values()) await (await program).dispose();
+    await this.#network.dispose();
     await this.#device.dispose();
   }
 
@@ -209,35 +176,25 @@ export class LmNetwork {
     }
   }
 
-  #feedsOf(key: string, { texts, length }: TextShape): { tensors: HostTensors; loss: Float32Array }[] {
-    const known = this.#feeds.get(key);
+  #arraysOf(shape: TextShape): BatchArrays[] {
+    const key = `${shape.texts} ${shape.length}`;
+    const known = this.#batches.get(key);
     if (known) return known;
-    const made = Array.from({ length: SETS }, () => {
-      const rows = () => new Int32Array(texts * length);
-      const tensors: HostTensors = {
-        tokens: rows(),
-        targets: rows(),
-        positions: rows(),
-        learningRate: new Float32Array(1),
-        step: new Float32Array(1),
-      };
-      for (let place = 0; place < dropoutCount(this.#training); place++)
-        tensors[dropoutKey(place)] = new Int32Array(4);
-      const loss = new Float32Array(1);
-      const pin = (array: TypedArray) => this.#device.pin?.(array);
-      for (const array of [...Object.values(tensors), loss]) pin(array);
-      return { tensors, loss };
-    });
-    this.#feeds.set(key, made);
+    const made = Array.from({ length: SETS }, () => batchArrays(this.#device, shape));
+    this.#batches.set(key, made);
     return made;
   }
+}
 
-  #program(key: string, graph: () => ReturnType<typeof traceStep>): Promise<Program> {
-    let program = this.#programs.get(key);
-    if (!program) {
-      program = this.#device.compile(graph());
-      this.#programs.set(key, program);
-    }
-    return program;
-  }
+type BatchArrays = ReturnType<typeof batchArrays>;
+
+/** What a step is fed and gives back. */
+function batchArrays(device: Device, { texts, length }: TextShape) {
+  const rows = { dtype: "int32", shape: [texts * length] } as const;
+  return hostArrays(device, {
+    tokens: rows,
+    targets: rows,
+    positions: rows,
+    loss: { dtype: "float32", shape: [] },
+  });
 }

@@ -1,12 +1,11 @@
 /**
- * @file The graphs of a language model in training: one step, and the scoring of texts. Both run a model's own pieces
+ * @file What a language model is trained on as graph: its loss, and the scoring of texts. Both run a model's own pieces
  * over whole texts, with the op `attention` between them.
  *
  * Parameters, their gradients and the hidden states are float32. On `cuda` queries, keys and values are rounded to
  * bfloat16 before they meet, which tensor cores need.
  */
-import { grad } from "../../engine/autodiff.ts";
-import { stateName, trace, type Graph, type StateUpdate } from "../../engine/graph/graph.ts";
+import { trace, type Graph } from "../../engine/graph/graph.ts";
 import type { Tensor, TensorSpec } from "../../engine/graph/node.ts";
 import { attention } from "../../engine/graph/ops/composite/attention.ts";
 import { crossEntropy } from "../../engine/graph/ops/composite/crossEntropy.ts";
@@ -24,12 +23,13 @@ import {
 import { full } from "../../engine/graph/ops/leaf.ts";
 import { reshape, sum, transpose } from "../../engine/graph/ops/movement.ts";
 import { max } from "../../engine/graph/ops/reduce.ts";
-import { reachableNodes } from "../../engine/graph/rewrite.ts";
-import { dropout, oneHot } from "../../nn/functional.ts";
-import { clipGradientNorm, optimizerUpdates } from "../../nn/optimizers.ts";
-import type { Parameters } from "../../nn/parameters.ts";
+import { oneHot } from "../../nn/functional.ts";
+import type { LossFunction } from "../../nn/training/lossFunction.ts";
+import type { UpdateRule } from "../../nn/training/traceStep.ts";
 import type { Decoder } from "../models/decoder.ts";
 import { rotaryTables, rotateHeads } from "../models/rotaryGraph.ts";
+import { initializerOf } from "./initialWeights.ts";
+import type { Recipe } from "./recipe.ts";
 
 /** Sizes of a batch. */
 export interface TextShape {
@@ -39,33 +39,17 @@ export interface TextShape {
   length: number;
 }
 
-/** How a model is trained. */
+/** What decides a model's training graph, beside the sizes of a batch. */
 export interface LmTraining {
   decoder: Decoder;
-  parameters: Parameters;
-  /** Of the optimizer. */
-  slots: Parameters;
-  beta2: number;
-  weightDecay: number;
-  gradientNorm: number;
+  /** Share of elements dropped behind the embedding and behind each layer. */
   dropout: number;
   /** Whether queries, keys and values meet as bfloat16. */
   hasHalfAttention: boolean;
 }
 
-const scalar: TensorSpec = { shape: [], dtype: "float32" };
-const BETA1 = 0.9;
-const EPSILON = 1e-8;
 /** What is learned about single tokens and positions is not pulled to 0. */
 const EMBEDDING = /(^|\.)(wte|wpe|embed_tokens)\.weight$/;
-
-/** Name of the input with the Philox key of a dropout. */
-export const dropoutKey = (place: number): string => `dropout${place}`;
-
-/** Dropouts in a training graph: one behind the embedding, one behind each layer. */
-export function dropoutCount({ decoder, dropout: share }: Pick<LmTraining, "decoder" | "dropout">): number {
-  return share > 0 ? decoder.config.layers + 1 : 0;
-}
 
 function batchInputs({ texts, length }: TextShape): Record<string, TensorSpec> {
   const rows: TensorSpec = { shape: [texts * length], dtype: "int32" };
@@ -111,59 +95,40 @@ function logitsOf(
 /** No dropout. */
 const keep = (x: Tensor): Tensor => x;
 
-/** dL/dstate of each parameter; a tied matrix is read in two places. */
-function gradientsOf(loss: Tensor, parameters: Parameters): Tensor[] {
-  const reads = new Map<string, Tensor[]>();
-  for (const node of reachableNodes([loss])) {
-    if (node.op !== "state") continue;
-    const read = node.outputs[0]!;
-    reads.set(stateName(read), [...(reads.get(stateName(read)) ?? []), read]);
-  }
-  const all = parameters.names.flatMap((name) => reads.get(name) ?? []);
-  const byRead = new Map(grad(loss, all).map((gradient, i) => [all[i]!, gradient]));
-  return parameters.names.map((name) =>
-    reads
-      .get(name)!
-      .map((read) => byRead.get(read)!)
-      .reduce((a, b) => add(a, b)),
-  );
+/**
+ * The cross-entropy averaged over the tokens that count.
+ * Inputs: `tokens`, `targets` (−1 where nothing counts), `positions` int32 `[B·T]`. Dropouts: one behind the embedding, one
+ * behind each layer.
+ */
+export function languageModelLoss(training: LmTraining, shape: TextShape): LossFunction {
+  const { decoder, dropout: share } = training;
+  const { config, tensors } = decoder;
+  return {
+    inputs: batchInputs(shape),
+    dropouts: share > 0 ? config.layers + 1 : 0,
+    apply(parameters, t, dropout) {
+      for (const [name, size] of tensors) parameters.get(name, size, initializerOf(name, size, config));
+      const drop = share > 0 ? (x: Tensor, place: number) => dropout(x, share, place) : keep;
+      const losses = crossEntropy(logitsOf(training, shape, t, drop), t["targets"]!);
+      return { loss: div(sum(losses), maximum(sum(countOf(t["targets"]!)), full([], 1))) };
+    },
+  };
 }
 
-/**
- * The graph of one step: cross-entropy averaged over the tokens that count, gradients clipped to a joint norm, AdamW
- * (Loshchilov and Hutter 2019: decay apart from the gradient).
- * Inputs: `tokens`, `targets` (−1 where nothing counts), `positions` int32 `[B·T]`, `learningRate` `[]`, `step` `[]` from
- * 1, and a key int32 `[4]` for each dropout. Output: `loss` `[]`.
- */
-export function traceStep(training: LmTraining, shape: TextShape): Graph {
-  const { parameters, slots, beta2, weightDecay, gradientNorm, dropout: share } = training;
-  const keys = Array.from({ length: dropoutCount(training) }, (_, place) => [
-    dropoutKey(place),
-    { shape: [4], dtype: "int32" } as TensorSpec,
-  ]);
-  const inputs = { ...batchInputs(shape), learningRate: scalar, step: scalar, ...Object.fromEntries(keys) };
-  return trace(inputs as Record<string, TensorSpec>, (t: Record<string, Tensor>) => {
-    const drop = share > 0 ? (x: Tensor, place: number) => dropout(x, share, t[dropoutKey(place)]!) : keep;
-    const losses = crossEntropy(logitsOf(training, shape, t, drop), t["targets"]!);
-    const loss = div(sum(losses), maximum(sum(countOf(t["targets"]!)), full([], 1)));
-    const { gradients } = clipGradientNorm(gradientsOf(loss, parameters), gradientNorm);
-    const adam = { kind: "adam", beta1: BETA1, beta2, epsilon: EPSILON } as const;
-    const updates = optimizerUpdates(
-      adam,
-      slots,
-      parameters.tensors,
-      gradients,
-      t["learningRate"]!,
-      t["step"]!,
-    );
-    const decays = (state: Tensor) => state.shape.length === 2 && !EMBEDDING.test(stateName(state));
-    const isParameter = new Set(parameters.tensors);
-    const decayed = updates.map(([state, value]): StateUpdate => {
-      if (weightDecay === 0 || !isParameter.has(state) || !decays(state)) return [state, value];
-      return [state, sub(value, mul(state, mul(t["learningRate"]!, weightDecay)))];
-    });
-    return { outputs: { loss }, updates: decayed };
-  });
+/** AdamW on gradients clipped to a joint norm; only matrices decay, embeddings and norms do not. */
+export function languageModelUpdate({
+  beta2,
+  weightDecay,
+  gradientNorm,
+}: Pick<Recipe["optimizer"], "beta2" | "weightDecay" | "gradientNorm">): UpdateRule {
+  return {
+    optimizer: { kind: "adam", beta2 },
+    maxGradientNorm: gradientNorm,
+    weightDecay: {
+      rate: weightDecay,
+      appliesTo: (name, shape) => shape.length === 2 && !EMBEDDING.test(name),
+    },
+  };
 }
 
 /**

@@ -18,8 +18,9 @@ import {
   realSteps,
   sequenceConvolution,
 } from "../../nn/sequences.ts";
+import type { Dropout } from "../../nn/training/lossFunction.ts";
 import { ALPHABET_SIZE } from "../alphabet.ts";
-import type { Dropout, ProteinBatch, ProteinModel } from "./proteinModel.ts";
+import type { ProteinBatch, ProteinModel } from "./proteinModel.ts";
 
 /** Widths of the layers, for a network of another size. */
 export interface ProfamnetWidths {

@@ -1,6 +1,7 @@
 /** @file What a network over protein sequences is to the rest: from residues to a logit for each family. */
 import type { Tensor } from "../../engine/graph/node.ts";
 import type { Parameters } from "../../nn/parameters.ts";
+import type { Dropout } from "../../nn/training/lossFunction.ts";
 
 /** What a network makes of a batch. */
 export interface ProteinOutputs {
@@ -17,9 +18,6 @@ export interface ProteinBatch {
   /** Real residues int32 `[B]`, 1 to T. */
   lengths: Tensor;
 }
-
-/** Drops elements of a layer in training; the layers are counted from 0. */
-export type Dropout = (x: Tensor, probability: number, layer: number) => Tensor;
 
 /** A network. */
 export interface ProteinModel {

@@ -129,7 +129,14 @@ export function traceTraining(
       const loss = div(sum(mul(losses, t.weights)), sum(t.weights));
       const weights = parameters.tensors;
       const [rowGradients, ...gradients] = grad(loss, [t.rows, ...weights]);
-      const updates = optimizerUpdates(optimizer, slots, weights, gradients, t.learningRate, t.step);
+      const { learningRate, step } = t;
+      const updates = optimizerUpdates(optimizer, {
+        parameters: weights,
+        gradients,
+        optimizerState: slots,
+        learningRate,
+        step,
+      });
       const outputs = { loss, logits, rowGradients: rowGradients! };
       return { outputs: guarded ? { ...outputs, guard: neg(loss) } : outputs, updates };
     },

@@ -153,14 +153,13 @@ const statefulGraphs: readonly (readonly [string, Graph])[] = [
       const loss = mean(op.softplus(op.add(matmul(x, w), b)));
       const adam = { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-3 } as const;
       const rate = scalarLike(x, 0.1);
-      const updates = optimizerUpdates(
-        adam,
-        new Parameters(0),
-        [w, b],
-        grad(loss, [w, b]),
-        rate,
-        op.add(s("step", []), 1),
-      );
+      const updates = optimizerUpdates(adam, {
+        parameters: [w, b],
+        gradients: grad(loss, [w, b]),
+        optimizerState: new Parameters(0),
+        learningRate: rate,
+        step: op.add(s("step", []), 1),
+      });
       return { outputs: { loss }, updates: [...updates, [s("step", []), op.add(s("step", []), 1)]] };
     }),
   ],

@@ -4,11 +4,12 @@ import type { Command } from "commander";
 import { ParetoError } from "../../../base/errors.ts";
 import type { FamilyReport } from "../../../protein/families/families.ts";
 import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselines.ts";
-import { PROTEIN_MODELS, type ProteinModelName } from "../../../protein/models/models.ts";
+import { summarizeLayers } from "../../../nn/summary.ts";
+import { PROTEIN_MODELS, proteinModel, type ProteinModelName } from "../../../protein/models/models.ts";
 import { SPLIT_NAMES, type SequenceSplit, type SplitName } from "../../../protein/splits/split.ts";
 import type { ProteinChanges, ProteinData } from "../../../protein/training/proteinConfig.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../protein/training/settings.ts";
-import { summarizeNetwork } from "../../../protein/training/summarizeNetwork.ts";
+import { proteinParameters } from "../../../protein/training/traceProtein.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
 import {
   trainProtein,
@@ -369,7 +370,7 @@ function summary({ test, config, families, ...facts }: TrainProteinResult): stri
 const share = (value: number): string => `${(100 * value).toFixed(1)} %`;
 
 function printSummary(out: Output, model: ProteinModelName, classes: number): void {
-  const layers = summarizeNetwork(model, classes);
+  const layers = summarizeLayers(proteinParameters(proteinModel(model, classes)));
   const total = layers.reduce((n, layer) => n + layer.parameters, 0);
   const rows = layers.map(({ name, shapes, parameters }) => [
     name,

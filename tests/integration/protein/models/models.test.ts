@@ -5,13 +5,15 @@ import type { Device } from "../../../../src/engine/program.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { Parameters } from "../../../../src/nn/parameters.ts";
 import { PROTEIN_MODELS, proteinModel } from "../../../../src/protein/models/models.ts";
-import { ProteinNetwork } from "../../../../src/protein/training/proteinNetwork.ts";
-import { summarizeNetwork } from "../../../../src/protein/training/summarizeNetwork.ts";
-import { tracePrediction } from "../../../../src/protein/training/traceProtein.ts";
+import { summarizeLayers } from "../../../../src/nn/summary.ts";
+import { proteinParameters, tracePrediction } from "../../../../src/protein/training/traceProtein.ts";
 
 test("ProFamNet has the parameters of its specification, layer by layer", () => {
   const layers = Object.fromEntries(
-    summarizeNetwork("profamnet", 73).map(({ name, parameters }) => [name, parameters]),
+    summarizeLayers(proteinParameters(proteinModel("profamnet", 73))).map(({ name, parameters }) => [
+      name,
+      parameters,
+    ]),
   );
   expect(layers).toEqual({
     embedding: 1408,
@@ -22,7 +24,7 @@ test("ProFamNet has the parameters of its specification, layer by layer", () => 
     dense: 32_896,
     output: 9417,
   });
-  const { size } = ProteinNetwork.describe(proteinModel("profamnet", 73));
+  const { size } = proteinParameters(proteinModel("profamnet", 73));
   expect(size).toBe(450_953);
   expect(4 * size).toBe(1_803_812);
 });
@@ -32,11 +34,11 @@ test.each([
   [200, 467_336],
   [2, 441_794],
 ])("at %i families ProFamNet has 441,536 + 129·C parameters", (classes, parameters) => {
-  expect(ProteinNetwork.describe(proteinModel("profamnet", classes)).size).toBe(parameters);
+  expect(proteinParameters(proteinModel("profamnet", classes)).size).toBe(parameters);
 });
 
 test("the rival is ten times ProFamNet, as large as the abstract's within a thousandth", () => {
-  const { size } = ProteinNetwork.describe(proteinModel("larger", 73));
+  const { size } = proteinParameters(proteinModel("larger", 73));
   expect(size).toBe(4_578_453);
   expect(Math.abs(size - 4_578_911) / 4_578_911).toBeLessThan(0.001);
 });

@@ -50,7 +50,16 @@ function traceExample(parameters: Parameters) {
     const weights = parameters.tensors;
     const [rowGradients, ...gradients] = grad(loss, [t.rows, ...weights]);
     const rate = t.learningRate;
-    const updates = optimizerUpdates({ kind: "sgd" }, new Parameters(0), weights, gradients, rate, rate);
+    const updates = optimizerUpdates(
+      { kind: "sgd" },
+      {
+        parameters: weights,
+        gradients,
+        optimizerState: new Parameters(0),
+        learningRate: rate,
+        step: rate,
+      },
+    );
     return { outputs: { loss, rowGradients: rowGradients! }, updates };
   });
 }

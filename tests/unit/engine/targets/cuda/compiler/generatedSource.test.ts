@@ -228,7 +228,13 @@ describe("generated source", () => {
         const adam = { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
         return {
           outputs: {},
-          updates: optimizerUpdates(adam, new Parameters(0), [w, b], [gw, gb], rate, step),
+          updates: optimizerUpdates(adam, {
+            parameters: [w, b],
+            gradients: [gw, gb],
+            optimizerState: new Parameters(0),
+            learningRate: rate,
+            step,
+          }),
         };
       },
     );
