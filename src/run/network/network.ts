@@ -136,10 +136,12 @@ export class Network<Shape extends object> {
    */
   train(parts: readonly BatchPart<Shape>[], time: StepTime): Promise<HostTensors[]> {
     const [part] = parts;
-    if (part && parts.length === 1 && !this.#trainingOf().reduce && this.#splitSteps === 0)
-      return this.#trainWhole(part, time);
+    const isWhole = part !== undefined && parts.length === 1 && !this.#trainingOf().reduce;
+    if (isWhole && this.#splitSteps === 0) return this.#trainWhole(part, time);
     this.#splitSteps++;
-    const done = this.#lastStep.then(() => this.#trainParts(parts, time)).finally(() => this.#splitSteps--);
+    const done = this.#lastStep
+      .then(() => (isWhole ? this.#trainWhole(part, time) : this.#trainParts(parts, time)))
+      .finally(() => this.#splitSteps--);
     this.#lastStep = done.catch(() => undefined);
     return done;
   }
