@@ -44,6 +44,57 @@ function accumulate(out: TypedArray, loop: (totals: Float64Array) => void): void
   out.set(totals);
 }
 
+/**
+ * Copies a matrix's vectors of `k` elements so that each lies in one piece, as float64: its rows, or its columns.
+ * @param first where the matrix begins in `from`
+ */
+function gatherVectors(
+  from: TypedArray,
+  first: number,
+  k: number,
+  areColumns: boolean,
+  vectors: Float64Array,
+): void {
+  const count = k === 0 ? 0 : vectors.length / k;
+  const [vectorStride, stride] = areColumns ? [1, count] : [k, 1];
+  for (let v = 0; v < count; v++)
+    for (let i = 0; i < k; i++) vectors[v * k + i] = from[first + v * vectorStride + i * stride]!;
+}
+
+/** Every row's products with every column, each summed in the order of its elements; four columns go side by side. */
+function multiplyVectors(
+  rows: Float64Array,
+  columns: Float64Array,
+  k: number,
+  out: TypedArray,
+  first: number,
+): void {
+  if (k === 0) return;
+  const n = columns.length / k;
+  for (let row = 0, at = first; row < rows.length; row += k) {
+    let column = 0;
+    for (; column + 4 * k <= columns.length; column += 4 * k, at += 4) {
+      let [t0, t1, t2, t3] = [0, 0, 0, 0];
+      for (let i = 0; i < k; i++) {
+        const x = rows[row + i]!;
+        t0 += x * columns[column + i]!;
+        t1 += x * columns[column + k + i]!;
+        t2 += x * columns[column + 2 * k + i]!;
+        t3 += x * columns[column + 3 * k + i]!;
+      }
+      out[at] = t0;
+      out[at + 1] = t1;
+      out[at + 2] = t2;
+      out[at + 3] = t3;
+    }
+    for (; column < n * k; column += k, at++) {
+      let total = 0;
+      for (let i = 0; i < k; i++) total += rows[row + i]! * columns[column + i]!;
+      out[at] = total;
+    }
+  }
+}
+
 /** Kernels of the contractions. */
 export const contractionKernels: KernelTable<
   | "matmul"
@@ -63,18 +114,12 @@ export const contractionKernels: KernelTable<
     const batches = shape.slice(0, -2);
     const batchA = broadcastOffsets(shapeA.slice(0, -2), batches);
     const batchB = broadcastOffsets(shapeB.slice(0, -2), batches);
+    const rows = new Float64Array(m * k);
+    const columns = new Float64Array(n * k);
     batchA.forEach((_, batch) => {
-      for (let row = 0; row < m; row++) {
-        for (let column = 0; column < n; column++) {
-          let total = 0;
-          for (let i = 0; i < k; i++) {
-            const atA = batchA[batch]! * m * k + (transposeA ? i * m + row : row * k + i);
-            const atB = batchB[batch]! * k * n + (transposeB ? column * k + i : i * n + column);
-            total += a[atA]! * b[atB]!;
-          }
-          out[(batch * m + row) * n + column] = total;
-        }
-      }
+      gatherVectors(a, batchA[batch]! * m * k, k, transposeA, rows);
+      gatherVectors(b, batchB[batch]! * k * n, k, !transposeB, columns);
+      multiplyVectors(rows, columns, k, out, batch * m * n);
     });
   },
   conv1d: ({ node, inputs: [x, w], outputs }) => {

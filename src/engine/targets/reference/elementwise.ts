@@ -1,17 +1,32 @@
 /** @file Kernels of the elementwise ops: a function of numbers, applied under NumPy broadcasting. */
 import { isFloat } from "../../../base/dtype.ts";
+import { sizeOf, type Shape } from "../../../base/shape.ts";
 import type { OpName } from "../../graph/opAttrs.ts";
 import { erf } from "../../../base/erf.ts";
 import type { Kernel, KernelTable } from "./kernel.ts";
 import { broadcastOffsets } from "./offsets.ts";
 
+/** Step from one element of a view to the next where it is the same throughout: the whole tensor or one element. */
+function evenStep(from: Shape, to: Shape): 0 | 1 | undefined {
+  if (sizeOf(from) === sizeOf(to)) return 1;
+  return sizeOf(from) === 1 ? 0 : undefined;
+}
+
 /** A kernel that applies a function of one, two or three numbers to broadcast operands. */
 function pointwise<K extends OpName>(f: (a: number, b: number, c: number) => number): Kernel<K> {
   return ({ node, inputs, outputs }) => {
-    const places = node.inputs.map((t) => broadcastOffsets(t.shape, node.outputs[0]!.shape));
+    const { shape } = node.outputs[0]!;
     const [a, b, c] = inputs;
-    const [atA, atB, atC] = places;
     const out = outputs[0]!;
+    const steps = node.inputs.map((t) => evenStep(t.shape, shape));
+    if (steps.every((step) => step !== undefined)) {
+      const [stepA = 0, stepB = 0, stepC = 0] = steps;
+      for (let i = 0; i < out.length; i++) {
+        out[i] = f(a![i * stepA]!, b ? b[i * stepB]! : 0, c ? c[i * stepC]! : 0);
+      }
+      return;
+    }
+    const [atA, atB, atC] = node.inputs.map((t) => broadcastOffsets(t.shape, shape));
     for (let i = 0; i < out.length; i++) {
       out[i] = f(a![atA![i]!]!, b ? b[atB![i]!]! : 0, c ? c[atC![i]!]! : 0);
     }
