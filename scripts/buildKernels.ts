@@ -1,6 +1,6 @@
 /**
  * @file Compiles the AssemblyScript row kernels to WebAssembly: SIMD, threads, an imported shared memory of up
- * to 4 GiB, no runtime and no host imports. Run by `npm run build:kernels`; takes about two seconds.
+ * to 4 GiB, no runtime and no host imports. Run by `npm run prepare`, and so by `npm ci`; takes about two seconds.
  */
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";

@@ -18,6 +18,11 @@ export function paretoVersion(): string {
   return readManifest("..").version ?? "unknown";
 }
 
+/** The version of a package that Pareto depends on, as its manifest pins it; undefined for any other package. */
+export function pinnedVersion(name: string): string | undefined {
+  return readManifest("..").dependencies?.[name];
+}
+
 /** Versions of Pareto's packages as they are installed, by name; `missing` for one that is not. */
 export function packageVersions(): Record<string, string> {
   const versions: Record<string, string> = {};

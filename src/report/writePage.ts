@@ -9,6 +9,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { ParetoError } from "../base/errors.ts";
+import { missingPackage } from "../base/missingPackage.ts";
 import { escapeHtml, scriptJson, STYLE } from "./html.ts";
 
 /** The sources of d3 and Observable Plot for a plain `<script>`. */
@@ -23,13 +24,7 @@ async function chartLibraries(): Promise<string[]> {
     ];
     return await Promise.all(files.map((file) => readFile(file, "utf8")));
   } catch (cause) {
-    throw new ParetoError({
-      code: "REPORT_PLOT_MISSING",
-      where: "@observablehq/plot",
-      message: `the charts of the report need Observable Plot, got "${cause instanceof Error ? cause.message : String(cause)}"`,
-      fix: "Run: npm install @observablehq/plot@0.6.17",
-      cause,
-    });
+    throw missingPackage("REPORT_PLOT_MISSING", "@observablehq/plot", "a report with charts", cause);
   }
 }
 

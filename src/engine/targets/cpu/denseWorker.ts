@@ -12,6 +12,7 @@ import type * as Ort from "onnxruntime-common";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { allocate, type DType, type TypedArray } from "../../../base/dtype.ts";
 import { ParetoError } from "../../../base/errors.ts";
+import { missingPackage } from "../../../base/missingPackage.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import { stateInput, stateOutput } from "../../onnx/lowerGraph.ts";
 import { checkStateSpec, missingState, type HostTensors } from "../../program.ts";
@@ -35,9 +36,19 @@ interface Compiled {
 }
 
 const { threads, returnsMemory } = workerData as { threads: number; returnsMemory: boolean };
-const ort = createRequire(import.meta.url)("onnxruntime-node") as typeof Ort;
+/** ONNX Runtime, or why every request fails. Loaded at once, while the other thread still traces its graph. */
+const runtime = loadRuntime();
+const ort = runtime as typeof Ort;
 const states = new Map<string, State>();
 const programs = new Map<number, Compiled>();
+
+function loadRuntime(): typeof Ort | ParetoError {
+  try {
+    return createRequire(import.meta.url)("onnxruntime-node") as typeof Ort;
+  } catch (cause) {
+    return missingPackage("CPU_RUNTIME_MISSING", "onnxruntime-node", "the cpu target", cause);
+  }
+}
 
 function newTensor({ shape, dtype }: TensorSpec): OrtTensor {
   return new ort.Tensor(dtype as "float32", allocate(dtype as DType, sizeOf(shape)) as Float32Array, shape);
@@ -196,6 +207,7 @@ let last: Promise<void> = Promise.resolve();
 parentPort!.on("message", ({ id, request }: { id: number; request: Request }) => {
   last = last.then(async () => {
     try {
+      if (runtime instanceof ParetoError) throw runtime;
       parentPort!.postMessage({ id, ok: true, value: await serve(request) });
     } catch (cause) {
       const error =

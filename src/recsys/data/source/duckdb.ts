@@ -7,7 +7,7 @@
 import { totalmem } from "node:os";
 import type * as DuckdbModule from "@duckdb/node-api";
 import type { DuckDBConnection, DuckDBInstance, DuckDBResult } from "@duckdb/node-api";
-import { ParetoError } from "../../../base/errors.ts";
+import { missingPackage } from "../../../base/missingPackage.ts";
 import { wrapDuckdbError } from "./duckdbErrors.ts";
 import { quoteText } from "./sqlText.ts";
 
@@ -30,13 +30,7 @@ async function loadDuckdb(): Promise<typeof DuckdbModule> {
   try {
     return await import("@duckdb/node-api");
   } catch (cause) {
-    throw new ParetoError({
-      code: "DUCKDB_MISSING",
-      where: "@duckdb/node-api",
-      message: `DuckDB reads the data, and could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
-      fix: "Run: npm install @duckdb/node-api@1.5.6-r.1",
-      cause,
-    });
+    throw missingPackage("DUCKDB_MISSING", "@duckdb/node-api", "reading data", cause);
   }
 }
 

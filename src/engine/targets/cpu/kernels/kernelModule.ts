@@ -46,8 +46,8 @@ export function kernelModule(): Promise<WasmModule> {
       throw new ParetoError({
         code: "KERNELS_MISSING",
         where: "kernelModule",
-        message: `the compiled row kernels cannot be loaded from ${file.href}`,
-        fix: "run `npm run build:kernels` (a checkout builds them on `npm install`)",
+        message: `the compiled row kernels cannot be loaded, got ${file.href}`,
+        fix: "In a checkout, run `npm run prepare`, which builds them; else install the package again.",
         cause,
       });
     }

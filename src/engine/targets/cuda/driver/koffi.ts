@@ -6,7 +6,7 @@
  */
 import { createRequire } from "node:module";
 import type * as koffiModule from "koffi";
-import { ParetoError } from "../../../../base/errors.ts";
+import { missingPackage } from "../../../../base/missingPackage.ts";
 
 /** What can be given to a C function: a number or address, host memory, text, or nothing. */
 export type NativeValue = number | bigint | string | readonly string[] | ArrayBufferView | null;
@@ -30,13 +30,7 @@ export function koffi(): Koffi {
   try {
     loaded = createRequire(import.meta.url)("koffi") as Koffi;
   } catch (cause) {
-    throw new ParetoError({
-      code: "CUDA_LIBRARY_MISSING",
-      where: "cuda",
-      message: `cuda: the package that calls C libraries cannot be loaded, got ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`,
-      fix: "Run: npm install koffi@3.3.4",
-      cause,
-    });
+    throw missingPackage("CUDA_LIBRARY_MISSING", "koffi", "the cuda target", cause);
   }
   try {
     loaded.config({ sync_stack_size: stackBytes, async_stack_size: stackBytes });
