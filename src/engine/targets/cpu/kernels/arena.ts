@@ -40,8 +40,8 @@ export class Arena {
       throw new ParetoError({
         code: "ARENA_TOO_LARGE",
         where: "Arena",
-        message: `one memory holds at most ${ARENA_MAX_BYTES} bytes, asked for ${sizeBytes}`,
-        fix: "spread the data over several arenas",
+        message: `one memory holds at most ${ARENA_MAX_BYTES} bytes, got a request for ${sizeBytes}`,
+        fix: "Spread the data over several arenas.",
       });
     }
     try {
@@ -50,8 +50,8 @@ export class Arena {
       throw new ParetoError({
         code: "ARENA_OUT_OF_MEMORY",
         where: "Arena",
-        message: `the system refused a shared memory of ${sizeBytes} bytes`,
-        fix: "use smaller tables or a smaller --dim, free memory, or raise the address-space limit (ulimit -v)",
+        message: `the system refused a shared memory, got a request for ${sizeBytes} bytes`,
+        fix: "Use smaller tables or a smaller --dim, free memory, or raise the address-space limit (ulimit -v).",
         cause,
       });
     }
@@ -74,8 +74,8 @@ export class Arena {
       throw new ParetoError({
         code: "ARENA_FULL",
         where: "Arena.allocate",
-        message: `${this.sizeBytes - pointer} bytes are left in the arena, asked for ${bytes}`,
-        fix: "create the arena with room for everything it will hold",
+        message: `the arena has ${this.sizeBytes - pointer} bytes left, got a request for ${bytes}`,
+        fix: "Create the arena with room for everything it will hold.",
       });
     }
     this.#next = next;

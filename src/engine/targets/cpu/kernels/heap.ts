@@ -93,8 +93,8 @@ export class Heap {
       throw new ParetoError({
         code: "HEAP_FULL",
         where: "Heap.allocate",
-        message: `one memory holds at most ${ARENA_MAX_BYTES} bytes, and ${this.#usedBytes} are in use; asked for ${bytes} more`,
-        fix: "Hold fewer or shorter texts at a time, give their caches a smaller budget, or free memory.",
+        message: `one memory holds at most ${ARENA_MAX_BYTES} bytes, and ${this.#usedBytes} are in use, got a request for ${bytes} more`,
+        fix: "Hold fewer or shorter sequences at a time, give their caches a smaller budget, or free memory.",
         cause,
       });
     }

@@ -120,7 +120,7 @@ export class ThreadPool {
         code: "THREADS_INVALID",
         where: "ThreadPool.create",
         message: `the number of threads must be a whole number from 1 to 1024, got ${threads}`,
-        fix: "pass a number of threads such as the number of cores",
+        fix: "Pass a number of threads such as the number of cores.",
       });
     }
     return new ThreadPool(threads, await kernelModule(), staysAwake ? SPINS : 0);
@@ -242,16 +242,16 @@ export class ThreadPool {
       throw new ParetoError({
         code: "POOL_DISPOSED",
         where: "ThreadPool",
-        message: "the pool's threads have ended: it was disposed",
-        fix: "create a new pool, or dispose of it after its last use",
+        message: "the pool's threads have ended, got a call on a pool that was disposed of",
+        fix: "Create a new pool, or dispose of it after its last use.",
       });
     }
     if (this.#broken) {
       throw new ParetoError({
         code: "POOL_BROKEN",
         where: "ThreadPool",
-        message: `a kernel thread died: ${this.#broken.message}`,
-        fix: "create a new pool; if it happens again, report the message",
+        message: `a kernel thread died, got ${this.#broken.message}`,
+        fix: "Create a new pool. If it happens again, report the message.",
         cause: this.#broken,
       });
     }

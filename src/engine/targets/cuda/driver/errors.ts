@@ -44,7 +44,7 @@ function meaningOf(library: Library, status: number): Meaning {
     if (status === 2) {
       return {
         code: "CUDA_OUT_OF_MEMORY",
-        fix: "Use a smaller batch (of tables: placement hybrid; of texts: fewer seats or a smaller budget), or end other processes on this GPU (nvidia-smi lists them).",
+        fix: "Use a smaller batch (of tables: placement hybrid; of sequences: fewer of them or a smaller budget), or end other processes on this GPU (nvidia-smi lists them).",
       };
     }
     if (status === 100 || status === 101 || status === 46) {

@@ -57,8 +57,8 @@ export class DeviceAllocator {
       message:
         `DeviceAllocator.allocate: the GPU has ${formatMiB(freeBytes)} free of ${formatMiB(totalBytes)}; ` +
         `in use here ${formatMiB(allocatedBytes)} (${named.join(", ") || "nothing"}), ` +
-        `kept for reuse ${formatMiB(reservedBytes - allocatedBytes)}; got a request of ${formatMiB(bytes)} for ${holder}`,
-      fix: "Use a smaller batch (of tables: placement hybrid; of texts: fewer seats or a smaller budget), or end other processes on this GPU (nvidia-smi lists them).",
+        `kept for reuse ${formatMiB(reservedBytes - allocatedBytes)}, got a request of ${formatMiB(bytes)} for ${holder}`,
+      fix: "Use a smaller batch (of tables: placement hybrid; of sequences: fewer of them or a smaller budget), or end other processes on this GPU (nvidia-smi lists them).",
     });
   }
 

@@ -40,11 +40,6 @@ export class PinnedBuffer {
     return new Int32Array(this.bytes.buffer, offsetBytes, length);
   }
 
-  /** Elements from a byte offset, a multiple of 2. */
-  uint16(offsetBytes = 0, length = (this.bytes.length - offsetBytes) >>> 1): Uint16Array<ArrayBuffer> {
-    return new Uint16Array(this.bytes.buffer, offsetBytes, length);
-  }
-
   /** Frees the memory; no copy may be under way. Arrays over it become empty. */
   dispose(): void {
     if (this.#disposed) return;
