@@ -8,7 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { learningRateAt } from "../../src/nn/schedules.ts";
+import { polynomialDecay } from "../../src/nn/schedules.ts";
 import { BaselineStrategy } from "../../src/recsys/strategies/baseline.ts";
 import { predictedSpeedup } from "../../src/recsys/strategies/fae/costModel.ts";
 import { prepareFaeFile, type FaeFile } from "../../src/recsys/strategies/fae/faeFile.ts";
@@ -170,7 +170,7 @@ async function trainOnce(
         }),
         count,
         stepsDone,
-        learningRate: (step) => learningRateAt(schedule, step),
+        learningRate: (step) => polynomialDecay(schedule, step),
         onStep: ({ loss }) => {
           if (!Number.isFinite(loss)) throw new Error(`the loss of ${name} is not finite`);
           return true;

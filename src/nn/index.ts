@@ -31,8 +31,8 @@ export {
   sequenceConvolution,
   strongest,
 } from "./sequences.ts";
-export { learningRateAt } from "./schedules.ts";
-export type { LearningRateSchedule } from "./schedules.ts";
+export { cosineWithWarmup, learningRateAt, polynomialDecay } from "./schedules.ts";
+export type { LearningRateSchedule, PolynomialDecay } from "./schedules.ts";
 export { summarizeLayers } from "./summary.ts";
 export type { LayerSummary } from "./summary.ts";
 export { differentiate } from "./training/differentiate.ts";

@@ -1,7 +1,80 @@
-/** @file Learning rates as functions of the step. */
+/** @file Learning rates as functions of how far training has come. */
+
+/** Always the same rate. */
+interface ConstantRate {
+  kind: "constant";
+  base: number;
+}
+
+/** From the base to 0 in a straight line over so many steps. */
+interface LinearRate {
+  kind: "linear";
+  base: number;
+  steps: number;
+}
+
+/** A linear rise over the first steps, then half a cosine to a share of the base. */
+interface CosineRate {
+  kind: "cosine";
+  base: number;
+  warmupSteps: number;
+  /** Share of the base that is left at the end. */
+  last: number;
+}
+
+/** Times `factor` whenever `patience` more epochs have passed without a better validation metric. */
+export interface PlateauRate {
+  kind: "plateau";
+  base: number;
+  factor: number;
+  patience: number;
+}
+
+/** How the learning rate changes. */
+export type LearningRateSchedule = ConstantRate | LinearRate | CosineRate | PlateauRate;
+
+/** How far training has come. */
+export interface TrainingProgress {
+  /** The step that is to come, from 1. */
+  step: number;
+  /** Share of training that lies before it, by steps or by the clock. */
+  share: number;
+  /** Times that a plateau has lowered the rate. */
+  reductions: number;
+}
+
+/** The learning rate of a step. */
+export function learningRateAt(
+  schedule: LearningRateSchedule,
+  { step, share, reductions }: TrainingProgress,
+): number {
+  switch (schedule.kind) {
+    case "constant":
+      return schedule.base;
+    case "linear":
+      return polynomialDecay(
+        { base: schedule.base, warmupSteps: 0, decayStart: 0, decaySteps: schedule.steps, power: 1 },
+        step,
+      );
+    case "cosine":
+      return cosineWithWarmup(schedule, step, share);
+    case "plateau":
+      return schedule.base * schedule.factor ** reductions;
+  }
+}
+
+/** Half a cosine from 1 to `last`, times a linear rise over `warmupSteps` (Loshchilov and Hutter, ICLR'17, without restarts). */
+export function cosineWithWarmup(
+  { base, warmupSteps, last }: Omit<CosineRate, "kind">,
+  step: number,
+  share: number,
+): number {
+  const cosine = last + (1 - last) * 0.5 * (1 + Math.cos(Math.PI * share));
+  return base * cosine * Math.min(1, step / Math.max(1, warmupSteps));
+}
 
 /** Linear warm-up, then constant, then polynomial decay to a floor. */
-export interface LearningRateSchedule {
+export interface PolynomialDecay {
   base: number;
   /** Steps of linear warm-up. */
   warmupSteps: number;
@@ -21,8 +94,8 @@ const FLOOR = 1e-7;
  * `base·((decaySteps − (s − decayStart))/decaySteps)^power` during the decay, frozen at its last value afterwards
  * (facebookresearch/dlrm, LRPolicyScheduler, at power 2).
  */
-export function learningRateAt(schedule: LearningRateSchedule, step: number): number {
-  const { base, warmupSteps, decayStart, decaySteps, power } = schedule;
+export function polynomialDecay(decay: PolynomialDecay, step: number): number {
+  const { base, warmupSteps, decayStart, decaySteps, power } = decay;
   if (step < warmupSteps) return base * (1 - (warmupSteps - step) / warmupSteps);
   if (decaySteps === 0 || step < decayStart) return base;
   const left = Math.max(1, decaySteps - (step - decayStart));

@@ -24,4 +24,5 @@ export { ProteinNetwork } from "./training/proteinNetwork.ts";
 export { DEFAULT_SETTINGS } from "./training/settings.ts";
 export type { ProteinSettings } from "./training/settings.ts";
 export { trainProtein } from "./training/trainProtein.ts";
-export type { TrainProteinOptions, TrainProteinResult } from "./training/trainProtein.ts";
+export type { TrainProteinResult } from "./training/proteinResult.ts";
+export type { TrainProteinOptions } from "./training/trainProtein.ts";

@@ -1,7 +1,7 @@
 /** @file From the result and the events of a protein run to the HTML report. */
 import { describeMachine, paretoVersion } from "../base/environment.ts";
 import type { FamilyReport } from "./families/families.ts";
-import type { TrainProteinResult } from "./training/trainProtein.ts";
+import type { TrainProteinResult } from "./training/proteinResult.ts";
 import { reportRun, type ReportData } from "../report/data.ts";
 import { formatCount } from "../base/format.ts";
 import type { RunEvent } from "../run/events.ts";

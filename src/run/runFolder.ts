@@ -94,6 +94,11 @@ export class RunFolder {
     return new RunLog(this.path);
   }
 
+  /** Writes what the run came to. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
+  async writeResult(result: unknown): Promise<void> {
+    await writeJson(this.file(RESULT), result);
+  }
+
   /** Records a configuration that was changed as the run went on. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
   async setConfig(config: JsonValue): Promise<void> {
     const record = { ...this.#record, config };

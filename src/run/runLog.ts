@@ -37,13 +37,9 @@ export class RunLog {
     }
     this.#events.append(event);
     if (event.event === "resumed") this.#decisions?.append(event);
+    // What led to a checkpoint is not to be lost by a process that is killed later.
+    if (event.event === "span" && event.span === "checkpoint") this.#flush();
   };
-
-  /** Writes what is held back, so that a process that is killed later loses none of it; never throws. */
-  flush(): void {
-    this.#events.flush();
-    this.#decisions?.flush();
-  }
 
   /** Writes what is held back and closes. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED when events were lost */
   close(): void {
@@ -52,6 +48,11 @@ export class RunLog {
     } finally {
       this.#decisions?.close();
     }
+  }
+
+  #flush(): void {
+    this.#events.flush();
+    this.#decisions?.flush();
   }
 }
 

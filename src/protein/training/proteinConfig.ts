@@ -1,59 +1,35 @@
-/** @file The configuration of a protein run as its folder keeps it, and what may differ when a run goes on. */
-import { isDeepStrictEqual } from "node:util";
-import { ParetoError } from "../../base/errors.ts";
-import type { SplitName } from "../splits/split.ts";
-import type { ProteinSettings } from "./settings.ts";
+/** @file The configuration of a protein run, as its folder keeps it. */
+import { z } from "zod";
+import { SPLIT_NAMES } from "../splits/split.ts";
+import { proteinSettings, type ProteinSettings } from "./settings.ts";
 
 /** What is read and how it is divided. */
-export interface ProteinData {
+export const proteinData = z.strictObject({
   /** FASTA files and folders of them. */
-  paths: string[];
-  familyFrom: "file" | "header";
+  paths: z.array(z.string()),
+  familyFrom: z.enum(["file", "header"]),
   /** Smaller families are left out. */
-  minimum: number;
+  minimum: z.int().min(1),
   /** At most so many sequences of a family; null for all. */
-  cap: number | null;
-  split: SplitName;
+  cap: z.int().min(1).nullable(),
+  split: z.enum(SPLIT_NAMES),
   /** Whether validation and test keep no sequence whose protein stands in an earlier part. */
-  strict: boolean;
+  strict: z.boolean(),
   /** Of the draw under `cap` and of the split. */
-  dataSeed: number;
-}
+  dataSeed: z.int().min(0),
+});
+
+/** What is read and how it is divided. */
+export type ProteinData = z.infer<typeof proteinData>;
 
 /** All that decides a run. */
-export interface ProteinConfig {
+export const proteinConfig = z.strictObject({ data: proteinData, settings: proteinSettings });
+
+/** All that decides a run. */
+export type ProteinConfig = z.infer<typeof proteinConfig>;
+
+/** A configuration as it is asked for; without a batch size, {@link batchSizeFor} the training part. */
+export interface RequestedConfig {
   data: ProteinData;
-  settings: ProteinSettings;
-}
-
-/** Parts of a configuration that were said anew when a run was resumed. */
-export interface ProteinChanges {
-  data?: Partial<ProteinData>;
-  settings?: Partial<ProteinSettings>;
-}
-
-/** What changes no result, or rounding and which elements are dropped. */
-const MAY_CHANGE: ReadonlySet<string> = new Set<keyof ProteinSettings>(["threads", "device", "precision"]);
-
-/**
- * The configuration that a resumed run goes on with.
- * @throws ParetoError `RESUME_CONFIG` when something was said that would make it another run
- */
-export function resumedProteinConfig(stored: ProteinConfig, changes: ProteinChanges): ProteinConfig {
-  for (const section of ["data", "settings"] as const) {
-    for (const [name, value] of Object.entries(changes[section] ?? {})) {
-      const before = (stored[section] as unknown as Record<string, unknown>)[name];
-      if (isDeepStrictEqual(before, value) || MAY_CHANGE.has(name)) continue;
-      throw new ParetoError({
-        code: "RESUME_CONFIG",
-        where: name,
-        message: `a resumed run keeps its configuration: ${name} was ${JSON.stringify(before)}, got ${JSON.stringify(value)}`,
-        fix: "Leave the option out, or start a new run with --out. Threads, device and precision may change.",
-      });
-    }
-  }
-  return {
-    data: { ...stored.data, ...changes.data },
-    settings: { ...stored.settings, ...changes.settings },
-  };
+  settings: Omit<ProteinSettings, "batchSize"> & { batchSize?: number };
 }

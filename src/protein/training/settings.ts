@@ -1,26 +1,32 @@
 /** @file What decides how a protein network is trained. */
-import type { ProteinModelName } from "../models/models.ts";
+import { z } from "zod";
+import { mayChange } from "../../run/resumedConfig.ts";
+import { PROTEIN_MODELS } from "../models/models.ts";
 
 /** Settings of training, all resolved. */
-export interface ProteinSettings {
-  model: ProteinModelName;
+export const proteinSettings = z.strictObject({
+  model: z.enum(PROTEIN_MODELS),
   /** Residues that the network reads (L). */
-  length: number;
-  batchSize: number;
-  epochs: number;
+  length: z.int().min(1),
+  batchSize: z.int().min(1),
+  epochs: z.int().min(1),
   /** Epochs without a better validation macro-F1 before training stops. */
-  patience: number;
-  learningRate: number;
+  patience: z.int().min(1),
+  learningRate: z.number().positive(),
   /** Share of a batch that is decoys, sequences of no family, at most a half. */
-  decoys: number;
+  decoys: z.number().min(0),
   /** Share of the sequences that are trained on between residues of no family. */
-  flanks: number;
+  flanks: z.number().min(0),
   /** Of weights, dropout and order. */
-  seed: number;
-  device: "cpu" | "cuda";
-  threads: number;
-  precision: "float32" | "tf32";
-}
+  seed: z.int().min(0),
+  // What changes no result, or rounding and which elements are dropped.
+  device: mayChange(z.enum(["cpu", "cuda"])),
+  threads: mayChange(z.int().min(1)),
+  precision: mayChange(z.enum(["float32", "tf32"])),
+});
+
+/** Settings of training, all resolved. */
+export type ProteinSettings = z.infer<typeof proteinSettings>;
 
 /** Settings where none are said; the size of a batch follows from the data, by {@link batchSizeFor}. */
 export const DEFAULT_SETTINGS = {

@@ -1,6 +1,6 @@
 /** @file A k-mer baseline on the sequences and the split of a training run, for an honest comparison. */
 import type { OnEvent } from "../../run/events.ts";
-import { createRunFolder, writeJson } from "../../run/runFolder.ts";
+import { createRunFolder, requireNewFolder } from "../../run/runFolder.ts";
 import type { FamilyReport } from "../families/families.ts";
 import { measureBaseline, type BaselineName, type BaselineResult } from "../kmer/baselines.ts";
 import type { SequenceSplit } from "../splits/split.ts";
@@ -29,6 +29,7 @@ export async function trainBaseline(options: {
   onRead: (report: FamilyReport, split: SequenceSplit) => void;
 }): Promise<TrainBaselineResult> {
   const { directory, name, data, seed, onEvent, onRead } = options;
+  await requireNewFolder(directory);
   const { set, report, parts } = await readProteinData(data, onEvent);
   onRead(report, parts);
   const folder = await createRunFolder(directory, {
@@ -41,7 +42,7 @@ export async function trainBaseline(options: {
     const { train, validation, test } = parts;
     const sequences = { train: train.length, validation: validation.length, test: test.length };
     const result = { ...measured, run: folder.path, families: set.families, sequences, data };
-    await writeJson(folder.file("result.json"), result);
+    await folder.writeResult(result);
     await folder.setStatus("done");
     return result;
   } catch (error) {

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import { invariant } from "../../base/errors.ts";
-import { learningRateAt } from "../../nn/schedules.ts";
+import { polynomialDecay } from "../../nn/schedules.ts";
 import type { OnEvent } from "../../run/events.ts";
 import type { BinaryMetrics } from "../../run/metrics/binary.ts";
 import { DivergenceGuard } from "../../run/divergenceGuard.ts";
@@ -173,7 +173,7 @@ export class Trainer {
   learningRate(step: number): number {
     const { learningRate: base, decay, epochs } = this.#options.settings;
     const decaySteps = decay === "linear" ? epochs * this.#epochSteps : 0;
-    return learningRateAt({ base, warmupSteps: 0, decayStart: 0, decaySteps, power: 1 }, step);
+    return polynomialDecay({ base, warmupSteps: 0, decayStart: 0, decaySteps, power: 1 }, step);
   }
 
   #report(report: StepReport, phaseStart: number): void {

@@ -7,19 +7,17 @@ import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselin
 import { summarizeLayers } from "../../../nn/summary.ts";
 import { PROTEIN_MODELS, proteinModel, type ProteinModelName } from "../../../protein/models/models.ts";
 import { SPLIT_NAMES, type SequenceSplit, type SplitName } from "../../../protein/splits/split.ts";
-import type { ProteinChanges, ProteinData } from "../../../protein/training/proteinConfig.ts";
+import type { ProteinConfig, ProteinData, RequestedConfig } from "../../../protein/training/proteinConfig.ts";
+import type { TrainProteinResult } from "../../../protein/training/proteinResult.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../protein/training/settings.ts";
 import { proteinParameters } from "../../../protein/training/traceProtein.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
-import {
-  trainProtein,
-  type RequestedConfig,
-  type TrainProteinResult,
-} from "../../../protein/training/trainProtein.ts";
+import { trainProtein } from "../../../protein/training/trainProtein.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../base/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
 import type { RunEvent } from "../../../run/events.ts";
 import type { MulticlassMetrics } from "../../../run/metrics/multiclass.ts";
+import type { Changes } from "../../../run/resumedConfig.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
@@ -297,7 +295,7 @@ function changedFlags(
   { data, settings }: RequestedConfig,
   said: (flag: string) => boolean,
   paths: string[],
-): ProteinChanges {
+): Changes<ProteinConfig> {
   const flagOf: Record<string, string> = { minimum: "minFamily", learningRate: "lr" };
   const pick = <T extends object>(values: T): Partial<T> =>
     Object.fromEntries(

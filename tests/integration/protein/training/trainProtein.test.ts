@@ -12,7 +12,8 @@ import { split } from "../../../../src/protein/splits/split.ts";
 import { predictRows } from "../../../../src/protein/training/predictRows.ts";
 import type { ProteinConfig } from "../../../../src/protein/training/proteinConfig.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../../src/protein/training/settings.ts";
-import { trainProtein, type TrainProteinResult } from "../../../../src/protein/training/trainProtein.ts";
+import type { TrainProteinResult } from "../../../../src/protein/training/proteinResult.ts";
+import { trainProtein } from "../../../../src/protein/training/trainProtein.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { madeRecords, writeFamilies } from "../../../support/protein/madeFamilies.ts";
 
@@ -114,7 +115,7 @@ test("a run that is not told the size of its batches keeps the one that the set 
   expect(found.config.settings.batchSize).toBe(16);
   expect(found.steps).toBe(30);
   const record = JSON.parse(await readFile(join(folder, "unsaid", "run.json"), "utf8")) as object;
-  expect(record).toMatchObject({ config: { run: { settings: { batchSize: 16 } } } });
+  expect(record).toMatchObject({ config: { settings: { batchSize: 16 } } });
   const { config: saved } = await openProteinModel(found.model!);
   expect(saved.threshold).toBe(found.threshold);
   expect(saved.trained).toMatchObject({ thresholdShares: found.thresholdShares, batchSize: 16 });

@@ -1,0 +1,185 @@
+/**
+ * @file The whole job of training, for any task: a run folder made or opened, data read, a model trained, tested and
+ * saved, what happened recorded. It is the only driver.
+ */
+import { join } from "node:path";
+import { ParetoError } from "../base/errors.ts";
+import { fileExists } from "../base/fileExists.ts";
+import type { JsonValue } from "./checkpointManifest.ts";
+import { RunContext } from "./context.ts";
+import type { OnEvent, RunEvent } from "./events.ts";
+import { readEvents } from "./eventLog.ts";
+import { resumedConfig, type Changes } from "./resumedConfig.ts";
+import { createRunFolder, openRunFolder, requireNewFolder, type RunFolder } from "./runFolder.ts";
+import { LOG_FILES } from "./runLog.ts";
+import type { PreparedTask, TrainingResult, TrainingTask } from "./task.ts";
+import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
+
+/** How a run is made, whatever is trained. */
+export interface TrainingOptions {
+  /** The run's folder: new or empty, or that of an earlier run to go on with. */
+  directory: string;
+  /** Training ends after so many minutes of this process; its learning rate comes in time for that. */
+  maxMinutes?: number;
+  onEvent?: OnEvent;
+  /** Saves and stops after the steps under way. */
+  signal?: AbortSignal;
+}
+
+/** A training job: a new one by its configuration, or one to go on with, and what is to be different. */
+export type TrainingRequest<Config, Requested = Config> = TrainingOptions &
+  ({ config: Requested } | { resume: Changes<Config> });
+
+/**
+ * Trains a model and tests it.
+ * @throws ParetoError `RUN_EXISTS`, `RUN_MISSING`, `RUN_INVALID`, `RESUME_COMMAND`, `RESUME_CONFIG`, `RESUME_DATA`,
+ * `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, and what the task throws
+ */
+export async function runTraining<Config extends Requested, Requested, Result extends TrainingResult>(
+  task: TrainingTask<Config, Requested, Result>,
+  request: TrainingRequest<Config, Requested>,
+): Promise<Result> {
+  const earlier = "resume" in request ? await openRunFolder(request.directory) : null;
+  // Before any work, so that none is done in vain.
+  if (!earlier) await requireNewFolder(request.directory);
+  const config =
+    "resume" in request
+      ? resumedConfig(task.schema, storedConfig(task, earlier!), request.resume)
+      : request.config;
+  // What happens before there is a folder is recorded once there is one.
+  const early: RunEvent[] = [];
+  let record: OnEvent = (event) => early.push(event);
+  const context = new RunContext({
+    onEvent: (event) => {
+      record(event);
+      request.onEvent?.(event);
+    },
+    ...(request.signal && { signal: request.signal }),
+    secondsBefore: earlier ? await secondsOf(earlier) : 0,
+  });
+  const start = context.clock();
+  const prepared = await task.prepare(config, context);
+  try {
+    context.onEvent({ event: "span", span: "prepare", start, end: context.clock() });
+    const folder = earlier ?? (await newFolder(task.command, prepared, request.directory));
+    if (earlier) await keepConfig(earlier, prepared);
+    const log = folder.openLog();
+    early.forEach(log.append);
+    record = log.append;
+    try {
+      await folder.setStatus("running");
+      const { maxMinutes } = request;
+      const deadline = maxMinutes === undefined ? undefined : start + 60 * maxMinutes;
+      const result = await trainIn(folder, prepared, { context, deadline, isResumed: earlier !== null });
+      await folder.writeResult(result);
+      await folder.setStatus(result.finished ? "done" : "interrupted", context.clock());
+      return result;
+    } catch (error) {
+      await folder.setStatus("failed", context.clock()).catch(() => undefined);
+      throw error;
+    } finally {
+      log.close();
+    }
+  } finally {
+    await prepared.dispose?.();
+  }
+}
+
+interface Job {
+  context: RunContext;
+  /** Second of the run's clock at which training ends. */
+  deadline: number | undefined;
+  isResumed: boolean;
+}
+
+async function trainIn<Result>(
+  folder: RunFolder,
+  prepared: PreparedTask<unknown, Result>,
+  { context, deadline, isResumed }: Job,
+): Promise<Result> {
+  const directory = folder.file("checkpoints");
+  const last = join(directory, LAST);
+  // A process killed before its first checkpoint leaves a folder without the file that makes it one.
+  const isRestored = isResumed && (await fileExists(join(last, "checkpoint.json")));
+  const trainable = await prepared.open(context, folder, isRestored);
+  try {
+    const state = isRestored ? ((await trainable.load(last)) as unknown as TrainerState) : null;
+    if (isResumed) context.onEvent({ event: "resumed", step: state?.step ?? 0, seconds: context.clock() });
+    await trainable.start?.(state?.position ?? null);
+    const trainer = new Trainer({
+      trainable,
+      context,
+      directory,
+      ...(deadline !== undefined && { deadline }),
+      ...(state && { state }),
+    });
+    const finished = await trainer.run();
+    const { summary } = trainer;
+    if (finished && summary.best!.epoch !== summary.epochs) await trainable.load(join(directory, BEST));
+    return await trainable.finish(summary);
+  } finally {
+    await trainable.dispose();
+  }
+}
+
+/** Of a configuration as JSON holds it. */
+const plain = (config: unknown): JsonValue => JSON.parse(JSON.stringify(config)) as JsonValue;
+
+function newFolder(
+  command: string,
+  { config, seed, fingerprint }: PreparedTask<unknown, unknown>,
+  directory: string,
+): Promise<RunFolder> {
+  return createRunFolder(directory, { command, config: plain(config), seed, fingerprint });
+}
+
+/** @throws ParetoError `RESUME_COMMAND`, `RUN_INVALID` */
+function storedConfig<Config extends Requested, Requested, Result extends TrainingResult>(
+  { command, schema }: TrainingTask<Config, Requested, Result>,
+  { path, record }: RunFolder,
+): Config {
+  if (record.command !== command) {
+    throw new ParetoError({
+      code: "RESUME_COMMAND",
+      where: path,
+      message: `pareto ${command} goes on with its own runs, got one of pareto ${record.command}`,
+      fix: `Say: pareto ${record.command} --resume ${path}`,
+    });
+  }
+  const parsed = schema.safeParse(record.config);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new ParetoError({
+    code: "RUN_INVALID",
+    where: path,
+    message: `the run's configuration is wrong at "${issue?.path.join(".")}", got ${issue?.message}`,
+    fix: "Start a new run with --out.",
+    cause: parsed.error,
+  });
+}
+
+/** Records what has changed. @throws ParetoError `RESUME_DATA` */
+async function keepConfig(
+  folder: RunFolder,
+  { config, fingerprint }: PreparedTask<unknown, unknown>,
+): Promise<void> {
+  if (folder.record.fingerprint !== fingerprint) {
+    throw new ParetoError({
+      code: "RESUME_DATA",
+      where: folder.path,
+      message: `the data has changed since the run began, got fingerprint ${fingerprint.slice(0, 12)}`,
+      fix: "Put the old files back, or start a new run with --out.",
+    });
+  }
+  await folder.setConfig(plain(config));
+}
+
+/** Seconds that a run has taken so far; a process that was killed has told it in its events alone. */
+async function secondsOf(folder: RunFolder): Promise<number> {
+  let { seconds } = folder.record;
+  const events = folder.file(LOG_FILES.events);
+  if (!(await fileExists(events))) return seconds;
+  for await (const event of readEvents(events))
+    if (event.event === "span") seconds = Math.max(seconds, event.end);
+  return seconds;
+}
