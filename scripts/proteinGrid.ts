@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { describeGpu } from "../bench/harness/gpu.ts";
 import { benchMachine } from "../bench/harness/machine.ts";
 import type { TrainBaselineResult } from "../src/protein/training/trainBaseline.ts";
-import type { TrainProteinResult } from "../src/protein/training/trainProtein.ts";
+import type { TrainProteinResult } from "../src/protein/training/proteinResult.ts";
 import type { GridFile, GridOutcome, GridQuality } from "./proteinGridFile.ts";
 import { gridTable } from "./proteinGridTable.ts";
 

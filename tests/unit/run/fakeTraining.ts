@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { Rng } from "../../../src/base/rng.ts";
 import type { JsonValue } from "../../../src/run/checkpointManifest.ts";
-import { RunContext } from "../../../src/run/context.ts";
+import type { RunContext } from "../../../src/run/context.ts";
 import { mayChange } from "../../../src/run/resumedConfig.ts";
 import { RunningMeans } from "../../../src/run/runningMeans.ts";
 import { trainInFlight } from "../../../src/run/stepsInFlight.ts";
