@@ -10,7 +10,7 @@ const ELEMENT_BYTES = 2;
 export function matrixElements(config: DecoderConfig): number {
   let elements = 0;
   for (const [name, { shape }] of decoderOf(config, { isMerged: true }).states) {
-    const isLookup = /(wte|wpe|embed_tokens)\.weight$/.test(name) && !config.isTied;
+    const isLookup = /(wte|wpe|embed_tokens)\.weight$/.test(name) && !config.tieWordEmbeddings;
     if (shape.length === 2 && !isLookup) elements += sizeOf(shape);
   }
   return elements;
@@ -28,8 +28,8 @@ export function stepBytes(config: DecoderConfig, texts: number, entries: number)
 
 /** Operations of a prompt: a multiplication and an addition each; the head computes one row. */
 export function promptOperations(config: DecoderConfig, tokens: number): number {
-  const { layers, heads, headDim, vocabulary, width } = config;
-  const head = vocabulary * width;
+  const { layers, heads, headDim, vocabSize, hiddenSize } = config;
+  const head = vocabSize * hiddenSize;
   const products = 2 * tokens * (matrixElements(config) - head) + 2 * head;
   // Two products over the half of all pairs that is seen.
   const attention = 2 * 2 * layers * heads * headDim * ((tokens * (tokens + 1)) / 2);

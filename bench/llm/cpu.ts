@@ -99,17 +99,17 @@ async function memoryReader(threads: number, bytes: number) {
 }
 
 /** The product of a block of rows with the largest matrix of a layer, ten times. */
-async function productTimer(threads: number, { width, innerWidth }: ModelFiles["config"]) {
+async function productTimer(threads: number, { hiddenSize, intermediateSize }: ModelFiles["config"]) {
   const device = await openDevice("cpu", { threads });
   const times = 10;
-  const outputs = 2 * innerWidth;
-  const x = { shape: [BLOCK, width], dtype: "float32" } as const;
+  const outputs = 2 * intermediateSize;
+  const x = { shape: [BLOCK, hiddenSize], dtype: "float32" } as const;
   for (let i = 0; i < times; i++)
-    await device.createState(`w${i}`, { shape: [outputs, width], dtype: "float32" });
+    await device.createState(`w${i}`, { shape: [outputs, hiddenSize], dtype: "float32" });
   const program = await device.compile(
     trace({ x }, ({ x: rows }) => {
       const products = Array.from({ length: times }, (_, i) => {
-        const product = matmul(rows!, state(`w${i}`, [outputs, width]), { transposeB: true });
+        const product = matmul(rows!, state(`w${i}`, [outputs, hiddenSize]), { transposeB: true });
         return [state(`y${i}`, [BLOCK, outputs]), product] as const;
       });
       return { outputs: {}, updates: products };
@@ -117,10 +117,10 @@ async function productTimer(threads: number, { width, innerWidth }: ModelFiles["
   );
   for (let i = 0; i < times; i++)
     await device.createState(`y${i}`, { shape: [BLOCK, outputs], dtype: "float32" });
-  const feeds = { x: new Float32Array(new SharedArrayBuffer(4 * BLOCK * width)) };
+  const feeds = { x: new Float32Array(new SharedArrayBuffer(4 * BLOCK * hiddenSize)) };
   return {
     run: () => millisecondsOf(() => program.run(feeds)),
-    flop: times * 2 * BLOCK * width * outputs,
+    flop: times * 2 * BLOCK * hiddenSize * outputs,
     dispose: () => device.dispose(),
   };
 }
@@ -146,7 +146,7 @@ export async function benchLlmCpu(threads: number, isSmall: boolean): Promise<Ll
     const [prompts, steps] = [empty(), empty()];
     const [reads, products]: [number[], number[]] = [[], []];
     const rng = new Rng(2);
-    const tokens = Array.from({ length: promptTokens }, () => rng.integer(config.vocabulary));
+    const tokens = Array.from({ length: promptTokens }, () => rng.integer(config.vocabSize));
     for (let round = 0; round < (isSmall ? 2 : 6); round++) {
       for (const name of names) {
         reads.push(await memory.read());
@@ -154,11 +154,13 @@ export async function benchLlmCpu(threads: number, isSmall: boolean): Promise<Ll
         // Half of the prompt is evicted; then, in decode, as many tokens are attended to as with everything kept.
         for (const budget of [promptTokens / 2, promptTokens]) {
           runner.begin(0, { policies: () => arms[name](budget), maxNewTokens: STEPS + 1, seed: round });
-          const taken = await millisecondsOf(() => runner.read([{ seat: 0, tokens }]));
+          const taken = await millisecondsOf(() => runner.prefill([{ sequence: 0, tokens }]));
           if (budget < promptTokens) prompts[name].push(taken);
         }
         for (let step = 0; step < STEPS; step++) {
-          const taken = await millisecondsOf(() => runner.stepGreedy([{ seat: 0, token: tokens[step]! }]));
+          const taken = await millisecondsOf(() =>
+            runner.decodeGreedy([{ sequence: 0, token: tokens[step]! }]),
+          );
           if (step >= WARM_UP) steps[name].push(taken);
         }
       }
@@ -174,7 +176,7 @@ export async function benchLlmCpu(threads: number, isSmall: boolean): Promise<Ll
       bench: "llm cpu",
       threads,
       parameters,
-      layerParameters: parameters - config.vocabulary * config.width,
+      layerParameters: parameters - config.vocabSize * config.hiddenSize,
       weightBytes: 4 * parameters,
       promptTokens,
       readGigabytesPerSecond: (isSmall ? 2 ** 22 : 2 ** 29) / median(reads) / 1e6,

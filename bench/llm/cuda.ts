@@ -45,7 +45,7 @@ export async function* decodeRows(bench: GpuBench): AsyncGenerator<BenchRow, voi
   for (const name of shapeNames) {
     const config = shapeOf(name, bench.isSmall);
     const [ms, launches] = await withRunner(name, bench, 1, async (runner) => {
-      await fill(runner, () => full(), { prompt, seats: 1, room: 64 });
+      await fill(runner, () => full(), { prompt, sequences: 1, room: 64 });
       const ms = await stepMs(runner, 1, 2 * STEPS);
       await logParts(runner, "a step", bench.log, () => stepOnce(runner, 1));
       return [ms, runner.layerLaunches] as const;
@@ -87,9 +87,10 @@ export async function* promptRows(bench: GpuBench): AsyncGenerator<BenchRow, voi
     const [plain, scored] = await withRunner(name, bench, 1, async (runner) => {
       const best = async (policies: LayerPolicies) => {
         const times: number[] = [];
-        for (let i = 0; i < 4; i++) times.push(await fill(runner, policies, { prompt, seats: 1, room: 1 }));
+        for (let i = 0; i < 4; i++)
+          times.push(await fill(runner, policies, { prompt, sequences: 1, room: 1 }));
         await logParts(runner, "a prompt", bench.log, () =>
-          fill(runner, policies, { prompt, seats: 1, room: 1 }),
+          fill(runner, policies, { prompt, sequences: 1, room: 1 }),
         );
         return 1000 * median(times.slice(1));
       };
@@ -130,7 +131,7 @@ async function fullMs(
   // The longest first: shorter ones fit in the same memory.
   for (const place of PLACES.toReversed()) {
     const length = prompt + Math.round(place * (generated - steps));
-    await fill(runner, () => full(), { prompt: length, seats: Math.max(...counts), room: steps });
+    await fill(runner, () => full(), { prompt: length, sequences: Math.max(...counts), room: steps });
     for (const [i, count] of counts.entries()) times[i]!.push(await stepMs(runner, count));
   }
   // Between two places it grows with the length.
@@ -143,7 +144,7 @@ async function fullMs(
 
 async function keyformerMs(runner: CudaRunner, prompt: number, counts: readonly number[]): Promise<number[]> {
   const room = counts.length * (STEPS + WARM_UP);
-  await fill(runner, keyformerHalf, { prompt, seats: Math.max(...counts), room });
+  await fill(runner, keyformerHalf, { prompt, sequences: Math.max(...counts), room });
   const times: number[] = [];
   for (const count of counts) times.push(await stepMs(runner, count));
   return times;
@@ -267,7 +268,7 @@ async function scoringRow(runner: CudaRunner, name: string, bench: GpuBench): Pr
   const times: number[][] = [[], []];
   for (let round = 0; round < 3; round++) {
     for (const [i, policies] of [windowHalf, keyformerHalf].entries()) {
-      await fill(runner, policies, { prompt, seats: 1, room: 2 * STEPS + WARM_UP });
+      await fill(runner, policies, { prompt, sequences: 1, room: 2 * STEPS + WARM_UP });
       times[i]!.push(await stepMs(runner, 1, 2 * STEPS));
       if (round === 0) await logParts(runner, policies(0).name, bench.log, () => stepOnce(runner, 1));
     }
@@ -292,7 +293,7 @@ async function flatRow(runner: CudaRunner, name: string, bench: GpuBench): Promi
   const { config } = runner;
   const prompt = bench.isSmall ? 32 : 512;
   const steps = bench.isSmall ? 40 : 4000;
-  await fill(runner, keyformerHalf, { prompt, seats: 1, room: steps });
+  await fill(runner, keyformerHalf, { prompt, sequences: 1, room: steps });
   const before = runner.memory(0);
   const reserved = runner.deviceMemory.reservedBytes;
   await stepMs(runner, 1, steps - WARM_UP);

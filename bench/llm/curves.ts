@@ -40,7 +40,7 @@ export async function measureCurves(bench: GpuBench): Promise<ContextPoint[]> {
   const points: ContextPoint[] = [];
   await withRunner("MPT-7B", bench, 1, async (runner) => {
     const measure = async (promptTokens: number, name: string, budget: number, policy: KvPolicy) => {
-      const setting = { prompt: promptTokens, seats: 1, room: 2 * STEPS };
+      const setting = { prompt: promptTokens, sequences: 1, room: 2 * STEPS };
       // Twice: the first time compiles and takes memory.
       await fill(runner, () => policy, setting);
       const promptMs = 1000 * (await fill(runner, () => policy, setting));

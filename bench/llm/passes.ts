@@ -1,5 +1,5 @@
 /**
- * @file What the measurements of language models on one GPU do: open a model of random weights, fill seats with a text,
+ * @file What the measurements of language models on one GPU do: open a model of random weights, fill sequences with a text,
  * time steps and their parts.
  */
 import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
@@ -23,8 +23,8 @@ export interface GpuBench {
 export const STEPS = 16;
 export const WARM_UP = 4;
 /** Tokens of a prompt that repeats nothing for long. */
-function promptOf({ vocabulary }: DecoderConfig, tokens: number): number[] {
-  return Array.from({ length: tokens }, (_, i) => (i * 7919 + (i >> 5)) % vocabulary);
+function promptOf({ vocabSize }: DecoderConfig, tokens: number): number[] {
+  return Array.from({ length: tokens }, (_, i) => (i * 7919 + (i >> 5)) % vocabSize);
 }
 
 const half = { ratioOfPrompt: 0.5 };
@@ -32,37 +32,39 @@ export const keyformerHalf: LayerPolicies = () => keyformer({ budget: half, hori
 /** The same length of cache, with nothing scored: what scoring costs is what is missing here. */
 export const windowHalf: LayerPolicies = () => window({ budget: half });
 
-/** Reads a prompt in seat 0 and copies it to the others. @returns seconds of the prompt */
+/** Reads a prompt in sequence 0 and copies it to the others. @returns seconds of the prompt */
 export async function fill(
   runner: CudaRunner,
   policies: LayerPolicies,
-  { prompt, seats, room }: { prompt: number; seats: number; room: number },
+  { prompt, sequences, room }: { prompt: number; sequences: number; room: number },
 ): Promise<number> {
-  for (let seat = 0; seat < runner.seats; seat++) runner.release(seat);
+  for (let sequence = 0; sequence < runner.maxSequences; sequence++) runner.release(sequence);
   runner.begin(0, { policies, maxNewTokens: room });
   await runner.prepare(prompt);
   const start = performance.now();
-  await runner.read([{ seat: 0, tokens: promptOf(runner.config, prompt) }]);
+  await runner.prefill([{ sequence: 0, tokens: promptOf(runner.config, prompt) }]);
   const seconds = (performance.now() - start) / 1000;
-  for (let seat = 1; seat < seats; seat++) await runner.fork(0, seat);
+  for (let sequence = 1; sequence < sequences; sequence++) await runner.fork(0, sequence);
   return seconds;
 }
 
-/** One greedy step of the first seats. */
-export function stepOnce(runner: CudaRunner, seats: number): Promise<Int32Array> {
-  return runner.stepGreedy(Array.from({ length: seats }, (_, seat) => ({ seat, token: seat })));
+/** One greedy step of the first sequences. */
+export function stepOnce(runner: CudaRunner, sequences: number): Promise<Int32Array> {
+  return runner.decodeGreedy(
+    Array.from({ length: sequences }, (_, sequence) => ({ sequence, token: sequence })),
+  );
 }
 
-/** Median milliseconds of greedy steps of the first seats, from the host's call to its answer. */
-export async function stepMs(runner: CudaRunner, seats: number, steps = STEPS): Promise<number> {
-  const tokens = Array.from({ length: seats }, (_, seat) => ({
-    seat,
-    token: seat % runner.config.vocabulary,
+/** Median milliseconds of greedy steps of the first sequences, from the host's call to its answer. */
+export async function stepMs(runner: CudaRunner, sequences: number, steps = STEPS): Promise<number> {
+  const tokens = Array.from({ length: sequences }, (_, sequence) => ({
+    sequence,
+    token: sequence % runner.config.vocabSize,
   }));
   const times: number[] = [];
   for (let i = 0; i < WARM_UP + steps; i++) {
     const start = performance.now();
-    const next = await runner.stepGreedy(tokens);
+    const next = await runner.decodeGreedy(tokens);
     if (i >= WARM_UP) times.push(performance.now() - start);
     for (const [row, token] of next.entries()) tokens[row]!.token = token;
   }
@@ -85,11 +87,11 @@ export async function logParts(
 export async function withRunner<T>(
   name: ShapeName,
   { isSmall, log }: GpuBench,
-  seats: number,
+  maxSequences: number,
   use: (runner: CudaRunner) => Promise<T>,
 ): Promise<T> {
   const start = performance.now();
-  const runner = await CudaRunner.random(shapeOf(name, isSmall), { dtype: "bf16", seats });
+  const runner = await CudaRunner.random(shapeOf(name, isSmall), { dtype: "bf16", maxSequences });
   log(`${name}: weights made in ${Math.round(performance.now() - start)} ms`);
   try {
     return await use(runner);

@@ -6,9 +6,9 @@
  */
 import { access, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { fullArm, namedArms, type Arm } from "../../src/llm/eval/arms.ts";
+import { fullVariant, namedVariants, type Variant } from "../../src/llm/eval/variants.ts";
 import { Bootstrap } from "../../src/llm/eval/bootstrap.ts";
-import { evaluate, type ArmResult } from "../../src/llm/eval/evaluate.ts";
+import { evaluate, type VariantResult } from "../../src/llm/eval/evaluate.ts";
 import { textItems } from "../../src/llm/eval/textItems.ts";
 import type { LlmDtype } from "../../src/llm/runner/dtype.ts";
 import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
@@ -39,7 +39,7 @@ export interface QualityOptions {
   dtype: LlmDtype | null;
   threads: number;
   /** Texts at a time. */
-  seats: number;
+  sequences: number;
   /** Of {@link QUALITY_GROUPS}. */
   only: readonly string[];
   /** Shared by all measurements. */
@@ -98,7 +98,7 @@ const EXAMS: readonly Exam[] = [
   task("recall-rotary", "recall", "after", 3),
   task("recall-rotary", "copy", "in-prompt", 1.5),
   task("recall-rotary", "variable", "in-prompt", 1.5),
-  task("recall-rotary", "late-riser", "after", 1.5),
+  task("recall-rotary", "delayed-recall", "after", 1.5),
   { model: "recall-rotary", task: "recall", protocol: "in-prompt", weight: 2, group: "ablations" },
   task("recall-alibi", "recall", "in-prompt", 1.5),
   task("recall-alibi", "recall", "after", 1.5),
@@ -117,14 +117,14 @@ const isThere = (path: string) =>
 /** A model, ready; `work` may not keep it. */
 async function withModel<T>(
   path: string,
-  { device, seats, dtype, threads }: QualityOptions,
+  { device, sequences: maxSequences, dtype, threads }: QualityOptions,
   work: (runner: LlmRunner, tokenizer: Tokenizer) => Promise<T>,
 ): Promise<T> {
   const { files, tokenizer } = await openModel(path);
   try {
     const runner = await openRunner(files, {
       device,
-      seats,
+      maxSequences,
       threads,
       ...(dtype !== null && { dtype }),
     });
@@ -138,17 +138,17 @@ async function withModel<T>(
   }
 }
 
-/** Every policy and budget; the late riser also under the authors' masks, which have no place for it. */
-function curveArms(exam: Exam, budgets: readonly number[]): Arm[] {
-  const arms = [fullArm, ...namedArms(POLICIES, budgets)];
+/** Every policy and budget; delayed recall also under the authors' masks, which have no place for it. */
+function curveArms(exam: Exam, budgets: readonly number[]): Variant[] {
+  const arms = [fullVariant, ...namedVariants(POLICIES, budgets)];
   const more = (policy: string, options: Partial<Parameters<typeof keyformer>[0]>) =>
-    budgets.map((budget): Arm => ({
+    budgets.map((budget): Variant => ({
       policy,
       budget,
       make: (horizon) => keyformer({ budget: { ratioOfPrompt: budget }, horizon, ...options }),
     }));
   arms.push(...more("keyformer, no noise", { noise: "none" }));
-  if (exam.task === "late-riser") arms.push(...more("the authors' masks", { mode: "reference-mask" }));
+  if (exam.task === "delayed-recall") arms.push(...more("the authors' masks", { mode: "reference-mask" }));
   return arms;
 }
 
@@ -156,7 +156,7 @@ function curveArms(exam: Exam, budgets: readonly number[]): Arm[] {
 async function textsOf(
   exam: Exam,
   tokenizer: Tokenizer,
-  { text: path, tokens, items, seats }: QualityOptions,
+  { text: path, tokens, items, sequences }: QualityOptions,
 ): Promise<{ item: (index: number) => TaskItem; count: number } | null> {
   if (exam.task !== "text") {
     const made = taskNamed(exam.task, exam.protocol!);
@@ -166,14 +166,14 @@ async function textsOf(
   const text = await readFile(path, "utf8");
   const held = tokenizer.encode(text.slice(Math.floor(0.9 * text.length)));
   const sizes = { promptTokens: tokens / 2, scoredTokens: tokens / 2 };
-  const pieces = textItems(held, sizes, Math.min(items, seats));
+  const pieces = textItems(held, sizes, Math.min(items, sequences));
   return { item: (index) => pieces[index]!, count: pieces.length };
 }
 
-const withoutValues = ({ values: _, ...arm }: ArmResult): QualityPoint => arm;
+const withoutValues = ({ values: _, ...arm }: VariantResult): QualityPoint => arm;
 
 /** Each variant's difference, text by text, from the first one at the same budget. */
-function againstDefault(arms: readonly ArmResult[]): QualityPoint[] {
+function againstDefault(arms: readonly VariantResult[]): QualityPoint[] {
   const bootstrap = new Bootstrap(arms[0]!.values.length);
   return arms.map((arm) => {
     const base = arms.find(({ budget }) => budget === arm.budget)!;
@@ -203,11 +203,11 @@ export async function measureQuality(options: QualityOptions): Promise<QualityFi
         const isAblation = exam.group === "ablations";
         const started = performance.now();
         let told = started;
-        const { arms, items } = await evaluate(runner, {
+        const { variants, items } = await evaluate(runner, {
           measure: exam.task === "text" ? "likelihoods" : "answers",
           item: texts.item,
           items: texts.count,
-          arms: isAblation
+          variants: isAblation
             ? variantArms(variantBudgets(options, exam.task))
             : curveArms(exam, budgetsOf(options)),
           seeds,
@@ -226,10 +226,10 @@ export async function measureQuality(options: QualityOptions): Promise<QualityFi
           tokens,
           items,
           seconds,
-          arms: isAblation ? againstDefault(arms) : arms.map(withoutValues),
+          arms: isAblation ? againstDefault(variants) : variants.map(withoutValues),
         });
         log(
-          `${model}, ${exam.task} ${exam.protocol ?? ""} (${exam.group}): ${items} texts in ${seconds.toFixed(1)} s, full cache ${arms[0]!.mean.toFixed(3)}`,
+          `${model}, ${exam.task} ${exam.protocol ?? ""} (${exam.group}): ${items} texts in ${seconds.toFixed(1)} s, full cache ${variants[0]!.mean.toFixed(3)}`,
         );
       }
     });

@@ -1,11 +1,11 @@
 /** @file What `bench/llmQuality.bench.ts` writes, as the results page reads it. */
 import type { Interval } from "../../src/llm/eval/bootstrap.ts";
-import type { ArmResult } from "../../src/llm/eval/evaluate.ts";
+import type { VariantResult } from "../../src/llm/eval/evaluate.ts";
 import type { Gpu } from "../harness/gpu.ts";
 import type { BenchMachine } from "../harness/machine.ts";
 
 /** One way of caching, without the values of single texts. */
-export interface QualityPoint extends Omit<ArmResult, "values"> {
+export interface QualityPoint extends Omit<VariantResult, "values"> {
   /** Of an ablation: from Keyformer as the paper has it, at the same budget, text by text. */
   fromDefault?: Interval;
 }

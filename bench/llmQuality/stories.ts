@@ -1,6 +1,6 @@
 /** @file A story that a model goes on with, token by token: how soon and how far policies lead away from it. */
-import { fullArm, isNoisy, namedArms, type Arm } from "../../src/llm/eval/arms.ts";
-import { walkLikelihoods } from "../../src/llm/eval/walk.ts";
+import { fullVariant, isNoisy, namedVariants, type Variant } from "../../src/llm/eval/variants.ts";
+import { scoreLikelihoods } from "../../src/llm/eval/score.ts";
 import type { PolicyName } from "../../src/llm/kv/choosePolicy.ts";
 import type { LlmRunner } from "../../src/llm/runner/runner.ts";
 import type { QualityFile, StoryResult } from "./qualityFile.ts";
@@ -12,14 +12,20 @@ const BUDGET = 0.5;
 const RUN = 4;
 
 /** The most probable tokens after a prompt. */
-async function greedy(runner: LlmRunner, arm: Arm, prompt: readonly number[], count: number, seed: number) {
-  const policy = arm.make(count);
+async function greedy(
+  runner: LlmRunner,
+  variant: Variant,
+  prompt: readonly number[],
+  count: number,
+  seed: number,
+) {
+  const policy = variant.make(count);
   runner.begin(0, { policies: () => policy, maxNewTokens: count, seed });
   try {
-    const logits = await runner.read([{ seat: 0, tokens: prompt }]);
+    const logits = await runner.prefill([{ sequence: 0, tokens: prompt }]);
     const said = [logits.reduce((best, x, i) => (x > logits[best]! ? i : best), 0)];
     while (said.length < count) {
-      const [next] = await runner.stepGreedy([{ seat: 0, token: said.at(-1)! }]);
+      const [next] = await runner.decodeGreedy([{ sequence: 0, token: said.at(-1)! }]);
       said.push(next!);
     }
     return said;
@@ -43,18 +49,18 @@ export async function storyResults(
   policies: readonly PolicyName[],
   seeds: number,
 ): Promise<NonNullable<QualityFile["stories"]>> {
-  const story = await greedy(runner, fullArm, start, PROMPT - start.length + NEW, 0);
+  const story = await greedy(runner, fullVariant, start, PROMPT - start.length + NEW, 0);
   const prompt = [...start, ...story.slice(0, PROMPT - start.length)];
   const rest = story.slice(PROMPT - start.length);
   const item = { prompt: Int32Array.from(prompt), forced: Int32Array.from(rest), answer: new Int32Array(0) };
   const results: StoryResult[] = [];
-  for (const arm of [fullArm, ...namedArms(policies, [BUDGET])]) {
-    for (let seed = 0; seed < (isNoisy(arm.make(1)) ? seeds : 1); seed++) {
-      const said = await greedy(runner, arm, prompt, NEW, seed);
-      const { scores } = await walkLikelihoods(runner, arm, [item], { seed, first: 0 });
+  for (const variant of [fullVariant, ...namedVariants(policies, [BUDGET])]) {
+    for (let seed = 0; seed < (isNoisy(variant.make(1)) ? seeds : 1); seed++) {
+      const said = await greedy(runner, variant, prompt, NEW, seed);
+      const { scores } = await scoreLikelihoods(runner, variant, [item], { seed, first: 0 });
       const at = said.findIndex((token, i) => token !== rest[i]);
       results.push({
-        policy: arm.policy,
+        policy: variant.policy,
         seed,
         firstDifference: at < 0 ? null : at + 1,
         negativeLogLikelihood: scores[0]!.score,

@@ -1,6 +1,6 @@
 /** @file Keyformer with one option changed at a time, as the paper's ablations have it. */
 import { keyformer, type KeyformerOptions } from "../../src/llm/kv/policies/keyformer.ts";
-import { fullArm, type Arm } from "../../src/llm/eval/arms.ts";
+import { fullVariant, type Variant } from "../../src/llm/eval/variants.ts";
 
 /** The variant that changes nothing. */
 export const DEFAULT_VARIANT = "as the paper has it";
@@ -31,13 +31,13 @@ const variants: readonly [name: string, options: Partial<KeyformerOptions>][] = 
 ];
 
 /** All of them at every budget, after the full cache. */
-export function variantArms(budgets: readonly number[]): Arm[] {
+export function variantArms(budgets: readonly number[]): Variant[] {
   const arms = variants.flatMap(([policy, options]) =>
-    budgets.map((budget): Arm => ({
+    budgets.map((budget): Variant => ({
       policy,
       budget,
       make: (horizon) => keyformer({ budget: { ratioOfPrompt: budget }, horizon, ...options }),
     })),
   );
-  return [fullArm, ...arms];
+  return [fullVariant, ...arms];
 }

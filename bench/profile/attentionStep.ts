@@ -6,18 +6,18 @@ import { GpuTimer } from "../../src/engine/doctor/gpuTimer.ts";
 import { CallQueue, type CapturedGraph, CudaDevice } from "../../src/engine/targets/cuda/index.ts";
 import { attendTuning, type AttendTuning } from "../../src/llm/cuda/calls/attendTuning.ts";
 import {
-  SEAT_WORDS,
-  seatBuffers,
-  seatWord,
+  RECORD_WORDS,
+  sequenceBuffers,
+  recordWord,
   SETTINGS_WORDS,
   SLAB_WORDS,
   slabLayout,
-  stepBuffers,
+  decodeBuffers,
 } from "../../src/llm/cuda/calls/buffers.ts";
 import type { KvModel } from "../../src/llm/cuda/calls/model.ts";
 import { rotaryTable } from "../../src/llm/cuda/calls/rotaryTable.ts";
 import { settingsWords } from "../../src/llm/cuda/calls/settings.ts";
-import { advanceCall, attendCall, stepKernels } from "../../src/llm/cuda/calls/stepCalls.ts";
+import { advanceCall, attendCall, decodeKernels } from "../../src/llm/cuda/calls/decodeCalls.ts";
 import { full } from "../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
 import { window } from "../../src/llm/kv/policies/window.ts";
@@ -112,7 +112,7 @@ class Texts {
   readonly #config: DecoderConfig;
   readonly #model: KvModel;
   readonly #memory: (() => void)[] = [];
-  readonly #seats: number;
+  readonly #maxSequences: number;
   readonly #entries: number;
   readonly #capacity: number;
   readonly #slabs: number[] = [];
@@ -121,16 +121,16 @@ class Texts {
   constructor(
     device: CudaDevice,
     config: DecoderConfig,
-    seats: number,
+    maxSequences: number,
     entries: number,
     workingBytes: number,
   ) {
-    const layerBytes = seats * slabLayout(modelOf(config), entries).bytes;
+    const layerBytes = maxSequences * slabLayout(modelOf(config), entries).bytes;
     this.layers = Math.min(LAYERS_MAX, Math.max(2, Math.ceil(workingBytes / layerBytes)));
     this.#device = device;
     this.#config = config;
     this.#model = { ...modelOf(config), layers: this.layers };
-    this.#seats = seats;
+    this.#maxSequences = maxSequences;
     this.#entries = entries;
     this.#capacity = entries + ROOM;
     const layout = slabLayout(this.#model, this.#capacity);
@@ -139,10 +139,10 @@ class Texts {
       (_, i) => 0x3d00 + (Math.imul(i, 2654435761) >>> 24) + (i % 2) * 0x8000,
     );
     const pattern = this.#filled(noise);
-    const words = new Uint32Array(this.layers * seats * SLAB_WORDS);
+    const words = new Uint32Array(this.layers * maxSequences * SLAB_WORDS);
     const { kvHeads } = this.#model;
     const positions = Int32Array.from({ length: kvHeads * this.#capacity }, (_, i) => i % this.#capacity);
-    for (let i = 0; i < this.layers * seats; i++) {
+    for (let i = 0; i < this.layers * maxSequences; i++) {
       const slab = this.#allocate(layout.bytes);
       this.#slabs.push(slab);
       for (let at = 0; at < layout.bytes; at += noise.byteLength)
@@ -156,7 +156,7 @@ class Texts {
       device.stream.clear(slab + layout.scores.offsetBytes, layout.scores.bytes);
       words.set([slab % 2 ** 32, Math.floor(slab / 2 ** 32), this.#capacity], i * SLAB_WORDS);
     }
-    const bytes = seatBuffers(this.#model, seats);
+    const bytes = sequenceBuffers(this.#model, maxSequences);
     this.#tables = {
       slabs: this.#filled(words),
       settings: this.#allocate(bytes.settings),
@@ -168,14 +168,14 @@ class Texts {
   begin(policy: KvPolicy): void {
     const { layers, kvHeads } = this.#model;
     const { stream } = this.#device;
-    const settings = new Int32Array(layers * this.#seats * SETTINGS_WORDS);
+    const settings = new Int32Array(layers * this.#maxSequences * SETTINGS_WORDS);
     for (let at = 0; at < settings.length; at += SETTINGS_WORDS)
       settings.set(settingsWords(policy, { promptTokens: this.#entries - 1, step: 0 }), at);
     stream.copyToDevice(this.#tables.settings, settings, settings.byteLength);
-    const records = new Int32Array(this.#seats * SEAT_WORDS);
-    for (let seat = 0; seat < this.#seats; seat++) {
-      records[seat * SEAT_WORDS + seatWord.tokensSeen] = this.#entries - 1;
-      records[seat * SEAT_WORDS + seatWord.stream] = seat;
+    const records = new Int32Array(this.#maxSequences * RECORD_WORDS);
+    for (let sequence = 0; sequence < this.#maxSequences; sequence++) {
+      records[sequence * RECORD_WORDS + recordWord.tokensSeen] = this.#entries - 1;
+      records[sequence * RECORD_WORDS + recordWord.stream] = sequence;
     }
     stream.copyToDevice(this.#tables.records, records, records.byteLength);
     const lengths = new Int32Array(kvHeads).fill(this.#entries - 1);
@@ -186,18 +186,18 @@ class Texts {
   /** Records a step of all layers. */
   async record(tuning: AttendTuning): Promise<{ graph: CapturedGraph; free: () => void }> {
     const { heads, kvHeads, headDim } = this.#model;
-    const kernels = stepKernels(this.#model, tuning);
+    const kernels = decodeKernels(this.#model, tuning);
     const queue = await CallQueue.compile(this.#device, [kernels.advance, kernels.attend]);
-    const sizes = { rows: this.#seats, seats: this.#seats, capacity: this.#capacity };
-    const bytes = stepBuffers(this.#model, this.#seats, this.#capacity, tuning);
+    const sizes = { rows: this.#maxSequences, maxSequences: this.#maxSequences, capacity: this.#capacity };
+    const bytes = decodeBuffers(this.#model, this.#maxSequences, this.#capacity, tuning);
     const held = this.#memory.length;
     const stride = (heads + 2 * kvHeads) * headDim;
-    const projected = this.#filled(new Uint16Array(this.#seats * stride).fill(0x3d80));
+    const projected = this.#filled(new Uint16Array(this.#maxSequences * stride).fill(0x3d80));
     const { rotary, alibiSlopes } = this.#config;
-    const turnRows = this.#capacity + 8;
+    const rotaryRows = this.#capacity + 8;
     const places = {
       records: this.#tables.records,
-      rowSeats: this.#filled(Int32Array.from({ length: this.#seats }, (_, seat) => seat)),
+      rowSequences: this.#filled(Int32Array.from({ length: this.#maxSequences }, (_, sequence) => sequence)),
       positions: this.#allocate(bytes.positions),
       logits: this.#allocate(bytes.logits),
       partials: this.#allocate(bytes.partials),
@@ -205,16 +205,16 @@ class Texts {
       q: projected,
       k: projected + 2 * heads * headDim,
       v: projected + 2 * (heads + kvHeads) * headDim,
-      turns: rotary && this.#filled(rotaryTable(rotary, turnRows)),
+      rotaryTable: rotary && this.#filled(rotaryTable(rotary, rotaryRows)),
       slopes: alibiSlopes && this.#filled(Float32Array.from(alibiSlopes)),
-      out: this.#allocate(2 * this.#seats * heads * headDim),
+      out: this.#allocate(2 * this.#maxSequences * heads * headDim),
     };
     this.#device.stream.clear(places.arrivals, bytes.arrivals);
     const layerTables = (layer: number) => ({
-      slabs: this.#tables.slabs + 4 * layer * this.#seats * SLAB_WORDS,
-      settings: this.#tables.settings + 4 * layer * this.#seats * SETTINGS_WORDS,
+      slabs: this.#tables.slabs + 4 * layer * this.#maxSequences * SLAB_WORDS,
+      settings: this.#tables.settings + 4 * layer * this.#maxSequences * SETTINGS_WORDS,
     });
-    const numbers = { scale: headDim ** -0.5, qStride: stride, kStride: stride, vStride: stride, turnRows };
+    const numbers = { scale: headDim ** -0.5, qStride: stride, kStride: stride, vStride: stride, rotaryRows };
     const graph = this.#device.stream.capture(() => {
       queue.launch(this.#device.stream, [advanceCall(kernels, sizes, { ...places, ...layerTables(0) })]);
       for (let layer = 0; layer < this.layers; layer++) {
@@ -294,12 +294,12 @@ async function profileShape(
   const layouts = Object.entries(variants(sweep));
   // All at once, on as many threads as there are.
   await device.kernels(
-    layouts.map(([, changes]) => stepKernels(modelOf(config), { ...attendTuning, ...changes }).attend),
+    layouts.map(([, changes]) => decodeKernels(modelOf(config), { ...attendTuning, ...changes }).attend),
   );
   const rows: BenchRow[] = [];
-  for (const [seats, entries] of small ? SMALL_CASES : CASES) {
-    const texts = new Texts(device, config, seats, entries, small ? 1 : WORKING_BYTES);
-    const bytes = seats * entries * 4 * config.kvHeads * config.headDim;
+  for (const [maxSequences, entries] of small ? SMALL_CASES : CASES) {
+    const texts = new Texts(device, config, maxSequences, entries, small ? 1 : WORKING_BYTES);
+    const bytes = maxSequences * entries * 4 * config.kvHeads * config.headDim;
     for (const [variant, changes] of layouts) {
       for (const [policy, of] of Object.entries(policies)) {
         const tuning = { ...attendTuning, ...changes };
@@ -307,7 +307,7 @@ async function profileShape(
         const rate = bytes / us / 1000;
         rows.push({
           case: `attention ${name}, ${policy}`,
-          size: `${seats} × ${entries} entries, layout ${variant}`,
+          size: `${maxSequences} × ${entries} entries, layout ${variant}`,
           milliseconds: us / 1000,
           figure: `${us.toFixed(1)} µs, ${rate.toFixed(0)} GB/s`,
           limit: `${(rates.bandwidth / 1e9).toFixed(0)} GB/s of memory`,

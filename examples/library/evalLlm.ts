@@ -17,7 +17,7 @@ const { files, tokenizer } = await openModel(path);
 
 // A way of caching is a policy for texts of so many decoded tokens, under a name.
 const half = (horizon: number) => keyformer({ budget: { ratioOfPrompt: 0.5 }, horizon, noise: "none" });
-const arms = [
+const variants = [
   fullArm,
   ...namedArms(["window", "keyformer"], [0.5]),
   { policy: "no noise", budget: 0.5, make: half },
@@ -32,17 +32,17 @@ const pieces = textItems(
   { promptTokens: sizes.contextTokens, scoredTokens: sizes.newTokens },
   4,
 );
-const runner = await openRunner(files, { device: "cpu", seats: pieces.length });
+const runner = await openRunner(files, { device: "cpu", maxSequences: pieces.length });
 await files.close();
 const found = await evaluate(runner, {
   measure: "likelihoods",
   item: (index) => pieces[index]!,
   items: pieces.length,
-  arms,
+  variants,
   seeds: 2,
 });
 await runner.dispose();
-for (const { policy, mean, difference } of found.arms) {
+for (const { policy, mean, difference } of found.variants) {
   const { mean: more, low, high } = difference;
   console.log(
     `${policy}: ${mean.toFixed(3)} nats a token, ${more.toFixed(3)} more than the full cache (95 %: ${low.toFixed(3)} to ${high.toFixed(3)})`,

@@ -16,9 +16,9 @@ import {
 const [path] = process.argv.slice(2);
 if (path === undefined) throw new Error("usage: llm.ts MODEL");
 const { files, tokenizer } = await openModel(path);
-const runner = await openRunner(files, { device: "cpu", seats: 4 });
+const runner = await openRunner(files, { device: "cpu", maxSequences: 4 });
 await files.close();
-const { endTokens } = files.config;
+const { eosTokenIds } = files.config;
 
 // A policy that ranks tokens by the attention that each query paid them on average, so that late ones have a chance.
 const average = ({ scores, positions, tokensSeen }: HeadView, slot: number) =>
@@ -44,7 +44,7 @@ const own: KvPolicy = {
     ranked(head)
       .slice(0, head.budget)
       .sort((a, b) => head.positions[a]! - head.positions[b]!),
-  victim: (head) => ranked(head).at(-1)!,
+  evict: (head) => ranked(head).at(-1)!,
 };
 
 // A text, and more of it after a turn. The last token chosen has not been read: the turn begins with it.
@@ -62,7 +62,7 @@ for (const turn of [start, " But then her friend Tom said"]) {
     ...(unread.length > 0 ? tokenizer.encode(turn).slice(1) : tokenizer.encode(turn)),
   ];
   const tokens: number[] = [];
-  for await (const token of generateTokens(runner, prompt, new Sampler(), { maxNewTokens: 20, endTokens }))
+  for await (const token of generateTokens(runner, prompt, new Sampler(), { maxNewTokens: 20, eosTokenIds }))
     tokens.push(token);
   unread = tokens.slice(-1);
   console.log(`${turn} […] ${tokenizer.decode(tokens)}`);
@@ -72,12 +72,12 @@ console.log(`${tokensSeen} tokens seen, ${evictedTokens} evicted, ${evictions} t
 console.log(`${kvBytes} bytes of keys and values, with every token kept ${fullKvBytes}`);
 runner.release(0);
 
-// Many texts over four seats: one that beams search for, others drawn. Each comes when it is over.
+// Many texts over four sequences: one that beams search for, others drawn. Each comes when it is over.
 const policies = () => keyformer({ budget: { ratioOfPrompt: 0.6 }, horizon: 24 });
 const requests = ["Tom had a red ball.", "The dog ran", "One day, a cat and a bird met."].map((text, i) => ({
   prompt: tokenizer.encode(text),
   text: { policies, maxNewTokens: 24, seed: 1 },
-  endTokens,
+  eosTokenIds: eosTokenIds,
   ...(i === 0 ? { beams: 2 } : { sampler: { temperature: 0.8, seed: 1 } }),
 }));
 for await (const { index, tokens, memory } of runBatch(runner, requests))

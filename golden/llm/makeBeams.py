@@ -4,7 +4,7 @@
     python golden/llm/makeBeams.py
 
 `beams.json` holds for each case the prompt, the end tokens, the tokens found (the end token left out), the score
-(mean log-probability) and whether an end token ended them.
+(mean log-probability) and why they ended.
 """
 
 import json
@@ -38,11 +38,11 @@ def search(model, prompt, beams, ends):
     return {
         "prompt": prompt,
         "beams": beams,
-        "endTokens": ends,
+        "eosTokenIds": ends,
         "maxNewTokens": NEW_TOKENS,
         "tokens": tokens if end is None else tokens[:end],
         "score": round(out.sequences_scores[0].item(), 6),
-        "endedBy": "length" if end is None else "end-token",
+        "finishReason": "length" if end is None else "stop",
     }
 
 
@@ -63,8 +63,8 @@ def main():
             search(model, tokens[20:23], 2, [tokens[30]]),
             search(model, tokens[40:41], 3, [7, 9, 11]),
         ]
-    endings = {case["endedBy"] for cases in found.values() for case in cases}
-    assert endings == {"length", "end-token"}, endings
+    endings = {case["finishReason"] for cases in found.values() for case in cases}
+    assert endings == {"length", "stop"}, endings
     (HERE / "beams.json").write_text(json.dumps(found) + "\n")
 
 

@@ -7,7 +7,7 @@
  * so no step is shorter than these bytes take; products and launches come on top.
  */
 import { sizeOf } from "../base/shape.ts";
-import { budgetCapacity, meanAttended } from "./kv/occupancy.ts";
+import { budgetCapacity, meanAttended } from "./kv/capacity.ts";
 import { full } from "./kv/policies/full.ts";
 import type { KvPolicy, LayerPolicies } from "./kv/policy.ts";
 import type { DecoderConfig } from "./models/decoder.ts";
@@ -76,7 +76,7 @@ const MOST_CONTEXT = 2 ** 24;
 /** Embeddings: of their rows a step reads one a text, unless they are the head too. */
 const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe)\.weight$/;
 
-/** Bytes of positions and scores that a decode step moves for each live entry, to score and to choose a victim. */
+/** Bytes of positions and scores that a decode step moves for each live entry, to score and to choose the one that goes. */
 function scoringBytes(policy: KvPolicy, contextTokens: number): number {
   if (policy.budget(contextTokens) === Number.POSITIVE_INFINITY) return 0;
   const { scoring } = policy;
@@ -160,17 +160,18 @@ export function estimate(config: DecoderConfig, options: EstimateOptions): Estim
   for (const [name, shape] of tensors) {
     const size = sizeOf(shape);
     parameters += size;
-    const isLookup = EMBEDDING.test(name) && !(config.isTied && !name.endsWith("wpe.weight"));
+    const isLookup = EMBEDDING.test(name) && !(config.tieWordEmbeddings && !name.endsWith("wpe.weight"));
     readParameters += isLookup ? batch * shape[1]! : size;
   }
   const weightBytes = parameters * elementBytes;
   const weightsRead = readParameters * elementBytes;
-  const { width, heads, kvHeads, headDim, innerWidth, vocabulary, layers } = config;
+  const { hiddenSize, heads, kvHeads, headDim, intermediateSize, vocabSize, layers } = config;
   const rows = batch * contextTokens;
   // Hidden states, queries, what attention gave, keys and values of all rows; the MLP's of a block.
-  const perRow = width + 2 * heads * headDim + 2 * kvHeads * headDim;
+  const perRow = hiddenSize + 2 * heads * headDim + 2 * kvHeads * headDim;
   const activationBytes =
-    elementBytes * (rows * perRow + 2 * innerWidth * Math.min(rows, BLOCK_ROWS)) + 4 * batch * vocabulary;
+    elementBytes * (rows * perRow + 2 * intermediateSize * Math.min(rows, BLOCK_ROWS)) +
+    4 * batch * vocabSize;
   const at = (of: LayerPolicies, contextTokens: number) =>
     cacheOf(config, of, { contextTokens, newTokens, batch, elementBytes, device });
   const estimateOf = (of: LayerPolicies): CacheEstimate => {

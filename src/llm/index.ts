@@ -6,14 +6,14 @@
  */
 export { estimate } from "./estimate.ts";
 export type { CacheEstimate, Estimate, EstimateOptions } from "./estimate.ts";
-export { fullArm, namedArms } from "./eval/arms.ts";
-export type { Arm } from "./eval/arms.ts";
+export { fullVariant as fullArm, namedVariants as namedArms } from "./eval/variants.ts";
+export type { Variant } from "./eval/variants.ts";
 export type { Interval } from "./eval/bootstrap.ts";
 export { evaluate } from "./eval/evaluate.ts";
-export type { ArmResult, Evaluated, EvaluateOptions } from "./eval/evaluate.ts";
+export type { VariantResult as ArmResult, Evaluated, EvaluateOptions } from "./eval/evaluate.ts";
 export { textItems } from "./eval/textItems.ts";
 export type { TextPieces } from "./eval/textItems.ts";
-export type { Continued, EndedBy } from "./generate/continuation.ts";
+export type { Continued, FinishReason } from "./generate/continuation.ts";
 export { generateTokens } from "./generate/generate.ts";
 export type { GenerateOptions, GenerateTimes } from "./generate/generate.ts";
 export { runBatch } from "./generate/runBatch.ts";
@@ -49,7 +49,7 @@ export type {
   NoiseKind,
   Scoring,
 } from "./kv/policy.ts";
-export type { KvRule } from "./kv/rule.ts";
+export type { EvictionRule as KvRule } from "./kv/evictionRule.ts";
 export type { LogitRow } from "./kv/scoreRows.ts";
 export type { Temperature, TemperatureLine } from "./kv/temperature.ts";
 export { readModelShape } from "./load/modelConfig.ts";
@@ -65,11 +65,11 @@ export type { RunnerOptions } from "./runner/openRunner.ts";
 export type {
   LayerSnapshot,
   LlmRunner,
-  TextMemory,
-  TextOptions,
-  TextSnapshot,
-  TextToken,
-  TextTokens,
+  SequenceMemory as TextMemory,
+  SequenceOptions as TextOptions,
+  SequenceSnapshot as TextSnapshot,
+  SequenceToken as TextToken,
+  SequenceTokens as TextTokens,
 } from "./runner/runner.ts";
 export { taskNamed, TASK_NAMES } from "./tasks/tasks.ts";
 export type { TaskName } from "./tasks/tasks.ts";

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => work.remove());
 
-const SMALL = ["--items", "6", "--seats", "4", "--budgets", "50,20%", "--threads", "1"];
+const SMALL = ["--items", "6", "--max-seqs", "4", "--budgets", "50,20%", "--threads", "1"];
 
 describe("pareto llm evaluate", () => {
   test("measures a task for every policy and budget, and writes figures and a report", async () => {
@@ -60,7 +60,7 @@ describe("pareto llm evaluate", () => {
     ];
     const more = ["--scored-tokens", "10", "--kv", "random,window", ...SMALL];
     const first = await work.json([...args, ...more, "--out", "first"]);
-    const again = await work.json([...args, ...more, "--out", "again", "--seats", "1"]);
+    const again = await work.json([...args, ...more, "--out", "again", "--max-seqs", "1"]);
     expect(first.done).toMatchObject({ items: 6, measure: "nll", warnings: [] });
     const of = ({ done }: typeof first) =>
       (done["points"] as { mean: number }[]).map(({ mean }) => Number(mean.toFixed(4)));
@@ -99,8 +99,8 @@ describe("pareto llm evaluate", () => {
     ["perplexity of nothing", ["tiny.bin", "--task", "perplexity"], "CLI_OPTION"],
     ["a text for a task", ["words", "--text", "text.txt"], "CLI_OPTION"],
     [
-      "a late riser in the prompt",
-      ["words", "--task", "late-riser", "--protocol", "in-prompt"],
+      "delayed recall in the prompt",
+      ["words", "--task", "delayed-recall", "--protocol", "in-prompt"],
       "CLI_OPTION",
     ],
     ["an option that a policy has not", ["words", "--kv", "window", "--recent", "50%"], "KV_OPTION"],

@@ -92,7 +92,7 @@ describe("pareto llm generate", () => {
     );
     await writeFile(work.path("batch.jsonl"), `${lines.join("\n")}\n\n`);
     const drawn = ["--temperature", "1.3", "--seed", "4", "--kv", "keyformer", "--kv-budget", "6"];
-    const batch = ["llm", "generate", bin, "--batch", "batch.jsonl", "--seats", "2", ...drawn];
+    const batch = ["llm", "generate", bin, "--batch", "batch.jsonl", "--max-seqs", "2", ...drawn];
     const { status, stdout } = await work.run(batch);
     expect(status).toBe(0);
     const texts = stdout
@@ -104,8 +104,8 @@ describe("pareto llm generate", () => {
       const seed = i === 1 ? "9" : "4";
       const own = ["--max-new-tokens", `${12 - 3 * i}`, ...drawn, "--seed", seed];
       const { done } = await work.json(["llm", "generate", bin, "--prompt", prompt, ...own]);
-      const { text, endedBy, promptTokens, newTokens } = done;
-      expect(texts[i]).toMatchObject({ text, endedBy, promptTokens, newTokens });
+      const { text, finishReason, promptTokens, newTokens } = done;
+      expect(texts[i]).toMatchObject({ text, finishReason, promptTokens, newTokens });
     }
     const { done } = await work.json(batch);
     expect(done).toMatchObject({ texts: 4, kv: "keyformer" });
@@ -164,10 +164,10 @@ describe("pareto llm generate", () => {
     const { status, stdout } = await done;
     const last = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as Record<string, unknown>;
     // The model may have said its end token before the signal came.
-    expect([status, last["endedBy"]]).toSatisfy((pair: unknown[]) =>
+    expect([status, last["finishReason"]]).toSatisfy((pair: unknown[]) =>
       [
-        [130, "signal"],
-        [0, "end-token"],
+        [130, "abort"],
+        [0, "stop"],
       ].some(([a, b]) => pair[0] === a && pair[1] === b),
     );
     expect(last).toMatchObject({ event: "done", kvBytes: (8 + 1) * 2 * 2 * 2 * 4 * 4 });
@@ -204,7 +204,7 @@ describe("pareto llm generate", () => {
   test.each([
     ["no prompt", ["tiny.bin"], "CLI_OPTION"],
     ["a prompt and a batch", ["tiny.bin", "--prompt", "a", "--batch", "b.jsonl"], "CLI_OPTION"],
-    ["seats for one text", ["tiny.bin", "--prompt", "a", "--seats", "2"], "CLI_OPTION"],
+    ["sequences for one text", ["tiny.bin", "--prompt", "a", "--max-seqs", "2"], "CLI_OPTION"],
     ["drawing with beams", ["tiny.bin", "--prompt", "a", "--beams", "2", "--temperature", "1"], "CLI_OPTION"],
     ["decisions of beams", ["tiny.bin", "--prompt", "a", "--beams", "2", "--decisions", "d"], "CLI_OPTION"],
     [

@@ -23,7 +23,7 @@ afterAll(() => work.remove());
 
 test("measures every exam of the models that are there, and constant noise as no noise", async () => {
   const options =
-    "llmQuality --small --models models --text text.txt --items 2 --seats 2 --seeds 1 --tokens 136 --threads 1";
+    "llmQuality --small --models models --text text.txt --items 2 --max-seqs 2 --seeds 1 --tokens 136 --threads 1";
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
     [BENCH, ...options.split(" "), "--out", "quality.json"],
@@ -38,7 +38,7 @@ test("measures every exam of the models that are there, and constant noise as no
     ["recall-rotary", "recall", "after"],
     ["recall-rotary", "copy", "in-prompt"],
     ["recall-rotary", "variable", "in-prompt"],
-    ["recall-rotary", "late-riser", "after"],
+    ["recall-rotary", "delayed-recall", "after"],
     ["shakespeare", "text", null],
   ]);
   expect(file.ablations.map(names)).toEqual([

@@ -148,7 +148,7 @@ export class CacheAttention {
     await this.#kernels.run(turning, work);
     await this.#kernelRun(layer, attending, work, owners);
     for (const { cache, kvHead, pointer } of summed) {
-      const sums = cache.readSums(kvHead);
+      const sums = cache.prefillSums(kvHead);
       const part = this.#kernels.heap.float64At(pointer, cache.length(kvHead));
       for (let slot = 0; slot < part.length; slot++) sums[slot]! += part[slot]!;
     }

@@ -15,32 +15,32 @@ import type { ModelFiles } from "../load/weights.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import type {
   LlmRunner,
-  TextMemory,
-  TextOptions,
-  TextSnapshot,
-  TextToken,
-  TextTokens,
+  SequenceMemory,
+  SequenceOptions,
+  SequenceSnapshot,
+  SequenceToken,
+  SequenceTokens,
 } from "../runner/runner.ts";
 import {
   requireBegun,
   requireFit,
   requireOnce,
-  requireRead,
-  requireSeat,
-  requireStep,
+  requirePrefill,
+  requireSequence,
+  requireDecode,
   requireWhole,
-  type TextState,
-} from "../runner/textErrors.ts";
+  type SequenceState,
+} from "../runner/sequenceErrors.ts";
 import { CacheAttention } from "./cacheAttention.ts";
 import { type DecoderOptions, DenseDecoder, type Rows } from "./denseDecoder.ts";
 
 /** How a runner is opened. */
 export interface CpuRunnerOptions extends DecoderOptions {
   /** Texts held at a time. Defaults to 1. */
-  seats?: number;
+  maxSequences?: number;
 }
 
-/** A cache, and how many seats hold it: it is copied before one of several writes. */
+/** A cache, and how many sequences hold it: it is copied before one of several writes. */
 interface Text {
   cache: KvCache;
   holders: number;
@@ -49,14 +49,14 @@ interface Text {
   isPartial: boolean;
 }
 
-interface Seat {
-  options: TextOptions;
+interface Sequence {
+  options: SequenceOptions;
   text: Text | null;
 }
 
 /** What one text brings to a pass. */
 interface Part {
-  seat: number;
+  sequence: number;
   text: Text;
   tokens: readonly number[];
   /** Its first row. */
@@ -67,16 +67,16 @@ interface Part {
 /** A model on the host. */
 export class CpuRunner implements LlmRunner {
   readonly config: DecoderConfig;
-  readonly seats: number;
+  readonly maxSequences: number;
   readonly #dense: DenseDecoder;
   readonly #kernels: HeapKernels;
   readonly #attention: CacheAttention;
   readonly #memory: CacheMemory;
-  readonly #seats: (Seat | null)[];
+  readonly #sequences: (Sequence | null)[];
 
-  private constructor(dense: DenseDecoder, kernels: HeapKernels, seats: number) {
+  private constructor(dense: DenseDecoder, kernels: HeapKernels, sequences: number) {
     this.config = dense.config;
-    this.seats = seats;
+    this.maxSequences = sequences;
     this.#dense = dense;
     this.#kernels = kernels;
     this.#attention = new CacheAttention(dense.config, kernels);
@@ -88,13 +88,20 @@ export class CpuRunner implements LlmRunner {
       },
       free: ({ byteOffset }) => heap.free(byteOffset),
     };
-    this.#seats = Array.from({ length: seats }, () => null);
+    this.#sequences = Array.from({ length: sequences }, () => null);
   }
 
   /** Loads a model in float32. */
-  static async open(files: ModelFiles, { seats = 1, ...options }: CpuRunnerOptions = {}): Promise<CpuRunner> {
+  static async open(
+    files: ModelFiles,
+    { maxSequences = 1, ...options }: CpuRunnerOptions = {},
+  ): Promise<CpuRunner> {
     const kernels = await HeapKernels.create(options.threads ?? availableParallelism());
-    return new CpuRunner(await DenseDecoder.open(files, { ...options, pool: kernels.pool }), kernels, seats);
+    return new CpuRunner(
+      await DenseDecoder.open(files, { ...options, pool: kernels.pool }),
+      kernels,
+      maxSequences,
+    );
   }
 
   async prepare(...prompts: readonly number[]): Promise<void> {
@@ -102,64 +109,64 @@ export class CpuRunner implements LlmRunner {
       prompts.reduce((sum, tokens) => sum + tokens, 0),
       prompts.length,
     );
-    await this.#dense.prepare(this.seats, this.seats);
+    await this.#dense.prepare(this.maxSequences, this.maxSequences);
   }
 
-  begin(seat: number, options: TextOptions): void {
-    this.release(seat);
-    this.#seats[seat] = { options, text: null };
+  begin(sequence: number, options: SequenceOptions): void {
+    this.release(sequence);
+    this.#sequences[sequence] = { options, text: null };
   }
 
-  async read(texts: readonly TextTokens[]): Promise<Float32Array> {
+  async prefill(texts: readonly SequenceTokens[]): Promise<Float32Array> {
     const parts: Part[] = [];
     let row = 0;
     requireOnce(texts);
-    for (const text of texts) requireRead(this.config, this.#state(text.seat), text);
-    for (const { seat, tokens, more = false } of texts) {
-      const text = this.#writable(seat, tokens.length);
-      const { promptTokens = 0 } = this.#seat(seat).options;
+    for (const text of texts) requirePrefill(this.config, this.#state(text.sequence), text);
+    for (const { sequence, tokens, more = false } of texts) {
+      const text = this.#writable(sequence, tokens.length);
+      const { promptTokens = 0 } = this.#sequence(sequence).options;
       const isFirst = text.cache.layers[0]!.decodedTokens === 0 && text.cache.stats.evictedEntries === 0;
       text.cache.expect(Math.max(text.tokensSeen + tokens.length, isFirst && more ? promptTokens : 0));
       text.isPartial = more;
-      parts.push({ seat, text, tokens, row, end: more ? "none" : "prompt" });
+      parts.push({ sequence, text, tokens, row, end: more ? "none" : "prompt" });
       row += tokens.length;
     }
     return this.#pass(parts, row);
   }
 
-  async step(tokens: readonly TextToken[]): Promise<Float32Array> {
+  async decode(tokens: readonly SequenceToken[]): Promise<Float32Array> {
     requireOnce(tokens);
-    for (const { seat, token } of tokens) requireStep(this.config, this.#state(seat), token);
-    const parts = tokens.map(({ seat, token }, row): Part => {
-      return { seat, text: this.#writable(seat, 1), tokens: [token], row, end: "step" };
+    for (const { sequence, token } of tokens) requireDecode(this.config, this.#state(sequence), token);
+    const parts = tokens.map(({ sequence, token }, row): Part => {
+      return { sequence, text: this.#writable(sequence, 1), tokens: [token], row, end: "step" };
     });
     return this.#pass(parts, parts.length);
   }
 
-  async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
-    const logits = await this.step(tokens);
-    const { vocabulary } = this.config;
-    return Int32Array.from(tokens, (_, i) => argmax(logits.subarray(i * vocabulary, (i + 1) * vocabulary)));
+  async decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array> {
+    const logits = await this.decode(tokens);
+    const { vocabSize } = this.config;
+    return Int32Array.from(tokens, (_, i) => argmax(logits.subarray(i * vocabSize, (i + 1) * vocabSize)));
   }
 
   async fork(from: number, to: number): Promise<void> {
-    const source = this.#seat(from);
+    const source = this.#sequence(from);
     if (from === to) return;
     this.release(to);
     if (source.text) source.text.holders++;
-    this.#seats[to] = { ...source };
+    this.#sequences[to] = { ...source };
   }
 
-  async snapshot(seat: number): Promise<TextSnapshot> {
-    requireWhole(this.#state(seat));
-    const { cache } = this.#seat(seat).text!;
+  async snapshot(sequence: number): Promise<SequenceSnapshot> {
+    requireWhole(this.#state(sequence));
+    const { cache } = this.#sequence(sequence).text!;
     const { tokensSeen, promptTokens, decodedTokens } = cache.layers[0]!;
     const layers = cache.layers.map((layer) => layer.snapshot());
     return { tokensSeen, promptTokens, decodedTokens, layers };
   }
 
-  async restore(seat: number, snapshot: TextSnapshot): Promise<void> {
-    const held = this.#seat(seat);
+  async restore(sequence: number, snapshot: SequenceSnapshot): Promise<void> {
+    const held = this.#sequence(sequence);
     requireFit(this.config, snapshot);
     this.#drop(held);
     const cache = this.#newCache(held.options, snapshot.promptTokens);
@@ -167,17 +174,17 @@ export class CpuRunner implements LlmRunner {
     held.text = { cache, holders: 1, tokensSeen: snapshot.tokensSeen, isPartial: false };
   }
 
-  release(seat: number): void {
-    requireSeat(seat, this.seats);
-    const held = this.#seats[seat];
+  release(sequence: number): void {
+    requireSequence(sequence, this.maxSequences);
+    const held = this.#sequences[sequence];
     if (held) this.#drop(held);
-    this.#seats[seat] = null;
+    this.#sequences[sequence] = null;
   }
 
-  memory(seat: number): TextMemory {
-    requireSeat(seat, this.seats);
+  memory(sequence: number): SequenceMemory {
+    requireSequence(sequence, this.maxSequences);
     const { layers, kvHeads, headDim } = this.config;
-    const text = this.#seats[seat]?.text;
+    const text = this.#sequences[sequence]?.text;
     const stats = text?.cache.stats;
     const tokensSeen = text?.tokensSeen ?? 0;
     return {
@@ -190,7 +197,7 @@ export class CpuRunner implements LlmRunner {
   }
 
   async dispose(): Promise<void> {
-    for (let seat = 0; seat < this.seats; seat++) this.release(seat);
+    for (let sequence = 0; sequence < this.maxSequences; sequence++) this.release(sequence);
     await this.#kernels.dispose();
     await this.#dense.dispose();
   }
@@ -214,8 +221,8 @@ export class CpuRunner implements LlmRunner {
         });
         await this.#attention.run(layer, rows, texts);
         for (const { text, end } of parts) {
-          if (end === "prompt") text.cache.endPrompt(layer);
-          else if (end === "step") text.cache.endStep(layer);
+          if (end === "prompt") text.cache.endPrefill(layer);
+          else if (end === "step") text.cache.endDecode(layer);
         }
         if (layer + 1 === this.config.layers) break;
         await this.#dense.between(layer, rows);
@@ -223,10 +230,10 @@ export class CpuRunner implements LlmRunner {
       for (const { text, tokens: own } of parts) text.tokensSeen += own.length;
       const last = parts.map(({ row, tokens: own }) => row + own.length - 1);
       const logits = await this.#dense.end(rows, last);
-      requireLogits(logits, this.config.vocabulary);
+      requireLogits(logits, this.config.vocabSize);
       return logits;
     } catch (error) {
-      for (const { seat } of parts) this.release(seat);
+      for (const { sequence } of parts) this.release(sequence);
       throw error;
     } finally {
       for (const block of blocks) this.#kernels.heap.free(block);
@@ -245,9 +252,9 @@ export class CpuRunner implements LlmRunner {
     return { count, hidden: array(hidden), q: array(q), k: array(k), v: array(k), attended: array(q) };
   }
 
-  /** A text that this seat may write to. */
-  #writable(seat: number, tokens: number): Text {
-    const held = this.#seat(seat);
+  /** A text that this sequence may write to. */
+  #writable(sequence: number, tokens: number): Text {
+    const held = this.#sequence(sequence);
     const { text } = held;
     if (!text) {
       const cache = this.#newCache(held.options, held.options.promptTokens ?? tokens);
@@ -260,7 +267,7 @@ export class CpuRunner implements LlmRunner {
   }
 
   #newCache(
-    { policies, maxNewTokens, seed = 0, stream = 0, onDecision }: TextOptions,
+    { policies, maxNewTokens, seed = 0, stream = 0, onDecision }: SequenceOptions,
     promptTokens: number,
   ): KvCache {
     const { layers, heads, kvHeads, headDim, slidingWindow } = this.config;
@@ -280,23 +287,23 @@ export class CpuRunner implements LlmRunner {
     });
   }
 
-  #drop(held: Seat): void {
+  #drop(held: Sequence): void {
     if (held.text && --held.text.holders === 0) held.text.cache.dispose();
     held.text = null;
   }
 
-  #seat(seat: number): Seat {
-    requireSeat(seat, this.seats);
-    return requireBegun(this.#seats[seat], seat);
+  #sequence(sequence: number): Sequence {
+    requireSequence(sequence, this.maxSequences);
+    return requireBegun(this.#sequences[sequence], sequence);
   }
 
-  #state(seat: number): TextState {
-    const { options, text } = this.#seat(seat);
+  #state(sequence: number): SequenceState {
+    const { options, text } = this.#sequence(sequence);
     return {
       options,
       isRenumbered: options.policies(0).positions === "new",
       nextPosition: text?.cache.layers[0]!.nextPosition(0) ?? 0,
-      hasRead: text !== null,
+      hasPrompt: text !== null,
       isPartial: text?.isPartial ?? false,
     };
   }

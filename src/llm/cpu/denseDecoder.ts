@@ -115,9 +115,9 @@ export class DenseDecoder {
 
   /** Shapes of the arrays of {@link Rows}, with padding. */
   rowsShape(count: number): { rows: number; hidden: number; q: number; k: number } {
-    const { width, heads, kvHeads, headDim } = this.config;
+    const { hiddenSize, heads, kvHeads, headDim } = this.config;
     const rows = blockSizes(count).reduce((sum, size) => sum + size, 0);
-    return { rows, hidden: width, q: heads * headDim, k: kvHeads * headDim };
+    return { rows, hidden: hiddenSize, q: heads * headDim, k: kvHeads * headDim };
   }
 
   /** From tokens to the first layer's queries, keys and values. @param positions those of learned embeddings */
@@ -137,7 +137,7 @@ export class DenseDecoder {
 
   /** From the last layer's attention to logits of some rows, `[wanted, vocabulary]`. */
   async end({ hidden, attended }: Rows, wanted: readonly number[]): Promise<Float32Array> {
-    const { layers, vocabulary } = this.config;
+    const { layers, vocabSize } = this.config;
     const shape = this.rowsShape(wanted.length);
     const chosen = {
       hidden: this.#shared("hidden", shape.rows * shape.hidden),
@@ -147,9 +147,9 @@ export class DenseDecoder {
       chosen.hidden.set(hidden.subarray(row * shape.hidden, (row + 1) * shape.hidden), to * shape.hidden);
       chosen.attended.set(attended.subarray(row * shape.q, (row + 1) * shape.q), to * shape.q);
     }
-    const logits = this.#shared("logits", shape.rows * vocabulary);
+    const logits = this.#shared("logits", shape.rows * vocabSize);
     await this.#run(layers, wanted.length, chosen, { logits });
-    return logits.slice(0, wanted.length * vocabulary);
+    return logits.slice(0, wanted.length * vocabSize);
   }
 
   /** An array that threads share, used again by the next call. */
@@ -221,7 +221,7 @@ export class DenseDecoder {
 
   /** What lies before the attention of layer `before`, or behind the last one. */
   #graph(before: number, rows: number): Graph {
-    const { layers, width, heads, headDim } = this.config;
+    const { layers, hiddenSize, heads, headDim } = this.config;
     const decoder = this.#decoder;
     if (before === 0) {
       const ids = { shape: [rows], dtype: "int32" } as const;
@@ -231,7 +231,7 @@ export class DenseDecoder {
       });
     }
     const inputs = {
-      hidden: { shape: [rows, width], dtype: "float32" },
+      hidden: { shape: [rows, hiddenSize], dtype: "float32" },
       attended: { shape: [rows, heads * headDim], dtype: "float32" },
     } as const;
     return trace(inputs, ({ hidden, attended }) => {

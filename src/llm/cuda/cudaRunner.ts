@@ -13,31 +13,31 @@ import { attentionFactor } from "../models/rotary.ts";
 import type { LlmDtype } from "../runner/dtype.ts";
 import type {
   LlmRunner,
-  TextMemory,
-  TextOptions,
-  TextSnapshot,
-  TextToken,
-  TextTokens,
+  SequenceMemory,
+  SequenceOptions,
+  SequenceSnapshot,
+  SequenceToken,
+  SequenceTokens,
 } from "../runner/runner.ts";
 import {
   requireBegun,
   requireFit,
   requireOnce,
-  requireRead,
-  requireSeat,
-  requireStep,
+  requirePrefill,
+  requireSequence,
+  requireDecode,
   requireWhole,
-  type TextState,
-} from "../runner/textErrors.ts";
+  type SequenceState,
+} from "../runner/sequenceErrors.ts";
 import type { KvModel } from "./calls/model.ts";
 import { Decisions } from "./decisions.ts";
-import { DecodeStep, type StepParts, type StepTexts } from "./decodeStep.ts";
+import { DecodeStep, type DecodeParts, type DecodeSequences } from "./decodeStep.ts";
 import { DenseRows } from "./denseRows.ts";
-import { HostPolicies } from "./hostPolicies.ts";
+import { HostEviction } from "./hostEviction.ts";
 import { LaunchTimes } from "./launchTimes.ts";
-import { PromptPass } from "./promptPass.ts";
-import { requireSteady, RotaryPlaces } from "./rotaryPlaces.ts";
-import { SeatCaches, type Text } from "./seatCaches.ts";
+import { PrefillPass } from "./prefillPass.ts";
+import { requireSteady, RotaryTables } from "./rotaryTables.ts";
+import { SequenceCaches, type CachedSequence } from "./sequenceCaches.ts";
 import { restoreSnapshot, takeSnapshot } from "./snapshots.ts";
 import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
 
@@ -46,7 +46,7 @@ export interface CudaRunnerOptions {
   /** What weights, keys and values are; sums and scores are float32 always. Defaults to bf16. */
   dtype?: LlmDtype;
   /** Texts held at a time. Defaults to 1. */
-  seats?: number;
+  maxSequences?: number;
   /** Told tensors loaded so far, and in all. */
   onProgress?: LoadProgress;
 }
@@ -59,33 +59,33 @@ const dtypes = { f32: "float32", bf16: "bfloat16", f16: "float16" } as const sat
 /** A model on a GPU. */
 export class CudaRunner implements LlmRunner {
   readonly config: DecoderConfig;
-  readonly seats: number;
+  readonly maxSequences: number;
   readonly #device: CudaDevice;
   readonly #dense: DenseRows;
-  readonly #caches: SeatCaches;
-  readonly #rotary: RotaryPlaces | null;
+  readonly #caches: SequenceCaches;
+  readonly #rotary: RotaryTables | null;
   readonly #slopes: DeviceBuffer | null;
-  readonly #parts: StepParts;
+  readonly #parts: DecodeParts;
   readonly #step: DecodeStep;
-  readonly #prompts: PromptPass;
-  readonly #host: HostPolicies;
+  readonly #prompts: PrefillPass;
+  readonly #host: HostEviction;
   readonly #decisions: Decisions;
 
-  private constructor(device: CudaDevice, decoder: Decoder, seats: number) {
+  private constructor(device: CudaDevice, decoder: Decoder, maxSequences: number) {
     const { config } = decoder;
     this.config = config;
-    this.seats = seats;
+    this.maxSequences = maxSequences;
     this.#device = device;
     this.#dense = new DenseRows(device, decoder);
-    this.#caches = new SeatCaches(device, kvModelOf(decoder), seats);
-    this.#rotary = config.rotary ? new RotaryPlaces(device, config.rotary) : null;
+    this.#caches = new SequenceCaches(device, kvModelOf(decoder), maxSequences);
+    this.#rotary = config.rotary ? new RotaryTables(device, config.rotary) : null;
     this.#slopes = null;
     if (config.alibiSlopes) {
       const slopes = Float32Array.from(config.alibiSlopes);
       this.#slopes = device.allocator.allocate(slopes.byteLength, "ALiBi slopes");
       device.stream.copyToDevice(this.#slopes.pointer, slopes, slopes.byteLength);
     }
-    const parts: StepParts = {
+    const parts: DecodeParts = {
       device,
       config,
       dense: this.#dense,
@@ -96,8 +96,8 @@ export class CudaRunner implements LlmRunner {
     };
     this.#parts = parts;
     this.#step = new DecodeStep(parts);
-    this.#host = new HostPolicies(device, this.#caches);
-    this.#prompts = new PromptPass(parts, this.#host);
+    this.#host = new HostEviction(device, this.#caches);
+    this.#prompts = new PrefillPass(parts, this.#host);
     this.#decisions = new Decisions(device, this.#caches);
   }
 
@@ -118,82 +118,87 @@ export class CudaRunner implements LlmRunner {
 
   static async #open(
     config: DecoderConfig,
-    { dtype = "bf16", seats = 1 }: CudaRunnerOptions,
+    { dtype = "bf16", maxSequences = 1 }: CudaRunnerOptions,
     fill: (device: CudaDevice, decoder: Decoder) => Promise<void>,
   ): Promise<CudaRunner> {
     const decoder = decoderOf(config, { dtype: dtypes[dtype], isMerged: true });
     const device = await CudaDevice.open();
     try {
       await fill(device, decoder);
-      return new CudaRunner(device, decoder, seats);
+      return new CudaRunner(device, decoder, maxSequences);
     } catch (error) {
       await device.dispose();
       throw error;
     }
   }
 
-  begin(seat: number, options: TextOptions): void {
-    this.release(seat);
-    this.#caches.begin(seat, options);
+  begin(sequence: number, options: SequenceOptions): void {
+    this.release(sequence);
+    this.#caches.begin(sequence, options);
   }
 
   async prepare(...prompts: readonly number[]): Promise<void> {
     await this.#prompts.prepare(prompts);
-    await this.#step.prepare(this.seats, 1, false);
+    await this.#step.prepare(this.maxSequences, 1, false);
   }
 
-  async read(texts: readonly TextTokens[]): Promise<Float32Array> {
+  async prefill(texts: readonly SequenceTokens[]): Promise<Float32Array> {
     requireOnce(texts);
     for (const text of texts) {
-      requireRead(this.config, this.#state(text.seat), text);
-      this.#requireSteady(this.#text(text.seat), text.tokens.length);
+      requirePrefill(this.config, this.#state(text.sequence), text);
+      this.#requireSteady(this.#text(text.sequence), text.tokens.length);
     }
     return this.#guarded(texts, async () => {
-      const reads = texts.map(({ seat, tokens, more = false }) => ({ seat, tokens, more }));
+      const reads = texts.map(({ sequence, tokens, more = false }) => ({ sequence, tokens, more }));
       const ending = reads.filter(({ more }) => !more);
-      const held = await this.#decisions.before(ending.map(({ seat }) => seat));
-      const logits = await this.#prompts.read(reads);
-      await this.#decisions.tellKept(held, new Map(ending.map(({ seat, tokens }) => [seat, tokens.length])));
+      const held = await this.#decisions.before(ending.map(({ sequence }) => sequence));
+      const logits = await this.#prompts.prefill(reads);
+      await this.#decisions.tellKept(
+        held,
+        new Map(ending.map(({ sequence, tokens }) => [sequence, tokens.length])),
+      );
       return logits;
     });
   }
 
-  async step(tokens: readonly TextToken[]): Promise<Float32Array> {
+  async decode(tokens: readonly SequenceToken[]): Promise<Float32Array> {
     return this.#stepped(tokens, (texts) => this.#step.logits(texts));
   }
 
-  async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
+  async decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array> {
     return this.#stepped(tokens, (texts) => this.#step.greedy(texts));
   }
 
   async fork(from: number, to: number): Promise<void> {
     this.#text(from);
-    requireSeat(to, this.seats);
+    requireSequence(to, this.maxSequences);
     if (from === to) return;
     this.release(to);
-    await this.#guarded([{ seat: to }], async () => this.#caches.fork(from, to));
+    await this.#guarded([{ sequence: to }], async () => this.#caches.fork(from, to));
   }
 
-  async snapshot(seat: number): Promise<TextSnapshot> {
-    requireWhole(this.#state(seat));
-    return takeSnapshot(this.#device, this.#caches, seat);
+  async snapshot(sequence: number): Promise<SequenceSnapshot> {
+    requireWhole(this.#state(sequence));
+    return takeSnapshot(this.#device, this.#caches, sequence);
   }
 
-  async restore(seat: number, snapshot: TextSnapshot): Promise<void> {
-    const { options } = this.#text(seat);
+  async restore(sequence: number, snapshot: SequenceSnapshot): Promise<void> {
+    const { options } = this.#text(sequence);
     requireFit(this.config, snapshot);
-    this.begin(seat, options);
-    await this.#guarded([{ seat }], () => restoreSnapshot(this.#device, this.#caches, seat, snapshot));
+    this.begin(sequence, options);
+    await this.#guarded([{ sequence }], () =>
+      restoreSnapshot(this.#device, this.#caches, sequence, snapshot),
+    );
   }
 
-  release(seat: number): void {
-    requireSeat(seat, this.seats);
-    this.#caches.release(seat);
+  release(sequence: number): void {
+    requireSequence(sequence, this.maxSequences);
+    this.#caches.release(sequence);
   }
 
-  memory(seat: number): TextMemory {
-    requireSeat(seat, this.seats);
-    return this.#caches.memory(seat);
+  memory(sequence: number): SequenceMemory {
+    requireSequence(sequence, this.maxSequences);
+    return this.#caches.memory(sequence);
   }
 
   async dispose(): Promise<void> {
@@ -208,25 +213,29 @@ export class CudaRunner implements LlmRunner {
   }
 
   /** A step, and what the host has to do with it. */
-  async #stepped<T>(tokens: readonly TextToken[], run: (texts: StepTexts) => Promise<T>): Promise<T> {
+  async #stepped<T>(
+    tokens: readonly SequenceToken[],
+    run: (texts: DecodeSequences) => Promise<T>,
+  ): Promise<T> {
     requireOnce(tokens);
-    for (const { seat, token } of tokens) requireStep(this.config, this.#state(seat), token);
+    for (const { sequence, token } of tokens) requireDecode(this.config, this.#state(sequence), token);
     return this.#guarded(tokens, async () => {
       const texts = this.#textsOf(tokens);
-      const held = await this.#decisions.before(texts.seats);
+      const held = await this.#decisions.before(texts.sequences);
       const result = await run(texts);
-      for (const seat of texts.seats) {
-        if (this.#text(seat).policies.some(({ rule }) => rule === undefined)) await this.#host.evict(seat);
+      for (const sequence of texts.sequences) {
+        if (this.#text(sequence).policies.some(({ rule }) => rule === undefined))
+          await this.#host.evict(sequence);
       }
       await this.#decisions.tellEvicted(held);
       return result;
     });
   }
 
-  #requireSteady(text: Text, tokens: number): void {
+  #requireSteady(text: CachedSequence, tokens: number): void {
     const { rotary } = this.config;
     if (!rotary) return;
-    const seen = Math.max(text.tokensSeen + tokens, text.hasRead ? 0 : (text.options.promptTokens ?? 0));
+    const seen = Math.max(text.tokensSeen + tokens, text.hasPrompt ? 0 : (text.options.promptTokens ?? 0));
     for (const [layer, { positions }] of text.policies.entries())
       if (positions === "new") requireSteady(rotary, this.#caches.wantedCapacity(text, layer, seen));
   }
@@ -252,35 +261,41 @@ export class CudaRunner implements LlmRunner {
     return this.#dense.layerSteps + 1;
   }
 
-  /** Empties the seats of a call that fails. */
-  async #guarded<T>(texts: readonly { seat: number }[], run: () => Promise<T>): Promise<T> {
+  /** Empties the sequences of a call that fails. */
+  async #guarded<T>(texts: readonly { sequence: number }[], run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (error) {
-      for (const { seat } of texts) this.release(seat);
+      for (const { sequence } of texts) this.release(sequence);
       throw error;
     }
   }
 
-  #textsOf(tokens: readonly TextToken[]): StepTexts {
-    const policies = tokens.flatMap(({ seat }) => this.#text(seat).policies);
+  #textsOf(tokens: readonly SequenceToken[]): DecodeSequences {
+    const policies = tokens.flatMap(({ sequence }) => this.#text(sequence).policies);
     return {
-      seats: tokens.map(({ seat }) => seat),
+      sequences: tokens.map(({ sequence }) => sequence),
       tokens: tokens.map(({ token }) => token),
       isRenumbered: policies.some(({ positions }) => positions === "new"),
       isShared: policies.some(({ scope }) => scope === "shared"),
     };
   }
 
-  #text(seat: number): Text {
-    requireSeat(seat, this.seats);
-    return requireBegun(this.#caches.text(seat), seat);
+  #text(sequence: number): CachedSequence {
+    requireSequence(sequence, this.maxSequences);
+    return requireBegun(this.#caches.at(sequence), sequence);
   }
 
-  #state(seat: number): TextState {
-    const { options, policies, most, tokensSeen, hasRead, isPartial } = this.#text(seat);
+  #state(sequence: number): SequenceState {
+    const { options, policies, most, tokensSeen, hasPrompt, isPartial } = this.#text(sequence);
     const isRenumbered = policies[0]!.positions === "new";
-    return { options, isRenumbered, nextPosition: isRenumbered ? most[0]! : tokensSeen, hasRead, isPartial };
+    return {
+      options,
+      isRenumbered,
+      nextPosition: isRenumbered ? most[0]! : tokensSeen,
+      hasPrompt,
+      isPartial,
+    };
   }
 }
 

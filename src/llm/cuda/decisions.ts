@@ -3,7 +3,7 @@
  * the host. It waits for the GPU after each read and step, and is done only for texts whose decisions somebody wants.
  */
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
-import type { SeatCaches } from "./seatCaches.ts";
+import type { SequenceCaches } from "./sequenceCaches.ts";
 
 /** Positions of each layer and KV head, ascending. */
 type Held = number[][][];
@@ -11,31 +11,31 @@ type Held = number[][][];
 /** Follows texts whose decisions are told. */
 export class Decisions {
   readonly #device: CudaDevice;
-  readonly #caches: SeatCaches;
+  readonly #caches: SequenceCaches;
 
-  constructor(device: CudaDevice, caches: SeatCaches) {
+  constructor(device: CudaDevice, caches: SequenceCaches) {
     this.#device = device;
     this.#caches = caches;
   }
 
-  /** What the given texts hold, by seat, of those whose decisions are told. */
-  async before(seats: readonly number[]): Promise<Map<number, Held>> {
+  /** What the given texts hold, by sequence, of those whose decisions are told. */
+  async before(sequences: readonly number[]): Promise<Map<number, Held>> {
     const held = new Map<number, Held>();
-    for (const seat of seats)
-      if (this.#caches.text(seat)?.options.onDecision) held.set(seat, await this.#held(seat));
+    for (const sequence of sequences)
+      if (this.#caches.at(sequence)?.options.onDecision) held.set(sequence, await this.#held(sequence));
     return held;
   }
 
-  /** Tells what stays after a read that has ended. @param tokens read since `held`, of each seat */
+  /** Tells what stays after a read that has ended. @param tokens read since `held`, of each sequence */
   async tellKept(held: ReadonlyMap<number, Held>, tokens: ReadonlyMap<number, number>): Promise<void> {
-    for (const [seat, before] of held) {
-      const { options, policies, step } = this.#caches.text(seat)!;
+    for (const [sequence, before] of held) {
+      const { options, policies, step } = this.#caches.at(sequence)!;
       const isShared = policies[0]!.scope === "shared";
-      const now = await this.#held(seat);
+      const now = await this.#held(sequence);
       for (const [layer, heads] of now.entries()) {
         if (isShared && layer > 0) break;
         for (const [kvHead, positions] of heads.entries()) {
-          const all = (before[layer]?.[kvHead]?.length ?? 0) + tokens.get(seat)!;
+          const all = (before[layer]?.[kvHead]?.length ?? 0) + tokens.get(sequence)!;
           if (positions.length === all) continue;
           options.onDecision!({ kind: "keep", layer: isShared ? -1 : layer, kvHead, step, positions });
         }
@@ -45,10 +45,10 @@ export class Decisions {
 
   /** Tells what has gone in a step; of several that went at once the oldest first. */
   async tellEvicted(held: ReadonlyMap<number, Held>): Promise<void> {
-    for (const [seat, before] of held) {
-      const { options, policies, step, tokensSeen } = this.#caches.text(seat)!;
+    for (const [sequence, before] of held) {
+      const { options, policies, step, tokensSeen } = this.#caches.at(sequence)!;
       const isShared = policies[0]!.scope === "shared";
-      const now = await this.#held(seat);
+      const now = await this.#held(sequence);
       for (const [layer, heads] of now.entries()) {
         if (isShared && layer > 0) break;
         for (const [kvHead, positions] of heads.entries()) {
@@ -63,8 +63,8 @@ export class Decisions {
     }
   }
 
-  async #held(seat: number): Promise<Held> {
-    const { slabs } = this.#caches.text(seat)!;
+  async #held(sequence: number): Promise<Held> {
+    const { slabs } = this.#caches.at(sequence)!;
     const { kvHeads } = this.#caches.model;
     const layers: Held = [];
     for (const { buffer, capacity } of slabs) {

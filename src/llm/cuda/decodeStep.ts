@@ -1,6 +1,6 @@
 /**
  * @file A decode step of several texts: one recorded graph of launches for each number of rows. All that changes from
- * step to step – tokens, seats, lengths, positions, temperatures – lies in device memory, so a recording stays right
+ * step to step – tokens, sequences, lengths, positions, temperatures – lies in device memory, so a recording stays right
  * while texts grow, end, move and evict; it is made anew only when memory that it names has moved.
  */
 import { ParetoError } from "../../base/errors.ts";
@@ -12,28 +12,28 @@ import {
 } from "../../engine/targets/cuda/index.ts";
 import { notNumber, requireLogits } from "../generate/logits.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
-import { SEAT_WORDS, seatWord, stepBuffers } from "./calls/buffers.ts";
+import { RECORD_WORDS, recordWord, decodeBuffers } from "./calls/buffers.ts";
 import type { KvModel } from "./calls/model.ts";
 import {
   advanceCall,
   attendCall,
   sharedEvictCall,
-  stepKernels,
-  type StepKernels,
-} from "./calls/stepCalls.ts";
+  decodeKernels,
+  type DecodeKernels,
+} from "./calls/decodeCalls.ts";
 import type { DenseRows } from "./denseRows.ts";
 import type { LaunchTimes } from "./launchTimes.ts";
-import type { RotaryPlaces } from "./rotaryPlaces.ts";
-import type { SeatCaches } from "./seatCaches.ts";
+import type { RotaryTables } from "./rotaryTables.ts";
+import type { SequenceCaches } from "./sequenceCaches.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What a step is made of. */
-export interface StepParts {
+export interface DecodeParts {
   readonly device: CudaDevice;
   readonly config: DecoderConfig;
   readonly dense: DenseRows;
-  readonly caches: SeatCaches;
-  readonly rotary: RotaryPlaces | null;
+  readonly caches: SequenceCaches;
+  readonly rotary: RotaryTables | null;
   /** Address of float32 `[heads]`, or 0. */
   readonly slopes: number;
   /** Where parts are timed; nothing is recorded then. */
@@ -41,8 +41,8 @@ export interface StepParts {
 }
 
 /** The texts of a step. */
-export interface StepTexts {
-  readonly seats: readonly number[];
+export interface DecodeSequences {
+  readonly sequences: readonly number[];
   readonly tokens: readonly number[];
   /** Some policy numbers its entries anew. */
   readonly isRenumbered: boolean;
@@ -55,13 +55,13 @@ type Piece =
   | ("hidden" | "next" | "projected" | "attended" | "vocabulary" | "tokens");
 
 interface Kernels {
-  kernels: StepKernels;
+  kernels: DecodeKernels;
   queue: CallQueue;
 }
 
 /** Runs steps. */
 export class DecodeStep {
-  readonly #parts: StepParts;
+  readonly #parts: DecodeParts;
   readonly #places: Workspace<Piece>;
   readonly #kernels = new Map<boolean, Kernels>();
   readonly #graphs = new Map<string, CapturedGraph>();
@@ -69,10 +69,10 @@ export class DecodeStep {
   #capacity = 0;
   /** Of all that a recording names and depends on. */
   #versions = "";
-  /** Tokens and seats of the rows; then tokens chosen, the seats' records, and logits. */
+  /** Tokens and sequences of the rows; then tokens chosen, the sequences' records, and logits. */
   #staging: PinnedBuffer | undefined;
 
-  constructor(parts: StepParts) {
+  constructor(parts: DecodeParts) {
     this.#parts = parts;
     this.#places = new Workspace(parts.device, "decode step");
   }
@@ -84,12 +84,12 @@ export class DecodeStep {
     await dense.prepare(rows, rows);
     if (!this.#kernels.has(isRenumbered)) {
       const model: KvModel = { ...caches.model, isRenumbered };
-      const kernels = stepKernels(model);
+      const kernels = decodeKernels(model);
       const queue = await CallQueue.compile(device, [kernels.advance, kernels.attend, kernels.sharedEvict]);
       this.#kernels.set(isRenumbered, { kernels, queue });
     }
     const [mostRows, mostEntries] = [Math.max(this.#rows, rows), Math.max(this.#capacity, capacity)];
-    const { positions, logits, partials, arrivals } = stepBuffers(caches.model, mostRows, mostEntries);
+    const { positions, logits, partials, arrivals } = decodeBuffers(caches.model, mostRows, mostEntries);
     const { rowBytes } = dense;
     const moved = this.#places.reserve({
       inputs: 8 * mostRows,
@@ -101,7 +101,7 @@ export class DecodeStep {
       next: mostRows * rowBytes.hidden,
       projected: mostRows * rowBytes.projected,
       attended: mostRows * rowBytes.attended,
-      vocabulary: 4 * mostRows * config.vocabulary,
+      vocabulary: 4 * mostRows * config.vocabSize,
       tokens: 4 * mostRows,
     });
     // Kernels leave zeros in those that they use, so more of them are zeros only where they were made so.
@@ -112,7 +112,7 @@ export class DecodeStep {
     if (moved.length > 0 || versions !== this.#versions) this.#forget();
     this.#versions = versions;
     [this.#rows, this.#capacity] = [mostRows, mostEntries];
-    const bytes = this.#outAt(this.#rows) + 4 * this.#rows + 4 * SEAT_WORDS * caches.seats;
+    const bytes = this.#outAt(this.#rows) + 4 * this.#rows + 4 * RECORD_WORDS * caches.maxSequences;
     if (!this.#staging || this.#staging.bytes.length < bytes) {
       this.#staging?.dispose();
       this.#staging = new PinnedBuffer(device.context, bytes);
@@ -121,9 +121,9 @@ export class DecodeStep {
   }
 
   /** Runs a step and gives the most probable token of each text. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
-  async greedy(texts: StepTexts): Promise<Int32Array> {
+  async greedy(texts: DecodeSequences): Promise<Int32Array> {
     await this.#start(texts);
-    const count = texts.seats.length;
+    const count = texts.sequences.length;
     const { device } = this.#parts;
     const staging = this.#staging!;
     const at = this.#outAt(this.#rows);
@@ -139,13 +139,13 @@ export class DecodeStep {
   }
 
   /** Runs a step and gives logits `[texts, vocabulary]`. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
-  async logits(texts: StepTexts): Promise<Float32Array> {
+  async logits(texts: DecodeSequences): Promise<Float32Array> {
     await this.#start(texts);
     const { device, config } = this.#parts;
-    const logits = new Float32Array(texts.seats.length * config.vocabulary);
+    const logits = new Float32Array(texts.sequences.length * config.vocabSize);
     device.stream.copyToHost(logits, this.#places.at("vocabulary"), logits.byteLength);
     await this.#finish(texts);
-    requireLogits(logits, config.vocabulary);
+    requireLogits(logits, config.vocabSize);
     return logits;
   }
 
@@ -162,19 +162,19 @@ export class DecodeStep {
     this.#graphs.clear();
   }
 
-  async #start(texts: StepTexts): Promise<void> {
+  async #start(texts: DecodeSequences): Promise<void> {
     const { device, caches, rotary } = this.#parts;
-    const { seats, tokens } = texts;
-    for (const seat of seats) {
-      caches.reserveStep(seat);
-      caches.writeStep(seat);
+    const { sequences, tokens } = texts;
+    for (const sequence of sequences) {
+      caches.reserveToken(sequence);
+      caches.writeSettings(sequence);
     }
-    const last = Math.max(...seats.map((seat) => caches.text(seat)!.tokensSeen));
+    const last = Math.max(...sequences.map((sequence) => caches.at(sequence)!.tokensSeen));
     rotary?.reserve(last + 1);
-    const rows = await this.prepare(seats.length, caches.capacityOf(seats), texts.isRenumbered);
+    const rows = await this.prepare(sequences.length, caches.capacityOf(sequences), texts.isRenumbered);
     const wanted = new Int32Array(2 * rows).fill(-1, rows);
     wanted.set(tokens);
-    wanted.set(seats, rows);
+    wanted.set(sequences, rows);
     // A copy of equal numbers may be under way.
     const staged = this.#staging!.int32(0, 2 * rows);
     if (wanted.some((word, i) => staged[i] !== word)) staged.set(wanted);
@@ -194,24 +194,24 @@ export class DecodeStep {
       this.#parts.times!.keepBusy();
       this.#record(rows, texts);
     }
-    for (const seat of seats) {
-      const text = caches.text(seat)!;
+    for (const sequence of sequences) {
+      const text = caches.at(sequence)!;
       text.tokensSeen++;
       text.step++;
     }
   }
 
-  #record(rows: number, { isRenumbered, isShared }: StepTexts): void {
+  #record(rows: number, { isRenumbered, isShared }: DecodeSequences): void {
     const { device, config, dense, caches, rotary, slopes } = this.#parts;
     const { kernels, queue } = this.#kernels.get(isRenumbered)!;
     const { stream } = device;
     const { heads, kvHeads, headDim, layers } = config;
     const at = (name: Piece) => this.#places.at(name);
-    const sizes = { rows, seats: caches.seats, capacity: this.#capacity };
+    const sizes = { rows, maxSequences: caches.maxSequences, capacity: this.#capacity };
     const inputs = at("inputs");
     const stepPlaces = (layer: number) => ({
       ...caches.tablesOf(layer),
-      rowSeats: inputs + 4 * rows,
+      rowSequences: inputs + 4 * rows,
       positions: at("positions"),
       logits: at("logits"),
       partials: at("partials"),
@@ -234,7 +234,7 @@ export class DecodeStep {
         q: projected,
         k: projected + heads * headDim * element,
         v: projected + (heads + kvHeads) * headDim * element,
-        turns: rotary?.pointer ?? null,
+        rotaryTable: rotary?.pointer ?? null,
         slopes: slopes === 0 ? null : slopes,
         out: attended,
       };
@@ -244,7 +244,7 @@ export class DecodeStep {
         qStride: stride,
         kStride: stride,
         vStride: stride,
-        turnRows: rotary?.rows ?? 0,
+        rotaryRows: rotary?.rows ?? 0,
       };
       queue.launch(stream, [attendCall(kernels, sizes, places, numbers, 0)]);
       mark("attention, scores, eviction");
@@ -258,14 +258,14 @@ export class DecodeStep {
   }
 
   /** Waits for a step and looks whether its numbers were sound. */
-  async #finish({ seats }: StepTexts): Promise<void> {
+  async #finish({ sequences }: DecodeSequences): Promise<void> {
     const { device, caches } = this.#parts;
     const from = this.#outAt(this.#rows) + 4 * this.#rows;
-    const bytes = 4 * SEAT_WORDS * caches.seats;
+    const bytes = 4 * RECORD_WORDS * caches.maxSequences;
     const staging = this.#staging!;
     device.stream.copyToHost(staging.bytes.subarray(from, from + bytes), caches.tables.records, bytes);
     await device.finished();
-    checkFaults(staging.int32(from, bytes / 4), seats);
+    checkFaults(staging.int32(from, bytes / 4), sequences);
   }
 
   /** Where results begin in the page-locked block. */
@@ -274,15 +274,15 @@ export class DecodeStep {
   }
 }
 
-/** @throws ParetoError KV_LOGITS_NOT_FINITE when a record of some seats says so */
-export function checkFaults(records: Int32Array, seats: readonly number[]): void {
-  for (const seat of seats) {
-    const fault = records[seat * SEAT_WORDS + seatWord.fault]!;
+/** @throws ParetoError KV_LOGITS_NOT_FINITE when a record of some sequences says so */
+export function checkFaults(records: Int32Array, sequences: readonly number[]): void {
+  for (const sequence of sequences) {
+    const fault = records[sequence * RECORD_WORDS + recordWord.fault]!;
     if (fault === 0) continue;
     throw new ParetoError({
       code: "KV_LOGITS_NOT_FINITE",
       where: `layer ${fault - 1}`,
-      message: `logits of attention must be finite or −∞, got another one in seat ${seat}`,
+      message: `logits of attention must be finite or −∞, got another one in sequence ${sequence}`,
       fix: "check the weights, and that the dtype holds the model's activations (bf16 has float32's range)",
     });
   }

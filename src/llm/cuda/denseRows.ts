@@ -66,12 +66,12 @@ export class DenseRows {
   version = 0;
 
   constructor(device: CudaDevice, decoder: Decoder) {
-    const { width, heads, kvHeads, headDim } = decoder.config;
+    const { hiddenSize, heads, kvHeads, headDim } = decoder.config;
     const bytes = dtypeBytes(decoder.dtype);
     this.decoder = decoder;
     this.#device = device;
     this.rowBytes = {
-      hidden: width * bytes,
+      hidden: hiddenSize * bytes,
       projected: (heads + 2 * kvHeads) * headDim * bytes,
       attended: heads * headDim * bytes,
     };
@@ -134,10 +134,10 @@ export class DenseRows {
    * not finite.
    */
   head(rows: number, hidden: number, { logits, tokens }: { logits: number; tokens: number }): void {
-    const { vocabulary } = this.decoder.config;
+    const { vocabSize } = this.decoder.config;
     this.#each("head", rows, 0, (first) => ({
       inputs: { hidden: hidden + first * this.rowBytes.hidden },
-      outputs: { logits: logits + first * 4 * vocabulary, tokens: tokens + 4 * first },
+      outputs: { logits: logits + first * 4 * vocabSize, tokens: tokens + 4 * first },
     }));
   }
 
@@ -189,9 +189,9 @@ export class DenseRows {
 
   #graph(part: Part, rows: number): Graph {
     const { decoder } = this;
-    const { width, heads, headDim } = decoder.config;
+    const { hiddenSize, heads, headDim } = decoder.config;
     const ids = { shape: [rows], dtype: "int32" } as const;
-    const hidden = { shape: [rows, width], dtype: decoder.dtype } as const;
+    const hidden = { shape: [rows, hiddenSize], dtype: decoder.dtype } as const;
     const attended = { shape: [rows, heads * headDim], dtype: decoder.dtype } as const;
     switch (part) {
       case "embed":

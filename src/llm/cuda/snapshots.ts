@@ -2,17 +2,17 @@
 import { isHalf } from "../../base/dtype.ts";
 import { encodeHalf, numbersOf } from "../../base/half.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
-import type { LayerSnapshot, TextSnapshot } from "../runner/runner.ts";
+import type { LayerSnapshot, SequenceSnapshot } from "../runner/runner.ts";
 import type { Part } from "./calls/buffers.ts";
-import type { SeatCaches, Slab } from "./seatCaches.ts";
+import type { SequenceCaches, Slab } from "./sequenceCaches.ts";
 
-/** A copy of a seat's text. */
+/** A copy of a sequence's text. */
 export async function takeSnapshot(
   device: CudaDevice,
-  caches: SeatCaches,
-  seat: number,
-): Promise<TextSnapshot> {
-  const { tokensSeen, promptTokens, step, slabs } = caches.text(seat)!;
+  caches: SequenceCaches,
+  sequence: number,
+): Promise<SequenceSnapshot> {
+  const { tokensSeen, promptTokens, step, slabs } = caches.at(sequence)!;
   const layers: LayerSnapshot[] = [];
   for (const slab of slabs) layers.push(await layerSnapshot(device, caches, slab, tokensSeen));
   return { tokensSeen, promptTokens, decodedTokens: step, layers };
@@ -20,7 +20,7 @@ export async function takeSnapshot(
 
 async function layerSnapshot(
   device: CudaDevice,
-  caches: SeatCaches,
+  caches: SequenceCaches,
   { buffer, capacity }: Slab,
   tokensSeen: number,
 ): Promise<LayerSnapshot> {
@@ -57,29 +57,29 @@ async function layerSnapshot(
   };
 }
 
-/** Brings a text back into a seat that has begun and read nothing. */
+/** Brings a text back into a sequence that has begun and read nothing. */
 export async function restoreSnapshot(
   device: CudaDevice,
-  caches: SeatCaches,
-  seat: number,
-  { tokensSeen, promptTokens, decodedTokens, layers }: TextSnapshot,
+  caches: SequenceCaches,
+  sequence: number,
+  { tokensSeen, promptTokens, decodedTokens, layers }: SequenceSnapshot,
 ): Promise<void> {
-  const text = caches.text(seat)!;
+  const text = caches.at(sequence)!;
   Object.assign(text, { tokensSeen, promptTokens, step: decodedTokens, hasRead: true });
   for (const [layer, snapshot] of layers.entries()) {
     const most = snapshot.lengths.reduce((longest, length) => Math.max(longest, length), 0);
     const slab = caches.newSlab(Math.max(most, caches.wantedCapacity(text, layer, promptTokens)));
     const bytes = slabBytes(caches, slab.capacity, snapshot);
     device.stream.copyToDevice(slab.buffer.pointer, bytes, bytes.length);
-    caches.setSlab(seat, layer, slab);
+    caches.setSlab(sequence, layer, slab);
     text.most[layer] = most;
   }
-  caches.writeText(seat);
+  caches.writeRecord(sequence);
   await device.finished();
 }
 
 /** The bytes of a slab that holds a layer's entries. */
-function slabBytes(caches: SeatCaches, capacity: number, snapshot: LayerSnapshot): Uint8Array {
+function slabBytes(caches: SequenceCaches, capacity: number, snapshot: LayerSnapshot): Uint8Array {
   const { kvHeads, headDim, dtype } = caches.model;
   const layout = caches.layout(capacity);
   const bytes = new Uint8Array(layout.bytes);

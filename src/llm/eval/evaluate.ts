@@ -8,9 +8,9 @@
 import { invariant } from "../../base/errors.ts";
 import type { LlmRunner } from "../runner/runner.ts";
 import type { TaskItem } from "../tasks/task.ts";
-import { type Arm, isNoisy } from "./arms.ts";
+import { type Variant, isNoisy } from "./variants.ts";
 import { Bootstrap, type Interval } from "./bootstrap.ts";
-import { walkAnswers, walkLikelihoods } from "./walk.ts";
+import { scoreAnswers, scoreLikelihoods } from "./score.ts";
 
 /** What is asked. */
 export interface EvaluateOptions {
@@ -21,7 +21,7 @@ export interface EvaluateOptions {
   /** Texts at most. */
   items: number;
   /** The first one is what the others are compared with. */
-  arms: readonly Arm[];
+  variants: readonly Variant[];
   /** Seeds of noise for policies that draw. */
   seeds: number;
   /** No further round begins after this many seconds. */
@@ -31,13 +31,13 @@ export interface EvaluateOptions {
 }
 
 /** What one way of caching came to. */
-export interface ArmResult extends Interval {
+export interface VariantResult extends Interval {
   policy: string;
   /** Share of the prompt; null for everything. */
   budget: number | null;
   /** Share of right tokens where answers have several; else as `mean`. */
   tokens: number;
-  /** The mean difference from the first arm, text by text. */
+  /** The mean difference from the first variant, text by text. */
   difference: Interval;
   /** Seeds that its values are means of. */
   seeds: number;
@@ -52,7 +52,7 @@ export interface ArmResult extends Interval {
 /** What an evaluation came to. */
 export interface Evaluated {
   items: number;
-  arms: ArmResult[];
+  variants: VariantResult[];
 }
 
 const DEPTHS = 5;
@@ -63,25 +63,25 @@ interface Tally {
   kvBytes: number;
 }
 
-/** Measures every arm. @returns fewer items than asked for when time ran out, at least one round */
+/** Measures every variant. @returns fewer items than asked for when time ran out, at least one round */
 export async function evaluate(runner: LlmRunner, options: EvaluateOptions): Promise<Evaluated> {
-  const { arms, items: count, measure, seeds, maxSeconds = Number.POSITIVE_INFINITY } = options;
-  invariant(arms.length > 0 && count > 0, "something to measure");
-  const walk = measure === "answers" ? walkAnswers : walkLikelihoods;
-  const seedsOf = arms.map((arm) => (isNoisy(arm.make(1)) ? seeds : 1));
+  const { variants, items: count, measure, seeds, maxSeconds = Number.POSITIVE_INFINITY } = options;
+  invariant(variants.length > 0 && count > 0, "something to measure");
+  const walk = measure === "answers" ? scoreAnswers : scoreLikelihoods;
+  const seedsOf = variants.map((variant) => (isNoisy(variant.make(1)) ? seeds : 1));
   const perItem = seedsOf.reduce((sum, n) => sum + n, 0);
-  const tallies = arms.map((): Tally => ({ values: [], tokens: 0, kvBytes: 0 }));
+  const tallies = variants.map((): Tally => ({ values: [], tokens: 0, kvBytes: 0 }));
   const items: TaskItem[] = [];
   const started = performance.now();
   let done = 0;
   while (items.length < count) {
     const first = items.length;
-    const size = Math.min(runner.seats, count - first);
+    const size = Math.min(runner.maxSequences, count - first);
     const round = Array.from({ length: size }, (_, i) => options.item(first + i));
-    for (const [a, arm] of arms.entries()) {
+    for (const [a, variant] of variants.entries()) {
       const sums = new Float64Array(size);
       for (let seed = 0; seed < seedsOf[a]!; seed++) {
-        const { scores, memory } = await walk(runner, arm, round, { seed, first });
+        const { scores, memory } = await walk(runner, variant, round, { seed, first });
         const tally = tallies[a]!;
         for (const [i, { score, tokens }] of scores.entries()) {
           sums[i]! += score / seedsOf[a]!;
@@ -95,18 +95,18 @@ export async function evaluate(runner: LlmRunner, options: EvaluateOptions): Pro
     items.push(...round);
     if (performance.now() - started > 1000 * maxSeconds) break;
   }
-  return { items: items.length, arms: resultsOf(arms, tallies, seedsOf, items) };
+  return { items: items.length, variants: resultsOf(variants, tallies, seedsOf, items) };
 }
 
 function resultsOf(
-  arms: readonly Arm[],
+  variants: readonly Variant[],
   tallies: readonly Tally[],
   seeds: readonly number[],
   items: readonly TaskItem[],
-): ArmResult[] {
+): VariantResult[] {
   const bootstrap = new Bootstrap(items.length);
   const base = tallies[0]!.values;
-  return arms.map(({ policy, budget }, a) => {
+  return variants.map(({ policy, budget }, a) => {
     const { values, tokens, kvBytes } = tallies[a]!;
     return {
       policy,

@@ -15,7 +15,7 @@ export interface BeamSearchOptions {
   beams: number;
   maxNewTokens: number;
   /** Tokens after which a text is over; they are not given. */
-  endTokens: readonly number[];
+  eosTokenIds: readonly number[];
 }
 
 /** How the beams go on: each by a token, behind one of the beams before. */
@@ -26,11 +26,11 @@ interface BeamStep {
 }
 
 /** A text that a search found. */
-interface BeamText {
+interface BeamResult {
   tokens: number[];
   /** The mean log-probability of its tokens, the end token included. */
   score: number;
-  endedBy: "length" | "end-token";
+  finishReason: "length" | "stop";
 }
 
 /** A text's last token, and the text before it. */
@@ -56,12 +56,12 @@ export class BeamSearch {
   readonly #options: BeamSearchOptions;
   readonly #ends: ReadonlySet<number>;
   #live: Beam[] = [{ text: null, sum: 0 }];
-  #finished: BeamText[] = [];
+  #finished: BeamResult[] = [];
   #count = 0;
 
   constructor(options: BeamSearchOptions) {
     this.#options = options;
-    this.#ends = new Set(options.endTokens);
+    this.#ends = new Set(options.eosTokenIds);
   }
 
   /**
@@ -93,11 +93,11 @@ export class BeamSearch {
   }
 
   /** The best text: of those that are finished, or the best beam where none is. */
-  get best(): BeamText {
+  get best(): BeamResult {
     const [finished] = this.#finished;
     if (finished) return finished;
     const { text, sum } = this.#live[0]!;
-    return { tokens: tokensOf(text), score: sum / Math.max(1, this.#count), endedBy: "length" };
+    return { tokens: tokensOf(text), score: sum / Math.max(1, this.#count), finishReason: "length" };
   }
 
   #finish({ beam, token, sum }: Candidate): void {
@@ -106,7 +106,7 @@ export class BeamSearch {
     this.#finished.push({
       tokens: tokensOf(isEnd ? before : { token, before }),
       score: sum / this.#count,
-      endedBy: isEnd ? "end-token" : "length",
+      finishReason: isEnd ? "stop" : "length",
     });
   }
 

@@ -1,28 +1,28 @@
 /**
  * @file A text that is being continued on a runner, whichever way its tokens are chosen: one after the other
- * (`SampledText`), or by beams that each have a seat (`SearchedText`).
+ * (`SampledText`), or by beams that each have a sequence (`SearchedText`).
  */
-import type { LlmRunner, TextToken } from "../runner/runner.ts";
+import type { LlmRunner, SequenceToken } from "../runner/runner.ts";
 import { BeamSearch, type BeamSearchOptions } from "./beamSearch.ts";
 import type { Sampler } from "./sampler.ts";
 
 /** Why a text is over. */
-export type EndedBy = "length" | "end-token" | "signal";
+export type FinishReason = "stop" | "length" | "abort";
 
 /** What a text has come to. */
 export interface Continued {
   /** Without the end token. */
   tokens: readonly number[];
-  endedBy: EndedBy;
+  finishReason: FinishReason;
   /** Of beams: the mean log-probability of the tokens, the end token included. */
   score?: number;
 }
 
 /** A text and how it goes on. */
 export interface Continuation {
-  readonly seats: readonly number[];
-  /** What its seats read next; none when the text is over. */
-  readonly next: readonly TextToken[];
+  readonly sequences: readonly number[];
+  /** What its sequences read next; none when the text is over. */
+  readonly next: readonly SequenceToken[];
   readonly continued: Continued;
   /** Chooses by the logits `[next or 1 after the prompt, vocabulary]`. */
   choose(logits: Float32Array): Promise<void>;
@@ -31,19 +31,19 @@ export interface Continuation {
 }
 
 /** A text whose tokens are taken or drawn one after the other. */
-export class SampledText implements Continuation {
-  readonly seats: readonly [number];
+export class SampledSequence implements Continuation {
+  readonly sequences: readonly [number];
   readonly #sampler: Sampler;
-  readonly #options: { maxNewTokens: number; endTokens: readonly number[] };
+  readonly #options: { maxNewTokens: number; eosTokenIds: readonly number[] };
   readonly #tokens: number[] = [];
-  #endedBy: "length" | "end-token" | null = null;
+  #finishReason: "length" | "stop" | null = null;
 
   constructor(
-    seat: number,
+    sequence: number,
     sampler: Sampler,
-    options: { maxNewTokens: number; endTokens: readonly number[] },
+    options: { maxNewTokens: number; eosTokenIds: readonly number[] },
   ) {
-    this.seats = [seat];
+    this.sequences = [sequence];
     this.#sampler = sampler;
     this.#options = options;
   }
@@ -52,12 +52,12 @@ export class SampledText implements Continuation {
     return this.#sampler.isGreedy ? this.#take : null;
   }
 
-  get next(): readonly TextToken[] {
-    return this.#endedBy ? [] : [{ seat: this.seats[0], token: this.#tokens.at(-1)! }];
+  get next(): readonly SequenceToken[] {
+    return this.#finishReason ? [] : [{ sequence: this.sequences[0], token: this.#tokens.at(-1)! }];
   }
 
   get continued(): Continued {
-    return { tokens: this.#tokens, endedBy: this.#endedBy ?? "signal" };
+    return { tokens: this.#tokens, finishReason: this.#finishReason ?? "abort" };
   }
 
   async choose(logits: Float32Array): Promise<void> {
@@ -65,41 +65,41 @@ export class SampledText implements Continuation {
   }
 
   readonly #take = (token: number): void => {
-    if (this.#options.endTokens.includes(token)) {
-      this.#endedBy = "end-token";
+    if (this.#options.eosTokenIds.includes(token)) {
+      this.#finishReason = "stop";
       return;
     }
     this.#tokens.push(token);
-    if (this.#tokens.length >= this.#options.maxNewTokens) this.#endedBy = "length";
+    if (this.#tokens.length >= this.#options.maxNewTokens) this.#finishReason = "length";
   };
 }
 
-/** A text that beams search for, each in a seat. */
-export class SearchedText implements Continuation {
-  readonly seats: readonly number[];
+/** A text that beams search for, each in a sequence. */
+export class BeamSequence implements Continuation {
+  readonly sequences: readonly number[];
   readonly take = null;
   readonly #runner: LlmRunner;
   readonly #search: BeamSearch;
-  #next: readonly TextToken[] = [];
-  /** Seats of the beams, in the order of the search. */
-  #beamSeats: readonly number[];
+  #next: readonly SequenceToken[] = [];
+  /** Sequences of the beams, in the order of the search. */
+  #beamSequences: readonly number[];
   #isOver = false;
 
-  /** @param seats as many as beams; the first one holds the prompt */
-  constructor(runner: LlmRunner, seats: readonly number[], options: BeamSearchOptions) {
-    this.seats = seats;
+  /** @param sequences as many as beams; the first one holds the prompt */
+  constructor(runner: LlmRunner, sequences: readonly number[], options: BeamSearchOptions) {
+    this.sequences = sequences;
     this.#runner = runner;
     this.#search = new BeamSearch(options);
-    this.#beamSeats = seats.slice(0, 1);
+    this.#beamSequences = sequences.slice(0, 1);
   }
 
-  get next(): readonly TextToken[] {
+  get next(): readonly SequenceToken[] {
     return this.#next;
   }
 
   get continued(): Continued {
-    const { tokens, score, endedBy } = this.#search.best;
-    return { tokens, score, endedBy: this.#isOver ? endedBy : "signal" };
+    const { tokens, score, finishReason } = this.#search.best;
+    return { tokens, score, finishReason: this.#isOver ? finishReason : "abort" };
   }
 
   async choose(logits: Float32Array): Promise<void> {
@@ -109,18 +109,18 @@ export class SearchedText implements Continuation {
       this.#next = [];
       return;
     }
-    // The first beam behind a parent goes on in the parent's seat; others take the seats that nobody goes on in.
+    // The first beam behind a parent goes on in the parent's sequence; others take the sequences that nobody goes on in.
     const isTaken = new Set<number>();
-    const parentSeats = step.parents.map((parent) => this.#beamSeats[parent]!);
-    const isHeir = parentSeats.map((seat) => !isTaken.has(seat) && isTaken.add(seat));
-    const free = this.seats.filter((seat) => !isTaken.has(seat));
-    const seats: number[] = [];
-    for (const [beam, from] of parentSeats.entries()) {
+    const parentSequences = step.parents.map((parent) => this.#beamSequences[parent]!);
+    const isHeir = parentSequences.map((sequence) => !isTaken.has(sequence) && isTaken.add(sequence));
+    const free = this.sequences.filter((sequence) => !isTaken.has(sequence));
+    const sequences: number[] = [];
+    for (const [beam, from] of parentSequences.entries()) {
       const to = isHeir[beam] ? from : free.pop()!;
       if (to !== from) await this.#runner.fork(from, to);
-      seats.push(to);
+      sequences.push(to);
     }
-    this.#beamSeats = seats;
-    this.#next = seats.map((seat, beam) => ({ seat, token: step.tokens[beam]! }));
+    this.#beamSequences = sequences;
+    this.#next = sequences.map((sequence, beam) => ({ sequence, token: step.tokens[beam]! }));
   }
 }

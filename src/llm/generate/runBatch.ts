@@ -1,11 +1,11 @@
 /**
- * @file Many texts over the seats of one runner, by continuous batching: a text that is over leaves its seats at once,
+ * @file Many texts over the sequences of one runner, by continuous batching: a text that is over leaves its sequences at once,
  * and the next one enters. Each text comes to what it would alone, on a GPU within rounding, whatever the
- * order and the number of seats.
+ * order and the number of sequences.
  */
 import { ParetoError } from "../../base/errors.ts";
-import type { LlmRunner, TextMemory, TextOptions } from "../runner/runner.ts";
-import { type Continuation, type Continued, SampledText, SearchedText } from "./continuation.ts";
+import type { LlmRunner, SequenceMemory, SequenceOptions } from "../runner/runner.ts";
+import { type Continuation, type Continued, SampledSequence, BeamSequence } from "./continuation.ts";
 import { Sampler, type SamplerOptions } from "./sampler.ts";
 
 /** Prompt tokens read in one pass, so that a pass's hidden states stay small; a longer prompt is read alone. */
@@ -16,13 +16,13 @@ export interface BatchRequest {
   /** At least one token. */
   prompt: readonly number[];
   /** How it is cached, and how many tokens it gets. */
-  text: TextOptions;
+  text: SequenceOptions;
   /** How its tokens are chosen; the most probable ones when left out. */
   sampler?: SamplerOptions;
-  /** Beams that search for it, a seat each, in place of a sampler. */
+  /** Beams that search for it, a sequence each, in place of a sampler. */
   beams?: number;
   /** Tokens after which it is over; they are not given. */
-  endTokens: readonly number[];
+  eosTokenIds: readonly number[];
 }
 
 /** What a text came to. */
@@ -30,8 +30,8 @@ export interface BatchResult extends Continued {
   /** Its place among the requests. */
   index: number;
   promptTokens: number;
-  /** What its seats held at its end: bytes of all of them, tokens of each. */
-  memory: TextMemory;
+  /** What its sequences held at its end: bytes of all of them, tokens of each. */
+  memory: SequenceMemory;
 }
 
 /** What the runner did. */
@@ -45,7 +45,7 @@ export interface BatchTimes {
 
 /** How a batch is run. */
 export interface BatchOptions {
-  /** Ends all texts after the pass that is being computed, and frees their seats. Texts that have begun are given. */
+  /** Ends all texts after the pass that is being computed, and frees their sequences. Texts that have begun are given. */
   signal?: AbortSignal;
 }
 
@@ -56,8 +56,8 @@ interface Entry {
 }
 
 /**
- * Continues texts and gives each as soon as it is over. Every seat of the runner is taken for it, and released at the end.
- * @throws ParetoError LLM_SEAT for a text with more beams than there are seats; as the runner's `read`; LLM_LOGITS
+ * Continues texts and gives each as soon as it is over. Every sequence of the runner is taken for it, and released at the end.
+ * @throws ParetoError LLM_SEQUENCE for a text with more beams than there are sequences; as the runner's `read`; LLM_LOGITS
  */
 export async function* runBatch(
   runner: LlmRunner,
@@ -66,13 +66,13 @@ export async function* runBatch(
 ): AsyncGenerator<BatchResult, BatchTimes> {
   const times: BatchTimes = { promptTokens: 0, promptSeconds: 0, decodeTokens: 0, decodeSeconds: 0 };
   const waiting = new Queue(requests);
-  const free = Array.from({ length: runner.seats }, (_, i) => runner.seats - 1 - i);
+  const free = Array.from({ length: runner.maxSequences }, (_, i) => runner.maxSequences - 1 - i);
   let active: Entry[] = [];
   const leave = (entry: Entry): BatchResult => {
     const { index, promptTokens, text } = entry;
-    const memory = memoryOf(text.seats.map((seat) => runner.memory(seat)));
-    for (const seat of text.seats) runner.release(seat);
-    free.push(...text.seats);
+    const memory = memoryOf(text.sequences.map((sequence) => runner.memory(sequence)));
+    for (const sequence of text.sequences) runner.release(sequence);
+    free.push(...text.sequences);
     active = active.filter((each) => each !== entry);
     return { ...text.continued, index, promptTokens, memory };
   };
@@ -82,10 +82,10 @@ export async function* runBatch(
       const prompts = enter(runner, waiting, free, active);
       if (prompts.length > 0) {
         const started = performance.now();
-        const logits = await runner.read(prompts.map(({ seat, tokens }) => ({ seat, tokens })));
-        const { vocabulary } = runner.config;
+        const logits = await runner.prefill(prompts.map(({ sequence, tokens }) => ({ sequence, tokens })));
+        const { vocabSize } = runner.config;
         for (const [row, { entry }] of prompts.entries()) {
-          await entry.text.choose(logits.subarray(row * vocabulary, (row + 1) * vocabulary));
+          await entry.text.choose(logits.subarray(row * vocabSize, (row + 1) * vocabSize));
           times.promptTokens += entry.promptTokens;
         }
         times.promptSeconds += (performance.now() - started) / 1000;
@@ -100,7 +100,7 @@ export async function* runBatch(
     for (const entry of active) yield leave(entry);
     return times;
   } finally {
-    for (const { text } of active) for (const seat of text.seats) runner.release(seat);
+    for (const { text } of active) for (const sequence of text.sequences) runner.release(sequence);
   }
 }
 
@@ -128,31 +128,31 @@ class Queue {
   }
 }
 
-/** Seats the next requests for which there is room. */
+/** Sequences the next requests for which there is room. */
 function enter(
   runner: LlmRunner,
   waiting: Queue,
   free: number[],
   active: Entry[],
-): { seat: number; tokens: readonly number[]; entry: Entry }[] {
-  const prompts: { seat: number; tokens: readonly number[]; entry: Entry }[] = [];
+): { sequence: number; tokens: readonly number[]; entry: Entry }[] {
+  const prompts: { sequence: number; tokens: readonly number[]; entry: Entry }[] = [];
   let tokens = 0;
   for (let request = waiting.next; request; request = waiting.next) {
-    const { prompt, text, sampler, beams = 1, endTokens } = request;
-    if (beams > runner.seats) throw fewSeats(beams, runner.seats);
+    const { prompt, text, sampler, beams = 1, eosTokenIds } = request;
+    if (beams > runner.maxSequences) throw fewSequences(beams, runner.maxSequences);
     if (beams > free.length || (tokens > 0 && tokens + prompt.length > PASS_TOKENS)) break;
     tokens += prompt.length;
-    const seats = Array.from({ length: beams }, () => free.pop()!);
-    const seat = seats[0]!;
-    const options = { maxNewTokens: text.maxNewTokens, endTokens };
+    const sequences = Array.from({ length: beams }, () => free.pop()!);
+    const sequence = sequences[0]!;
+    const options = { maxNewTokens: text.maxNewTokens, eosTokenIds: eosTokenIds };
     const continuation =
       beams > 1
-        ? new SearchedText(runner, seats, { ...options, beams })
-        : new SampledText(seat, new Sampler(sampler), options);
+        ? new BeamSequence(runner, sequences, { ...options, beams })
+        : new SampledSequence(sequence, new Sampler(sampler), options);
     const entry = { index: waiting.take(), promptTokens: prompt.length, text: continuation };
     active.push(entry);
-    runner.begin(seat, text);
-    prompts.push({ seat, tokens: prompt, entry });
+    runner.begin(sequence, text);
+    prompts.push({ sequence, tokens: prompt, entry });
   }
   return prompts;
 }
@@ -161,37 +161,37 @@ function enter(
 async function step(runner: LlmRunner, active: readonly Entry[]): Promise<void> {
   const tokens = active.flatMap(({ text }) => text.next);
   if (active.every(({ text }) => text.take)) {
-    const chosen = await runner.stepGreedy(tokens);
+    const chosen = await runner.decodeGreedy(tokens);
     for (const [row, { text }] of active.entries()) text.take!(chosen[row]!);
     return;
   }
-  const logits = await runner.step(tokens);
-  const { vocabulary } = runner.config;
+  const logits = await runner.decode(tokens);
+  const { vocabSize } = runner.config;
   let row = 0;
   for (const { text } of active) {
     const end = row + text.next.length;
-    await text.choose(logits.subarray(row * vocabulary, end * vocabulary));
+    await text.choose(logits.subarray(row * vocabSize, end * vocabSize));
     row = end;
   }
 }
 
-/** What several seats of one text hold. */
-function memoryOf(seats: readonly TextMemory[]): TextMemory {
-  const sum = (key: keyof TextMemory) => seats.reduce((total, memory) => total + memory[key], 0);
+/** What several sequences of one text hold. */
+function memoryOf(sequences: readonly SequenceMemory[]): SequenceMemory {
+  const sum = (key: keyof SequenceMemory) => sequences.reduce((total, memory) => total + memory[key], 0);
   return {
     kvBytes: sum("kvBytes"),
     bookkeepingBytes: sum("bookkeepingBytes"),
     fullKvBytes: sum("fullKvBytes"),
-    evictedTokens: sum("evictedTokens") / seats.length,
-    tokensSeen: Math.max(...seats.map(({ tokensSeen }) => tokensSeen)),
+    evictedTokens: sum("evictedTokens") / sequences.length,
+    tokensSeen: Math.max(...sequences.map(({ tokensSeen }) => tokensSeen)),
   };
 }
 
-function fewSeats(beams: number, seats: number): ParetoError {
+function fewSequences(beams: number, sequences: number): ParetoError {
   return new ParetoError({
-    code: "LLM_SEAT",
+    code: "LLM_SEQUENCE",
     where: "runBatch",
-    message: `each beam takes a seat of the runner, got ${beams} beams and ${seats} seats`,
-    fix: "Open the runner with as many seats as beams at least, or take fewer beams.",
+    message: `each beam takes a sequence of the runner, got ${beams} beams and ${sequences} sequences`,
+    fix: "Open the runner with as many sequences as beams at least, or take fewer beams.",
   });
 }

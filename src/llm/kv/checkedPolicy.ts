@@ -28,10 +28,10 @@ export function checkedKeep(policy: KvPolicy, head: HeadView): number[] {
  * The slot that a policy drops in decode.
  * @throws ParetoError KV_POLICY when it is no live slot
  */
-export function checkedVictim(policy: KvPolicy, head: HeadView): number {
-  const slot = policy.victim(head);
+export function checkedEvict(policy: KvPolicy, head: HeadView): number {
+  const slot = policy.evict(head);
   if (isLive(slot, head)) return slot;
-  throw policyError(policy, head, `chose a victim outside its ${head.length} slots: ${slot}`);
+  throw policyError(policy, head, `chose a slot to evict outside its ${head.length} slots: ${slot}`);
 }
 
 function isLive(slot: number, head: HeadView): boolean {

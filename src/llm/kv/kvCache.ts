@@ -7,7 +7,7 @@
  * the last layer ends, others at once, so that one layer alone holds its whole prompt at a time.
  */
 import { ParetoError } from "../../base/errors.ts";
-import { checkedKeep, checkedVictim } from "./checkedPolicy.ts";
+import { checkedKeep, checkedEvict } from "./checkedPolicy.ts";
 import { type CacheSequence, type CacheShape, LayerCache } from "./layerCache.ts";
 import type { CacheMemory } from "./cacheMemory.ts";
 import type { HeadView, KvPolicy, LayerPolicies } from "./policy.ts";
@@ -86,14 +86,14 @@ export class KvCache {
   }
 
   /** Says that a layer has attended over a whole prompt or turn and handed over its rows: it keeps its budget. */
-  endPrompt(layer: number): void {
+  endPrefill(layer: number): void {
     this.layers[layer]!.settleScores();
-    this.layers[layer]!.endRead();
+    this.layers[layer]!.endPrefill();
     this.#decide(layer, (layers) => this.#keep(layers));
   }
 
   /** Says that a layer has attended with the newest tokens and handed over their rows: it drops what is over. */
-  endStep(layer: number): void {
+  endDecode(layer: number): void {
     this.layers[layer]!.settleScores();
     this.#decide(layer, (layers) => this.#evict(layers));
   }
@@ -138,7 +138,7 @@ export class KvCache {
       if (layers[0]!.length(head) < budget + policy.evictEvery) continue;
       while (layers[0]!.length(head) > budget) {
         const view = headOf(layers, head);
-        this.#drop(layers, view, checkedVictim(policy, view));
+        this.#drop(layers, view, checkedEvict(policy, view));
       }
     }
   }

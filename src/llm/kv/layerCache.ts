@@ -4,16 +4,16 @@
  * Each KV head has its own entries in slots 0 … length − 1, so attention reads one run of memory; slots are in no
  * order, positions say whose they are. A read – the prompt, or a further turn – lies in a buffer with room for all of
  * it and is gathered into one of the budget's size when it ends. In decode the newest token lies in the spare last slot
- * and then overwrites the victim. Padding must not be appended; only real tokens have positions. Grouped query heads
+ * and then overwrites the evicted one. Padding must not be appended; only real tokens have positions. Grouped query heads
  * share entries, never copies.
  */
 import { invariant } from "../../base/errors.ts";
 import type { LayerSnapshot } from "../runner/runner.ts";
 import { type CacheMemory, hostMemory } from "./cacheMemory.ts";
-import { EntrySlab } from "./entrySlab.ts";
+import { CacheBuffer } from "./cacheBuffer.ts";
 import { type NoiseKey, PairNoise } from "./noise.ts";
-import { budgetCapacity } from "./occupancy.ts";
-import { poolVotes } from "./poolVotes.ts";
+import { budgetCapacity } from "./capacity.ts";
+import { averagePool } from "./averagePool.ts";
 import type { HeadView, KvPolicy } from "./policy.ts";
 import { type LogitRow, ScoreRows } from "./scoreRows.ts";
 import { slotsByPosition } from "./select.ts";
@@ -47,12 +47,12 @@ export class LayerCache {
   readonly #noise: PairNoise;
   readonly #rows: ScoreRows | null;
   /** Tokens of the text when the last read ended, or when the one that goes on will end. */
-  #readTokens: number;
-  #isReading = true;
+  #prefillTokens: number;
+  #isPrefilling = true;
   #decoded = 0;
   #most: number;
   #budget: number;
-  #entries: EntrySlab;
+  #entries: CacheBuffer;
   #tokensSeen = 0;
   #evicted = 0;
 
@@ -70,14 +70,14 @@ export class LayerCache {
     this.#layer = layer;
     this.#sequence = sequence;
     this.#memory = memory;
-    this.#readTokens = sequence.promptTokens;
+    this.#prefillTokens = sequence.promptTokens;
     [this.#budget, this.#most] = this.#room();
     this.#noise = new PairNoise(sequence, layer);
     const { scoring } = policy;
     this.#rows =
       scoring.from === "attention" ? new ScoreRows(scoring, queryHeads / kvHeads, this.#noise, layer) : null;
     const isRanked = policy.positions === "new";
-    this.#entries = new EntrySlab({ kvHeads, headDim: shape.headDim, isRanked }, memory);
+    this.#entries = new CacheBuffer({ kvHeads, headDim: shape.headDim, isRanked }, memory);
   }
 
   /** Slots a KV head has room for; the stride, in entries, between heads in `keys` and `values`. */
@@ -122,7 +122,7 @@ export class LayerCache {
 
   /** Tokens seen when the last read ended. */
   get promptTokens(): number {
-    return this.#readTokens;
+    return this.#prefillTokens;
   }
 
   /** Tokens decoded so far, which is the step of the scoring temperature. */
@@ -178,7 +178,7 @@ export class LayerCache {
       length: this.length(kvHead),
       positions: positions.subarray(from, to),
       scores: scores.subarray(from, to),
-      promptTokens: this.#readTokens,
+      promptTokens: this.#prefillTokens,
       tokensSeen: this.#tokensSeen,
       step: this.#decoded,
       budget: this.#budget,
@@ -188,19 +188,19 @@ export class LayerCache {
   /** Says that tokens are read, up to so many of the text: a prompt in pieces, or a further turn. */
   expect(tokens: number): void {
     const { scoring } = this.policy;
-    if (scoring.from === "attention" && scoring.rows !== "accumulate" && tokens > this.#readTokens) {
+    if (scoring.from === "attention" && scoring.rows !== "accumulate" && tokens > this.#prefillTokens) {
       // Votes, and the last row, are those of this read alone, or of its last piece where its length was not known.
       this.#entries.scores.fill(0);
       this.#entries.clearSums();
     }
-    this.#isReading = true;
-    this.#readTokens = Math.max(tokens, this.#tokensSeen);
+    this.#isPrefilling = true;
+    this.#prefillTokens = Math.max(tokens, this.#tokensSeen);
   }
 
   /** Says that a read has ended: the budget is now that of all tokens seen. */
-  endRead(): void {
-    this.#isReading = false;
-    this.#readTokens = this.#tokensSeen;
+  endPrefill(): void {
+    this.#isPrefilling = false;
+    this.#prefillTokens = this.#tokensSeen;
     this.#entries.clearSums();
     [this.#budget, this.#most] = this.#room();
   }
@@ -235,7 +235,7 @@ export class LayerCache {
       }
     }
     this.#tokensSeen += tokens;
-    if (!this.#isReading) this.#decoded += tokens;
+    if (!this.#isPrefilling) this.#decoded += tokens;
   }
 
   /** Whether the policy needs the logits of a query; rows that it does not want need not be handed over. */
@@ -245,7 +245,7 @@ export class LayerCache {
 
   /** Position of the first query whose row the policy needs; `Infinity` for none. */
   firstScored(): number {
-    return this.#rows?.first(this.#isReading, this.#readTokens) ?? Infinity;
+    return this.#rows?.first(this.#isPrefilling, this.#prefillTokens) ?? Infinity;
   }
 
   /**
@@ -256,17 +256,17 @@ export class LayerCache {
   addRow(row: LogitRow): void {
     if (this.#rows === null || !this.wantsRow(row.queryPosition)) return;
     const { positions, scores, length } = this.view(row.kvHead);
-    const step = this.#isReading
+    const step = this.#isPrefilling
       ? this.#decoded
       : Math.max(0, this.#decoded - (this.#tokensSeen - 1 - row.queryPosition));
-    this.#rows.add(row, positions, scores, length, { step, isReading: this.#isReading });
+    this.#rows.add(row, positions, scores, length, { step, isPrefilling: this.#isPrefilling });
   }
 
   /**
    * For whoever scores rows itself: the sums of a read's rows over a group so far, by slot of a KV head, in float64.
    * They become scores when the read ends.
    */
-  readSums(kvHead: number): Float64Array {
+  prefillSums(kvHead: number): Float64Array {
     return this.#entries.sumsOf(kvHead);
   }
 
@@ -276,7 +276,7 @@ export class LayerCache {
     if (scoring.from !== "attention") return;
     const { kvHeads } = this.#shape;
     const views = Array.from({ length: kvHeads }, (_, head) => this.view(head));
-    if (this.#isReading) for (const view of views) this.#settleRead(view);
+    if (this.#isPrefilling) for (const view of views) this.#settlePrefill(view);
     if (scoring.heads === "mean" && kvHeads > 1) {
       // The same decisions in every head leave the same token in the same slot of each.
       for (let slot = 0; slot < views[0]!.length; slot++) {
@@ -288,19 +288,19 @@ export class LayerCache {
   }
 
   /** A head's sums become scores, and votes are averaged. */
-  #settleRead(view: HeadView): void {
+  #settlePrefill(view: HeadView): void {
     const scoring = this.policy.scoring as Extract<KvPolicy["scoring"], { from: "attention" }>;
     if (this.#entries.hasSums) {
-      const sums = this.readSums(view.kvHead);
+      const sums = this.prefillSums(view.kvHead);
       const { share } = this.#rows!;
       for (let slot = 0; slot < view.length; slot++) view.scores[slot]! += share * sums[slot]!;
     }
     if (scoring.rows !== "window") return;
     const slots = slotsByPosition(view);
     const byPosition = Float32Array.from(slots, (slot) => view.scores[slot]!);
-    const voters = scoring.window?.(this.#readTokens) ?? 1;
-    const voted = slots.filter((slot) => view.positions[slot]! < this.#readTokens - voters).length;
-    poolVotes(byPosition, voted, scoring.pool ?? 1);
+    const voters = scoring.window?.(this.#prefillTokens) ?? 1;
+    const voted = slots.filter((slot) => view.positions[slot]! < this.#prefillTokens - voters).length;
+    averagePool(byPosition, voted, scoring.pool ?? 1);
     for (const [rank, slot] of slots.entries()) view.scores[slot] = byPosition[rank]!;
   }
 
@@ -332,8 +332,8 @@ export class LayerCache {
   /** Another cache of the same text, with memory of its own. */
   clone(): LayerCache {
     const copy = new LayerCache(this.#shape, this.#layer, this.policy, this.#sequence, this.#memory);
-    copy.#readTokens = this.#readTokens;
-    copy.#isReading = this.#isReading;
+    copy.#prefillTokens = this.#prefillTokens;
+    copy.#isPrefilling = this.#isPrefilling;
     copy.#decoded = this.#decoded;
     copy.#most = this.#most;
     copy.#budget = this.#budget;
@@ -354,7 +354,7 @@ export class LayerCache {
     tokens: { tokensSeen: number; promptTokens: number; decodedTokens: number },
   ): void {
     this.#tokensSeen = tokens.promptTokens;
-    this.endRead();
+    this.endPrefill();
     this.#tokensSeen = tokens.tokensSeen;
     this.#decoded = tokens.decodedTokens;
     this.#evicted = snapshot.evicted;
@@ -368,7 +368,7 @@ export class LayerCache {
 
   /** The budget of a text that was read to `#readTokens`, and the slots that it needs a KV head. */
   #room(): [number, number] {
-    const text = { promptTokens: this.#readTokens, newTokens: this.#sequence.maxNewTokens };
+    const text = { promptTokens: this.#prefillTokens, newTokens: this.#sequence.maxNewTokens };
     const budget = this.policy.budget(text.promptTokens);
     return [budget, budgetCapacity({ ...text, budget, evictEvery: this.policy.evictEvery })];
   }
@@ -379,13 +379,13 @@ export class LayerCache {
     if (needed <= capacity) return;
     // The first tokens bring the prompt's buffer, so a layer that has not begun holds nothing.
     if (capacity === 0) {
-      const first = this.#readTokens > this.#budget ? this.#readTokens : this.#most;
+      const first = this.#prefillTokens > this.#budget ? this.#prefillTokens : this.#most;
       this.#entries.grow(Math.max(needed, first));
       return;
     }
     // What of the read is still to come, or some more decoded tokens, but no room that eviction will leave empty.
-    const later = this.#isReading
-      ? longest + Math.max(tokens, this.#readTokens - this.#tokensSeen)
+    const later = this.#isPrefilling
+      ? longest + Math.max(tokens, this.#prefillTokens - this.#tokensSeen)
       : Math.min(2 * capacity, this.#budget + this.policy.evictEvery);
     this.#entries.grow(Math.max(needed, later));
   }

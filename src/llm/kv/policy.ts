@@ -5,7 +5,7 @@
  * after the prompt, and which one goes in decode. It holds no keys, no values and no model. What the scores are it
  * says in {@link KvPolicy.scoring}; whoever runs attention measures them (`ScoreRows` does it on the host).
  */
-import type { KvRule } from "./rule.ts";
+import type { EvictionRule } from "./evictionRule.ts";
 import type { Temperature } from "./temperature.ts";
 
 /** Noise added to logits for scoring only; `gaussian` and `constant` have the mean (and deviation) of Gumbel(0, 1). */
@@ -83,9 +83,9 @@ export interface KvPolicy {
   /** After the whole prompt, where it is longer than the budget: the slots that stay, at most `head.budget`. */
   keep(head: HeadView): number[];
   /** In decode, while more than `head.budget` entries are live: the slot that goes. */
-  victim(head: HeadView): number;
-  /** The decisions of `keep` and `victim` as data. */
-  readonly rule?: (budget: number, promptTokens: number) => KvRule;
+  evict(head: HeadView): number;
+  /** The decisions of `keep` and `evict` as data. */
+  readonly rule?: (budget: number, promptTokens: number) => EvictionRule;
 }
 
 /** The policy of each layer of a model. */

@@ -53,14 +53,14 @@ export class ScoreRows {
 
   /**
    * Position of the first query whose row the scores need; the rest need not be handed over.
-   * @param isReading a prompt or a turn, else decoding
-   * @param readTokens tokens of the text at the end of that read
+   * @param isPrefilling a prompt or a turn, else decoding
+   * @param prefillTokens tokens of the text at the end of that read
    */
-  first(isReading: boolean, readTokens: number): number {
+  first(isPrefilling: boolean, prefillTokens: number): number {
     const { rows, window } = this.#scoring;
-    if (rows === "accumulate" || (rows === "last" && !isReading)) return 0;
-    if (rows === "last") return readTokens - 1;
-    return isReading ? readTokens - (window?.(readTokens) ?? 1) : Infinity;
+    if (rows === "accumulate" || (rows === "last" && !isPrefilling)) return 0;
+    if (rows === "last") return prefillTokens - 1;
+    return isPrefilling ? prefillTokens - (window?.(prefillTokens) ?? 1) : Infinity;
   }
 
   /**
@@ -74,7 +74,7 @@ export class ScoreRows {
     positions: Int32Array,
     scores: Float32Array,
     length: number,
-    { step, isReading }: { step: number; isReading: boolean },
+    { step, isPrefilling }: { step: number; isPrefilling: boolean },
   ): void {
     const visible = row.visible ?? length;
     if (this.#row.length < visible) {
@@ -94,7 +94,7 @@ export class ScoreRows {
       }
     }
     const { share } = this;
-    const kept = isReading && this.#scoring.rows !== "last" ? 1 : this.damping;
+    const kept = isPrefilling && this.#scoring.rows !== "last" ? 1 : this.damping;
     for (let slot = 0; slot < visible; slot++) scores[slot] = kept * scores[slot]! + share * total[slot]!;
   }
 

@@ -29,36 +29,30 @@ function placeTensors(c: DecoderConfig): { places: Places; size: number } {
     for (let layer = 0; layer < c.layers; layer++) single(`model.layers.${layer}.${name}.weight`, size);
   };
   const kvWidth = c.kvHeads * c.headDim;
-  single("model.embed_tokens.weight", c.vocabulary * c.width);
-  layered("input_layernorm", c.width);
-  layered("self_attn.q_proj", c.width * c.width);
-  layered("self_attn.k_proj", kvWidth * c.width);
-  layered("self_attn.v_proj", kvWidth * c.width);
-  layered("self_attn.o_proj", c.width * c.width);
-  layered("post_attention_layernorm", c.width);
-  layered("mlp.gate_proj", c.innerWidth * c.width);
-  layered("mlp.down_proj", c.innerWidth * c.width);
-  layered("mlp.up_proj", c.innerWidth * c.width);
-  single("model.norm.weight", c.width);
+  single("model.embed_tokens.weight", c.vocabSize * c.hiddenSize);
+  layered("input_layernorm", c.hiddenSize);
+  layered("self_attn.q_proj", c.hiddenSize * c.hiddenSize);
+  layered("self_attn.k_proj", kvWidth * c.hiddenSize);
+  layered("self_attn.v_proj", kvWidth * c.hiddenSize);
+  layered("self_attn.o_proj", c.hiddenSize * c.hiddenSize);
+  layered("post_attention_layernorm", c.hiddenSize);
+  layered("mlp.gate_proj", c.intermediateSize * c.hiddenSize);
+  layered("mlp.down_proj", c.intermediateSize * c.hiddenSize);
+  layered("mlp.up_proj", c.intermediateSize * c.hiddenSize);
+  single("model.norm.weight", c.hiddenSize);
   // Cosines and sines of the rotation, which are computed here.
   end += c.maxPositions * c.headDim;
-  if (!c.isTied) single("lm_head.weight", c.vocabulary * c.width);
+  if (!c.tieWordEmbeddings) single("lm_head.weight", c.vocabSize * c.hiddenSize);
   return { places, size: end };
 }
 
 function configOf(header: Int32Array, path: string): DecoderConfig {
-  const [width, innerWidth, layers, heads, kvHeads, vocabulary, maxPositions] = Array.from(header) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const headDim = width / heads;
+  const [hiddenSize, intermediateSize, layers, heads, kvHeads, vocabulary, maxPositions] = Array.from(
+    header,
+  ) as [number, number, number, number, number, number, number];
+  const headDim = hiddenSize / heads;
   const isPlausible =
-    [width, innerWidth, layers, heads, kvHeads, Math.abs(vocabulary), maxPositions].every(
+    [hiddenSize, intermediateSize, layers, heads, kvHeads, Math.abs(vocabulary), maxPositions].every(
       (n) => n >= 1 && n <= 2 ** 24,
     ) &&
     Number.isInteger(headDim) &&
@@ -70,17 +64,17 @@ function configOf(header: Int32Array, path: string): DecoderConfig {
     family: "llama",
     modelType: "llama2.c",
     layers,
-    width,
+    hiddenSize,
     heads,
     kvHeads,
     headDim,
-    innerWidth,
-    vocabulary: Math.abs(vocabulary),
+    intermediateSize,
+    vocabSize: Math.abs(vocabulary),
     maxPositions,
     normEpsilon: 1e-5,
     activation: "silu",
     rotary: { dim: headDim, theta: 10_000, isInterleaved: true, scaling: { kind: "default" } },
-    isTied: vocabulary > 0,
+    tieWordEmbeddings: vocabulary > 0,
     biases: { queryKeyValue: false, output: false, mlp: false },
     alibiSlopes: null,
     hasLearnedPositions: false,
@@ -89,7 +83,7 @@ function configOf(header: Int32Array, path: string): DecoderConfig {
     hasHeadNorm: false,
     slidingWindow: null,
     attentionScale: () => 1 / Math.sqrt(headDim),
-    endTokens: [1, 2],
+    eosTokenIds: [1, 2],
   };
 }
 

@@ -12,7 +12,7 @@ import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
 import { parseJson, textOf } from "./jsonText.ts";
 import { missingFile } from "./modelErrors.ts";
-import { readConfig, readEndTokens } from "./readConfig.ts";
+import { readConfig, readEosTokenIds } from "./readConfig.ts";
 import { weightFiles } from "./weightFiles.ts";
 import type { ModelFiles } from "./weights.ts";
 
@@ -60,8 +60,8 @@ function requireTensors(
 async function withEndTokens(folder: string, config: DecoderConfig): Promise<DecoderConfig> {
   const path = join(folder, "generation_config.json");
   const text = await textOf(path);
-  const endTokens = text === null ? [] : readEndTokens(parseJson(text, path), path);
-  return endTokens.length === 0 ? config : { ...config, endTokens };
+  const eosTokenIds = text === null ? [] : readEosTokenIds(parseJson(text, path), path);
+  return eosTokenIds.length === 0 ? config : { ...config, eosTokenIds };
 }
 
 /**
@@ -98,7 +98,7 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
       }
     }
     // A tied head that was saved all the same is a copy of the embedding.
-    if (config.isTied) places.delete("lm_head.weight");
+    if (config.tieWordEmbeddings) places.delete("lm_head.weight");
     requireTensors(folder, decoder.tensors, places);
     const readStored = async (name: string) => {
       const { file, name: stored } = places.get(name)!;

@@ -64,14 +64,14 @@ export async function openModel(path: string, tokenizerPath?: string): Promise<O
   if (entry.isDirectory()) {
     const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
     const files = await openModelFolder(path);
-    const { vocabulary } = files.config;
-    return { files, tokenizer: withinVocabulary(tokenizer, vocabulary, tokenizerPath ?? path) };
+    const { vocabSize } = files.config;
+    return { files, tokenizer: withinVocabulary(tokenizer, vocabSize, tokenizerPath ?? path) };
   }
   const files = await openLlama2c(path);
   try {
-    const { vocabulary } = files.config;
-    const file = tokenizerPath ?? (await tokenizerBeside(path, vocabulary));
-    return { files, tokenizer: await openLlama2cTokenizer(file, vocabulary) };
+    const { vocabSize } = files.config;
+    const file = tokenizerPath ?? (await tokenizerBeside(path, vocabSize));
+    return { files, tokenizer: await openLlama2cTokenizer(file, vocabSize) };
   } catch (error) {
     await files.close();
     throw error;

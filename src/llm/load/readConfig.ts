@@ -8,7 +8,7 @@ import { gpt2Config } from "./configs/gpt2.ts";
 import { gptjConfig } from "./configs/gptj.ts";
 import { llamaConfig } from "./configs/llama.ts";
 import { mptConfig } from "./configs/mpt.ts";
-import { endTokens, parse } from "./configs/parse.ts";
+import { eosTokenIds, parse } from "./configs/parse.ts";
 import { parseJson } from "./jsonText.ts";
 import { unsupported } from "./modelErrors.ts";
 
@@ -51,6 +51,6 @@ export function readConfig(text: string, where: string): DecoderConfig {
  * @param where its path
  * @throws ParetoError LLM_MODEL_DAMAGED
  */
-export function readEndTokens(json: unknown, where: string): number[] {
-  return parse(z.object({ eos_token_id: endTokens }), json, where).eos_token_id;
+export function readEosTokenIds(json: unknown, where: string): number[] {
+  return parse(z.object({ eos_token_id: eosTokenIds }), json, where).eos_token_id;
 }

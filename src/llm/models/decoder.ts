@@ -18,15 +18,15 @@ export interface DecoderConfig {
   readonly modelType: string;
   readonly layers: number;
   /** Elements of a hidden state. */
-  readonly width: number;
+  readonly hiddenSize: number;
   /** Query heads. */
   readonly heads: number;
   /** Heads of keys and values; query head h reads head ⌊h / (heads / kvHeads)⌋. */
   readonly kvHeads: number;
   readonly headDim: number;
   /** Elements between the two products of an MLP. */
-  readonly innerWidth: number;
-  readonly vocabulary: number;
+  readonly intermediateSize: number;
+  readonly vocabSize: number;
   /** Positions the model was made for; with learned positions no later one exists. */
   readonly maxPositions: number;
   readonly normEpsilon: number;
@@ -38,7 +38,7 @@ export interface DecoderConfig {
   /** Positions have embeddings, so that none lies beyond `maxPositions`. */
   readonly hasLearnedPositions: boolean;
   /** The head's matrix is the embedding's. */
-  readonly isTied: boolean;
+  readonly tieWordEmbeddings: boolean;
   /** Linear layers that have a bias, besides those that a family always has. */
   readonly biases: { readonly queryKeyValue: boolean; readonly output: boolean; readonly mlp: boolean };
   /** RMSNorm over each head of queries and keys before they are rotated (Qwen3). */
@@ -52,7 +52,7 @@ export interface DecoderConfig {
   /** What products of queries and keys are multiplied by, for each layer. */
   readonly attentionScale: (layer: number) => number;
   /** Tokens after which a text is over. */
-  readonly endTokens: readonly number[];
+  readonly eosTokenIds: readonly number[];
 }
 
 /** Queries, keys and values of some rows. */

@@ -17,25 +17,25 @@ import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts
 function tensorsOf(c: DecoderConfig): FamilyTensors {
   const turned = new Set<string>();
   const tensors = new Map<string, Shape>([
-    ["wte.weight", [c.vocabulary, c.width]],
-    ["wpe.weight", [c.maxPositions, c.width]],
+    ["wte.weight", [c.vocabSize, c.hiddenSize]],
+    ["wpe.weight", [c.maxPositions, c.hiddenSize]],
   ]);
   const withBias = (name: string, ...weight: number[]) => {
     tensors.set(`${name}.weight`, weight);
     tensors.set(`${name}.bias`, [weight.at(-1)!]);
   };
   for (let layer = 0; layer < c.layers; layer++) {
-    withBias(`h.${layer}.ln_1`, c.width);
-    withBias(`h.${layer}.attn.c_attn`, c.width, 3 * c.width);
-    withBias(`h.${layer}.attn.c_proj`, c.width, c.width);
-    withBias(`h.${layer}.ln_2`, c.width);
-    withBias(`h.${layer}.mlp.c_fc`, c.width, c.innerWidth);
-    withBias(`h.${layer}.mlp.c_proj`, c.innerWidth, c.width);
+    withBias(`h.${layer}.ln_1`, c.hiddenSize);
+    withBias(`h.${layer}.attn.c_attn`, c.hiddenSize, 3 * c.hiddenSize);
+    withBias(`h.${layer}.attn.c_proj`, c.hiddenSize, c.hiddenSize);
+    withBias(`h.${layer}.ln_2`, c.hiddenSize);
+    withBias(`h.${layer}.mlp.c_fc`, c.hiddenSize, c.intermediateSize);
+    withBias(`h.${layer}.mlp.c_proj`, c.intermediateSize, c.hiddenSize);
     for (const name of ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"])
       turned.add(`h.${layer}.${name}`);
   }
-  withBias("ln_f", c.width);
-  if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
+  withBias("ln_f", c.hiddenSize);
+  if (!c.tieWordEmbeddings) tensors.set("lm_head.weight", [c.vocabSize, c.hiddenSize]);
   return { tensors, turned };
 }
 
@@ -43,7 +43,7 @@ function tensorsOf(c: DecoderConfig): FamilyTensors {
 export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
   const family = tensorsOf(config);
   const weights = new WeightLayout(family, layout);
-  const { width, normEpsilon } = config;
+  const { hiddenSize, normEpsilon } = config;
   const weight = (name: string) => weights.tensor(name);
   const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) =>
@@ -60,7 +60,7 @@ export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
       add(gather(weight("wte.weight"), tokens), gather(weight("wpe.weight"), positions)),
     ...projections((layer, hidden) => {
       const all = linear(`h.${layer}.attn.c_attn`, norm(`h.${layer}.ln_1`, hidden));
-      const part = (i: number) => slice(all, { 1: [i * width, (i + 1) * width] });
+      const part = (i: number) => slice(all, { 1: [i * hiddenSize, (i + 1) * hiddenSize] });
       return { q: part(0), k: part(1), v: part(2), whole: all };
     }),
     finish: (layer, hidden, attended) => {
@@ -69,7 +69,7 @@ export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
       return add(h, linear(`h.${layer}.mlp.c_proj`, inner));
     },
     head: (hidden) =>
-      matmul(norm("ln_f", hidden), weight(config.isTied ? "wte.weight" : "lm_head.weight"), {
+      matmul(norm("ln_f", hidden), weight(config.tieWordEmbeddings ? "wte.weight" : "lm_head.weight"), {
         transposeB: true,
         outDtype: "float32",
       }),

@@ -18,21 +18,21 @@ function queryKeyValue(layer: number): string[] {
 /** The tensors of a model, by name. */
 function tensorsOf(c: DecoderConfig): FamilyTensors {
   const stacks: string[][] = [];
-  const tensors = new Map<string, Shape>([["wte.weight", [c.vocabulary, c.width]]]);
+  const tensors = new Map<string, Shape>([["wte.weight", [c.vocabSize, c.hiddenSize]]]);
   const withBias = (name: string, ...weight: [number] | [number, number]) => {
     tensors.set(`${name}.weight`, weight);
     tensors.set(`${name}.bias`, [weight[0]]);
   };
   for (let layer = 0; layer < c.layers; layer++) {
-    withBias(`h.${layer}.ln_1`, c.width);
+    withBias(`h.${layer}.ln_1`, c.hiddenSize);
     stacks.push(queryKeyValue(layer));
     for (const name of [...queryKeyValue(layer), `h.${layer}.attn.out_proj`])
-      tensors.set(`${name}.weight`, [c.width, c.width]);
-    withBias(`h.${layer}.mlp.fc_in`, c.innerWidth, c.width);
-    withBias(`h.${layer}.mlp.fc_out`, c.width, c.innerWidth);
+      tensors.set(`${name}.weight`, [c.hiddenSize, c.hiddenSize]);
+    withBias(`h.${layer}.mlp.fc_in`, c.intermediateSize, c.hiddenSize);
+    withBias(`h.${layer}.mlp.fc_out`, c.hiddenSize, c.intermediateSize);
   }
-  withBias("ln_f", c.width);
-  withBias("lm_head", c.vocabulary, c.width);
+  withBias("ln_f", c.hiddenSize);
+  withBias("lm_head", c.vocabSize, c.hiddenSize);
   return { tensors, stacks };
 }
 

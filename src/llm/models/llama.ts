@@ -25,7 +25,7 @@ function gated(layer: number): string[] {
 /** The tensors of a model, by name. */
 function tensorsOf(c: DecoderConfig): FamilyTensors {
   const stacks: string[][] = [];
-  const tensors = new Map<string, Shape>([["model.embed_tokens.weight", [c.vocabulary, c.width]]]);
+  const tensors = new Map<string, Shape>([["model.embed_tokens.weight", [c.vocabSize, c.hiddenSize]]]);
   const linear = (name: string, outputs: number, inputs: number, bias: boolean) => {
     tensors.set(`${name}.weight`, [outputs, inputs]);
     if (bias) tensors.set(`${name}.bias`, [outputs]);
@@ -33,22 +33,22 @@ function tensorsOf(c: DecoderConfig): FamilyTensors {
   for (let layer = 0; layer < c.layers; layer++) {
     const at = `model.layers.${layer}`;
     stacks.push(queryKeyValue(layer), gated(layer));
-    tensors.set(`${at}.input_layernorm.weight`, [c.width]);
-    linear(`${at}.self_attn.q_proj`, c.heads * c.headDim, c.width, c.biases.queryKeyValue);
-    linear(`${at}.self_attn.k_proj`, c.kvHeads * c.headDim, c.width, c.biases.queryKeyValue);
-    linear(`${at}.self_attn.v_proj`, c.kvHeads * c.headDim, c.width, c.biases.queryKeyValue);
-    linear(`${at}.self_attn.o_proj`, c.width, c.heads * c.headDim, c.biases.output);
+    tensors.set(`${at}.input_layernorm.weight`, [c.hiddenSize]);
+    linear(`${at}.self_attn.q_proj`, c.heads * c.headDim, c.hiddenSize, c.biases.queryKeyValue);
+    linear(`${at}.self_attn.k_proj`, c.kvHeads * c.headDim, c.hiddenSize, c.biases.queryKeyValue);
+    linear(`${at}.self_attn.v_proj`, c.kvHeads * c.headDim, c.hiddenSize, c.biases.queryKeyValue);
+    linear(`${at}.self_attn.o_proj`, c.hiddenSize, c.heads * c.headDim, c.biases.output);
     if (c.hasHeadNorm) {
       tensors.set(`${at}.self_attn.q_norm.weight`, [c.headDim]);
       tensors.set(`${at}.self_attn.k_norm.weight`, [c.headDim]);
     }
-    tensors.set(`${at}.post_attention_layernorm.weight`, [c.width]);
-    linear(`${at}.mlp.gate_proj`, c.innerWidth, c.width, c.biases.mlp);
-    linear(`${at}.mlp.up_proj`, c.innerWidth, c.width, c.biases.mlp);
-    linear(`${at}.mlp.down_proj`, c.width, c.innerWidth, c.biases.mlp);
+    tensors.set(`${at}.post_attention_layernorm.weight`, [c.hiddenSize]);
+    linear(`${at}.mlp.gate_proj`, c.intermediateSize, c.hiddenSize, c.biases.mlp);
+    linear(`${at}.mlp.up_proj`, c.intermediateSize, c.hiddenSize, c.biases.mlp);
+    linear(`${at}.mlp.down_proj`, c.hiddenSize, c.intermediateSize, c.biases.mlp);
   }
-  tensors.set("model.norm.weight", [c.width]);
-  if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
+  tensors.set("model.norm.weight", [c.hiddenSize]);
+  if (!c.tieWordEmbeddings) tensors.set("lm_head.weight", [c.vocabSize, c.hiddenSize]);
   return { tensors, stacks };
 }
 
@@ -89,7 +89,9 @@ export function llama(config: DecoderConfig, layout?: DecoderLayout): Decoder {
       return add(h, linear(`${at}.mlp.down_proj`, inner));
     },
     head: (hidden) => {
-      const matrix = weights.tensor(config.isTied ? "model.embed_tokens.weight" : "lm_head.weight");
+      const matrix = weights.tensor(
+        config.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+      );
       return matmul(norm("model.norm", hidden), matrix, { transposeB: true, outDtype: "float32" });
     },
   };

@@ -15,21 +15,21 @@ import { projections, WeightLayout } from "./weightLayout.ts";
 
 /** The tensors of a model, by name. */
 function tensorsOf(c: DecoderConfig): Map<string, Shape> {
-  const tensors = new Map<string, Shape>([["wte.weight", [c.vocabulary, c.width]]]);
+  const tensors = new Map<string, Shape>([["wte.weight", [c.vocabSize, c.hiddenSize]]]);
   const layer = (name: string, ...weight: [number] | [number, number]) => {
     tensors.set(`${name}.weight`, weight);
     if (c.biases.mlp) tensors.set(`${name}.bias`, [weight[0]]);
   };
   for (let i = 0; i < c.layers; i++) {
-    layer(`blocks.${i}.norm_1`, c.width);
-    layer(`blocks.${i}.attn.Wqkv`, 3 * c.width, c.width);
-    layer(`blocks.${i}.attn.out_proj`, c.width, c.width);
-    layer(`blocks.${i}.norm_2`, c.width);
-    layer(`blocks.${i}.ffn.up_proj`, c.innerWidth, c.width);
-    layer(`blocks.${i}.ffn.down_proj`, c.width, c.innerWidth);
+    layer(`blocks.${i}.norm_1`, c.hiddenSize);
+    layer(`blocks.${i}.attn.Wqkv`, 3 * c.hiddenSize, c.hiddenSize);
+    layer(`blocks.${i}.attn.out_proj`, c.hiddenSize, c.hiddenSize);
+    layer(`blocks.${i}.norm_2`, c.hiddenSize);
+    layer(`blocks.${i}.ffn.up_proj`, c.intermediateSize, c.hiddenSize);
+    layer(`blocks.${i}.ffn.down_proj`, c.hiddenSize, c.intermediateSize);
   }
-  layer("norm_f", c.width);
-  if (!c.isTied) tensors.set("lm_head.weight", [c.vocabulary, c.width]);
+  layer("norm_f", c.hiddenSize);
+  if (!c.tieWordEmbeddings) tensors.set("lm_head.weight", [c.vocabSize, c.hiddenSize]);
   return tensors;
 }
 
@@ -37,12 +37,12 @@ function tensorsOf(c: DecoderConfig): Map<string, Shape> {
 export function mpt(config: DecoderConfig, layout?: DecoderLayout): Decoder {
   const tensors = tensorsOf(config);
   const weights = new WeightLayout({ tensors }, layout);
-  const { width, clip, logitScale } = config;
+  const { hiddenSize, clip, logitScale } = config;
   const { dtype } = weights;
   const weight = (name: string) => weights.tensor(name);
   const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) => {
-    const bias = weights.has(`${name}.bias`) ? weight(`${name}.bias`) : full([width], 0, dtype);
+    const bias = weights.has(`${name}.bias`) ? weight(`${name}.bias`) : full([hiddenSize], 0, dtype);
     return layerNorm(x, weight(`${name}.weight`), bias, config.normEpsilon);
   };
   return {
@@ -55,7 +55,7 @@ export function mpt(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     ...projections((layer, hidden) => {
       const product = linear(`blocks.${layer}.attn.Wqkv`, norm(`blocks.${layer}.norm_1`, hidden));
       const all = clip === null ? product : maximum(minimum(product, clip), -clip);
-      const part = (i: number) => slice(all, { 1: [i * width, (i + 1) * width] });
+      const part = (i: number) => slice(all, { 1: [i * hiddenSize, (i + 1) * hiddenSize] });
       return { q: part(0), k: part(1), v: part(2), whole: all };
     }),
     finish: (layer, hidden, attended) => {
@@ -64,7 +64,7 @@ export function mpt(config: DecoderConfig, layout?: DecoderLayout): Decoder {
       return add(h, linear(`blocks.${layer}.ffn.down_proj`, inner));
     },
     head: (hidden) => {
-      const matrix = weight(config.isTied ? "wte.weight" : "lm_head.weight");
+      const matrix = weight(config.tieWordEmbeddings ? "wte.weight" : "lm_head.weight");
       const logits = matmul(norm("norm_f", hidden), matrix, { transposeB: true, outDtype: "float32" });
       return logitScale === 1 ? logits : mul(logits, logitScale);
     },

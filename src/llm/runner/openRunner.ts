@@ -10,7 +10,7 @@ export interface RunnerOptions {
   /** What weights, keys and values are. `cpu` computes in f32 alone; `cuda` takes bf16 when left out. */
   dtype?: LlmDtype;
   /** Texts held at a time. Defaults to 1. */
-  seats?: number;
+  maxSequences?: number;
   /** Threads of the host that compute. Defaults to the cores. */
   threads?: number;
   /** Told tensors loaded so far, and in all. */

@@ -1,9 +1,9 @@
 /**
  * @file What runs a language model for everything above it: generation, beams, batches, evaluation, benchmarks.
  *
- * A runner holds a model and some seats; a seat holds one text, which is its KV cache. Texts of one call may be of any
+ * A runner holds a model and some sequences; a sequence holds one text, which is its KV cache. Texts of one call may be of any
  * lengths: there is no padding, and a text in a batch is computed as if it were alone (on a GPU within rounding, as
- * sums are taken in another order). Noise is keyed by the text's seed and stream and by positions, never by its seat.
+ * sums are taken in another order). Noise is keyed by the text's seed and stream and by positions, never by its sequence.
  * Calls come one after the other: await each.
  *
  * A text is read, then continued token by token. Reading once more is a further turn: its tokens attend causally to
@@ -15,7 +15,7 @@ import type { LayerPolicies } from "../kv/policy.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 
 /** How a text is cached. */
-export interface TextOptions {
+export interface SequenceOptions {
   policies: LayerPolicies;
   /** Tokens that decoding may add; the cache makes room for them. */
   maxNewTokens: number;
@@ -30,8 +30,8 @@ export interface TextOptions {
 }
 
 /** Tokens that a text reads at once. */
-export interface TextTokens {
-  seat: number;
+export interface SequenceTokens {
+  sequence: number;
   /** At least one. */
   tokens: readonly number[];
   /**
@@ -43,13 +43,13 @@ export interface TextTokens {
 }
 
 /** A token that a text reads in decode. */
-export interface TextToken {
-  seat: number;
+export interface SequenceToken {
+  sequence: number;
   token: number;
 }
 
 /** What a text's cache holds. */
-export interface TextMemory {
+export interface SequenceMemory {
   /** Bytes of keys and values that the cache has room for now, in the runner's dtype. */
   kvBytes: number;
   /** Bytes of their positions and scores. */
@@ -78,7 +78,7 @@ export interface LayerSnapshot {
 }
 
 /** A text between two calls. Plain data: it may be stored, and restored on any runner of the same model. */
-export interface TextSnapshot {
+export interface SequenceSnapshot {
   /** Tokens seen, kept or not. */
   tokensSeen: number;
   /** Tokens that the budget is a share of: those seen when the last read ended. */
@@ -88,64 +88,64 @@ export interface TextSnapshot {
   layers: LayerSnapshot[];
 }
 
-/** A model and its seats. */
+/** A model and its sequences. */
 export interface LlmRunner {
   readonly config: DecoderConfig;
-  /** Texts that it holds at most. Seats are 0 … seats − 1. */
-  readonly seats: number;
+  /** Texts that it holds at most. Sequences are 0 … sequences − 1. */
+  readonly maxSequences: number;
 
   /**
-   * Compiles what a read of prompts and a step of every seat need. Whoever leaves it out pays for it in the first calls.
+   * Compiles what a read of prompts and a step of every sequence need. Whoever leaves it out pays for it in the first calls.
    * @param prompts tokens of each prompt that is read together
    */
   prepare(...prompts: readonly number[]): Promise<void>;
 
   /**
-   * Empties a seat and sets how its next text is cached.
-   * @throws ParetoError LLM_SEAT for a seat that is not there
+   * Empties a sequence and sets how its next text is cached.
+   * @throws ParetoError LLM_SEQUENCE for a sequence that is not there
    */
-  begin(seat: number, options: TextOptions): void;
+  begin(sequence: number, options: SequenceOptions): void;
 
   /**
-   * Reads prompts, pieces of them, or further turns; each seat at most once a call.
+   * Reads prompts, pieces of them, or further turns; each sequence at most once a call.
    * @returns logits `[texts, vocabulary]` of the token after each text's last one, the caller's to keep
-   * @throws ParetoError LLM_SEAT for a seat that is not there or has not begun; LLM_PROMPT for no token or one that the
+   * @throws ParetoError LLM_SEQUENCE for a sequence that is not there or has not begun; LLM_PROMPT for no token or one that the
    * model lacks; LLM_CONTEXT, KV_LOGITS_NOT_FINITE, LLM_LOGITS and what the policy refuses
    */
-  read(texts: readonly TextTokens[]): Promise<Float32Array>;
+  prefill(texts: readonly SequenceTokens[]): Promise<Float32Array>;
 
   /**
    * Reads one token of each of the given texts.
    * @returns logits `[texts, vocabulary]`, the caller's to keep
    * @throws ParetoError as `read`, and LLM_PROMPT for a text that has not read its prompt
    */
-  step(tokens: readonly TextToken[]): Promise<Float32Array>;
+  decode(tokens: readonly SequenceToken[]): Promise<Float32Array>;
 
   /** As `step`, but gives the most probable token of each text, of equals the lowest; `[texts]`. */
-  stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array>;
+  decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array>;
 
   /**
-   * Makes seat `to` hold what seat `from` holds, with its options. Memory is copied at once or when one of them is next
+   * Makes sequence `to` hold what sequence `from` holds, with its options. Memory is copied at once or when one of them is next
    * written. What `to` held is gone. A text goes to itself at no cost.
-   * @throws ParetoError LLM_SEAT
+   * @throws ParetoError LLM_SEQUENCE
    */
   fork(from: number, to: number): Promise<void>;
 
-  /** A copy of a text's state. @throws ParetoError LLM_SEAT, or LLM_PROMPT within a prompt or turn that comes in pieces */
-  snapshot(seat: number): Promise<TextSnapshot>;
+  /** A copy of a text's state. @throws ParetoError LLM_SEQUENCE, or LLM_PROMPT within a prompt or turn that comes in pieces */
+  snapshot(sequence: number): Promise<SequenceSnapshot>;
 
   /**
-   * Brings back a text, in a seat that has begun with the options that the text had.
-   * @throws ParetoError LLM_SEAT, LLM_SNAPSHOT for one of another model's shape
+   * Brings back a text, in a sequence that has begun with the options that the text had.
+   * @throws ParetoError LLM_SEQUENCE, LLM_SNAPSHOT for one of another model's shape
    */
-  restore(seat: number, snapshot: TextSnapshot): Promise<void>;
+  restore(sequence: number, snapshot: SequenceSnapshot): Promise<void>;
 
-  /** Empties a seat and frees its memory. */
-  release(seat: number): void;
+  /** Empties a sequence and frees its memory. */
+  release(sequence: number): void;
 
-  /** What a seat's cache holds; zeros before its first read. */
-  memory(seat: number): TextMemory;
+  /** What a sequence's cache holds; zeros before its first read. */
+  memory(sequence: number): SequenceMemory;
 
-  /** Frees the model and all seats; the runner cannot be used afterwards. */
+  /** Frees the model and all sequences; the runner cannot be used afterwards. */
   dispose(): Promise<void>;
 }

@@ -2,7 +2,7 @@
 import { Rng } from "../../base/rng.ts";
 
 /** What texts are for; each use has keys of its own. */
-const uses = { evaluation: 1, practice: 2 } as const;
+const uses = { evaluation: 1, training: 2 } as const;
 
 /** The numbers of one text. @param seed a 32-bit unsigned integer */
 export function itemRng(use: keyof typeof uses, seed: number, index: number): Rng {

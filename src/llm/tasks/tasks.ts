@@ -1,11 +1,11 @@
 /** @file The synthetic tasks by name. */
 import { copy } from "./copy.ts";
-import { lateRiser } from "./lateRiser.ts";
+import { delayedRecall } from "./delayedRecall.ts";
 import { recall } from "./recall.ts";
 import type { Protocol, Task } from "./task.ts";
 import { variable } from "./variable.ts";
 
-const tasks = { recall, copy, variable, "late-riser": lateRiser } as const satisfies Record<
+const tasks = { recall, copy, variable, "delayed-recall": delayedRecall } as const satisfies Record<
   string,
   (name: string, protocol: Protocol) => Task
 >;
@@ -16,7 +16,7 @@ export type TaskName = keyof typeof tasks;
 /** Every task's name. */
 export const TASK_NAMES = Object.keys(tasks) as TaskName[];
 
-/** A task by its name. @param protocol of the question; a late riser is asked for afterwards always */
+/** A task by its name. @param protocol of the question; delayed recall is asked for afterwards always */
 export function taskNamed(name: TaskName, protocol: Protocol): Task {
   return tasks[name](name, protocol);
 }

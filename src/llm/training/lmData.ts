@@ -24,7 +24,7 @@ export interface LmData {
   /** `tokenizer.json` of these tokens. */
   readonly tokenizer: object;
   /** Tokens after which a text is over. */
-  readonly endToken: number;
+  readonly eosTokenId: number;
   /** Of whatever was read, so that a resumed run can tell that it has changed. */
   readonly fingerprint: number;
   /**

@@ -1,5 +1,5 @@
-/** @file The synthetic tasks as data: endless practice texts, and items of each task for validation. */
-import { practice } from "../tasks/practice.ts";
+/** @file The synthetic tasks as data: endless training texts, and items of each task for validation. */
+import { writeTrainingText } from "../tasks/trainingTexts.ts";
 import { taskNamed } from "../tasks/tasks.ts";
 import { END_OF_TEXT, WORDS } from "../tasks/words.ts";
 import { wordTokenizer } from "../tasks/wordTokenizer.ts";
@@ -14,12 +14,12 @@ export function taskData({ seed, validation }: Pick<Recipe, "seed" | "validation
   return {
     vocabulary: WORDS.length,
     tokenizer: wordTokenizer(),
-    endToken: END_OF_TEXT,
+    eosTokenId: END_OF_TEXT,
     fingerprint: 0,
     fill: ({ tokens, targets }, first, length) => {
       for (let at = 0, index = first; at < tokens.length; at += length, index++) {
         const row = { tokens: tokens.subarray(at, at + length), targets: targets.subarray(at, at + length) };
-        practice(seed, index, row);
+        writeTrainingText(seed, index, row);
       }
     },
     validation: validation.tasks.map((name) => groupOf(name, validation)),

@@ -45,7 +45,7 @@ export async function textData(
   return {
     vocabulary: bpe.tokens.length,
     tokenizer: bpeTokenizer(bpe),
-    endToken: END_OF_TEXT,
+    eosTokenId: END_OF_TEXT,
     fingerprint: crc32(text),
     fill: ({ tokens, targets }, first, length) => {
       const rng = new Rng(seed, STREAM + first);

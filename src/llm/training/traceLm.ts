@@ -145,7 +145,7 @@ export function traceScores(
     const logits = logitsOf(training, shape, t, keep);
     const byText = (x: Tensor) => sum(reshape(x, [texts, length]), 1);
     const isBest = cast(equal(logits, max(logits, -1, true)), "float32");
-    const right = sum(mul(isBest, oneHot(targets, training.decoder.config.vocabulary)), -1);
+    const right = sum(mul(isBest, oneHot(targets, training.decoder.config.vocabSize)), -1);
     return { outputs: { loss: byText(crossEntropy(logits, targets)), right: byText(right) } };
   });
 }

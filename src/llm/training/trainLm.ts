@@ -93,7 +93,7 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
   };
   const data = await openData(recipe, paths, tell);
   // As it is written beside the weights; checked before anything is.
-  const config = { ...recipe.model, vocab_size: data.vocabulary, eos_token_id: data.endToken };
+  const config = { ...recipe.model, vocab_size: data.vocabulary, eos_token_id: data.eosTokenId };
   readConfig(JSON.stringify(config), recipe.name);
   tell({ event: "span", span: "prepare", start: 0, end: clock() });
   const { fingerprint } = data;

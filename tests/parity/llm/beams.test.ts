@@ -8,7 +8,7 @@ import { full } from "../../../src/llm/kv/policies/full.ts";
 import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
-import type { LlmRunner, TextToken } from "../../../src/llm/runner/runner.ts";
+import type { LlmRunner, SequenceToken } from "../../../src/llm/runner/runner.ts";
 import { collect, FakeRunner } from "../../support/llm/fakeRunner.ts";
 import { cases, openCase, openDense } from "./goldenModels.ts";
 import { MaskedModel } from "./maskedModel.ts";
@@ -17,28 +17,28 @@ import { onEachDevice } from "./runnerDevices.ts";
 interface Found {
   prompt: number[];
   beams: number;
-  endTokens: number[];
+  eosTokenIds: number[];
   maxNewTokens: number;
   tokens: number[];
   score: number;
-  endedBy: "length" | "end-token";
+  finishReason: "length" | "stop";
 }
 
 const found = JSON.parse(
   await readFile(join(import.meta.dirname, "../../../golden/llm/beams.json"), "utf8"),
 ) as Record<string, Found[]>;
 
-/** A runner whose seats keep everything and mask what accumulated attention drops. It decodes and forks, no more. */
+/** A runner whose sequences keep everything and mask what accumulated attention drops. It decodes and forks, no more. */
 function maskedRunner(
   dense: DenseDecoder,
-  seats: number,
+  maxSequences: number,
   keep: { budget: number; recent: number },
 ): LlmRunner {
   const texts: { model: MaskedModel; tokensSeen: number }[] = [];
-  const readAll = async (given: readonly { seat: number; tokens: readonly number[] }[]) => {
+  const readAll = async (given: readonly { sequence: number; tokens: readonly number[] }[]) => {
     const rows: Float32Array[] = [];
-    for (const { seat, tokens } of given) {
-      const text = texts[seat]!;
+    for (const { sequence, tokens } of given) {
+      const text = texts[sequence]!;
       let logits: Float32Array = new Float32Array(0);
       for (const token of tokens) logits = await text.model.read(token, text.tokensSeen++);
       text.model.evictHeavy(text.tokensSeen, keep);
@@ -46,12 +46,13 @@ function maskedRunner(
     }
     return Float32Array.from(rows.flatMap((row) => [...row]));
   };
-  const fake = new FakeRunner(() => [], { vocabulary: dense.config.vocabulary, seats });
+  const fake = new FakeRunner(() => [], { vocabulary: dense.config.vocabSize, maxSequences });
   return Object.assign(fake, {
-    begin: (seat: number) => void (texts[seat] = { model: new MaskedModel(dense, false), tokensSeen: 0 }),
-    read: readAll,
-    step: (tokens: readonly TextToken[]) =>
-      readAll(tokens.map(({ seat, token }) => ({ seat, tokens: [token] }))),
+    begin: (sequence: number) =>
+      void (texts[sequence] = { model: new MaskedModel(dense, false), tokensSeen: 0 }),
+    prefill: readAll,
+    decode: (tokens: readonly SequenceToken[]) =>
+      readAll(tokens.map(({ sequence, token }) => ({ sequence, tokens: [token] }))),
     fork: async (from: number, to: number) => {
       texts[to] = { ...texts[from]!, model: texts[from]!.model.clone() };
     },
@@ -63,20 +64,21 @@ onEachDevice((device) => {
     test("finds the texts that transformers finds, alone and in a batch with others", async () => {
       const runner = await openCase(model, "default", 9, device);
       try {
-        const requests = found[model]!.map(({ prompt, beams, endTokens, maxNewTokens }): BatchRequest => {
-          return { prompt, beams, endTokens, text: { policies: full, maxNewTokens } };
+        const requests = found[model]!.map(({ prompt, beams, eosTokenIds, maxNewTokens }): BatchRequest => {
+          return { prompt, beams, eosTokenIds, text: { policies: full, maxNewTokens } };
         });
         const alone = [];
         for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
         const together = await collect(runBatch(runner, requests));
         together.sort((a, b) => a.index - b.index);
         for (const results of [alone, together]) {
-          for (const [i, { tokens, endedBy, score }] of found[model]!.entries()) {
-            expect(results[i]).toMatchObject({ tokens, endedBy });
+          for (const [i, { tokens, finishReason, score }] of found[model]!.entries()) {
+            expect(results[i]).toMatchObject({ tokens, finishReason });
             expect(results[i]!.score).toBeCloseTo(score, 4);
           }
         }
-        for (let seat = 0; seat < runner.seats; seat++) expect(runner.memory(seat).kvBytes).toBe(0);
+        for (let sequence = 0; sequence < runner.maxSequences; sequence++)
+          expect(runner.memory(sequence).kvBytes).toBe(0);
       } finally {
         await runner.dispose();
       }
@@ -96,7 +98,7 @@ onEachDevice((device) => {
               prompt: cases.tokens.slice(start, start + 24),
               text: { policies: () => h2o({ budget: { tokens: 10 } }), maxNewTokens: 20 },
               beams: 4,
-              endTokens: [],
+              eosTokenIds: [],
             };
             const [found] = await collect(runBatch(runner, [request]));
             const [wanted] = await collect(runBatch(masked, [request]));
@@ -113,7 +115,7 @@ onEachDevice((device) => {
     const run = async (runner: LlmRunner, policy: KvPolicy) => {
       const requests = [1, 4, 1, 2, 1].map((beams, i): BatchRequest => {
         const text = { policies: () => policy, maxNewTokens: 20 - i, seed: 5 };
-        return { prompt: cases.tokens.slice(i, 30), text, beams, endTokens: [] };
+        return { prompt: cases.tokens.slice(i, 30), text, beams, eosTokenIds: [] };
       });
       const results = await collect(runBatch(runner, requests));
       return results.map(({ index, tokens, score }) => ({ index, tokens, score }));
@@ -141,7 +143,7 @@ onEachDevice((device) => {
         const search = async () => {
           const policy = keyformer({ budget: { tokens: 12 }, horizon: 24 });
           const text = { policies: () => policy, maxNewTokens: 24, seed: 5 };
-          const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, endTokens: [] };
+          const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, eosTokenIds: [] };
           return (await collect(runBatch(runner, [request])))[0]!;
         };
         const found = await search();

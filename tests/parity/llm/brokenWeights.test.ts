@@ -29,7 +29,7 @@ async function withBroken(
   const changed = { ...files, name: files.name, config: files.config, close: () => files.close() };
   const runner = await openRunner(
     { ...changed, read, readStored },
-    { device, dtype: "f32", threads: 1, seats: 2 },
+    { device, dtype: "f32", threads: 1, maxSequences: 2 },
   );
   try {
     await use(runner);
@@ -44,7 +44,7 @@ onEachDevice((device) => {
   test("logits that are not numbers are refused where they would be scores", async () => {
     await withBroken(device, "model.layers.1.self_attn.k_proj.weight", async (runner) => {
       runner.begin(0, { policies: () => keyformer({ budget: { tokens: 4 }, horizon: 4 }), maxNewTokens: 4 });
-      const read = runner.read([{ seat: 0, tokens: PROMPT }]);
+      const read = runner.prefill([{ sequence: 0, tokens: PROMPT }]);
       await expect(read).rejects.toMatchObject({ code: "KV_LOGITS_NOT_FINITE" });
     });
   });
@@ -55,7 +55,7 @@ onEachDevice((device) => {
   ])("with a full cache, tokens are never chosen by what is no number: %s", async (_, name) => {
     await withBroken(device, name, async (runner) => {
       runner.begin(0, { policies: full, maxNewTokens: 4 });
-      const read = runner.read([{ seat: 0, tokens: PROMPT }]);
+      const read = runner.prefill([{ sequence: 0, tokens: PROMPT }]);
       await expect(read).rejects.toMatchObject({ code: "LLM_LOGITS" });
       expect(runner.memory(0).kvBytes).toBe(0);
     });
@@ -67,15 +67,15 @@ onEachDevice((device) => {
       device,
       "model.embed_tokens.weight",
       async (runner) => {
-        for (const seat of [0, 1]) {
-          runner.begin(seat, { policies: full, maxNewTokens: 4 });
-          await runner.read([{ seat, tokens: [1, 2, 3] }]);
+        for (const sequence of [0, 1]) {
+          runner.begin(sequence, { policies: full, maxNewTokens: 4 });
+          await runner.prefill([{ sequence, tokens: [1, 2, 3] }]);
         }
-        await expect(runner.stepGreedy([{ seat: 0, token: 5 }])).rejects.toMatchObject({
+        await expect(runner.decodeGreedy([{ sequence: 0, token: 5 }])).rejects.toMatchObject({
           code: expect.stringMatching(/^(LLM_LOGITS|KV_LOGITS_NOT_FINITE)$/),
         });
         expect(runner.memory(0).tokensSeen).toBe(0);
-        const [token] = await runner.stepGreedy([{ seat: 1, token: 4 }]);
+        const [token] = await runner.decodeGreedy([{ sequence: 1, token: 4 }]);
         expect(token).toBeGreaterThanOrEqual(0);
       },
       ofToken5,

@@ -28,10 +28,10 @@ test.each<[name: string, policy: KvPolicy, wordsASlot: number, entries: number]>
 ])("%s holds its budget and the newest entries over 4,000 steps", async (_name, policy, words, entries) => {
   const { layers, kvHeads } = runner.config;
   runner.begin(0, { policies: () => policy, maxNewTokens: 4000 });
-  await runner.read([{ seat: 0, tokens: prompt }]);
+  await runner.prefill([{ sequence: 0, tokens: prompt }]);
   let early = 0;
   for (let step = 0; step < 4000; step++) {
-    await runner.step([{ seat: 0, token: step % 60 }]);
+    await runner.decode([{ sequence: 0, token: step % 60 }]);
     if (step % 200 !== 0) continue;
     const { kvBytes: held, bookkeepingBytes, tokensSeen } = runner.memory(0);
     expect(held).toBe(kvBytes(entries));
@@ -44,16 +44,19 @@ test.each<[name: string, policy: KvPolicy, wordsASlot: number, entries: number]>
   expect(process.memoryUsage().rss - early).toBeLessThan(48 * 2 ** 20);
 });
 
-test("a released seat holds nothing, and a fork only what it has written", async () => {
-  const bytes = (seat: number) => runner.memory(seat).kvBytes;
+test("a released sequence holds nothing, and a fork only what it has written", async () => {
+  const bytes = (sequence: number) => runner.memory(sequence).kvBytes;
   runner.begin(0, { policies: full, maxNewTokens: 10 });
-  await runner.read([{ seat: 0, tokens: prompt }]);
+  await runner.prefill([{ sequence: 0, tokens: prompt }]);
   expect(bytes(0)).toBe(kvBytes(60));
   await runner.fork(0, 1);
   await runner.fork(1, 2);
   runner.release(0);
   expect(bytes(0)).toBe(0);
-  const [one, two] = [await runner.step([{ seat: 1, token: 3 }]), await runner.step([{ seat: 2, token: 3 }])];
+  const [one, two] = [
+    await runner.decode([{ sequence: 1, token: 3 }]),
+    await runner.decode([{ sequence: 2, token: 3 }]),
+  ];
   expect(one).toEqual(two);
   expect(bytes(1)).toBe(kvBytes(60));
   runner.release(1);

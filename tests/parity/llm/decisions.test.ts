@@ -30,8 +30,8 @@ async function decisionsOf(
     onDecision: (decision) => decisions.push(decision),
   });
   const text = textOf(prompt + steps);
-  await runner.read([{ seat: 0, tokens: text.slice(0, prompt) }]);
-  for (const token of text.slice(prompt)) await runner.step([{ seat: 0, token }]);
+  await runner.prefill([{ sequence: 0, tokens: text.slice(0, prompt) }]);
+  for (const token of text.slice(prompt)) await runner.decode([{ sequence: 0, token }]);
   return decisions;
 }
 

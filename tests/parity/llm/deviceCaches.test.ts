@@ -4,7 +4,7 @@ import { estimate } from "../../../src/llm/estimate.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
-import type { LlmRunner, TextOptions } from "../../../src/llm/runner/runner.ts";
+import type { LlmRunner, SequenceOptions } from "../../../src/llm/runner/runner.ts";
 import { cases, largestDifference, openCase } from "./goldenModels.ts";
 import { onEachDevice } from "./runnerDevices.ts";
 
@@ -25,9 +25,9 @@ onEachDevice((device) => {
             maxNewTokens: STEPS,
             onDecision: ({ positions }) => decided.push(positions.join()),
           });
-          all.push(...(await runner.read([{ seat: 0, tokens: PROMPT }])));
+          all.push(...(await runner.prefill([{ sequence: 0, tokens: PROMPT }])));
           for (let step = 0; step < STEPS; step++)
-            all.push(...(await runner.step([{ seat: 0, token: cases.tokens[step]! }])));
+            all.push(...(await runner.decode([{ sequence: 0, token: cases.tokens[step]! }])));
           all.push(...decided.join().split(",").map(Number));
         }
         return all;
@@ -47,8 +47,8 @@ onEachDevice((device) => {
     try {
       const policies = () => policy;
       runner.begin(0, { policies, maxNewTokens: STEPS });
-      await runner.read([{ seat: 0, tokens: PROMPT }]);
-      for (let step = 0; step < STEPS; step++) await runner.step([{ seat: 0, token: 3 }]);
+      await runner.prefill([{ sequence: 0, tokens: PROMPT }]);
+      for (let step = 0; step < STEPS; step++) await runner.decode([{ sequence: 0, token: 3 }]);
       const texts = { contextTokens: PROMPT.length, newTokens: STEPS, policies };
       const { kvBytes, bookkeepingBytes } = estimate(runner.config, {
         ...texts,
@@ -61,24 +61,26 @@ onEachDevice((device) => {
     }
   });
 
-  test("a text that does not fit ends with an error; others go on, and its seat takes another", async () => {
+  test("a text that does not fit ends with an error; others go on, and its sequence takes another", async () => {
     const runner = await openCase("llama", "default", 2, device);
     const alone = await openCase("llama", "default", 1, device);
-    const fits: TextOptions = { policies: full, maxNewTokens: STEPS };
-    const tooLarge: TextOptions = { policies: full, maxNewTokens: 2 ** 40 };
+    const fits: SequenceOptions = { policies: full, maxNewTokens: STEPS };
+    const tooLarge: SequenceOptions = { policies: full, maxNewTokens: 2 ** 40 };
     const noRoom: unknown = expect.objectContaining({
       code: device === "cuda" ? "CUDA_OUT_OF_MEMORY" : "HEAP_FULL",
     });
     try {
       for (const each of [runner, alone]) {
         each.begin(0, fits);
-        await each.read([{ seat: 0, tokens: PROMPT }]);
+        await each.prefill([{ sequence: 0, tokens: PROMPT }]);
       }
       const same = async (token: number) =>
-        expect(await runner.step([{ seat: 0, token }])).toEqual(await alone.step([{ seat: 0, token }]));
+        expect(await runner.decode([{ sequence: 0, token }])).toEqual(
+          await alone.decode([{ sequence: 0, token }]),
+        );
       await same(3);
       runner.begin(1, tooLarge);
-      await expect(runner.read([{ seat: 1, tokens: PROMPT }])).rejects.toEqual(noRoom);
+      await expect(runner.prefill([{ sequence: 1, tokens: PROMPT }])).rejects.toEqual(noRoom);
       expect(runner.memory(1).kvBytes).toBe(0);
       await same(5);
       const snapshot = await runner.snapshot(0);
@@ -87,7 +89,7 @@ onEachDevice((device) => {
       await same(7);
       runner.begin(1, fits);
       await runner.restore(1, snapshot);
-      const [restored] = await runner.stepGreedy([{ seat: 1, token: 7 }]);
+      const [restored] = await runner.decodeGreedy([{ sequence: 1, token: 7 }]);
       expect(restored).toBeGreaterThanOrEqual(0);
       await same(9);
     } finally {
@@ -107,9 +109,9 @@ onEachDevice((device) => {
         for (const each of [runner, host])
           each.begin(0, { policies: () => streaming({ budget: { tokens: 20 } }), maxNewTokens: STEPS });
         for (let turn = 0; turn < 2; turn++) {
-          await same((on) => on.read([{ seat: 0, tokens: PROMPT }]));
+          await same((on) => on.prefill([{ sequence: 0, tokens: PROMPT }]));
           for (let step = 0; step < STEPS; step++)
-            await same((on) => on.step([{ seat: 0, token: cases.tokens[turn + step]! }]));
+            await same((on) => on.decode([{ sequence: 0, token: cases.tokens[turn + step]! }]));
         }
       } finally {
         await Promise.all([runner.dispose(), host.dispose()]);
@@ -124,10 +126,10 @@ onEachDevice((device) => {
       const original = scaling.kind === "longrope" ? scaling.original : 0;
       const read = async (tokens: number) => {
         runner.begin(0, { policies: () => streaming({ budget: { tokens } }), maxNewTokens: 2 * original });
-        return runner.read([{ seat: 0, tokens: PROMPT }]);
+        return runner.prefill([{ sequence: 0, tokens: PROMPT }]);
       };
       await expect(read(original)).rejects.toMatchObject({ code: "LLM_POSITIONS" });
-      expect(await read(original - 1)).toHaveLength(runner.config.vocabulary);
+      expect(await read(original - 1)).toHaveLength(runner.config.vocabSize);
     } finally {
       await runner.dispose();
     }

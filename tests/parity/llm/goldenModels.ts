@@ -59,10 +59,12 @@ async function withFiles<T>(model: string, name: string, use: (files: ModelFiles
 export function openCase(
   model: string,
   name: string,
-  seats = 1,
+  maxSequences = 1,
   device: RunnerDevice = "cpu",
 ): Promise<LlmRunner> {
-  return withFiles(model, name, (files) => openRunner(files, { device, dtype: "f32", threads: 1, seats }));
+  return withFiles(model, name, (files) =>
+    openRunner(files, { device, dtype: "f32", threads: 1, maxSequences }),
+  );
 }
 
 /** The dense part of a case's model alone. */

@@ -56,10 +56,10 @@ onEachDevice((device) => {
           seed: golden.seed,
           onDecision: (decision) => decisions.push(decision),
         });
-        await runner.read([{ seat: 0, tokens: cases.tokens.slice(0, cases.prompt) }]);
+        await runner.prefill([{ sequence: 0, tokens: cases.tokens.slice(0, cases.prompt) }]);
         let logits: Float32Array = new Float32Array();
         for (const token of cases.tokens.slice(cases.prompt))
-          logits = await runner.step([{ seat: 0, token }]);
+          logits = await runner.decode([{ sequence: 0, token }]);
 
         const { layers, kvHeads } = runner.config;
         const decided = (step: number, kind: KvDecision["kind"]) =>

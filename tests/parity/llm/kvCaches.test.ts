@@ -20,14 +20,14 @@ import {
 import type { DecoderConfig } from "../../../src/llm/models/decoder.ts";
 import { attentionConfig as configOf } from "../../support/llm/attentionConfig.ts";
 import { tryOpenDevice } from "../../support/engine/devices.ts";
-import { runOnDevice } from "../../support/llm/kvDeviceText.ts";
+import { runOnDevice } from "../../support/llm/kvDeviceSequence.ts";
 import {
   projectionsOf,
   runOnHost,
   type TextCase,
   type TextEvent,
   type TextState,
-} from "../../support/llm/kvTexts.ts";
+} from "../../support/llm/kvSequences.ts";
 
 const opened = await tryOpenDevice("cuda");
 
@@ -182,7 +182,7 @@ if ("missing" in opened) {
         check(configOf({ slidingWindow: 24 }), policy, EVERYTHING));
     }
     for (const [name, own] of Object.entries({ "": {}, " of all layers": { scope: "shared" } } as const)) {
-      it(`goes on in two seats at once, bit by bit the same, by decisions${name}`, () =>
+      it(`goes on in two sequences at once, bit by bit the same, by decisions${name}`, () =>
         check(configOf(), kf(own), PROMPT_AND_STEPS, { copies: true }));
     }
     for (const [name, policy, config] of [

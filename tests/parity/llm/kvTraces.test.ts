@@ -10,8 +10,8 @@ import { gumbelOfWord, PairNoise } from "../../../src/llm/kv/noise.ts";
 import { traceLogit } from "../../support/llm/driveCache.ts";
 import { tryOpenDevice } from "../../support/engine/devices.ts";
 import { KvDevice } from "../../support/llm/kvDevice.ts";
-import { runOnDevice } from "../../support/llm/kvDeviceText.ts";
-import { type ProjectionOf, type TextState } from "../../support/llm/kvTexts.ts";
+import { runOnDevice } from "../../support/llm/kvDeviceSequence.ts";
+import { type ProjectionOf, type TextState } from "../../support/llm/kvSequences.ts";
 import { attentionConfig } from "../../support/llm/attentionConfig.ts";
 
 const opened = await tryOpenDevice("cuda");

@@ -1,8 +1,8 @@
 /** @file Likelihoods that an evaluation decodes against those of transformers' logits, which see the whole text at once. */
 import { expect, test } from "vitest";
-import { fullArm, namedArms } from "../../../src/llm/eval/arms.ts";
+import { fullVariant, namedVariants } from "../../../src/llm/eval/variants.ts";
 import { textItems } from "../../../src/llm/eval/textItems.ts";
-import { negativeLogLikelihood, walkLikelihoods } from "../../../src/llm/eval/walk.ts";
+import { negativeLogLikelihood, scoreLikelihoods } from "../../../src/llm/eval/score.ts";
 import { cases, goldenLogits, openCase } from "./goldenModels.ts";
 
 test.each(["llama", "gpt2", "mpt"])(
@@ -18,12 +18,15 @@ test.each(["llama", "gpt2", "mpt"])(
     const runner = await openCase(model, "default", 2);
     try {
       const items = textItems(tokens, { promptTokens: prompt, scoredTokens: tokens.length - prompt }, 1);
-      // The same text twice: seats do not touch each other.
-      const { scores } = await walkLikelihoods(runner, fullArm, [...items, ...items], { seed: 0, first: 0 });
+      // The same text twice: sequences do not touch each other.
+      const { scores } = await scoreLikelihoods(runner, fullVariant, [...items, ...items], {
+        seed: 0,
+        first: 0,
+      });
       for (const { score } of scores) expect(score).toBeCloseTo(wanted, 4);
       // Half of the cache gives other likelihoods, or nothing would be measured.
-      const [half] = namedArms(["h2o"], [0.5]);
-      const evicted = await walkLikelihoods(runner, half!, items, { seed: 0, first: 0 });
+      const [half] = namedVariants(["h2o"], [0.5]);
+      const evicted = await scoreLikelihoods(runner, half!, items, { seed: 0, first: 0 });
       expect(Math.abs(evicted.scores[0]!.score - wanted)).toBeGreaterThan(1e-3);
       expect(evicted.memory.evictedTokens).toBeGreaterThan(0);
     } finally {

@@ -16,11 +16,11 @@ onEachDevice((device) => {
       const runner = await openCase(model, name, 1, device);
       try {
         runner.begin(0, { policies: full, maxNewTokens: 20 });
-        const logits = await runner.read([{ seat: 0, tokens: cases.tokens.slice(0, cases.prompt) }]);
+        const logits = await runner.prefill([{ sequence: 0, tokens: cases.tokens.slice(0, cases.prompt) }]);
         expect(largestDifference(logits, row(cases.prompt - 1))).toBeLessThan(TOLERANCE);
         for (let i = cases.prompt; i < cases.tokens.length; i++) {
           expect(
-            largestDifference(await runner.step([{ seat: 0, token: cases.tokens[i]! }]), row(i)),
+            largestDifference(await runner.decode([{ sequence: 0, token: cases.tokens[i]! }]), row(i)),
           ).toBeLessThan(TOLERANCE);
         }
       } finally {
@@ -41,8 +41,8 @@ onEachDevice((device) => {
             const token = cases.tokens[i]!;
             const logits =
               i === 0
-                ? await runner.read([{ seat: 0, tokens: [token] }])
-                : await runner.step([{ seat: 0, token }]);
+                ? await runner.prefill([{ sequence: 0, tokens: [token] }])
+                : await runner.decode([{ sequence: 0, token }]);
             const wanted = golden.subarray(i * width, (i + 1) * width);
             expect(largestDifference(logits, wanted)).toBeLessThan(TOLERANCE);
           }

@@ -41,14 +41,14 @@ async function differences(
   const apply = (seen: number) => {
     for (const decision of decisions.splice(0)) masked.apply(decision, seen);
   };
-  const first = await runner.read([{ seat: 0, tokens: TEXT.slice(0, PROMPT) }]);
+  const first = await runner.prefill([{ sequence: 0, tokens: TEXT.slice(0, PROMPT) }]);
   let wanted = first;
   for (let i = 0; i < PROMPT; i++) wanted = await masked.read(TEXT[i]!, i);
   let most = largestDifference(first, wanted);
   let largest = 0;
   apply(PROMPT);
   for (let i = PROMPT; i < PROMPT + STEPS; i++) {
-    const got = await runner.step([{ seat: 0, token: TEXT[i]! }]);
+    const got = await runner.decode([{ sequence: 0, token: TEXT[i]! }]);
     wanted = await masked.read(TEXT[i]!, i);
     most = Math.max(most, largestDifference(got, wanted));
     largest = Math.max(largest, ...wanted.map(Math.abs));
@@ -106,12 +106,16 @@ onEachDevice((device) => {
     const runner = await openCase(model, "default", prompts.length, device);
     try {
       const run = async (policy: KvPolicy, texts: number) => {
-        const chosen = prompts.slice(0, texts).map((tokens, seat) => ({ seat, tokens }));
-        for (const { seat } of chosen)
-          runner.begin(seat, { policies: () => policy, maxNewTokens: 10, seed: 3 });
-        const all = [...(await runner.read(chosen))];
+        const chosen = prompts.slice(0, texts).map((tokens, sequence) => ({ sequence, tokens }));
+        for (const { sequence } of chosen)
+          runner.begin(sequence, { policies: () => policy, maxNewTokens: 10, seed: 3 });
+        const all = [...(await runner.prefill(chosen))];
         for (let step = 0; step < 10; step++)
-          all.push(...(await runner.step(chosen.map(({ seat }) => ({ seat, token: TEXT[step + seat]! })))));
+          all.push(
+            ...(await runner.decode(
+              chosen.map(({ sequence }) => ({ sequence, token: TEXT[step + sequence]! })),
+            )),
+          );
         return all;
       };
       for (const texts of [1, 3]) {

@@ -141,7 +141,7 @@ describe("a model folder", () => {
         await writeFile(join(folder, "generation_config.json"), `\uFEFF${JSON.stringify(json)}`);
         const files = await openModelFolder(folder);
         await files.close();
-        return files.config.endTokens;
+        return files.config.eosTokenIds;
       };
       expect(await ends({ eos_token_id: [7, 8] })).toEqual([7, 8]);
       expect(await ends({ eos_token_id: 9 })).toEqual([9]);

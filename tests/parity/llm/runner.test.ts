@@ -29,26 +29,30 @@ onEachDevice((device) => {
     ["gpt2", "default"],
     ["mpt", "default"],
   ])("%s %s", (model, name) => {
-    test("a text in a ragged batch is what it is alone, whatever its seat", async () => {
+    test("a text in a ragged batch is what it is alone, whatever its sequence", async () => {
       const runner = await openCase(model, name, LENGTHS.length, device);
       try {
         const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: STEPS });
-        const run = async (texts: readonly number[], seatOf: (i: number) => number) => {
+        const run = async (texts: readonly number[], sequenceOf: (i: number) => number) => {
           const decisions = new Map<number, KvDecision[]>(texts.map((i) => [i, []]));
           for (const i of texts) {
-            runner.begin(seatOf(i), {
+            runner.begin(sequenceOf(i), {
               policies: () => policy,
               maxNewTokens: STEPS,
               seed: 5,
               onDecision: (decision) => decisions.get(i)!.push(decision),
             });
           }
-          const passes = [await runner.read(texts.map((i) => ({ seat: seatOf(i), tokens: promptOf(i) })))];
+          const passes = [
+            await runner.prefill(texts.map((i) => ({ sequence: sequenceOf(i), tokens: promptOf(i) }))),
+          ];
           for (let step = 0; step < STEPS; step++)
-            passes.push(await runner.step(texts.map((i) => ({ seat: seatOf(i), token: forcedOf(i, step) }))));
-          const { vocabulary } = runner.config;
+            passes.push(
+              await runner.decode(texts.map((i) => ({ sequence: sequenceOf(i), token: forcedOf(i, step) }))),
+            );
+          const { vocabSize } = runner.config;
           const logits = texts.map((_, row) =>
-            passes.flatMap((pass) => [...pass.subarray(row * vocabulary, (row + 1) * vocabulary)]),
+            passes.flatMap((pass) => [...pass.subarray(row * vocabSize, (row + 1) * vocabSize)]),
           );
           return { logits, decisions };
         };
@@ -71,12 +75,12 @@ onEachDevice((device) => {
       Array.from({ length }, (_, i) => cases.tokens[i % cases.tokens.length]!),
     );
     try {
-      const read = async (seats: readonly number[]) => {
-        for (const seat of seats) runner.begin(seat, text());
-        return runner.read(seats.map((seat) => ({ seat, tokens: prompts[seat]! })));
+      const read = async (sequences: readonly number[]) => {
+        for (const sequence of sequences) runner.begin(sequence, text());
+        return runner.prefill(sequences.map((sequence) => ({ sequence, tokens: prompts[sequence]! })));
       };
       const together = await read([0, 1]);
-      expect(largestDifference(together.subarray(0, runner.config.vocabulary), await read([0]))).toBeLessThan(
+      expect(largestDifference(together.subarray(0, runner.config.vocabSize), await read([0]))).toBeLessThan(
         1e-4,
       );
     } finally {
@@ -92,7 +96,7 @@ onEachDevice((device) => {
         return {
           prompt: promptOf(i),
           text: { policies: () => policy, maxNewTokens: 5 + 2 * i, seed: i },
-          endTokens: [2],
+          eosTokenIds: [2],
           ...(i % 2 === 1 ? { beams: 2 } : { sampler: { temperature: i, seed: i } }),
         };
       });
@@ -100,8 +104,8 @@ onEachDevice((device) => {
       for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
       for (const given of [requests, requests.toReversed()]) {
         for (const result of await collect(runBatch(runner, given))) {
-          const { tokens, endedBy, memory } = alone[requests.indexOf(given[result.index]!)]!;
-          expect(result).toMatchObject({ tokens, endedBy, memory });
+          const { tokens, finishReason, memory } = alone[requests.indexOf(given[result.index]!)]!;
+          expect(result).toMatchObject({ tokens, finishReason: finishReason, memory });
         }
       }
     } finally {
@@ -116,16 +120,21 @@ onEachDevice((device) => {
     });
     afterAll(() => gpt2.dispose());
 
-    /** Reads a prompt in the first seat. */
+    /** Reads a prompt in the first sequence. */
     const read = (tokens: readonly number[], options = text()) => {
       gpt2.begin(0, options);
-      return gpt2.read([{ seat: 0, tokens }]);
+      return gpt2.prefill([{ sequence: 0, tokens }]);
     };
 
-    async function textOf(prompt: number[], maxNewTokens: number, policies = full, endTokens: number[] = []) {
+    async function textOf(
+      prompt: number[],
+      maxNewTokens: number,
+      policies = full,
+      eosTokenIds: number[] = [],
+    ) {
       gpt2.begin(0, { policies, maxNewTokens });
       const tokens: number[] = [];
-      const run = generateTokens(gpt2, prompt, new Sampler(), { maxNewTokens, endTokens });
+      const run = generateTokens(gpt2, prompt, new Sampler(), { maxNewTokens, eosTokenIds });
       for (;;) {
         const next = await run.next();
         if (next.done) return { tokens, times: next.value };
@@ -137,26 +146,26 @@ onEachDevice((device) => {
       await expect(read([])).rejects.toThrow(refusal("LLM_PROMPT"));
       await expect(read([3, 64])).rejects.toThrow(refusal("LLM_PROMPT"));
       gpt2.begin(0, text());
-      await expect(gpt2.step([{ seat: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
-      await gpt2.read([{ seat: 0, tokens: [3], more: true }]);
-      await expect(gpt2.step([{ seat: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
-      await expect(read([3]).then(() => gpt2.step([{ seat: 0, token: -1 }]))).rejects.toThrow(
+      await expect(gpt2.decode([{ sequence: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
+      await gpt2.prefill([{ sequence: 0, tokens: [3], more: true }]);
+      await expect(gpt2.decode([{ sequence: 0, token: 3 }])).rejects.toThrow(refusal("LLM_PROMPT"));
+      await expect(read([3]).then(() => gpt2.decode([{ sequence: 0, token: -1 }]))).rejects.toThrow(
         refusal("LLM_PROMPT"),
       );
     });
 
-    test("refuses seats that are not there, have not begun or come twice", async () => {
+    test("refuses sequences that are not there, have not begun or come twice", async () => {
       gpt2.release(0);
-      await expect(gpt2.read([{ seat: 0, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEAT"));
-      await expect(gpt2.read([{ seat: 2, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEAT"));
-      expect(() => gpt2.begin(-1, text())).toThrow(refusal("LLM_SEAT"));
-      await expect(gpt2.fork(0, 1)).rejects.toThrow(refusal("LLM_SEAT"));
+      await expect(gpt2.prefill([{ sequence: 0, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEQUENCE"));
+      await expect(gpt2.prefill([{ sequence: 2, tokens: [3] }])).rejects.toThrow(refusal("LLM_SEQUENCE"));
+      expect(() => gpt2.begin(-1, text())).toThrow(refusal("LLM_SEQUENCE"));
+      await expect(gpt2.fork(0, 1)).rejects.toThrow(refusal("LLM_SEQUENCE"));
       gpt2.begin(0, text());
       const twice = [
-        { seat: 0, tokens: [3] },
-        { seat: 0, tokens: [4] },
+        { sequence: 0, tokens: [3] },
+        { sequence: 0, tokens: [4] },
       ];
-      await expect(gpt2.read(twice)).rejects.toThrow(refusal("LLM_SEAT"));
+      await expect(gpt2.prefill(twice)).rejects.toThrow(refusal("LLM_SEQUENCE"));
     });
 
     test("refuses a text beyond the learned positions before it begins, unless positions are numbered anew", async () => {
@@ -188,13 +197,13 @@ onEachDevice((device) => {
       const end = tokens[4]!;
       const cut = await textOf([5], 30, full, [end]);
       expect(cut.tokens).toEqual(tokens.slice(0, tokens.indexOf(end)));
-      expect(cut.times).toMatchObject({ endedBy: "end-token", decodeSteps: tokens.indexOf(end) });
+      expect(cut.times).toMatchObject({ finishReason: "stop", decodeSteps: tokens.indexOf(end) });
     });
 
     test("a text that is stopped frees its memory", async () => {
       const stop = new AbortController();
       gpt2.begin(0, text(60));
-      const options = { maxNewTokens: 60, endTokens: [], signal: stop.signal };
+      const options = { maxNewTokens: 60, eosTokenIds: [], signal: stop.signal };
       const run = generateTokens(gpt2, cases.tokens.slice(0, 50), new Sampler(), options);
       await run.next();
       await run.next();
@@ -202,7 +211,7 @@ onEachDevice((device) => {
       stop.abort();
       expect(await run.next()).toMatchObject({
         done: true,
-        value: { endedBy: "signal", memory: { tokensSeen: 51 } },
+        value: { finishReason: "abort", memory: { tokensSeen: 51 } },
       });
       expect(gpt2.memory(0)).toMatchObject({ kvBytes: 0, bookkeepingBytes: 0, tokensSeen: 0 });
     });

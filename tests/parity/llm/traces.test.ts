@@ -94,7 +94,7 @@ class Drive {
     if (this.#seen > 0) this.#cache.expect(this.#seen + tokens);
     for (const layer of this.#cache.layers.keys()) {
       this.#feed(layer, tokens);
-      this.#cache.endPrompt(layer);
+      this.#cache.endPrefill(layer);
     }
     this.#seen += tokens;
   }
@@ -102,7 +102,7 @@ class Drive {
   step(): void {
     for (const layer of this.#cache.layers.keys()) {
       this.#feed(layer, 1);
-      this.#cache.endStep(layer);
+      this.#cache.endDecode(layer);
     }
     this.#seen++;
   }

@@ -44,12 +44,12 @@ async function converse(
     for (const end = at + read; at < end;) {
       const tokens = TEXT.slice(at, Math.min(end, at + pieceTokens));
       at += tokens.length;
-      const logits = await runner.read([{ seat: 0, tokens, more: at < end }]);
+      const logits = await runner.prefill([{ sequence: 0, tokens, more: at < end }]);
       if (at === end) await check(logits, decisions.splice(0), at);
       else expect(decisions).toEqual([]);
     }
     for (let i = 0; i < decode; i++) {
-      const logits = await runner.step([{ seat: 0, token: TEXT[at++]! }]);
+      const logits = await runner.decode([{ sequence: 0, token: TEXT[at++]! }]);
       await check(logits, decisions.splice(0), at);
     }
   }
@@ -177,18 +177,19 @@ onEachDevice((device) => {
     ];
 
     /** Decodes some tokens from a place of the text, and reads a turn. */
-    async function goOn(on: LlmRunner, seat: number, from: number): Promise<number[]> {
+    async function goOn(on: LlmRunner, sequence: number, from: number): Promise<number[]> {
       const all: number[] = [];
-      for (let at = from; at < from + 8; at++) all.push(...(await on.step([{ seat, token: TEXT[at]! }])));
-      all.push(...(await on.read([{ seat, tokens: TEXT.slice(from + 8, from + 14) }])));
-      all.push(...(await on.step([{ seat, token: TEXT[from + 14]! }])));
+      for (let at = from; at < from + 8; at++)
+        all.push(...(await on.decode([{ sequence, token: TEXT[at]! }])));
+      all.push(...(await on.prefill([{ sequence, tokens: TEXT.slice(from + 8, from + 14) }])));
+      all.push(...(await on.decode([{ sequence, token: TEXT[from + 14]! }])));
       return all;
     }
 
-    async function begin(on: LlmRunner, seat: number, policy: KvPolicy, decode = 5): Promise<void> {
-      on.begin(seat, { policies: () => policy, maxNewTokens: 30, seed: 11, stream: 3 });
-      await on.read([{ seat, tokens: TEXT.slice(0, 40) }]);
-      for (let at = 40; at < 40 + decode; at++) await on.step([{ seat, token: TEXT[at]! }]);
+    async function begin(on: LlmRunner, sequence: number, policy: KvPolicy, decode = 5): Promise<void> {
+      on.begin(sequence, { policies: () => policy, maxNewTokens: 30, seed: 11, stream: 3 });
+      await on.prefill([{ sequence, tokens: TEXT.slice(0, 40) }]);
+      for (let at = 40; at < 40 + decode; at++) await on.decode([{ sequence, token: TEXT[at]! }]);
     }
 
     test("a copy goes on as the text would, and neither touches the other", async () => {
@@ -208,7 +209,7 @@ onEachDevice((device) => {
       }
     });
 
-    test("a snapshot goes on in another seat and on a runner of the host, as often as wanted", async () => {
+    test("a snapshot goes on in another sequence and on a runner of the host, as often as wanted", async () => {
       const other = await openCase("llama", "default");
       try {
         for (const policy of policies) {
@@ -217,15 +218,15 @@ onEachDevice((device) => {
           const snapshot = structuredClone(await runner.snapshot(0));
           const { evictedTokens, tokensSeen } = runner.memory(0);
           const wanted = await goOn(runner, 0, 45);
-          for (const [on, seat] of [
+          for (const [on, sequence] of [
             [runner, 2],
             [runner, 0],
             [other, 0],
           ] as const) {
-            on.begin(seat, { policies: () => policy, maxNewTokens: 30, seed: 11, stream: 3 });
-            await on.restore(seat, snapshot);
-            expect(on.memory(seat)).toMatchObject({ evictedTokens, tokensSeen });
-            const found = await goOn(on, seat, 45);
+            on.begin(sequence, { policies: () => policy, maxNewTokens: 30, seed: 11, stream: 3 });
+            await on.restore(sequence, snapshot);
+            expect(on.memory(sequence)).toMatchObject({ evictedTokens, tokensSeen });
+            const found = await goOn(on, sequence, 45);
             if (on === other) expect(largestDifference(found, wanted)).toBeLessThan(1e-4);
             else expect(found).toEqual(wanted);
           }
@@ -244,7 +245,7 @@ onEachDevice((device) => {
         await expect(other.restore(0, snapshot)).rejects.toThrow(
           expect.objectContaining({ code: "LLM_SNAPSHOT" }),
         );
-        await runner.read([{ seat: 0, tokens: [3, 4], more: true }]);
+        await runner.prefill([{ sequence: 0, tokens: [3, 4], more: true }]);
         await expect(runner.snapshot(0)).rejects.toThrow(expect.objectContaining({ code: "LLM_PROMPT" }));
       } finally {
         await other.dispose();

@@ -113,7 +113,7 @@ export function driveCache(logit: LogitOf, options: DriveOptions): Drive {
         }
       }
     }
-    cache.endPrompt(layer);
+    cache.endPrefill(layer);
   }
   for (let layer = 0; layer < layers; layer++) prompt.push(statesOf(layer, []));
   steps.push(prompt);
@@ -129,7 +129,7 @@ export function driveCache(logit: LogitOf, options: DriveOptions): Drive {
         attended[layer]!.push(liveOf(head).map(({ position }) => position));
         addRow(layer, kvHead, query, head.length);
       }
-      cache.endStep(layer);
+      cache.endDecode(layer);
     }
     steps.push(attended.map((heads, layer) => statesOf(layer, heads)));
   }

@@ -2,11 +2,11 @@
 import type { DecoderConfig } from "../../../src/llm/models/decoder.ts";
 import type {
   LlmRunner,
-  TextMemory,
-  TextOptions,
-  TextSnapshot,
-  TextToken,
-  TextTokens,
+  SequenceMemory,
+  SequenceOptions,
+  SequenceSnapshot,
+  SequenceToken,
+  SequenceTokens,
 } from "../../../src/llm/runner/runner.ts";
 
 /** Logits after the tokens read so far. */
@@ -14,19 +14,22 @@ export type LogitsOf = (tokens: readonly number[]) => readonly number[];
 
 export class FakeRunner implements LlmRunner {
   readonly config: DecoderConfig;
-  readonly seats: number;
-  /** Tokens that each seat has read; null where nothing is held. */
+  readonly maxSequences: number;
+  /** Tokens that each sequence has read; null where nothing is held. */
   readonly texts: (number[] | null)[];
   /** `from→to`, in order. */
   readonly forks: string[] = [];
-  /** Seats of each pass, in order. */
+  /** Sequences of each pass, in order. */
   readonly passes: string[] = [];
   readonly #logitsOf: LogitsOf;
 
-  constructor(logitsOf: LogitsOf, { vocabulary, seats }: { vocabulary: number; seats: number }) {
-    this.config = { vocabulary } as DecoderConfig;
-    this.seats = seats;
-    this.texts = Array.from({ length: seats }, () => null);
+  constructor(
+    logitsOf: LogitsOf,
+    { vocabulary: vocabSize, maxSequences }: { vocabulary: number; maxSequences: number },
+  ) {
+    this.config = { vocabSize } as DecoderConfig;
+    this.maxSequences = maxSequences;
+    this.texts = Array.from({ length: maxSequences }, () => null);
     this.#logitsOf = logitsOf;
   }
 
@@ -34,25 +37,25 @@ export class FakeRunner implements LlmRunner {
     return Promise.resolve();
   }
 
-  begin(seat: number, _: TextOptions): void {
-    this.texts[seat] = [];
+  begin(sequence: number, _: SequenceOptions): void {
+    this.texts[sequence] = [];
   }
 
-  async read(texts: readonly TextTokens[]): Promise<Float32Array> {
-    this.passes.push(`read ${texts.map(({ seat }) => seat).join(" ")}`);
+  async prefill(texts: readonly SequenceTokens[]): Promise<Float32Array> {
+    this.passes.push(`read ${texts.map(({ sequence }) => sequence).join(" ")}`);
     return this.#append(texts);
   }
 
-  async step(tokens: readonly TextToken[]): Promise<Float32Array> {
-    this.passes.push(`step ${tokens.map(({ seat }) => seat).join(" ")}`);
-    return this.#append(tokens.map(({ seat, token }) => ({ seat, tokens: [token] })));
+  async decode(tokens: readonly SequenceToken[]): Promise<Float32Array> {
+    this.passes.push(`step ${tokens.map(({ sequence }) => sequence).join(" ")}`);
+    return this.#append(tokens.map(({ sequence, token }) => ({ sequence, tokens: [token] })));
   }
 
-  async stepGreedy(tokens: readonly TextToken[]): Promise<Int32Array> {
-    const logits = await this.step(tokens);
-    const { vocabulary } = this.config;
+  async decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array> {
+    const logits = await this.decode(tokens);
+    const { vocabSize } = this.config;
     return Int32Array.from(tokens, (_, row) => {
-      const part = logits.subarray(row * vocabulary, (row + 1) * vocabulary);
+      const part = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
       return part.indexOf(Math.max(...part));
     });
   }
@@ -62,12 +65,12 @@ export class FakeRunner implements LlmRunner {
     this.texts[to] = [...this.texts[from]!];
   }
 
-  release(seat: number): void {
-    this.texts[seat] = null;
+  release(sequence: number): void {
+    this.texts[sequence] = null;
   }
 
-  memory(seat: number): TextMemory {
-    const tokensSeen = this.texts[seat]?.length ?? 0;
+  memory(sequence: number): SequenceMemory {
+    const tokensSeen = this.texts[sequence]?.length ?? 0;
     return {
       kvBytes: tokensSeen,
       bookkeepingBytes: 0,
@@ -77,7 +80,7 @@ export class FakeRunner implements LlmRunner {
     };
   }
 
-  snapshot(): Promise<TextSnapshot> {
+  snapshot(): Promise<SequenceSnapshot> {
     return Promise.reject(new Error("it has no cache"));
   }
 
@@ -89,11 +92,11 @@ export class FakeRunner implements LlmRunner {
     this.texts.fill(null);
   }
 
-  #append(texts: readonly TextTokens[]): Float32Array {
+  #append(texts: readonly SequenceTokens[]): Float32Array {
     return Float32Array.from(
-      texts.flatMap(({ seat, tokens }) => {
-        const text = this.texts[seat];
-        if (!text) throw new Error(`seat ${seat} has not begun`);
+      texts.flatMap(({ sequence, tokens }) => {
+        const text = this.texts[sequence];
+        if (!text) throw new Error(`sequence ${sequence} has not begun`);
         text.push(...tokens);
         return [...this.#logitsOf(text)];
       }),

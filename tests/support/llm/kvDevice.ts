@@ -103,7 +103,7 @@ export class KvDevice {
   }
 }
 
-/** The words of a table of slabs `[layers, seats]`. */
+/** The words of a table of slabs `[layers, sequences]`. */
 export function slabTable(slabs: readonly DeviceSlab[]): Uint32Array {
   const words = new Uint32Array(slabs.length * SLAB_WORDS);
   for (const [i, { address, capacity }] of slabs.entries()) {

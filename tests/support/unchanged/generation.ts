@@ -59,17 +59,17 @@ interface Subject {
 /** Opens a shipped model, and disposes of it after use. */
 async function withModel<T>(
   name: ShippedModel,
-  options: { threads: number; seats: number },
+  options: { threads: number; maxSequences: number },
   use: (subject: Subject) => Promise<T>,
 ): Promise<T> {
   const { promptTokens, newTokens } = MODELS[name];
   const { files, tokenizer } = await openModel(shippedModelPath(name));
   const runner = await openRunner(files, { device: "cpu", ...options });
   try {
-    const { vocabulary } = files.config;
+    const { vocabSize } = files.config;
     const next = numbers(9);
     // Few different tokens, so that attention has something to find.
-    const drawn = () => Math.floor(next() * 40) % vocabulary;
+    const drawn = () => Math.floor(next() * 40) % vocabSize;
     const prompt =
       name === "shakespeare"
         ? tokenizer.encode(PROMPT).slice(0, promptTokens)
@@ -91,7 +91,7 @@ function cachedBy(choice: string, maxNewTokens: number) {
 
 /** What a model writes, by policy. */
 export function generateUnderPolicies(name: ShippedModel, threads = 1): Promise<Record<string, Generated>> {
-  return withModel(name, { threads, seats: 1 }, async (subject) => {
+  return withModel(name, { threads, maxSequences: 1 }, async (subject) => {
     const found: Record<string, Generated> = {};
     for (const choice of Object.keys(CHOICES)) found[choice] = await generateUnder(subject, choice);
     return found;
@@ -106,7 +106,7 @@ async function generateUnder({ runner, prompt, following }: Subject, choice: str
   const generate = async (sampler: Sampler) => {
     begin();
     const tokens: number[] = [];
-    const options = { maxNewTokens, endTokens: [] };
+    const options = { maxNewTokens, eosTokenIds: [] };
     for await (const token of generateTokens(runner, prompt, sampler, options)) tokens.push(token);
     const { evictedTokens, kvBytes } = runner.memory(0);
     return { tokens, evictedTokens, kvBytes };
@@ -120,19 +120,19 @@ async function generateUnder({ runner, prompt, following }: Subject, choice: str
     hash.update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));
     squares.push(logits.reduce((sum, x) => sum + x * x, 0));
   };
-  take(await runner.read([{ seat: 0, tokens: prompt }]));
-  for (const token of following) take(await runner.step([{ seat: 0, token }]));
+  take(await runner.prefill([{ sequence: 0, tokens: prompt }]));
+  for (const token of following) take(await runner.decode([{ sequence: 0, token }]));
   const [firstSquares, lastSquares] = [squares[0]!, squares.at(-1)!];
   return { greedy, sampled, evictedTokens, kvBytes, logits: hash.digest("hex"), firstSquares, lastSquares };
 }
 
 /** Tokens of texts that share the runner: of several lengths and policies, most probable, drawn, or found by beams. */
 export function generateTogether(name: ShippedModel, threads = 1): Promise<number[][]> {
-  return withModel(name, { threads, seats: 3 }, async ({ runner, prompt }) => {
+  return withModel(name, { threads, maxSequences: 3 }, async ({ runner, prompt }) => {
     const request = (choice: string, from: number, newTokens: number, how: object): BatchRequest => ({
       prompt: prompt.slice(from),
       text: cachedBy(choice, newTokens),
-      endTokens: [],
+      eosTokenIds: [],
       ...how,
     });
     const found: number[][] = [];

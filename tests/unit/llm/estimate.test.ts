@@ -14,7 +14,7 @@ import {
   streaming,
   type KvPolicy,
 } from "../../../src/llm/index.ts";
-import { budgetCapacity, meanAttended } from "../../../src/llm/kv/occupancy.ts";
+import { budgetCapacity, meanAttended } from "../../../src/llm/kv/capacity.ts";
 import { driveCache } from "../../support/llm/driveCache.ts";
 import { writeTinyLlama2c } from "../../support/llm/tinyLlama2c.ts";
 
@@ -130,7 +130,7 @@ describe("estimate", () => {
   });
 });
 
-describe("occupancy, against caches that run", () => {
+describe("capacity, against caches that run", () => {
   const policies: ((share: number) => KvPolicy)[] = [
     full,
     (share) => keyformer({ budget: { ratioOfPrompt: share }, horizon: 9 }),

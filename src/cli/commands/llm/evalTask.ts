@@ -10,16 +10,16 @@ import { WORDS } from "../../../llm/tasks/words.ts";
 import { readText } from "./prompts.ts";
 
 /** Names of what can be measured. */
-export const EXAM_NAMES = [...TASK_NAMES, "perplexity"] as const;
+export const EVAL_TASK_NAMES = [...TASK_NAMES, "perplexity"] as const;
 
 /** The model that comes with Pareto for a measurement: one that knows the tasks, or one of text. */
-export function examModel(task: (typeof EXAM_NAMES)[number]): string {
+export function shippedEvalModel(task: (typeof EVAL_TASK_NAMES)[number]): string {
   return shippedModelPath(task === "perplexity" ? "shakespeare" : "recall-rotary");
 }
 
 /** The options that say what is asked. */
-export interface ExamFlags {
-  task: (typeof EXAM_NAMES)[number];
+export interface EvalTaskFlags {
+  task: (typeof EVAL_TASK_NAMES)[number];
   protocol?: Protocol;
   context?: number;
   scoredTokens: number;
@@ -29,7 +29,7 @@ export interface ExamFlags {
 }
 
 /** What is asked of the model. */
-export interface Exam {
+export interface EvalTask {
   measure: "answers" | "likelihoods";
   item: (index: number) => TaskItem;
   items: number;
@@ -41,11 +41,11 @@ export interface Exam {
   config: Record<string, string | number>;
 }
 
-/** An exam of any model. */
-type Made = Omit<Exam, "maxTokens">;
+/** A task for any model. */
+type Made = Omit<EvalTask, "maxTokens">;
 
 /** @throws ParetoError CLI_OPTION for options that the task has no use for, or that it lacks */
-export function refuseUnused({ task, text, protocol }: ExamFlags): void {
+export function refuseUnused({ task, text, protocol }: EvalTaskFlags): void {
   const refuse = (where: string, message: string, fix: string) =>
     new ParetoError({ code: "CLI_OPTION", where, message, fix });
   if (task === "perplexity") {
@@ -64,10 +64,10 @@ export function refuseUnused({ task, text, protocol }: ExamFlags): void {
       "Leave --text out, or say --task perplexity.",
     );
   }
-  if (task === "late-riser" && protocol === "in-prompt")
+  if (task === "delayed-recall" && protocol === "in-prompt")
     throw refuse(
       "--protocol",
-      "a late riser is asked for after the prompt, got in-prompt",
+      "delayed recall is asked for after the prompt, got in-prompt",
       "Leave --protocol out.",
     );
 }
@@ -77,15 +77,15 @@ export function refuseUnused({ task, text, protocol }: ExamFlags): void {
  * @throws ParetoError LLM_TASK_VOCABULARY, LLM_TASK_LENGTH, LLM_TEXT_LENGTH, LLM_CONTEXT, LLM_TEXT_ENCODING,
  *   FILE_MISSING, FILE_REFUSED
  */
-export async function examOf(opened: OpenedModel, flags: ExamFlags): Promise<Exam> {
+export async function evalTaskOf(opened: OpenedModel, flags: EvalTaskFlags): Promise<EvalTask> {
   const { config } = opened.files;
-  const exam =
-    flags.task === "perplexity" ? await textExam(opened, flags) : taskExam(opened, flags, flags.task);
-  requirePositions(config, exam.tokens);
-  return { ...exam, maxTokens: config.maxPositions };
+  const made =
+    flags.task === "perplexity" ? await textTask(opened, flags) : recallTask(opened, flags, flags.task);
+  requirePositions(config, made.tokens);
+  return { ...made, maxTokens: config.maxPositions };
 }
 
-async function textExam({ tokenizer }: OpenedModel, flags: ExamFlags): Promise<Made> {
+async function textTask({ tokenizer }: OpenedModel, flags: EvalTaskFlags): Promise<Made> {
   const { items, scoredTokens } = flags;
   const promptTokens = flags.context ?? 512;
   const text = await readText(flags.text!);
@@ -100,10 +100,10 @@ async function textExam({ tokenizer }: OpenedModel, flags: ExamFlags): Promise<M
   };
 }
 
-function taskExam({ files, tokenizer }: OpenedModel, flags: ExamFlags, task: TaskName): Made {
+function recallTask({ files, tokenizer }: OpenedModel, flags: EvalTaskFlags, task: TaskName): Made {
   requireWords(tokenizer, files.name);
   const { items, seed, context: tokens = 1024 } = flags;
-  const protocol = task === "late-riser" ? "after" : (flags.protocol ?? "in-prompt");
+  const protocol = task === "delayed-recall" ? "after" : (flags.protocol ?? "in-prompt");
   const { item } = taskNamed(task, protocol);
   const { forced, answer } = item(0, { tokens, seed });
   return {

@@ -1,16 +1,16 @@
 /** @file `pareto llm evaluate`: what a language model still knows, by cache policy and budget. */
 import { totalmem } from "node:os";
 import type { Command } from "commander";
-import { fullArm, namedArms, type Arm } from "../../../llm/eval/arms.ts";
+import { fullVariant, namedVariants, type Variant } from "../../../llm/eval/variants.ts";
 import { evaluate } from "../../../llm/eval/evaluate.ts";
-import { seatsFor } from "../../../llm/eval/seats.ts";
+import { maxSequencesFor } from "../../../llm/eval/maxSequences.ts";
 import { POLICY_NAMES, type PolicyName } from "../../../llm/kv/choosePolicy.ts";
 import { openModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
 import { createRunFolder, defaultRunPath, writeJson } from "../../../run/runFolder.ts";
 import { configOf, evalReport, valuesOf, type EvalFlags } from "./evaluationReport.ts";
-import { EXAM_NAMES, examOf, refuseUnused, examModel } from "./evalTask.ts";
+import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel } from "./evalTask.ts";
 import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
 import { withDefault } from "../../options/compute.ts";
 import {
@@ -25,7 +25,7 @@ import { nameList, oneOf, positiveNumber, wholeNumber } from "../../options/valu
 
 interface Flags extends CommonFlags, KvTuningFlags, EvalFlags {
   tokenizer?: string;
-  seats?: number;
+  maxSeqs?: number;
   maxMinutes: number;
   out?: string;
 }
@@ -52,8 +52,8 @@ export function command(): Command {
     )
     .option(
       "--task <name>",
-      `what is measured: ${EXAM_NAMES.join(", ")}`,
-      oneOf("--task", EXAM_NAMES),
+      `what is measured: ${EVAL_TASK_NAMES.join(", ")}`,
+      oneOf("--task", EVAL_TASK_NAMES),
       "recall",
     )
     .option(
@@ -98,7 +98,7 @@ export function command(): Command {
       "--tokenizer <path>",
       "another tokenizer than the one that lies with the model: a tokenizer.json or a folder with one, or llama2.c's",
     )
-    .option("--seats <n>", "texts at a time (default: as many as fit)", wholeNumber("--seats", 1, 4096))
+    .option("--max-seqs <n>", "texts at a time (default: as many as fit)", wholeNumber("--max-seqs", 1, 4096))
     .option(
       "--max-minutes <n>",
       "then no further round of texts begins; what was measured counts",
@@ -107,7 +107,7 @@ export function command(): Command {
     )
     .option("--out <dir>", "folder of the report, new or empty (default: runs/DATE-TIME-eval-TASK)");
   return withRunnerOptions(withKvTuning(command)).action((model: string | undefined, flags: Flags) =>
-    withOutput(flags, (out) => run(out, model ?? examModel(flags.task), flags)),
+    withOutput(flags, (out) => run(out, model ?? shippedEvalModel(flags.task), flags)),
   );
 }
 
@@ -123,38 +123,42 @@ function budgetList(text: string): number[] {
 
 async function run(out: Output, path: string, flags: Flags): Promise<void> {
   refuseUnused(flags);
-  const arms = armsOf(flags);
+  const variants = armsOf(flags);
   const opened = await openModel(path, flags.tokenizer);
   try {
     const { name, config } = opened.files;
-    const exam = await examOf(opened, flags);
+    const task = await evalTaskOf(opened, flags);
     const folder = await createRunFolder(flags.out ?? defaultRunPath(["eval", flags.task]), {
       command: "llm evaluate",
-      config: { model: path, ...configOf(flags, exam) },
+      config: { model: path, ...configOf(flags, task) },
       seed: flags.seed,
     });
     const { device, dtype } = flags;
     const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
-    const seats = Math.min(
-      exam.items,
-      flags.seats ?? seatsFor(config, { ...exam, device, memoryBytes, ...(dtype && { dtype }) }),
+    const maxSequences = Math.min(
+      task.items,
+      flags.maxSeqs ?? maxSequencesFor(config, { ...task, device, memoryBytes, ...(dtype && { dtype }) }),
     );
     const onLoad = (done: number, total: number, unit: string) =>
       out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null });
-    const runner = await openRunner(opened.files, { ...runnerOptions(flags), seats, onProgress: onLoad });
+    const runner = await openRunner(opened.files, {
+      ...runnerOptions(flags),
+      maxSequences,
+      onProgress: onLoad,
+    });
     try {
-      const { items, measure, item } = exam;
+      const { items, measure, item } = task;
       const found = await evaluate(runner, {
         measure,
         item,
         items,
-        arms,
+        variants,
         seeds: flags.seeds,
         maxSeconds: 60 * flags.maxMinutes,
         onProgress: (done, total) =>
           out.onEvent({ event: "progress", task: "evaluate", done, total, unit: "texts", rate: null }),
       });
-      const report = evalReport(name, found, flags, exam);
+      const report = evalReport(name, found, flags, task);
       await writeJson(folder.file("evaluation.json"), { ...report, values: valuesOf(found) });
       await writeBudgetReport(folder.file("report.html"), report);
       await folder.setStatus("done");
@@ -167,11 +171,11 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
   }
 }
 
-function armsOf(flags: Flags): Arm[] {
-  const arms = namedArms(flags.kv, flags.budgets, (kv, ratioOfPrompt, decoded) =>
+function armsOf(flags: Flags): Variant[] {
+  const variants = namedVariants(flags.kv, flags.budgets, (kv, ratioOfPrompt, decoded) =>
     policyOf({ ...flags, kv, kvBudget: { ratioOfPrompt } }, decoded),
   );
-  return [fullArm, ...arms];
+  return [fullVariant, ...variants];
 }
 
 async function gpuBytes(): Promise<number> {

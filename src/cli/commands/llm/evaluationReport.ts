@@ -1,27 +1,27 @@
 /** @file From an evaluation to its report. */
 import { describeMachine, paretoVersion } from "../../../base/environment.ts";
-import type { ArmResult, Evaluated } from "../../../llm/eval/evaluate.ts";
+import type { VariantResult, Evaluated } from "../../../llm/eval/evaluate.ts";
 import type { PolicyName } from "../../../llm/kv/choosePolicy.ts";
 import type { BudgetReport } from "../../../report/budgetReport.ts";
 import { formatCount } from "../../../base/format.ts";
-import type { Exam, ExamFlags } from "./evalTask.ts";
+import type { EvalTask, EvalTaskFlags } from "./evalTask.ts";
 import type { RunnerFlags } from "../../options/languageModel.ts";
 
 /** A full cache below this share of right answers says little about policies. */
 const SOLVED = 0.95;
 
 /** The options of an evaluation that its report shows. */
-export interface EvalFlags extends ExamFlags, RunnerFlags {
+export interface EvalFlags extends EvalTaskFlags, RunnerFlags {
   kv: PolicyName[];
   budgets: number[];
   seeds: number;
 }
 
 /** The options that a result depends on. */
-export function configOf({ task, kv, budgets, seeds, device, dtype }: EvalFlags, exam: Exam) {
+export function configOf({ task, kv, budgets, seeds, device, dtype }: EvalFlags, made: EvalTask) {
   return {
     task,
-    ...exam.config,
+    ...made.config,
     kv: kv.join(","),
     budgets: budgets.map((share) => 100 * share).join(","),
     seeds,
@@ -30,43 +30,43 @@ export function configOf({ task, kv, budgets, seeds, device, dtype }: EvalFlags,
   };
 }
 
-const withoutValues = ({ values: _, ...point }: ArmResult) => point;
+const withoutValues = ({ values: _, ...point }: VariantResult) => point;
 
 /** Every text's value, by policy and budget. */
-export function valuesOf({ arms }: Evaluated) {
-  return arms.map(({ policy, budget, values }) => ({ policy, budget, values }));
+export function valuesOf({ variants }: Evaluated) {
+  return variants.map(({ policy, budget, values }) => ({ policy, budget, values }));
 }
 
 /** The report. @param model its name */
 export function evalReport(
   model: string,
-  { arms, items }: Evaluated,
+  { variants, items }: Evaluated,
   flags: EvalFlags,
-  exam: Exam,
+  task: EvalTask,
 ): BudgetReport {
-  const isAccuracy = exam.measure === "answers";
-  const [full, ...points] = arms.map(withoutValues);
+  const isAccuracy = task.measure === "answers";
+  const [full, ...points] = variants.map(withoutValues);
   const warnings: string[] = [];
   if (isAccuracy && full!.mean < SOLVED) {
     warnings.push(
       `With a full cache the model answers ${(100 * full!.mean).toFixed(1)} % of this task right. What policies lose is hard to tell from what the model cannot do.`,
     );
   }
-  if (items < exam.items) {
+  if (items < task.items) {
     warnings.push(
-      `Time was up after ${formatCount(items)} of ${formatCount(exam.items)} texts; intervals are wider for it.`,
+      `Time was up after ${formatCount(items)} of ${formatCount(task.items)} texts; intervals are wider for it.`,
     );
   }
-  if (exam.tokens > exam.maxTokens) {
+  if (task.tokens > task.maxTokens) {
     warnings.push(
-      `The texts have ${formatCount(exam.tokens)} tokens, but the model was made for ${formatCount(exam.maxTokens)}.`,
+      `The texts have ${formatCount(task.tokens)} tokens, but the model was made for ${formatCount(task.maxTokens)}.`,
     );
   }
   const { cpu, cores, memoryBytes } = describeMachine();
-  const what = isAccuracy ? `${flags.task}, ${exam.config["protocol"]}` : "perplexity";
+  const what = isAccuracy ? `${flags.task}, ${task.config["protocol"]}` : "perplexity";
   const lengths = isAccuracy
-    ? `${formatCount(exam.tokens)} tokens each`
-    : `prompts of ${formatCount(exam.tokens - exam.decoded)} tokens, ${formatCount(exam.decoded)} scored after them`;
+    ? `${formatCount(task.tokens)} tokens each`
+    : `prompts of ${formatCount(task.tokens - task.decoded)} tokens, ${formatCount(task.decoded)} scored after them`;
   return {
     title: `${model}: ${what}`,
     subtitle: `${formatCount(items)} texts, ${lengths}`,
@@ -76,7 +76,7 @@ export function evalReport(
     full: full!,
     points,
     warnings,
-    config: { model, ...configOf(flags, exam), items },
+    config: { model, ...configOf(flags, task), items },
     environment: {
       pareto: paretoVersion(),
       node: process.version,

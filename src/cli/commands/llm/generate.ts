@@ -22,12 +22,12 @@ import { readBatch, readPrompt } from "./prompts.ts";
 import { positiveNumber, wholeNumber } from "../../options/values.ts";
 
 /** Texts that a batch holds at a time unless told otherwise. */
-const BATCH_SEATS = 8;
+const BATCH_SEQUENCES = 8;
 
 interface Flags extends CommonFlags, ChoiceFlags, RunnerFlags {
   prompt?: string;
   batch?: string;
-  seats?: number;
+  maxSeqs?: number;
   maxNewTokens: number;
   tokenizer?: string;
   decisions?: string;
@@ -49,9 +49,9 @@ export function command(): Command {
       'many texts: JSON lines such as {"prompt": "…", "id": 1, "max_new_tokens": 64, "seed": 1}, of which all but the prompt may be left out; - is standard input. A JSON line comes out for each, in their order',
     )
     .option(
-      "--seats <n>",
-      `texts of a batch that are continued at a time; when one is over, the next one enters (default: ${BATCH_SEATS})`,
-      wholeNumber("--seats", 1, 4096),
+      "--max-seqs <n>",
+      `texts of a batch that are continued at a time; when one is over, the next one enters (default: ${BATCH_SEQUENCES})`,
+      wholeNumber("--max-seqs", 1, 4096),
     )
     .option("--max-new-tokens <n>", "tokens at most", wholeNumber("--max-new-tokens", 1), 128)
     .option(
@@ -97,13 +97,17 @@ function refuseUnused(flags: Flags): void {
   const refuse = (where: string, message: string, fix: string): never => {
     throw new ParetoError({ code: "CLI_OPTION", where, message, fix });
   };
-  const { prompt, batch, seats, temperature, topK, topP, beams, decisions } = flags;
+  const { prompt, batch, maxSeqs, temperature, topK, topP, beams, decisions } = flags;
   if ((prompt === undefined) === (batch === undefined)) {
     const got = prompt === undefined ? "neither" : "both";
     refuse("--prompt", `either --prompt or --batch says what to continue, got ${got}`, "Give one of them.");
   }
-  if (seats !== undefined && batch === undefined)
-    refuse("--seats", `a single text has one seat, got --seats ${seats}`, "Leave it out, or give --batch.");
+  if (maxSeqs !== undefined && batch === undefined)
+    refuse(
+      "--max-seqs",
+      `a single text has one sequence, got --max-seqs ${maxSeqs}`,
+      "Leave it out, or give --batch.",
+    );
   const choosing = topK === undefined ? "--top-p" : "--top-k";
   if (temperature === 0 && (topK !== undefined || topP !== 1)) {
     refuse(
@@ -138,17 +142,17 @@ async function generate(out: Output, model: string, flags: Flags): Promise<void>
     }));
     for (const text of texts) checkLength(opened, text, flags);
     warnOfLength(out, opened, texts);
-    const seats = Math.min(flags.seats ?? BATCH_SEATS, texts.length);
+    const sequences = Math.min(flags.maxSeqs ?? BATCH_SEQUENCES, texts.length);
     const runner = await openRunner(opened.files, {
       ...runnerOptions(flags),
-      seats: seats * flags.beams,
+      maxSequences: sequences * flags.beams,
       onProgress: (done, total, unit) =>
         out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null }),
     });
     const decisions = flags.decisions === undefined ? null : new DecisionsFile(flags.decisions);
     try {
       // So that the rates are those of the texts; the first ones of a batch are read together.
-      await runner.prepare(...texts.slice(0, seats).map(({ prompt }) => prompt.length));
+      await runner.prepare(...texts.slice(0, sequences).map(({ prompt }) => prompt.length));
       out.close();
       await endingEarly((signal) => {
         const run = { out, opened, runner, flags, signal, onDecision: decisions?.add };

@@ -5,7 +5,7 @@ import { type BatchRequest, type BatchResult, runBatch } from "../../../llm/gene
 import { Sampler, type SamplerOptions } from "../../../llm/generate/sampler.ts";
 import type { KvDecision } from "../../../llm/kv/kvCache.ts";
 import type { OpenedModel } from "../../../llm/load/openModel.ts";
-import type { LlmRunner, TextMemory, TextOptions } from "../../../llm/runner/runner.ts";
+import type { LlmRunner, SequenceMemory, SequenceOptions } from "../../../llm/runner/runner.ts";
 import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";
 import { formatBytes, formatCount } from "../../../base/format.ts";
 import { type KvFlags, policyOf } from "../../options/languageModel.ts";
@@ -46,18 +46,18 @@ interface Rates {
   promptSeconds: number;
   decodeTokens: number;
   decodeSeconds: number;
-  memory: TextMemory;
+  memory: SequenceMemory;
 }
 
 /** Writes a text token by token. */
 export async function streamText(run: TextRun, text: Text): Promise<void> {
   const { out, opened, runner, flags, signal } = run;
   const { prompt, maxNewTokens } = text;
-  const { endTokens } = opened.files.config;
+  const { eosTokenIds } = opened.files.config;
   const stream = new TokenStream(opened.tokenizer, prompt);
   runner.begin(0, textOptions(run, text));
   const sampler = new Sampler(samplerOptions(flags, text));
-  const tokens = generateTokens(runner, prompt, sampler, { maxNewTokens, endTokens, signal });
+  const tokens = generateTokens(runner, prompt, sampler, { maxNewTokens, eosTokenIds, signal });
   let written = "";
   for (let newTokens = 0; ; newTokens++) {
     const { done, value } = await tokens.next();
@@ -66,9 +66,9 @@ export async function streamText(run: TextRun, text: Text): Promise<void> {
     if (!flags.json) await writeText(done ? `${piece}\n` : piece);
     else if (!done) out.json({ event: "token", token: value, text: piece });
     if (done) {
-      const { endedBy, decodeSteps: decodeTokens, ...times } = value;
+      const { finishReason, decodeSteps: decodeTokens, ...times } = value;
       const rates = { ...times, decodeTokens, promptTokens: prompt.length };
-      summarize(run, rates, { text: written, endedBy, newTokens });
+      summarize(run, rates, { text: written, finishReason: finishReason, newTokens });
       return;
     }
   }
@@ -78,9 +78,14 @@ export async function streamText(run: TextRun, text: Text): Promise<void> {
 export async function searchText(run: TextRun, text: Text): Promise<void> {
   const found: TextLine[] = [];
   const rates = await runTexts(run, [text], (line) => found.push(line));
-  const { text: written = "", endedBy = "signal", newTokens = 0, score } = found[0] ?? {};
+  const { text: written = "", finishReason = "abort", newTokens = 0, score } = found[0] ?? {};
   if (!run.flags.json) await writeText(`${written}\n`);
-  summarize(run, rates, { text: written, endedBy, newTokens, ...(score !== undefined && { score }) });
+  summarize(run, rates, {
+    text: written,
+    finishReason: finishReason,
+    newTokens,
+    ...(score !== undefined && { score }),
+  });
 }
 
 /** Writes a JSON line for each text of a batch, in their order, each as soon as those before it are over. */
@@ -111,44 +116,44 @@ export async function writeBatch(run: TextRun, texts: readonly Text[]): Promise<
 interface TextLine {
   id: Text["id"];
   text: string;
-  endedBy: BatchResult["endedBy"];
+  finishReason: BatchResult["finishReason"];
   promptTokens: number;
   newTokens: number;
   /** Of beams. */
   score?: number;
 }
 
-/** Runs texts in the runner's seats. @param onText told each one when it is over, with its place among them */
+/** Runs texts in the runner's sequences. @param onText told each one when it is over, with its place among them */
 async function runTexts(
   run: TextRun,
   texts: readonly Text[],
   onText: (line: TextLine, index: number) => void,
 ): Promise<Rates> {
   const { opened, runner, flags, signal } = run;
-  const { endTokens } = opened.files.config;
+  const { eosTokenIds } = opened.files.config;
   const requests = texts.map((text): BatchRequest => {
     const { beams } = flags;
     const choice = beams > 1 ? { beams } : { sampler: samplerOptions(flags, text) };
-    return { prompt: text.prompt, text: textOptions(run, text), endTokens, ...choice };
+    return { prompt: text.prompt, text: textOptions(run, text), eosTokenIds, ...choice };
   });
-  const memories: TextMemory[] = [];
+  const memories: SequenceMemory[] = [];
   const batch = runBatch(runner, requests, { signal });
   for (;;) {
     const { done, value } = await batch.next();
     if (done) return { ...value, memory: memoryOf(memories) };
     memories.push(value.memory);
-    const { index, tokens, endedBy, promptTokens, score } = value;
+    const { index, tokens, finishReason, promptTokens, score } = value;
     const { id, prompt } = texts[index]!;
     const stream = new TokenStream(opened.tokenizer, prompt);
     const text = tokens.map((token) => stream.push(token)).join("") + stream.end();
-    const line = { id, text, endedBy, promptTokens, newTokens: tokens.length };
+    const line = { id, text, finishReason: finishReason, promptTokens, newTokens: tokens.length };
     onText(score === undefined ? line : { ...line, score }, index);
   }
 }
 
 /** Bytes of all texts, tokens evicted of the mean one. */
-function memoryOf(texts: readonly TextMemory[]): TextMemory {
-  const sum = (key: keyof TextMemory) => texts.reduce((total, memory) => total + memory[key], 0);
+function memoryOf(texts: readonly SequenceMemory[]): SequenceMemory {
+  const sum = (key: keyof SequenceMemory) => texts.reduce((total, memory) => total + memory[key], 0);
   return {
     kvBytes: sum("kvBytes"),
     bookkeepingBytes: sum("bookkeepingBytes"),
@@ -158,7 +163,7 @@ function memoryOf(texts: readonly TextMemory[]): TextMemory {
   };
 }
 
-function textOptions({ flags, onDecision }: TextRun, text: Text): TextOptions {
+function textOptions({ flags, onDecision }: TextRun, text: Text): SequenceOptions {
   const { id, maxNewTokens, seed = flags.seed } = text;
   const policy = policyOf(flags, maxNewTokens);
   return {

@@ -3,9 +3,9 @@
  * holds a model allocates it; the calls of this folder launch over it.
  *
  * Launches of a decode step are static: all that changes from step to step, and from text to text, lies in device
- * memory (seat records, slabs, settings), so that a recorded graph of launches stays right when a text grows, ends or
- * moves. A **slab** is one allocation that holds the cache of one layer of one seat; the table of slabs says where
- * it is, so that seats grow, fork and end alone.
+ * memory (sequence records, slabs, settings), so that a recorded graph of launches stays right when a text grows, ends or
+ * moves. A **slab** is one allocation that holds the cache of one layer of one sequence; the table of slabs says where
+ * it is, so that maxSequences grow, fork and end alone.
  */
 import { dtypeBytes } from "../../../base/dtype.ts";
 import { attendTuning } from "./attendTuning.ts";
@@ -53,11 +53,11 @@ const PART_ALIGNMENT = 256;
 /** 32-bit words of an entry of the table of slabs: address (low, high), capacity, unused. */
 export const SLAB_WORDS = 4;
 
-/** 32-bit words of a seat's record. */
-export const SEAT_WORDS = 8;
+/** 32-bit words of a sequence's record. */
+export const RECORD_WORDS = 8;
 
-/** What each word of a seat's record is. */
-export const seatWord = {
+/** What each word of a sequence's record is. */
+export const recordWord = {
   /** Tokens of the text that were read, kept or not. */
   tokensSeen: 0,
   /** Tokens decoded since the prompt: 0 after it. */
@@ -69,7 +69,7 @@ export const seatWord = {
   fault: 5,
 } as const;
 
-/** 32-bit words that a policy takes on the device, for one layer of one seat; see `settings.ts`. */
+/** 32-bit words that a policy takes on the device, for one layer of one sequence; see `settings.ts`. */
 export const SETTINGS_WORDS = 24;
 
 /** The layout of the cache of one layer of one text with room for so many entries a head. */
@@ -90,29 +90,29 @@ export function slabLayout({ kvHeads, headDim, dtype }: KvShape, capacity: numbe
   return { bytes, lengths, positions, scores, ranks, keys, values };
 }
 
-/** Bytes of the memory that all layers' launches share, for so many seats. */
-export interface SeatBuffers {
-  /** Words `[layers, seats, SLAB_WORDS]`. */
+/** Bytes of the memory that all layers' launches share, for so many maxSequences. */
+export interface SequenceBuffers {
+  /** Words `[layers, maxSequences, SLAB_WORDS]`. */
   readonly slabs: number;
-  /** Words `[layers, seats, SETTINGS_WORDS]`. */
+  /** Words `[layers, maxSequences, SETTINGS_WORDS]`. */
   readonly settings: number;
-  /** Words `[seats, SEAT_WORDS]`. */
+  /** Words `[maxSequences, RECORD_WORDS]`. */
   readonly records: number;
 }
 
-/** Sizes of the memory of seats. */
-export function seatBuffers({ layers }: KvShape, seats: number): SeatBuffers {
+/** Sizes of the memory of maxSequences. */
+export function sequenceBuffers({ layers }: KvShape, maxSequences: number): SequenceBuffers {
   return {
-    slabs: 4 * layers * seats * SLAB_WORDS,
-    settings: 4 * layers * seats * SETTINGS_WORDS,
-    records: 4 * seats * SEAT_WORDS,
+    slabs: 4 * layers * maxSequences * SLAB_WORDS,
+    settings: 4 * layers * maxSequences * SETTINGS_WORDS,
+    records: 4 * maxSequences * RECORD_WORDS,
   };
 }
 
 /** Bytes of the scratch of a decode step; all layers use the same. */
-export interface StepBuffers {
-  /** int32 `[rows]`: the seat of each row, −1 for a row that is idle. */
-  readonly rowSeats: number;
+export interface DecodeBuffers {
+  /** int32 `[rows]`: the sequence of each row, −1 for a row that is idle. */
+  readonly rowSequences: number;
   /** int32 `[rows]`: written by {@link advanceCall}, the position that the row's token takes in learned embeddings. */
   readonly positions: number;
   /** float32 `[rows, heads, capacity]`: logits, then noisy ones. */
@@ -127,15 +127,15 @@ export interface StepBuffers {
  * Sizes of the scratch of a step of up to `rows` rows whose slabs have room for up to `capacity` entries.
  * @param blocks that a launch should have
  */
-export function stepBuffers(
+export function decodeBuffers(
   shape: KvShape,
   rows: number,
   capacity: number,
   { blocks } = attendTuning,
-): StepBuffers {
+): DecodeBuffers {
   const { heads, kvHeads, headDim } = shape;
   return {
-    rowSeats: 4 * rows,
+    rowSequences: 4 * rows,
     positions: 4 * rows,
     logits: 4 * rows * heads * capacity,
     // Heads are split until there are as many blocks, so that there are never more than these.
@@ -145,7 +145,7 @@ export function stepBuffers(
 }
 
 /** Bytes of the scratch of one text's prompt or turn in one layer; all texts and layers use the same in turn. */
-export interface PromptBuffers {
+export interface PrefillBuffers {
   /** A slab with room for `entries`: what is kept already and what is new. Its keys are rotated. */
   readonly region: SlabLayout;
   /** `[heads, rows, headDim]` of the dtype: rotated queries. */
@@ -167,7 +167,7 @@ export interface PromptBuffers {
  * @param rows new tokens, padding included
  * @param entries kept entries and new tokens, padding included; at least `rows`
  */
-export function promptBuffers(shape: KvShape, rows: number, entries: number): PromptBuffers {
+export function prefillBuffers(shape: KvShape, rows: number, entries: number): PrefillBuffers {
   const { heads, kvHeads, headDim, dtype } = shape;
   return {
     region: slabLayout(shape, entries),

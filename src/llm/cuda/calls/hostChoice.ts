@@ -2,7 +2,7 @@
  * @file Decisions of a policy that has no rule for a GPU to follow: its caches' positions and scores come to the host,
  * which decides as `KvCache` does, and slots go back. Right for any policy, and slow: a step waits for each layer.
  */
-import { checkedKeep, checkedVictim } from "../../kv/checkedPolicy.ts";
+import { checkedKeep, checkedEvict } from "../../kv/checkedPolicy.ts";
 import type { HeadView, KvPolicy } from "../../kv/policy.ts";
 
 /** What one layer's cache holds, as it was copied from a slab or a region. */
@@ -18,7 +18,7 @@ export interface CopiedLayer {
 }
 
 /** Where a text is. */
-export interface TextProgress {
+export interface SequenceProgress {
   /** Tokens of the text at the end of its last prompt or turn. */
   readonly promptTokens: number;
   readonly tokensSeen: number;
@@ -33,7 +33,11 @@ export interface TextProgress {
  * @param layers one, or all where they decide together
  * @throws ParetoError KV_POLICY
  */
-export function keptByHost(policy: KvPolicy, layers: readonly CopiedLayer[], text: TextProgress): number[][] {
+export function keptByHost(
+  policy: KvPolicy,
+  layers: readonly CopiedLayer[],
+  text: SequenceProgress,
+): number[][] {
   return Array.from(layers[0]!.lengths, (_, head) => {
     const view = viewOf(policy, layers, head, text);
     const seen = slotsOf(view).filter((slot) => isSeen(view.positions[slot]!, text));
@@ -58,7 +62,7 @@ export function keptByHost(policy: KvPolicy, layers: readonly CopiedLayer[], tex
 export function droppedByHost(
   policy: KvPolicy,
   layers: readonly CopiedLayer[],
-  text: TextProgress,
+  text: SequenceProgress,
 ): Int32Array[] {
   const rounds: Int32Array[] = [];
   for (const head of layers[0]!.lengths.keys()) {
@@ -72,7 +76,7 @@ export function droppedByHost(
     for (const slot of slotsOf(view).reverse()) if (!isSeen(view.positions[slot]!, text)) drop(slot);
     const length = () => layers[0]!.lengths[head]!;
     if (length() < view.budget + policy.evictEvery) continue;
-    while (length() > view.budget) drop(checkedVictim(policy, viewOf(policy, layers, head, text)));
+    while (length() > view.budget) drop(checkedEvict(policy, viewOf(policy, layers, head, text)));
   }
   return rounds;
 }
@@ -82,7 +86,7 @@ function viewOf(
   policy: KvPolicy,
   layers: readonly CopiedLayer[],
   kvHead: number,
-  { promptTokens, tokensSeen, step }: TextProgress,
+  { promptTokens, tokensSeen, step }: SequenceProgress,
 ): HeadView {
   const { layer, capacity, lengths, positions } = layers[0]!;
   const length = lengths[kvHead]!;
@@ -110,7 +114,7 @@ function slotsOf({ length }: HeadView): number[] {
 }
 
 /** Whether a later query sees a position. */
-function isSeen(position: number, { tokensSeen, slidingWindow }: TextProgress): boolean {
+function isSeen(position: number, { tokensSeen, slidingWindow }: SequenceProgress): boolean {
   return slidingWindow === null || position > tokensSeen - slidingWindow;
 }
 

@@ -4,33 +4,33 @@
  */
 import { argument, type KernelCall } from "../../../engine/targets/cuda/index.ts";
 import type { KvPolicy } from "../../kv/policy.ts";
-import { seatBuffers } from "./buffers.ts";
+import { sequenceBuffers } from "./buffers.ts";
 import { vectorOf } from "./model.ts";
-import { readArguments, type ReadPlaces, type ReadSizes } from "./readCalls.ts";
-import { type ReadKernels, readThreads } from "./readKernels.ts";
+import { prefillArguments, type PrefillPlaces, type PrefillSizes } from "./prefillCalls.ts";
+import { type PrefillKernels, prefillThreads } from "./prefillKernels.ts";
 
 /** Most blocks a KV head of a gather. */
 const GATHER_BLOCKS = 64;
 
 /** Brings scores into the form that the policy decides by, once the last piece is scored. */
 export function settleCalls<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   { scoring }: KvPolicy,
 ): KernelCall<P>[] {
   if (scoring.from !== "attention") return [];
-  const { settings, seat, region, rows, scratch } = readArguments(kernels, sizes, places);
+  const { settings, sequence, region, rows, scratch } = prefillArguments(kernels, sizes, places);
   const calls: KernelCall<P>[] = [];
   if (scoring.rows === "window") {
     calls.push({
       label: `averages of votes in layer ${sizes.layer}`,
       source: kernels.pool,
       grid: [kernels.model.kvHeads, 1, 1],
-      block: [readThreads.pool, 1, 1],
+      block: [prefillThreads.pool, 1, 1],
       arguments: [
         settings,
-        seat,
+        sequence,
         ...region,
         rows,
         argument.write(places.votes, scratch.votes),
@@ -42,8 +42,8 @@ export function settleCalls<P>(
     calls.push({
       label: `mean over heads in layer ${sizes.layer}`,
       source: kernels.meanHeads,
-      grid: [Math.ceil(sizes.entries / readThreads.settle), 1, 1],
-      block: [readThreads.settle, 1, 1],
+      grid: [Math.ceil(sizes.entries / prefillThreads.settle), 1, 1],
+      block: [prefillThreads.settle, 1, 1],
       arguments: [...region, rows],
     });
   }
@@ -52,23 +52,23 @@ export function settleCalls<P>(
 
 /** Sums a text's scores over all layers into `votes`. @param slabs the whole table; the layers' slabs are the regions */
 export function sumLayersCall<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   slabs: P,
 ): KernelCall<P> {
   const { layers, kvHeads } = kernels.model;
-  const { seat, scratch } = readArguments(kernels, sizes, places);
+  const { sequence, scratch } = prefillArguments(kernels, sizes, places);
   return {
     label: "sums of scores over layers",
     source: kernels.sumLayers,
-    grid: [Math.ceil(sizes.entries / readThreads.settle), kvHeads, 1],
-    block: [readThreads.settle, 1, 1],
+    grid: [Math.ceil(sizes.entries / prefillThreads.settle), kvHeads, 1],
+    block: [prefillThreads.settle, 1, 1],
     arguments: [
-      argument.read(slabs, seatBuffers(kernels.model, sizes.seats).slabs),
+      argument.read(slabs, sequenceBuffers(kernels.model, sizes.maxSequences).slabs),
       argument.int32(layers),
-      argument.int32(sizes.seats),
-      seat,
+      argument.int32(sizes.maxSequences),
+      sequence,
       argument.write(places.votes, scratch.votes),
       argument.int32(sizes.capacity),
     ],
@@ -82,21 +82,25 @@ export function sumLayersCall<P>(
  * @param keepsAll only entries that no later query sees go
  */
 export function keepCall<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   { by, keepsAll }: { by: "scores" | "votes"; keepsAll: boolean },
 ): KernelCall<P> {
-  const { records, settings, seat, region, rows, window, scratch } = readArguments(kernels, sizes, places);
+  const { records, settings, sequence, region, rows, window, scratch } = prefillArguments(
+    kernels,
+    sizes,
+    places,
+  );
   return {
     label: `choice of what stays in layer ${sizes.layer}`,
     source: kernels.keep,
     grid: [kernels.model.kvHeads, 1, 1],
-    block: [readThreads.keep, 1, 1],
+    block: [prefillThreads.keep, 1, 1],
     arguments: [
       records,
       settings,
-      seat,
+      sequence,
       ...region,
       by === "votes" ? argument.int32(0) : rows,
       argument.read(by === "votes" ? places.votes : places.none, by === "votes" ? scratch.votes : 0),
@@ -116,14 +120,14 @@ export function keepCall<P>(
  * @param isRenumbered the policy numbers entries anew: keys come from `unrotated`
  */
 export function gatherCall<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   { isInPlace, isRenumbered }: { isInPlace: boolean; isRenumbered: boolean },
 ): KernelCall<P> {
   const { model } = kernels;
-  const { region, optional, slabs, seat, scratch } = readArguments(kernels, sizes, places);
-  const threads = isInPlace ? readThreads.gatherInPlace : readThreads.gather;
+  const { region, optional, slabs, sequence, scratch } = prefillArguments(kernels, sizes, places);
+  const threads = isInPlace ? prefillThreads.gatherInPlace : prefillThreads.gather;
   const rowsOfBlock = Math.max(1, Math.floor(threads / (model.headDim / vectorOf(model))));
   const blocks = isInPlace ? 1 : Math.min(GATHER_BLOCKS, Math.ceil(sizes.entries / rowsOfBlock));
   return {
@@ -135,7 +139,7 @@ export function gatherCall<P>(
       ...region,
       optional(isRenumbered && model.rotary ? places.unrotated : null, scratch.unrotated),
       slabs,
-      seat,
+      sequence,
       argument.read(places.kept, scratch.kept),
       argument.read(places.keptCounts, scratch.keptCounts),
       argument.int32(sizes.capacity),

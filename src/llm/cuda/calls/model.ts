@@ -15,7 +15,7 @@ export interface KvModel extends KvShape {
 }
 
 /** Threads of a block of the kernels of a step. */
-export const STEP_THREADS = 128;
+export const DECODE_THREADS = 128;
 
 /** Bytes of keys and values that a block has under way, at most; fewer where queries and sums take much room. */
 const RING_BYTES = 32_768;

@@ -1,6 +1,6 @@
 /** @file The policy that keeps everything: the reference that the others are measured against. */
 import type { KvPolicy } from "../policy.ts";
-import { ruled } from "../rule.ts";
+import { ruled } from "../evictionRule.ts";
 
 /** Keeps every token. */
 export function full(): KvPolicy {

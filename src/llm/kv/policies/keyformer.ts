@@ -16,7 +16,7 @@ import {
   recentTokens,
 } from "../budget.ts";
 import type { AttentionScoring, GroupReduce, KvPolicy, LayerPolicies, NoiseKind } from "../policy.ts";
-import { ruled } from "../rule.ts";
+import { ruled } from "../evictionRule.ts";
 import { checkSinks } from "../sinks.ts";
 import { type TemperatureOptions, temperatureSchedule } from "../temperature.ts";
 import { full } from "./full.ts";

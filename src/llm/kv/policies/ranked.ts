@@ -1,7 +1,7 @@
 /** @file Policies that rank a token once, when it comes: by its key's norm, or at random. */
 import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import type { KvPolicy, Scoring } from "../policy.ts";
-import { ruled } from "../rule.ts";
+import { ruled } from "../evictionRule.ts";
 
 /** What {@link knorm} and {@link random} take. */
 export interface RankedOptions {

@@ -5,12 +5,12 @@
  * it, so the token at distance w from the end is in neither set. It goes at once, and the key tokens stay those
  * chosen after the prompt. Between steps a head so holds one entry less than the budget.
  */
-import type { KvRule } from "../rule.ts";
+import type { EvictionRule } from "../evictionRule.ts";
 
 /**
  * After the prompt the last `recent − 1` tokens stay and the best of all but the last `recent`; in decode the token at
  * distance `recent` from the end goes.
  */
-export function gapRule(recent: number): KvRule {
+export function gapRule(recent: number): EvictionRule {
   return { sinks: 0, recent: recent - 1, keep: "score", evict: "score", evictFrom: 0, hasGap: true };
 }

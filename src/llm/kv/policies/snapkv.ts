@@ -5,7 +5,7 @@
 import { ParetoError } from "../../../base/errors.ts";
 import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { ruled } from "../rule.ts";
+import { ruled } from "../evictionRule.ts";
 import { constantTemperature } from "../temperature.ts";
 
 /** Most queries that vote when `recent` is left out; the paper has 16 to 64. */

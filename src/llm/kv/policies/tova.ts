@@ -4,7 +4,7 @@
  */
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { ruled } from "../rule.ts";
+import { ruled } from "../evictionRule.ts";
 import { constantTemperature } from "../temperature.ts";
 
 /**

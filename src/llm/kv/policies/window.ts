@@ -1,7 +1,7 @@
 /** @file The newest tokens only: a sliding window. */
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
 import type { KvPolicy } from "../policy.ts";
-import { ruled } from "../rule.ts";
+import { ruled } from "../evictionRule.ts";
 
 /**
  * Keeps the newest tokens.

@@ -1,7 +1,7 @@
 /** @file `config.json` of GPT-2 and Cerebras-GPT. */
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
-import { count, endTokens, geluOf, headWidth, layerCount, parse } from "./parse.ts";
+import { count, eosTokenIds, geluOf, headWidth, layerCount, parse } from "./parse.ts";
 
 const gpt2Schema = z.object({
   n_embd: count,
@@ -16,7 +16,7 @@ const gpt2Schema = z.object({
   scale_attn_by_inverse_layer_idx: z.boolean().default(false),
   tie_word_embeddings: z.boolean().default(true),
   add_cross_attention: z.literal(false).default(false),
-  eos_token_id: endTokens,
+  eos_token_id: eosTokenIds,
 });
 
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
@@ -28,17 +28,17 @@ export function gpt2Config(modelType: string, json: unknown, where: string): Dec
     family: "gpt2",
     modelType,
     layers: c.n_layer,
-    width: c.n_embd,
+    hiddenSize: c.n_embd,
     heads: c.n_head,
     kvHeads: c.n_head,
     headDim,
-    innerWidth: c.n_inner ?? 4 * c.n_embd,
-    vocabulary: c.vocab_size,
+    intermediateSize: c.n_inner ?? 4 * c.n_embd,
+    vocabSize: c.vocab_size,
     maxPositions: c.n_positions,
     normEpsilon: c.layer_norm_epsilon,
     activation: geluOf(c.activation_function, where),
     rotary: null,
-    isTied: c.tie_word_embeddings,
+    tieWordEmbeddings: c.tie_word_embeddings,
     biases: { queryKeyValue: true, output: true, mlp: true },
     alibiSlopes: null,
     hasLearnedPositions: true,
@@ -47,6 +47,6 @@ export function gpt2Config(modelType: string, json: unknown, where: string): Dec
     hasHeadNorm: false,
     slidingWindow: null,
     attentionScale: (layer) => (c.scale_attn_by_inverse_layer_idx ? scale / (layer + 1) : scale),
-    endTokens: c.eos_token_id,
+    eosTokenIds: c.eos_token_id,
   };
 }

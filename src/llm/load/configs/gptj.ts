@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import { damagedModel } from "../modelErrors.ts";
-import { count, endTokens, geluOf, headWidth, layerCount, parse } from "./parse.ts";
+import { count, eosTokenIds, geluOf, headWidth, layerCount, parse } from "./parse.ts";
 
 const schema = z.object({
   n_embd: count,
@@ -15,7 +15,7 @@ const schema = z.object({
   layer_norm_epsilon: z.number().positive().default(1e-5),
   activation_function: z.string().default("gelu_new"),
   tie_word_embeddings: z.literal(false).default(false),
-  eos_token_id: endTokens,
+  eos_token_id: eosTokenIds,
 });
 
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
@@ -29,17 +29,17 @@ export function gptjConfig(modelType: string, json: unknown, where: string): Dec
     family: "gptj",
     modelType,
     layers: c.n_layer,
-    width: c.n_embd,
+    hiddenSize: c.n_embd,
     heads: c.n_head,
     kvHeads: c.n_head,
     headDim,
-    innerWidth: c.n_inner ?? 4 * c.n_embd,
-    vocabulary: c.vocab_size,
+    intermediateSize: c.n_inner ?? 4 * c.n_embd,
+    vocabSize: c.vocab_size,
     maxPositions: c.n_positions,
     normEpsilon: c.layer_norm_epsilon,
     activation: geluOf(c.activation_function, where),
     rotary: { dim, theta: 10_000, isInterleaved: true, scaling: { kind: "default" } },
-    isTied: false,
+    tieWordEmbeddings: false,
     biases: { queryKeyValue: false, output: false, mlp: true },
     alibiSlopes: null,
     hasLearnedPositions: false,
@@ -48,6 +48,6 @@ export function gptjConfig(modelType: string, json: unknown, where: string): Dec
     hasHeadNorm: false,
     slidingWindow: null,
     attentionScale: () => 1 / Math.sqrt(headDim),
-    endTokens: c.eos_token_id,
+    eosTokenIds: c.eos_token_id,
   };
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import type { RotaryConfig, RotaryScaling } from "../../models/rotary.ts";
 import { damagedModel, unsupported } from "../modelErrors.ts";
-import { count, endTokens, layerCount, parse } from "./parse.ts";
+import { count, eosTokenIds, layerCount, parse } from "./parse.ts";
 
 const ropeSchema = z.object({
   rope_type: z.string().nullish(),
@@ -46,7 +46,7 @@ const llamaSchema = z.object({
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().default(false),
   mlp_bias: z.boolean().default(false),
-  eos_token_id: endTokens,
+  eos_token_id: eosTokenIds,
 });
 
 type Llama = z.infer<typeof llamaSchema>;
@@ -169,17 +169,17 @@ export function llamaConfig(modelType: string, json: unknown, where: string): De
     family: "llama",
     modelType,
     layers: c.num_hidden_layers,
-    width: c.hidden_size,
+    hiddenSize: c.hidden_size,
     heads: c.num_attention_heads,
     kvHeads,
     headDim,
-    innerWidth: c.intermediate_size,
-    vocabulary: c.vocab_size,
+    intermediateSize: c.intermediate_size,
+    vocabSize: c.vocab_size,
     maxPositions: c.max_position_embeddings,
     normEpsilon: c.rms_norm_eps,
     activation: "silu",
     rotary,
-    isTied: c.tie_word_embeddings,
+    tieWordEmbeddings: c.tie_word_embeddings,
     biases: {
       queryKeyValue: modelType === "qwen2" || hasBias,
       output: modelType !== "qwen2" && hasBias,
@@ -192,6 +192,6 @@ export function llamaConfig(modelType: string, json: unknown, where: string): De
     hasHeadNorm: modelType === "qwen3",
     slidingWindow: slidingWindow(modelType, c, where),
     attentionScale: () => 1 / Math.sqrt(headDim),
-    endTokens: c.eos_token_id,
+    eosTokenIds: c.eos_token_id,
   };
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import { unsupported } from "../modelErrors.ts";
-import { count, endTokens, headWidth, layerCount, parse } from "./parse.ts";
+import { count, eosTokenIds, headWidth, layerCount, parse } from "./parse.ts";
 
 /** What is left out is as transformers has it. */
 const attentionSchema = z.object({
@@ -27,7 +27,7 @@ const schema = z.object({
   norm_type: z.string().default("low_precision_layernorm"),
   logit_scale: z.union([z.number(), z.string()]).nullish(),
   tie_word_embeddings: z.boolean().default(true),
-  eos_token_id: endTokens,
+  eos_token_id: eosTokenIds,
   attn_config: attentionSchema.nullish(),
 });
 
@@ -63,17 +63,17 @@ export function mptConfig(modelType: string, json: unknown, where: string): Deco
     family: "mpt",
     modelType,
     layers: c.n_layers,
-    width: c.d_model,
+    hiddenSize: c.d_model,
     heads: c.n_heads,
     kvHeads: c.n_heads,
     headDim,
-    innerWidth: Math.floor(c.expansion_ratio * c.d_model),
-    vocabulary: c.vocab_size,
+    intermediateSize: Math.floor(c.expansion_ratio * c.d_model),
+    vocabSize: c.vocab_size,
     maxPositions: c.max_seq_len,
     normEpsilon: c.layer_norm_epsilon,
     activation: "gelu",
     rotary: null,
-    isTied: c.tie_word_embeddings,
+    tieWordEmbeddings: c.tie_word_embeddings,
     biases: { queryKeyValue: hasBias, output: hasBias, mlp: hasBias },
     alibiSlopes: alibiSlopes(c.n_heads, attention.alibi_bias_max),
     hasLearnedPositions: false,
@@ -83,6 +83,6 @@ export function mptConfig(modelType: string, json: unknown, where: string): Deco
     hasHeadNorm: false,
     slidingWindow: null,
     attentionScale: () => scale,
-    endTokens: c.eos_token_id,
+    eosTokenIds: c.eos_token_id,
   };
 }

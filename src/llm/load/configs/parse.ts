@@ -8,7 +8,7 @@ export const count = z.int().min(1);
 /** Layers: more than any model has, and few enough for their tensors to be named. */
 export const layerCount = count.max(10_000);
 /** `eos_token_id`: one, several or none. */
-export const endTokens = z
+export const eosTokenIds = z
   .union([z.int(), z.array(z.int())])
   .nullish()
   .transform((ids) => (ids === null || ids === undefined ? [] : [ids].flat()));

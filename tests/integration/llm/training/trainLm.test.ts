@@ -41,8 +41,8 @@ async function lossOf(model: string, data: LmData): Promise<number[]> {
       for (const [i, token] of tokens.entries()) {
         const logits =
           i === 0
-            ? await runner.read([{ seat: 0, tokens: [token] }])
-            : await runner.step([{ seat: 0, token }]);
+            ? await runner.prefill([{ sequence: 0, tokens: [token] }])
+            : await runner.decode([{ sequence: 0, token }]);
         if (targets[i]! < 0) continue;
         const most = logits.reduce((a, b) => Math.max(a, b));
         const log = most + Math.log(logits.reduce((total, x) => total + Math.exp(x - most), 0));
@@ -146,7 +146,7 @@ describe("a run", () => {
     const short = join(folder, "short.txt");
     await writeFile(short, "too short");
     await expect(run("text", [short])).rejects.toMatchObject({ code: "LLM_TEXT_SHORT" });
-    const validation = { everySteps: 1, texts: 2, length: 64, tasks: ["late-riser" as const] };
+    const validation = { everySteps: 1, texts: 2, length: 64, tasks: ["delayed-recall" as const] };
     const recipe = tinyRecipe("llama", "tasks", { validation });
     const lacking = trainLm(job("none", { config: { recipe, paths: [] } }));
     await expect(lacking).rejects.toMatchObject({ code: "LLM_TASK_LENGTH" });

@@ -14,26 +14,26 @@ const base: DecoderConfig = {
   family: "llama",
   modelType: "llama",
   layers: 1,
-  width: 32,
+  hiddenSize: 32,
   heads: 4,
   kvHeads: 2,
   headDim: 16,
-  innerWidth: 32,
-  vocabulary: 8,
+  intermediateSize: 32,
+  vocabSize: 8,
   maxPositions: 4096,
   normEpsilon: 1e-5,
   activation: "silu",
   rotary: { dim: 16, theta: 10000, isInterleaved: false, scaling: { kind: "default" } },
   alibiSlopes: null,
   hasLearnedPositions: false,
-  isTied: true,
+  tieWordEmbeddings: true,
   biases: { queryKeyValue: false, output: false, mlp: false },
   hasHeadNorm: false,
   clip: null,
   logitScale: 1,
   slidingWindow: null,
   attentionScale: () => 0.25,
-  endTokens: [],
+  eosTokenIds: [],
 };
 
 const budget = { tokens: 12 };
@@ -126,8 +126,8 @@ async function outcomeOf(
       Float32Array,
     ];
     outcome.attended.push(await run(k, q, v, tokens, end === "step"));
-    if (end === "prompt") cache.endPrompt(0);
-    if (end === "step") cache.endStep(0);
+    if (end === "prompt") cache.endPrefill(0);
+    if (end === "step") cache.endDecode(0);
     if (end === "none") return;
     for (let head = 0; head < kvHeads; head++) {
       const { positions, scores, length } = cache.layers[0]!.view(head);

@@ -1,10 +1,10 @@
 /** @file What an evaluation asks, counts and concludes, on a runner whose answers are known. */
 import { describe, expect, test } from "vitest";
-import { fullArm, namedArms } from "../../../../src/llm/eval/arms.ts";
+import { fullVariant, namedVariants } from "../../../../src/llm/eval/variants.ts";
 import { Bootstrap } from "../../../../src/llm/eval/bootstrap.ts";
 import { evaluate, type EvaluateOptions } from "../../../../src/llm/eval/evaluate.ts";
 import { textItems } from "../../../../src/llm/eval/textItems.ts";
-import { walkAnswers, walkLikelihoods } from "../../../../src/llm/eval/walk.ts";
+import { scoreAnswers, scoreLikelihoods } from "../../../../src/llm/eval/score.ts";
 import type { TaskItem } from "../../../../src/llm/tasks/task.ts";
 import { ruleRunner } from "./ruleRunner.ts";
 
@@ -28,7 +28,7 @@ describe("answers", () => {
       item([7], [], [8, 10, 10]),
       item([7], [8, 9], [3]),
     ];
-    const { scores } = await walkAnswers(runner, fullArm, items, { seed: 0, first: 0 });
+    const { scores } = await scoreAnswers(runner, fullVariant, items, { seed: 0, first: 0 });
     expect(scores).toEqual([
       { score: 1, tokens: 1 },
       { score: 1, tokens: 1 },
@@ -40,13 +40,14 @@ describe("answers", () => {
     expect(held()).toBe(0);
   });
 
-  test("take as many texts as there are seats, and steps only for texts that are not done", async () => {
+  test("take as many texts as there are sequences, and steps only for texts that are not done", async () => {
     const { runner, calls } = ruleRunner(VOCABULARY, 2, counting);
     const items = [item([1], [5, 6, 7], [8]), item([1], [], [2]), item([3], [], [4, 5])];
-    await walkAnswers(runner, fullArm, items, { seed: 0, first: 0 });
-    const seatsOf = (call: string) => calls.filter((one) => one.call === call).map(({ seats }) => seats);
-    expect(seatsOf("read")).toEqual([[0, 1], [0]]);
-    expect(seatsOf("step")).toEqual([[0], [0], [0], [0]]);
+    await scoreAnswers(runner, fullVariant, items, { seed: 0, first: 0 });
+    const sequencesOf = (call: string) =>
+      calls.filter((one) => one.call === call).map(({ sequences }) => sequences);
+    expect(sequencesOf("read")).toEqual([[0, 1], [0]]);
+    expect(sequencesOf("step")).toEqual([[0], [0], [0], [0]]);
   });
 
   test("have noise by their own number, wherever they sit", async () => {
@@ -58,7 +59,7 @@ describe("answers", () => {
     };
     const { runner } = ruleRunner(VOCABULARY, 2, next);
     const items = [1, 2, 3].map((n) => item([n], [], [0]));
-    await walkAnswers(runner, fullArm, items, { seed: 5, first: 40 });
+    await scoreAnswers(runner, fullVariant, items, { seed: 5, first: 40 });
     expect(streams).toEqual([40, 41, 42]);
   });
 });
@@ -68,7 +69,7 @@ describe("likelihoods", () => {
     const { runner } = ruleRunner(VOCABULARY, 2, counting);
     const right = Math.log(1 + (VOCABULARY - 1) * Math.exp(-4));
     const items = [item([1, 2], [3, 4, 5, 6], []), item([1, 2], [3, 9, 10, 30], [])];
-    const { scores } = await walkLikelihoods(runner, fullArm, items, { seed: 0, first: 0 });
+    const { scores } = await scoreLikelihoods(runner, fullVariant, items, { seed: 0, first: 0 });
     expect(scores[0]!.score).toBeCloseTo(right, 6);
     expect(scores[1]!.score).toBeCloseTo(right + 2, 6);
   });
@@ -79,12 +80,12 @@ describe("evaluate", () => {
     measure: "answers",
     item: (i) => item([i % 7, 3], [], [i % 4 === 0 ? 4 : 5], (i % 10) / 10),
     items: 40,
-    arms: [fullArm, ...namedArms(["h2o", "keyformer"], [0.25, 0.5])],
+    variants: [fullVariant, ...namedVariants(["h2o", "keyformer"], [0.25, 0.5])],
     seeds: 3,
     ...more,
   });
 
-  test("gives every arm the same texts, seeds to those alone that draw, and pools them", async () => {
+  test("gives every variant the same texts, seeds to those alone that draw, and pools them", async () => {
     const asked = new Map<string, number>();
     const { runner } = ruleRunner(VOCABULARY, 8, (tokens, { policies, seed }) => {
       const { name } = policies(0);
@@ -102,14 +103,14 @@ describe("evaluate", () => {
         ["keyformer", 240],
       ]),
     );
-    expect(found.arms.map(({ policy, budget, seeds }) => [policy, budget, seeds])).toEqual([
+    expect(found.variants.map(({ policy, budget, seeds }) => [policy, budget, seeds])).toEqual([
       ["full", null, 1],
       ["h2o", 0.25, 1],
       ["h2o", 0.5, 1],
       ["keyformer", 0.25, 3],
       ["keyformer", 0.5, 3],
     ]);
-    const [whole, h2o, , keyformer] = found.arms;
+    const [whole, h2o, , keyformer] = found.variants;
     expect(whole!.mean).toBe(0.75);
     expect(whole!.low).toBeLessThan(0.75);
     expect(whole!.high).toBeGreaterThan(0.75);
@@ -127,7 +128,7 @@ describe("evaluate", () => {
     const { runner } = ruleRunner(VOCABULARY, 8, () => 5);
     const found = await evaluate(runner, options({ maxSeconds: 0 }));
     expect(found.items).toBe(8);
-    expect(found.arms.every(({ values }) => values.length === 8)).toBe(true);
+    expect(found.variants.every(({ values }) => values.length === 8)).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
 /** @file Beam search over a runner without a model: which beams go on, where they sit, and what is copied. */
 import { describe, expect, test } from "vitest";
 import { BeamSearch } from "../../../../src/llm/generate/beamSearch.ts";
-import { SearchedText } from "../../../../src/llm/generate/continuation.ts";
+import { BeamSequence } from "../../../../src/llm/generate/continuation.ts";
 import { type BatchRequest, runBatch } from "../../../../src/llm/generate/runBatch.ts";
 import { full } from "../../../../src/llm/kv/policies/full.ts";
 import { collect, FakeRunner, type LogitsOf, mixedLogits } from "../../../support/llm/fakeRunner.ts";
@@ -15,7 +15,7 @@ async function search(
   vocabulary: number,
   request: Omit<BatchRequest, "text"> & { maxNewTokens: number },
 ) {
-  const runner = new FakeRunner(logitsOf, { vocabulary, seats: request.beams ?? 1 });
+  const runner = new FakeRunner(logitsOf, { vocabulary, maxSequences: request.beams ?? 1 });
   const [result] = await collect(runBatch(runner, [{ ...request, text: text(request.maxNewTokens) }]));
   return { runner, result: result! };
 }
@@ -45,25 +45,25 @@ describe("beam search", () => {
   };
 
   test("swaps beams without a copy where each has one heir", async () => {
-    const runner = new FakeRunner(swapping, { vocabulary: 4, seats: 2 });
-    const searched = new SearchedText(runner, [0, 1], { beams: 2, maxNewTokens: 3, endTokens: [] });
+    const runner = new FakeRunner(swapping, { vocabulary: 4, maxSequences: 2 });
+    const searched = new BeamSequence(runner, [0, 1], { beams: 2, maxNewTokens: 3, eosTokenIds: [] });
     runner.begin(0, text(3));
-    await searched.choose(await runner.read([{ seat: 0, tokens: [9] }]));
+    await searched.choose(await runner.prefill([{ sequence: 0, tokens: [9] }]));
     expect(runner.forks).toEqual(["0→1"]);
     expect(searched.next).toEqual([
-      { seat: 0, token: 0 },
-      { seat: 1, token: 1 },
+      { sequence: 0, token: 0 },
+      { sequence: 1, token: 1 },
     ]);
-    await searched.choose(await runner.step(searched.next));
-    // 1 3 (0.36) goes before 0 0 (0.24): the order is another, the seats are not.
+    await searched.choose(await runner.decode(searched.next));
+    // 1 3 (0.36) goes before 0 0 (0.24): the order is another, the sequences are not.
     expect(searched.next).toEqual([
-      { seat: 1, token: 3 },
-      { seat: 0, token: 0 },
+      { sequence: 1, token: 3 },
+      { sequence: 0, token: 0 },
     ]);
     expect(runner.forks).toHaveLength(1);
-    await searched.choose(await runner.step(searched.next));
+    await searched.choose(await runner.decode(searched.next));
     expect(searched.next).toEqual([]);
-    expect(searched.continued).toMatchObject({ tokens: [1, 3, 0], endedBy: "length" });
+    expect(searched.continued).toMatchObject({ tokens: [1, 3, 0], finishReason: "length" });
     expect(searched.continued.score).toBeCloseTo(Math.log(0.4 * 0.9 * 0.97) / 3, 6);
   });
 
@@ -76,7 +76,7 @@ describe("beam search", () => {
       prompt: [9],
       beams: 2,
       maxNewTokens: 3,
-      endTokens: [],
+      eosTokenIds: [],
     });
     expect(runner.forks).toEqual(["0→1", "1→0"]);
     expect(result.tokens).toEqual([1, 2, 2]);
@@ -85,26 +85,26 @@ describe("beam search", () => {
   test("finds the best text of all where beams are as many as texts", async () => {
     for (const prompt of [[1], [2, 0], [3, 3, 1]]) {
       const logitsOf = mixedLogits(4);
-      const { result } = await search(logitsOf, 4, { prompt, beams: 64, maxNewTokens: 4, endTokens: [] });
+      const { result } = await search(logitsOf, 4, { prompt, beams: 64, maxNewTokens: 4, eosTokenIds: [] });
       const wanted = bestOfAll(logitsOf, prompt, 4, 4);
       expect(result.tokens).toEqual(wanted.tokens);
       expect(result.score).toBeCloseTo(wanted.sum / 4, 5);
     }
   });
 
-  test("each seat holds the text of its beam at every step", async () => {
-    const runner = new FakeRunner(mixedLogits(12), { vocabulary: 12, seats: 4 });
-    const searched = new SearchedText(runner, [3, 1, 0, 2], { beams: 4, maxNewTokens: 30, endTokens: [] });
+  test("each sequence holds the text of its beam at every step", async () => {
+    const runner = new FakeRunner(mixedLogits(12), { vocabulary: 12, maxSequences: 4 });
+    const searched = new BeamSequence(runner, [3, 1, 0, 2], { beams: 4, maxNewTokens: 30, eosTokenIds: [] });
     runner.begin(3, text(30));
-    await searched.choose(await runner.read([{ seat: 3, tokens: [5, 6] }]));
+    await searched.choose(await runner.prefill([{ sequence: 3, tokens: [5, 6] }]));
     for (let step = 0; step < 28; step++) {
-      expect(new Set(searched.next.map(({ seat }) => seat)).size).toBe(4);
-      const logits = await runner.step(searched.next);
+      expect(new Set(searched.next.map(({ sequence }) => sequence)).size).toBe(4);
+      const logits = await runner.decode(searched.next);
       await searched.choose(logits);
       const best = searched.next[0]!;
-      expect([...runner.texts[best.seat]!, best.token]).toEqual([5, 6, ...searched.continued.tokens]);
+      expect([...runner.texts[best.sequence]!, best.token]).toEqual([5, 6, ...searched.continued.tokens]);
     }
-    // Most beams stay in their seats.
+    // Most beams stay in their sequences.
     expect(runner.forks.length).toBeLessThan(28 * 3);
   });
 
@@ -114,13 +114,18 @@ describe("beam search", () => {
       if (tokens.length === 1) return log(0.5, 1e-9, 1e-9, 0.5);
       return tokens.length < 4 ? log(0.9, 0.05, 0.05, 1e-9) : log(0.05, 0.03, 0.02, 0.9);
     };
-    const { result } = await search(logitsOf, 4, { prompt: [2], beams: 2, maxNewTokens: 9, endTokens: [3] });
-    expect(result).toMatchObject({ tokens: [0, 0, 0], endedBy: "end-token" });
+    const { result } = await search(logitsOf, 4, {
+      prompt: [2],
+      beams: 2,
+      maxNewTokens: 9,
+      eosTokenIds: [3],
+    });
+    expect(result).toMatchObject({ tokens: [0, 0, 0], finishReason: "stop" });
     expect(result.score).toBeCloseTo(Math.log(0.5 * 0.9 * 0.9 * 0.9) / 4, 6);
   });
 
   test("an end token beyond the best N ends nothing, and N texts that ended end the search", () => {
-    const beams = new BeamSearch({ beams: 2, maxNewTokens: 9, endTokens: [3] });
+    const beams = new BeamSearch({ beams: 2, maxNewTokens: 9, eosTokenIds: [3] });
     expect(beams.next(Float32Array.from(log(0.5, 0.3, 0.05, 0.15)))).toEqual({
       parents: [0, 0],
       tokens: [0, 1],
@@ -128,11 +133,11 @@ describe("beam search", () => {
     const step = beams.next(Float32Array.from([...log(0.1, 0.1, 0.1, 0.7), ...log(0.3, 0.1, 0.1, 0.5)]));
     // 0 3 (0.35) and 1 3 (0.15) are the best two.
     expect(step).toBeNull();
-    expect(beams.best).toMatchObject({ tokens: [0], endedBy: "end-token" });
+    expect(beams.best).toMatchObject({ tokens: [0], finishReason: "stop" });
   });
 
   test("refuses logits that are no numbers", () => {
-    const beams = new BeamSearch({ beams: 2, maxNewTokens: 9, endTokens: [] });
+    const beams = new BeamSearch({ beams: 2, maxNewTokens: 9, eosTokenIds: [] });
     expect(() => beams.next(Float32Array.from([0, Number.NaN, 1]))).toThrow(
       expect.objectContaining({ code: "LLM_LOGITS" }),
     );

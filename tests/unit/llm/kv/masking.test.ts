@@ -90,12 +90,12 @@ function compacted(heads: HeadTensors[], bias: (head: number, query: number, key
   };
   append(0, promptTokens);
   for (let query = 0; query < promptTokens; query++) attend(query, () => query + 1);
-  cache.endPrompt(0);
+  cache.endPrefill(0);
   noteAlive(promptTokens - 1);
   for (let query = promptTokens; query < promptTokens + newTokens; query++) {
     append(query, 1);
     attend(query, (kvHead) => layer.length(kvHead));
-    cache.endStep(0);
+    cache.endDecode(0);
     noteAlive(query);
   }
   return { outputs, alive };

@@ -22,13 +22,13 @@ it("holds one layer's prompt at a time, then exactly its budget and one entry, f
   for (const [index, layer] of cache.layers.entries()) {
     layer.append(prompt, prompt, promptTokens);
     expect(cache.stats.kvBytes).toBe(kvBytes(budget + 1, index) + kvBytes(promptTokens, 1));
-    cache.endPrompt(index);
+    cache.endPrefill(index);
   }
   const token = new Float32Array(ROW);
   for (let step = 0; step < 4000; step++) {
     for (const [index, layer] of cache.layers.entries()) {
       layer.append(token, token, 1);
-      cache.endStep(index);
+      cache.endDecode(index);
     }
     if (step % 500 !== 0) continue;
     expect(cache.stats.kvBytes).toBe(kvBytes(budget + 1));
@@ -39,7 +39,7 @@ it("holds one layer's prompt at a time, then exactly its budget and one entry, f
   expect(cache.stats.evictedEntries).toBe(SHAPE.layers * SHAPE.kvHeads * (promptTokens + 4000 - budget));
 });
 
-it("overwrites the victim with the newest token and leaves every other slot where it lies", () => {
+it("overwrites the evicted one with the newest token and leaves every other slot where it lies", () => {
   const { cache, steps } = driveCache(hashLogit(1, 3), {
     promptTokens: 30,
     newTokens: 0,
@@ -50,7 +50,7 @@ it("overwrites the victim with the newest token and leaves every other slot wher
   for (let position = 30; position < 50; position++) {
     const before = Array.from(layer.view(0).positions.subarray(0, 10));
     layer.append(Float32Array.of(position, 0), Float32Array.of(2 * position, 0), 1);
-    cache.endStep(0);
+    cache.endDecode(0);
     const after = Array.from(layer.view(0).positions.subarray(0, 10));
     const changed = after.flatMap((at, slot) => (at === before[slot] ? [] : [{ slot, at }]));
     expect(changed.map(({ at }) => at)).toEqual([position]);
@@ -98,7 +98,7 @@ it("takes several tokens at once after eviction, and trims to the best and the n
   const entries = Array.from({ length }, (_, slot) => ({ at: positions[slot]!, score: scores[slot]! }));
   const best = entries.filter(({ at }) => at < 34).sort((a, b) => b.score - a.score);
   const expected = [...best.slice(0, 6).map(({ at }) => at), 34, 35, 36, 37].sort((a, b) => a - b);
-  cache.endStep(0);
+  cache.endDecode(0);
   const { positions: kept, length: left } = layer.view(0);
   expect(Array.from(kept.subarray(0, left)).sort((a, b) => a - b)).toEqual(expected);
 });
@@ -110,7 +110,7 @@ it("makes room beyond the tokens that were foretold", () => {
     const layer = cache.layers[0]!;
     for (let position = 4; position < 30; position++) {
       layer.append(Float32Array.of(position, 0), Float32Array.of(2 * position, 0), 1);
-      cache.endStep(0);
+      cache.endDecode(0);
     }
     const { positions, length } = layer.view(0);
     expect(length).toBe(policy.name === "full" ? 30 : 12);

@@ -292,7 +292,7 @@ describe("a policy of the user's own", () => {
     name: "sparse",
     keep: ({ positions, length }) =>
       [...Array.from({ length }).keys()].filter((slot) => positions[slot]! % 4 === 0),
-    victim: ({ length }) => length - 1,
+    evict: ({ length }) => length - 1,
   };
 
   it("decides, and is told of", () => {
@@ -319,8 +319,8 @@ describe("a policy of the user's own", () => {
     ["keeps a slot twice", { keep: () => [1, 1] }],
     ["keeps slots that are not there", { keep: () => [40] }],
     ["keeps out of order", { keep: () => [2, 1] }],
-    ["drops a slot that is not there", { victim: () => 11 }],
-    ["drops no slot", { victim: () => -1 }],
+    ["drops a slot that is not there", { evict: () => 11 }],
+    ["drops no slot", { evict: () => -1 }],
   ])("is refused when it %s", (_, broken) => {
     const policy = { ...sparse, ...broken };
     expect(() => driveCache(LOGIT, { ...SIZES, policy })).toThrow(

@@ -21,24 +21,24 @@ describe("llama2.c's model file", () => {
     const bytes = modelBytes();
     const all = new Float32Array(bytes.buffer.slice(bytes.byteOffset + 28, bytes.byteOffset + bytes.length));
     const { files } = await openModel(path);
-    const { vocabulary, width, layers } = files.config;
+    const { vocabSize, hiddenSize, layers } = files.config;
     expect(files.config).toMatchObject({
-      width: 16,
+      hiddenSize: 16,
       layers: 2,
       heads: 4,
       kvHeads: 2,
       headDim: 4,
-      isTied: true,
+      tieWordEmbeddings: true,
     });
-    expect(await files.read("model.embed_tokens.weight")).toEqual(all.slice(0, vocabulary * width));
+    expect(await files.read("model.embed_tokens.weight")).toEqual(all.slice(0, vocabSize * hiddenSize));
     // Norms of all layers lie behind the embedding, then the queries' matrices of all layers.
-    const queries = vocabulary * width + layers * width;
+    const queries = vocabSize * hiddenSize + layers * hiddenSize;
     expect(await files.read("model.layers.1.self_attn.q_proj.weight")).toEqual(
-      all.slice(queries + width * width, queries + 2 * width * width),
+      all.slice(queries + hiddenSize * hiddenSize, queries + 2 * hiddenSize * hiddenSize),
     );
     // The angles' table is skipped.
     const angles = files.config.maxPositions * files.config.headDim;
-    expect(await files.read("model.norm.weight")).toEqual(all.slice(-angles - width, -angles));
+    expect(await files.read("model.norm.weight")).toEqual(all.slice(-angles - hiddenSize, -angles));
     await files.close();
   });
 
@@ -48,7 +48,7 @@ describe("llama2.c's model file", () => {
     await writeFile(path, bytes);
     const files = await openLlama2c(path);
     const head = await files.read("lm_head.weight");
-    expect(files.config.isTied).toBe(false);
+    expect(files.config.tieWordEmbeddings).toBe(false);
     expect(head.at(-1)).toBe(bytes.readFloatLE(bytes.length - 4));
     await files.close();
   });

@@ -61,7 +61,7 @@ describe("config.json", () => {
       eos_token_id: null,
     };
     const config = read({ ...llama, ...open });
-    expect(config).toMatchObject({ kvHeads: 4, headDim: 8, endTokens: [] });
+    expect(config).toMatchObject({ kvHeads: 4, headDim: 8, eosTokenIds: [] });
     expect(config.rotary).toMatchObject({ theta: 10_000, scaling: { kind: "linear", factor: 2 } });
   });
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { practice } from "../../../../src/llm/tasks/practice.ts";
+import { writeTrainingText } from "../../../../src/llm/tasks/trainingTexts.ts";
 import type { TaskItem } from "../../../../src/llm/tasks/task.ts";
 import { TASK_NAMES, taskNamed, type TaskName } from "../../../../src/llm/tasks/tasks.ts";
 import { ASK, COPY, END, FILLER_TOKENS, KEYS, REPEAT, WORDS } from "../../../../src/llm/tasks/words.ts";
@@ -65,10 +65,10 @@ describe.each(TASK_NAMES)("items of %s", (name: TaskName) => {
     expect(item(7, 1)).not.toEqual(item(7, 2));
   });
 
-  test("have their question in the prompt too where the protocol says so, but for a late riser", () => {
+  test("have their question in the prompt too where the protocol says so, but for delayed recall", () => {
     for (let index = 0; index < 20; index++) {
       const item = taskNamed(name, "in-prompt").item(index, { tokens: 256, seed: 1 });
-      if (name === "late-riser") {
+      if (name === "delayed-recall") {
         expect(item).toEqual(taskNamed(name, "after").item(index, { tokens: 256, seed: 1 }));
         continue;
       }
@@ -97,9 +97,9 @@ describe("depth", () => {
     expect(Math.max(...depths)).toBeGreaterThan(0.9);
   });
 
-  test("of a late riser is in the last tokens of the prompt, or behind it", () => {
+  test("of delayed recall is in the last tokens of the prompt, or behind it", () => {
     for (let index = 0; index < 40; index++) {
-      const { prompt, forced } = taskNamed("late-riser", "after").item(index, { tokens: 512, seed: 2 });
+      const { prompt, forced } = taskNamed("delayed-recall", "after").item(index, { tokens: 512, seed: 2 });
       const key = forced.at(-1)!;
       const [inPrompt, inForced] = [prompt.indexOf(key), forced.indexOf(key)];
       if (inPrompt >= 0) expect(inPrompt).toBeGreaterThanOrEqual(prompt.length - 16);
@@ -110,14 +110,14 @@ describe("depth", () => {
   });
 });
 
-describe("practice", () => {
+describe("training texts", () => {
   const row = (length: number) => ({ tokens: new Int32Array(length), targets: new Int32Array(length) });
 
   test.each([32, 64, 256, 1024])("texts of %i tokens mark answers that follow from the text", (length) => {
     let marked = 0;
     for (let index = 0; index < 40; index++) {
       const { tokens, targets } = row(length);
-      practice(1, index, { tokens, targets });
+      writeTrainingText(1, index, { tokens, targets });
       const text = [...tokens];
       for (const [i, target] of targets.entries()) {
         if (target < 0) continue;
@@ -132,8 +132,8 @@ describe("practice", () => {
 
   test("texts are the same for the same seed and index, and none is an item of evaluation", () => {
     const [first, again] = [row(256), row(256)];
-    practice(1, 0, first);
-    practice(1, 0, again);
+    writeTrainingText(1, 0, first);
+    writeTrainingText(1, 0, again);
     expect(first).toEqual(again);
     const item = textOf(taskNamed("recall", "after").item(0, { tokens: 256, seed: 1 }));
     expect(item.slice(0, 64)).not.toEqual([...first.tokens].slice(0, 64));

@@ -14,11 +14,11 @@
 #define WARPS (THREADS / 32)
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvAppend(const Seat* records, const Settings* settingsOfSeats, int seat, const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, int qStride, int kStride, int vStride,
+kvAppend(const Sequence* records, const Settings* settingsOfSequences, int sequence, const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, int qStride, int kStride, int vStride,
          char* base, int capacity, ELEMENT* queries, int queryStride, ELEMENT* unrotated, const float* turns, int layer) {
-  const Settings& settings = settingsOfSeats[seat];
+  const Settings& settings = settingsOfSequences[sequence];
   const Slab region = {base, capacity};
-  const int row = blockIdx.x, rows = gridDim.x, position = records[seat].tokensSeen - rows + row;
+  const int row = blockIdx.x, rows = gridDim.x, position = records[sequence].tokensSeen - rows + row;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
 #ifdef RENUMBERED
   const bool renumbered = settings.renumbered;
@@ -51,7 +51,7 @@ kvAppend(const Seat* records, const Settings* settingsOfSeats, int seat, const E
         reduceLanes<Sum, 32>(score);
         score[0] = -sqrtf(score[0]);
       } else if (settings.scoring == SCORE_RANDOM) {
-        score[0] = entryUniform(records[seat], layer, head, position);
+        score[0] = entryUniform(records[sequence], layer, head, position);
       }
       if (lane == 0) {
         region.positions(head)[slot] = position;

@@ -52,12 +52,12 @@ __device__ __forceinline__ void fetchVector(Vector* to, const Vector* from, bool
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
-kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings* settingsOfSeats, const ELEMENT* q, const ELEMENT* k, const ELEMENT* v,
+kvAttend(const int* rowSequences, Sequence* records, const uint4* slabs, const Settings* settingsOfSequences, const ELEMENT* q, const ELEMENT* k, const ELEMENT* v,
          int qStride, int kStride, int vStride, const float* turns, const float* slopes, ELEMENT* out, float* logits, float* partials, int* arrivals,
          int capacity, float scale, int window, int layer) {
   const int row = blockIdx.z, kvHead = blockIdx.y, split = blockIdx.x, splits = gridDim.x;
-  const int seat = rowSeats[row];
-  if (seat < 0) return;
+  const int sequence = rowSequences[row];
+  if (sequence < 0) return;
   union Piece { Vector whole; ELEMENT at[VEC]; };
   __shared__ __align__(16) char pool[RING_BYTES > MERGE_BYTES ? RING_BYTES : MERGE_BYTES];
   __shared__ __align__(16) float query[GROUP][WIDTH];
@@ -67,7 +67,7 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
   __shared__ Settings settings;
   Vector(*ring)[PASSES][2][PIECES][THREADS] = (Vector(*)[PASSES][2][PIECES][THREADS])pool;
 
-  const Slab slab = slabOf(slabs, seat);
+  const Slab slab = slabOf(slabs, sequence);
   const int lane = threadIdx.x % LANES, group = threadIdx.x / LANES, warp = threadIdx.x / 32;
   const ELEMENT *keys = slab.keys(kvHead), *values = slab.values(kvHead);
   auto tileSlot = [&](int tile) { return (tile / TILES * splits + split) * CHUNK + tile % TILES * TILE; };
@@ -101,11 +101,11 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
   if (split * CHUNK + ownSlot < slab.capacity) nextRank = ranks[split * CHUNK + ownSlot];
 #endif
   const int before = slab.lengths()[kvHead], length = before + 1;
-  const Seat record = records[seat];
+  const Sequence record = records[sequence];
   const int position = record.tokensSeen - 1;
-  for (int i = threadIdx.x; i < SETTINGS_WORDS; i += THREADS) ((int*)&settings)[i] = ((const int*)(settingsOfSeats + seat))[i];
+  for (int i = threadIdx.x; i < SETTINGS_WORDS; i += THREADS) ((int*)&settings)[i] = ((const int*)(settingsOfSequences + sequence))[i];
 #ifdef RENUMBERED
-  const bool renumbered = settingsOfSeats[seat].renumbered;
+  const bool renumbered = settingsOfSequences[sequence].renumbered;
 #else
   const bool renumbered = false;
 #endif
@@ -331,7 +331,7 @@ kvAttend(const int* rowSeats, Seat* records, const uint4* slabs, const Settings*
       }
     }
   }
-  if (!finite) records[seat].fault = 1 + layer;
+  if (!finite) records[sequence].fault = 1 + layer;
   cp_async_wait<0>();
 
   // Groups of a warp, then the warps of the block.

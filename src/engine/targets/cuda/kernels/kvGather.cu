@@ -13,8 +13,8 @@
 #define ITEMS ((ROWS * VECTORS + THREADS - 1) / THREADS)
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvGather(char* base, int capacity, const ELEMENT* keys, const uint4* slabs, int seat, const int* kept, const int* counts, int stride) {
-  const Slab from = {base, capacity}, to = slabOf(slabs, seat);
+kvGather(char* base, int capacity, const ELEMENT* keys, const uint4* slabs, int sequence, const int* kept, const int* counts, int stride) {
+  const Slab from = {base, capacity}, to = slabOf(slabs, sequence);
   const int head = blockIdx.y, count = counts[head];
   const ELEMENT* fromKeys = keys == nullptr ? from.keys(head) : keys + (long long)head * capacity * D;
   kept += (long long)head * stride;

@@ -25,11 +25,11 @@ __device__ __forceinline__ int sumOfBlock(int value) {
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvKeep(const Seat* records, const Settings* settingsOfSeats, int seat, char* base, int capacity, int rows, const float* scores, int scoreStride,
+kvKeep(const Sequence* records, const Settings* settingsOfSequences, int sequence, char* base, int capacity, int rows, const float* scores, int scoreStride,
        int* kept, int* counts, int stride, int window, int keepsAll) {
-  const Settings& settings = settingsOfSeats[seat];
+  const Settings& settings = settingsOfSequences[sequence];
   const Slab region = {base, capacity};
-  const int head = blockIdx.x, length = region.lengths()[head] + rows, tokensSeen = records[seat].tokensSeen;
+  const int head = blockIdx.x, length = region.lengths()[head] + rows, tokensSeen = records[sequence].tokensSeen;
   const int* positions = region.positions(head);
   const int unseenBelow = window > 0 ? tokensSeen - window + 1 : 0, recentFrom = tokensSeen - settings.recent;
   scores = scores == nullptr ? region.scores(head) : scores + (long long)head * scoreStride;

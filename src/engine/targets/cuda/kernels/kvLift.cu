@@ -11,9 +11,9 @@
 #include "kvLogits.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvLift(const uint4* slabs, const Settings* settingsOfSeats, int seat, char* base, int capacity, ELEMENT* unrotated, const float* turns, int isRead, int isReset) {
-  const Settings& settings = settingsOfSeats[seat];
-  const Slab from = slabOf(slabs, seat), to = {base, capacity};
+kvLift(const uint4* slabs, const Settings* settingsOfSequences, int sequence, char* base, int capacity, ELEMENT* unrotated, const float* turns, int isRead, int isReset) {
+  const Settings& settings = settingsOfSequences[sequence];
+  const Slab from = slabOf(slabs, sequence), to = {base, capacity};
   const int head = blockIdx.y, length = from.lengths()[head], first = blockIdx.x * SLOTS, last = min(length, first + SLOTS);
   const int* positions = from.positions(head);
   __shared__ int ranks[SLOTS];

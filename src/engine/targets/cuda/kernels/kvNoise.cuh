@@ -48,11 +48,11 @@ struct Noise {
   }
 };
 
-__device__ __forceinline__ Noise noiseOf(const Settings& settings, const Seat& seat, int layer, int head) {
-  return {settings.noise, seat.seedLow, seat.seedHigh, seat.stream, (unsigned)layer << 16 | (unsigned)head, settings.noisePerKey ? 0u : ~0u};
+__device__ __forceinline__ Noise noiseOf(const Settings& settings, const Sequence& sequence, int layer, int head) {
+  return {settings.noise, sequence.seedLow, sequence.seedHigh, sequence.stream, (unsigned)layer << 16 | (unsigned)head, settings.noisePerKey ? 0u : ~0u};
 }
 
 // A uniform of (0, 1) for an entry of one KV head.
-__device__ __forceinline__ float entryUniform(const Seat& seat, int layer, int kvHead, int position) {
-  return openUniform(philox(position, NO_QUERY, (unsigned)layer << 16 | (unsigned)kvHead, seat.stream, seat.seedLow, seat.seedHigh).x);
+__device__ __forceinline__ float entryUniform(const Sequence& sequence, int layer, int kvHead, int position) {
+  return openUniform(philox(position, NO_QUERY, (unsigned)layer << 16 | (unsigned)kvHead, sequence.stream, sequence.seedLow, sequence.seedHigh).x);
 }

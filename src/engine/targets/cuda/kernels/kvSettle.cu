@@ -12,8 +12,8 @@
 
 #ifdef POOL
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvPool(const Settings* settingsOfSeats, int seat, char* base, int capacity, int rows, float* votes, int stride) {
-  const Settings& settings = settingsOfSeats[seat];
+kvPool(const Settings* settingsOfSequences, int sequence, char* base, int capacity, int rows, float* votes, int stride) {
+  const Settings& settings = settingsOfSequences[sequence];
   const Slab region = {base, capacity};
   const int head = blockIdx.x, length = region.lengths()[head] + rows, reach = settings.pool / 2;
   const int* positions = region.positions(head);
@@ -45,11 +45,11 @@ kvMeanHeads(char* base, int capacity, int rows) {
 
 #ifdef LAYERS
 extern "C" __global__ void __launch_bounds__(THREADS)
-kvSumLayers(const uint4* slabs, int layers, int seats, int seat, float* votes, int stride) {
+kvSumLayers(const uint4* slabs, int layers, int sequences, int sequence, float* votes, int stride) {
   int slot = blockIdx.x * THREADS + threadIdx.x, head = blockIdx.y;
-  if (slot >= slabOf(slabs, seat).lengths()[head]) return;
+  if (slot >= slabOf(slabs, sequence).lengths()[head]) return;
   float sum = 0.f;
-  for (int layer = 0; layer < layers; layer++) sum += slabOf(slabs + (long long)layer * seats, seat).scores(head)[slot];
+  for (int layer = 0; layer < layers; layer++) sum += slabOf(slabs + (long long)layer * sequences, sequence).scores(head)[slot];
   votes[(long long)head * stride + slot] = sum;
 }
 #endif

@@ -1,4 +1,4 @@
-// The caches of texts as kernels see them: a slab holds one layer of one seat, a record each seat's progress, settings
+// The caches of texts as kernels see them: a slab holds one layer of one sequence, a record each sequence's progress, settings
 // what its policy does there. Names and layouts are those of src/llm/cuda/calls/buffers.ts and settings.ts.
 //
 // Macros of the including file: ELEMENT, D, KV_HEADS, GROUP (query heads a KV head), THREADS a block.
@@ -6,10 +6,10 @@
 #define HEADS (KV_HEADS * GROUP)
 #define PART_BYTES 256
 #define SLAB_WORDS 4
-#define SEAT_WORDS 8
+#define RECORD_WORDS 8
 #define SETTINGS_WORDS 24
 
-struct Seat {
+struct Sequence {
   int tokensSeen, step;
   unsigned seedLow, seedHigh, stream;
   int fault, unused[2];
@@ -69,9 +69,9 @@ struct Slab {
   }
 };
 
-// The slab of a seat in a layer's row of the table.
-__device__ __forceinline__ Slab slabOf(const uint4* slabs, int seat) {
-  uint4 entry = slabs[seat];
+// The slab of a sequence in a layer's row of the table.
+__device__ __forceinline__ Slab slabOf(const uint4* slabs, int sequence) {
+  uint4 entry = slabs[sequence];
   return {(char*)((unsigned long long)entry.y << 32 | entry.x), (int)entry.z};
 }
 

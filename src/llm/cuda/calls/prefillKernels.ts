@@ -3,7 +3,7 @@ import { cuSource, type KernelSource } from "../../../engine/targets/cuda/index.
 import { type KvModel, positionMacros, shapeMacros } from "./model.ts";
 
 /** Threads of a block of each kernel. */
-export const readThreads = {
+export const prefillThreads = {
   lift: 256,
   append: 256,
   settle: 256,
@@ -29,7 +29,7 @@ export interface RowKernel {
 }
 
 /** Kernels of a model's prompts and turns. */
-export interface ReadKernels {
+export interface PrefillKernels {
   readonly model: KvModel;
   readonly lift: KernelSource;
   readonly append: KernelSource;
@@ -45,31 +45,31 @@ export interface ReadKernels {
 }
 
 /** The kernels of a model's prompts and turns. */
-export function readKernels(model: KvModel): ReadKernels {
+export function prefillKernels(model: KvModel): PrefillKernels {
   const positions = positionMacros(model);
   const source = (file: string, name: string, threads: number, macros: Record<string, number> = {}) =>
     cuSource(`${file}.cu`, name, { ...shapeMacros(model, threads), ...macros });
-  const settle = (name: string, macro: string, threads: number = readThreads.settle) =>
+  const settle = (name: string, macro: string, threads: number = prefillThreads.settle) =>
     source("kvSettle", name, threads, { [macro]: 1 });
-  const read = (name: string, macro: string) => readKernel(model, name, macro);
+  const read = (name: string, macro: string) => prefillKernel(model, name, macro);
   return {
     model,
-    lift: source("kvLift", "kvLift", readThreads.lift, { ...positions, SLOTS: LIFT_SLOTS }),
-    append: source("kvAppend", "kvAppend", readThreads.append, positions),
-    attend: read("kvReadAttend", "ATTEND"),
-    sums: read("kvReadSums", "SUMS"),
-    columns: read("kvReadColumns", "COLUMNS"),
-    pool: settle("kvPool", "POOL", readThreads.pool),
+    lift: source("kvLift", "kvLift", prefillThreads.lift, { ...positions, SLOTS: LIFT_SLOTS }),
+    append: source("kvAppend", "kvAppend", prefillThreads.append, positions),
+    attend: read("kvPrefillAttend", "ATTEND"),
+    sums: read("kvPrefillSums", "SUMS"),
+    columns: read("kvPrefillColumns", "COLUMNS"),
+    pool: settle("kvPool", "POOL", prefillThreads.pool),
     meanHeads: settle("kvMeanHeads", "MEAN"),
     sumLayers: settle("kvSumLayers", "LAYERS"),
-    keep: source("kvKeep", "kvKeep", readThreads.keep),
-    gather: source("kvGather", "kvGather", readThreads.gather),
-    gatherInPlace: source("kvGather", "kvGather", readThreads.gatherInPlace),
+    keep: source("kvKeep", "kvKeep", prefillThreads.keep),
+    gather: source("kvGather", "kvGather", prefillThreads.gather),
+    gatherInPlace: source("kvGather", "kvGather", prefillThreads.gatherInPlace),
   };
 }
 
 /** The kernel on tensor cores where the element type and the width allow it. */
-function readKernel(model: KvModel, name: string, macro: string): RowKernel {
+function prefillKernel(model: KvModel, name: string, macro: string): RowKernel {
   const { headDim, dtype } = model;
   const threads = 32 * PLAIN_WARPS;
   const macros = { ...shapeMacros(model, threads), ...positionMacros(model), [macro]: 1 };
@@ -78,14 +78,14 @@ function readKernel(model: KvModel, name: string, macro: string): RowKernel {
     const stagedBytes = (rows: number) => 2 * tiles * rows * 2 * (headDim + 8);
     const BN = stagedBytes(64) <= STAGED_BYTES ? 64 : stagedBytes(32) <= STAGED_BYTES ? 32 : 16;
     const half = dtype === "float16" && { HALF: 1 };
-    const source = cuSource("kvReadTiles.cu", name, { ...macros, ...half, BN });
+    const source = cuSource("kvPrefillTiles.cu", name, { ...macros, ...half, BN });
     return { source, rows: TILE_ROWS, threads };
   }
   const TILE = headDim > 128 ? 16 : 32;
-  return { source: cuSource("kvReadPlain.cu", name, { ...macros, TILE }), rows: PLAIN_WARPS, threads };
+  return { source: cuSource("kvPrefillPlain.cu", name, { ...macros, TILE }), rows: PLAIN_WARPS, threads };
 }
 
 /** All kernels of reads. */
-export function readSources({ model: _, ...kernels }: ReadKernels): KernelSource[] {
+export function prefillSources({ model: _, ...kernels }: PrefillKernels): KernelSource[] {
   return Object.values(kernels).map((kernel) => ("source" in kernel ? kernel.source : kernel));
 }

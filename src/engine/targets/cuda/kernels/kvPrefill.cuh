@@ -20,7 +20,7 @@ struct Reading {
   }
 };
 
-__device__ __forceinline__ Reading readingOf(const Slab& region, int kvHead, const Seat& record, const Settings& settings, int rows, int window) {
+__device__ __forceinline__ Reading readingOf(const Slab& region, int kvHead, const Sequence& record, const Settings& settings, int rows, int window) {
 #ifdef RENUMBERED
   const int* places = settings.renumbered ? region.ranks(kvHead) : region.positions(kvHead);
 #else

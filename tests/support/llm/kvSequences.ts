@@ -75,8 +75,8 @@ export function runOnHost(
     const outputs: Float32Array[] = [];
     for (let layer = 0; layer < layers; layer++) {
       outputs.push(attend(config, layer, cache.layers[layer]!, projectionOf(layer, seen, tokens), tokens));
-      if (isStep) cache.endStep(layer);
-      else if (isEnd) cache.endPrompt(layer);
+      if (isStep) cache.endDecode(layer);
+      else if (isEnd) cache.endPrefill(layer);
     }
     seen += tokens;
     state(outputs, isEnd);

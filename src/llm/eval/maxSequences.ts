@@ -10,7 +10,7 @@ const MOST = { cpu: 8, cuda: 128 } as const;
 const SHARE = 0.6;
 
 /** What texts take. */
-export interface SeatOptions {
+export interface MaxSequencesOptions {
   /** Tokens of a text, and how many of them are decoded. */
   tokens: number;
   decoded: number;
@@ -21,9 +21,9 @@ export interface SeatOptions {
 }
 
 /** Texts that fit in memory with every token cached, between 1 and what is of use. */
-export function seatsFor(
+export function maxSequencesFor(
   config: DecoderConfig,
-  { tokens, decoded, device, dtype, memoryBytes }: SeatOptions,
+  { tokens, decoded, device, dtype, memoryBytes }: MaxSequencesOptions,
 ): number {
   const peak = (batch: number) =>
     estimate(config, {
@@ -32,7 +32,7 @@ export function seatsFor(
       batch,
       policies: full,
       device,
-      dtype: dtypeOf(device, dtype, "seatsFor"),
+      dtype: dtypeOf(device, dtype, "maxSequencesFor"),
     }).full.peakBytes;
   const one = peak(1);
   const each = peak(2) - one;

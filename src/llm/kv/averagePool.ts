@@ -6,7 +6,7 @@
  * Replaces each of the first `count` scores by the mean over an odd width around it, with zeros beyond the ends
  * counted in the mean, and the scores after them by zero.
  */
-export function poolVotes(scores: Float32Array, count: number, width: number): void {
+export function averagePool(scores: Float32Array, count: number, width: number): void {
   scores.fill(0, count);
   if (width <= 1) return;
   const votes = Float64Array.from(scores.subarray(0, count));

@@ -4,15 +4,15 @@
 const GROUP_ROWS = 4096;
 
 /** Texts `from` … `to` − 1, and their rows. */
-export interface ReadGroup {
+export interface PrefillGroup {
   readonly from: number;
   readonly to: number;
   readonly rows: number;
 }
 
 /** The groups of texts of some lengths, in their order. */
-export function readGroups(lengths: readonly number[]): ReadGroup[] {
-  const groups: ReadGroup[] = [];
+export function prefillGroups(lengths: readonly number[]): PrefillGroup[] {
+  const groups: PrefillGroup[] = [];
   for (let from = 0; from < lengths.length;) {
     let [to, rows] = [from, 0];
     do rows += lengths[to++]!;

@@ -1,4 +1,4 @@
-// Attention of a prompt or a turn over a region, and its scores, by tensor cores, for 16-bit elements; kvReadPlain.cu says what
+// Attention of a prompt or a turn over a region, and its scores, by tensor cores, for 16-bit elements; kvPrefillPlain.cu says what
 // each of these computes and has the same arguments.
 //
 // A block owns 64 rows of one side (queries, or with COLUMNS keys), 16 a warp, in registers, and walks over tiles of BN rows
@@ -12,7 +12,7 @@
 // Macros: one of ATTEND, SUMS, COLUMNS; ELEMENT, HALF for float16; D (a multiple of 16), KV_HEADS, GROUP, THREADS, BN; ALIBI, RENUMBERED.
 
 #include "tensorCore.cuh"
-#include "kvRead.cuh"
+#include "kvPrefill.cuh"
 
 #define LOG2E 1.4426950408889634f
 #define LN2 0.6931471805599453f
@@ -94,16 +94,16 @@ __device__ __forceinline__ int firstAbove(const int* positions, int length, int 
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 #if defined(ATTEND)
-kvReadAttend
+kvPrefillAttend
 #elif defined(SUMS)
-kvReadSums
+kvPrefillSums
 #else
-kvReadColumns
+kvPrefillColumns
 #endif
-(Seat* records, const Settings* settingsOfSeats, int seat, char* base, int capacity, const ELEMENT* queries, int queryStride, int rows, const float* slopes,
+(Sequence* records, const Settings* settingsOfSequences, int sequence, char* base, int capacity, const ELEMENT* queries, int queryStride, int rows, const float* slopes,
  ELEMENT* out, float* sums, float scale, int window, int layer) {
-  const Settings& settings = settingsOfSeats[seat];
-  const Seat record = records[seat];
+  const Settings& settings = settingsOfSequences[sequence];
+  const Sequence record = records[sequence];
   const Slab region = {base, capacity};
 #ifdef COLUMNS
   const int kvHead = blockIdx.y;
@@ -298,7 +298,7 @@ kvReadColumns
     }
 #endif
   }
-  if (!finite) records[seat].fault = 1 + layer;
+  if (!finite) records[sequence].fault = 1 + layer;
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     int row = ownRow + 8 * h;

@@ -1,19 +1,19 @@
 /**
- * @file The KV caches of all seats in a GPU's memory: a slab for each layer of each text, the table of where they are,
- * the policies' settings and the seats' records, which the launches of a step read.
+ * @file The KV caches of all sequences in a GPU's memory: a slab for each layer of each text, the table of where they are,
+ * the policies' settings and the sequences' records, which the launches of a step read.
  *
  * The host knows how far each text is, as it says what is read; lengths and scores live on the GPU alone. Copies of
  * tables are queued on the device's stream, behind what was queued before.
  */
 import { dtypeBytes } from "../../base/dtype.ts";
 import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
-import { budgetCapacity } from "../kv/occupancy.ts";
+import { budgetCapacity } from "../kv/capacity.ts";
 import type { KvPolicy } from "../kv/policy.ts";
-import type { TextMemory, TextOptions } from "../runner/runner.ts";
+import type { SequenceMemory, SequenceOptions } from "../runner/runner.ts";
 import {
-  SEAT_WORDS,
-  seatBuffers,
-  seatWord,
+  RECORD_WORDS,
+  sequenceBuffers,
+  recordWord,
   SETTINGS_WORDS,
   SLAB_WORDS,
   slabLayout,
@@ -28,9 +28,9 @@ export interface Slab {
   readonly capacity: number;
 }
 
-/** A text in a seat. */
-export interface Text {
-  readonly options: TextOptions;
+/** A text in a sequence. */
+export interface CachedSequence {
+  readonly options: SequenceOptions;
   readonly policies: readonly KvPolicy[];
   /** One a layer; none before the first read. */
   slabs: Slab[];
@@ -44,7 +44,7 @@ export interface Text {
   /** A piece of a prompt or turn was read and more is to come. */
   isPartial: boolean;
   /** A whole prompt was read. */
-  hasRead: boolean;
+  hasPrompt: boolean;
 }
 
 /** The tables' addresses, as the calls name them. */
@@ -54,23 +54,23 @@ export interface Tables {
   records: number;
 }
 
-/** All seats of a model. */
-export class SeatCaches {
+/** All sequences of a model. */
+export class SequenceCaches {
   readonly model: KvModel;
-  readonly seats: number;
+  readonly maxSequences: number;
   readonly tables: Tables;
   readonly #device: CudaDevice;
   readonly #memory: DeviceBuffer[] = [];
-  readonly #texts: (Text | null)[];
+  readonly #sequences: (CachedSequence | null)[];
 
-  constructor(device: CudaDevice, model: KvModel, seats: number) {
+  constructor(device: CudaDevice, model: KvModel, maxSequences: number) {
     this.#device = device;
     this.model = model;
-    this.seats = seats;
-    this.#texts = Array.from({ length: seats }, () => null);
-    const bytes = seatBuffers(model, seats);
+    this.maxSequences = maxSequences;
+    this.#sequences = Array.from({ length: maxSequences }, () => null);
+    const bytes = sequenceBuffers(model, maxSequences);
     const table = (size: number) => {
-      const buffer = device.allocator.allocate(size, "tables of seats");
+      const buffer = device.allocator.allocate(size, "tables of sequences");
       this.#memory.push(buffer);
       device.stream.clear(buffer.pointer, size);
       return buffer.pointer;
@@ -86,20 +86,20 @@ export class SeatCaches {
   tablesOf(layer: number): Tables {
     const { slabs, settings, records } = this.tables;
     return {
-      slabs: slabs + 4 * layer * this.seats * SLAB_WORDS,
-      settings: settings + 4 * layer * this.seats * SETTINGS_WORDS,
+      slabs: slabs + 4 * layer * this.maxSequences * SLAB_WORDS,
+      settings: settings + 4 * layer * this.maxSequences * SETTINGS_WORDS,
       records,
     };
   }
 
-  text(seat: number): Text | null {
-    return this.#texts[seat] ?? null;
+  at(sequence: number): CachedSequence | null {
+    return this.#sequences[sequence] ?? null;
   }
 
-  /** Puts a text without memory in a seat, whose own must be gone. */
-  begin(seat: number, options: TextOptions): Text {
+  /** Puts a text without memory in a sequence, whose own must be gone. */
+  begin(sequence: number, options: SequenceOptions): CachedSequence {
     const { layers } = this.model;
-    const text: Text = {
+    const text: CachedSequence = {
       options,
       policies: Array.from({ length: layers }, (_, layer) => options.policies(layer)),
       slabs: [],
@@ -108,16 +108,16 @@ export class SeatCaches {
       promptTokens: 0,
       step: 0,
       isPartial: false,
-      hasRead: false,
+      hasPrompt: false,
     };
-    this.#texts[seat] = text;
+    this.#sequences[sequence] = text;
     return text;
   }
 
-  /** Empties a seat. Its memory is used again behind what is queued, as all work is in one stream. */
-  release(seat: number): void {
-    const text = this.#texts[seat];
-    this.#texts[seat] = null;
+  /** Empties a sequence. Its memory is used again behind what is queued, as all work is in one stream. */
+  release(sequence: number): void {
+    const text = this.#sequences[sequence];
+    this.#sequences[sequence] = null;
     for (const { buffer } of text?.slabs ?? []) buffer.free();
   }
 
@@ -126,7 +126,7 @@ export class SeatCaches {
   }
 
   /** Entries a layer of a text must have room for between reads. */
-  wantedCapacity(text: Text, layer: number, promptTokens: number): number {
+  wantedCapacity(text: CachedSequence, layer: number, promptTokens: number): number {
     const policy = text.policies[layer]!;
     const budget = policy.budget(promptTokens);
     const newTokens = text.options.maxNewTokens;
@@ -142,68 +142,68 @@ export class SeatCaches {
   }
 
   /** Makes a slab that of a layer of a text; what was there is freed. */
-  setSlab(seat: number, layer: number, slab: Slab): void {
-    const text = this.#texts[seat]!;
+  setSlab(sequence: number, layer: number, slab: Slab): void {
+    const text = this.#sequences[sequence]!;
     const old = text.slabs[layer];
     text.slabs[layer] = slab;
     if (old && old !== slab) old.buffer.free();
-    this.writeSlab(seat, layer, slab);
+    this.writeSlab(sequence, layer, slab);
   }
 
-  /** Tells the table where a layer's slab of a seat is. */
-  writeSlab(seat: number, layer: number, { buffer, capacity }: Slab): void {
+  /** Tells the table where a layer's slab of a sequence is. */
+  writeSlab(sequence: number, layer: number, { buffer, capacity }: Slab): void {
     const words = Uint32Array.of(buffer.pointer % 2 ** 32, Math.floor(buffer.pointer / 2 ** 32), capacity, 0);
-    const at = this.tables.slabs + 4 * (layer * this.seats + seat) * SLAB_WORDS;
+    const at = this.tables.slabs + 4 * (layer * this.maxSequences + sequence) * SLAB_WORDS;
     this.#device.stream.copyToDevice(at, words, words.byteLength);
   }
 
   /** Tells the tables how far a text is and what its policies do. */
-  writeText(seat: number): void {
-    const { tokensSeen, step, options } = this.#texts[seat]!;
-    const record = new Uint32Array(SEAT_WORDS);
+  writeRecord(sequence: number): void {
+    const { tokensSeen, step, options } = this.#sequences[sequence]!;
+    const record = new Uint32Array(RECORD_WORDS);
     const seed = BigInt.asUintN(64, BigInt(options.seed ?? 0));
-    record[seatWord.tokensSeen] = tokensSeen;
-    record[seatWord.step] = step;
-    record[seatWord.seedLow] = Number(seed & 0xffffffffn);
-    record[seatWord.seedHigh] = Number(seed >> 32n);
-    record[seatWord.stream] = options.stream ?? 0;
+    record[recordWord.tokensSeen] = tokensSeen;
+    record[recordWord.step] = step;
+    record[recordWord.seedLow] = Number(seed & 0xffffffffn);
+    record[recordWord.seedHigh] = Number(seed >> 32n);
+    record[recordWord.stream] = options.stream ?? 0;
     const { stream } = this.#device;
-    stream.copyToDevice(this.tables.records + 4 * seat * SEAT_WORDS, record, record.byteLength);
-    for (let layer = 0; layer < this.model.layers; layer++) this.#writeSettings(seat, layer);
+    stream.copyToDevice(this.tables.records + 4 * sequence * RECORD_WORDS, record, record.byteLength);
+    for (let layer = 0; layer < this.model.layers; layer++) this.#writeSettings(sequence, layer);
   }
 
   /** Tells the tables what changes with a step and is not known to the GPU. */
-  writeStep(seat: number): void {
-    const { policies } = this.#texts[seat]!;
+  writeSettings(sequence: number): void {
+    const { policies } = this.#sequences[sequence]!;
     for (const [layer, policy] of policies.entries())
-      if (isStepwise(policy)) this.#writeSettings(seat, layer, 1);
+      if (isStepwise(policy)) this.#writeSettings(sequence, layer, 1);
   }
 
   /** Makes room for one entry more in every layer of a text. */
-  reserveStep(seat: number): void {
-    const text = this.#texts[seat]!;
+  reserveToken(sequence: number): void {
+    const text = this.#sequences[sequence]!;
     for (const [layer, slab] of text.slabs.entries()) {
       const policy = text.policies[layer]!;
       const limit = policy.budget(text.promptTokens) + policy.evictEvery;
       const needed = Math.min(text.most[layer]! + 1, limit);
-      if (needed > slab.capacity) this.resize(seat, layer, Math.min(2 * slab.capacity, limit));
+      if (needed > slab.capacity) this.resize(sequence, layer, Math.min(2 * slab.capacity, limit));
       // With as many as the limit the launch evicts.
       text.most[layer] = needed === limit ? limit - policy.evictEvery : needed;
     }
   }
 
   /** Most entries that a slab in use has room for. */
-  capacityOf(seats: readonly number[]): number {
+  capacityOf(sequences: readonly number[]): number {
     let most = 1;
-    for (const seat of seats)
-      for (const { capacity } of this.#texts[seat]!.slabs) most = Math.max(most, capacity);
+    for (const sequence of sequences)
+      for (const { capacity } of this.#sequences[sequence]!.slabs) most = Math.max(most, capacity);
     return most;
   }
 
-  /** What a seat's cache holds. Waits for the work that is queued. */
-  memory(seat: number): TextMemory {
+  /** What a sequence's cache holds. Waits for the work that is queued. */
+  memory(sequence: number): SequenceMemory {
     const { kvHeads, headDim, layers, dtype } = this.model;
-    const text = this.#texts[seat];
+    const text = this.#sequences[sequence];
     const slabs = text?.slabs ?? [];
     const tokensSeen = text?.tokensSeen ?? 0;
     const entryBytes = 2 * headDim * dtypeBytes(dtype);
@@ -225,35 +225,35 @@ export class SeatCaches {
     };
   }
 
-  /** Copies a text with its memory to another seat, which must be empty. */
+  /** Copies a text with its memory to another sequence, which must be empty. */
   fork(from: number, to: number): void {
-    const source = this.#texts[from]!;
-    this.#texts[to] = { ...source, most: [...source.most], slabs: [] };
+    const source = this.#sequences[from]!;
+    this.#sequences[to] = { ...source, most: [...source.most], slabs: [] };
     for (const [layer, { buffer, capacity }] of source.slabs.entries()) {
       const slab = this.newSlab(capacity);
       this.#device.stream.copyOnDevice(slab.buffer.pointer, buffer.pointer, this.layout(capacity).bytes);
       this.setSlab(to, layer, slab);
     }
-    this.writeText(to);
+    this.writeRecord(to);
   }
 
   /** Frees all memory; nothing may be under way. */
   dispose(): void {
-    for (let seat = 0; seat < this.seats; seat++) this.release(seat);
+    for (let sequence = 0; sequence < this.maxSequences; sequence++) this.release(sequence);
     for (const buffer of this.#memory.splice(0)) buffer.free();
   }
 
-  #writeSettings(seat: number, layer: number, ahead = 0): void {
-    const { policies, promptTokens, step } = this.#texts[seat]!;
+  #writeSettings(sequence: number, layer: number, ahead = 0): void {
+    const { policies, promptTokens, step } = this.#sequences[sequence]!;
     const words = settingsWords(policies[layer]!, { promptTokens, step: step + ahead });
-    const at = this.tables.settings + 4 * (layer * this.seats + seat) * SETTINGS_WORDS;
+    const at = this.tables.settings + 4 * (layer * this.maxSequences + sequence) * SETTINGS_WORDS;
     this.#device.stream.copyToDevice(at, words, words.byteLength);
   }
 
   /** Moves a layer's entries to a slab of another size, head by head. */
-  resize(seat: number, layer: number, capacity: number): void {
+  resize(sequence: number, layer: number, capacity: number): void {
     const { kvHeads } = this.model;
-    const old = this.#texts[seat]!.slabs[layer]!;
+    const old = this.#sequences[sequence]!.slabs[layer]!;
     if (old.capacity === capacity) return;
     const slab = this.newSlab(capacity);
     const [from, to] = [this.layout(old.capacity), this.layout(capacity)];
@@ -270,6 +270,6 @@ export class SeatCaches {
           Math.min(oldBytes, newBytes),
         );
     }
-    this.setSlab(seat, layer, slab);
+    this.setSlab(sequence, layer, slab);
   }
 }

@@ -2,13 +2,13 @@
  * @file Takes texts through a runner under one way of caching: the prompt is read, with which the policy evicts, what is
  * forced is decoded token by token, and then either the model answers or each forced token is scored.
  *
- * Every way of caching goes the same path: a text's whole prompt in one read, seats filled with several texts. A text's
+ * Every way of caching goes the same path: a text's whole prompt in one read, sequences filled with several texts. A text's
  * noise is keyed by its number, so it does not depend on the texts beside it.
  */
 import { argmax, logSumExp } from "../generate/logits.ts";
 import type { TaskItem } from "../tasks/task.ts";
-import type { LlmRunner, TextMemory, TextToken } from "../runner/runner.ts";
-import type { Arm } from "./arms.ts";
+import type { LlmRunner, SequenceMemory, SequenceToken } from "../runner/runner.ts";
+import type { Variant } from "./variants.ts";
 
 /** What one text came to. */
 export interface ItemScore {
@@ -19,10 +19,10 @@ export interface ItemScore {
 }
 
 /** What was measured of some texts. */
-export interface Walked {
+export interface Scored {
   scores: ItemScore[];
   /** Of the first text at its end. */
-  memory: TextMemory;
+  memory: SequenceMemory;
 }
 
 /** −ln of the probability that logits `row` give a token. @throws ParetoError LLM_LOGITS */
@@ -37,8 +37,8 @@ export function negativeLogLikelihood(
 }
 
 /** One text on its way. */
-interface Text {
-  seat: number;
+interface ScoredItem {
+  sequence: number;
   item: TaskItem;
   /** Forced tokens that were read. */
   read: number;
@@ -47,21 +47,21 @@ interface Text {
 }
 
 /** Answers of greedy decoding, compared with those that are right. */
-export async function walkAnswers(
+export async function scoreAnswers(
   runner: LlmRunner,
-  arm: Arm,
+  variant: Variant,
   items: readonly TaskItem[],
   options: { seed: number; first: number },
-): Promise<Walked> {
-  const width = runner.config.vocabulary;
-  return walk(runner, arm, items, options, {
+): Promise<Scored> {
+  const width = runner.config.vocabSize;
+  return scoreItems(runner, variant, items, options, {
     decoded: ({ forced, answer }) => forced.length + answer.length - 1,
     afterPrompt: (text, logits, row) => {
       if (text.item.forced.length === 0)
         text.said.push(argmax(logits.subarray(row * width, (row + 1) * width)));
     },
     step: async (texts, tokens) => {
-      const next = await runner.stepGreedy(tokens);
+      const next = await runner.decodeGreedy(tokens);
       texts.forEach((text, i) => {
         if (text.read < text.item.forced.length && ++text.read < text.item.forced.length) return;
         text.said.push(next[i]!);
@@ -77,20 +77,20 @@ export async function walkAnswers(
 }
 
 /** Likelihoods of the forced tokens, the first of them from the prompt's own logits. */
-export async function walkLikelihoods(
+export async function scoreLikelihoods(
   runner: LlmRunner,
-  arm: Arm,
+  variant: Variant,
   items: readonly TaskItem[],
   options: { seed: number; first: number },
-): Promise<Walked> {
-  const width = runner.config.vocabulary;
-  return walk(runner, arm, items, options, {
+): Promise<Scored> {
+  const width = runner.config.vocabSize;
+  return scoreItems(runner, variant, items, options, {
     decoded: ({ forced }) => forced.length - 1,
     afterPrompt: (text, logits, row) => {
       text.lost += negativeLogLikelihood(logits, row, width, text.item.forced[0]!);
     },
     step: async (texts, tokens) => {
-      const logits = await runner.step(tokens);
+      const logits = await runner.decode(tokens);
       texts.forEach((text, row) => {
         text.lost += negativeLogLikelihood(logits, row, width, text.item.forced[++text.read]!);
       });
@@ -105,39 +105,39 @@ export async function walkLikelihoods(
 interface Kind {
   /** Tokens that are decoded of a text. */
   decoded: (item: TaskItem) => number;
-  afterPrompt: (text: Text, logits: Float32Array, row: number) => void;
-  step: (texts: readonly Text[], tokens: readonly TextToken[]) => Promise<void>;
-  tokenOf: (text: Text) => number;
-  isDone: (text: Text) => boolean;
-  scoreOf: (text: Text) => ItemScore;
+  afterPrompt: (text: ScoredItem, logits: Float32Array, row: number) => void;
+  step: (texts: readonly ScoredItem[], tokens: readonly SequenceToken[]) => Promise<void>;
+  tokenOf: (text: ScoredItem) => number;
+  isDone: (text: ScoredItem) => boolean;
+  scoreOf: (text: ScoredItem) => ItemScore;
 }
 
-async function walk(
+async function scoreItems(
   runner: LlmRunner,
-  arm: Arm,
+  variant: Variant,
   items: readonly TaskItem[],
   { seed, first }: { seed: number; first: number },
   kind: Kind,
-): Promise<Walked> {
+): Promise<Scored> {
   const scores: ItemScore[] = [];
-  let memory: TextMemory | null = null;
-  for (let start = 0; start < items.length; start += runner.seats) {
+  let memory: SequenceMemory | null = null;
+  for (let start = 0; start < items.length; start += runner.maxSequences) {
     const texts = items
-      .slice(start, start + runner.seats)
-      .map((item, seat): Text => ({ seat, item, read: 0, said: [], lost: 0 }));
+      .slice(start, start + runner.maxSequences)
+      .map((item, sequence): ScoredItem => ({ sequence, item, read: 0, said: [], lost: 0 }));
     try {
-      for (const { seat, item } of texts) {
+      for (const { sequence, item } of texts) {
         const decoded = Math.max(1, kind.decoded(item));
-        const policy = arm.make(decoded);
-        runner.begin(seat, {
+        const policy = variant.make(decoded);
+        runner.begin(sequence, {
           policies: () => policy,
           maxNewTokens: decoded,
           seed,
-          stream: first + start + seat,
+          stream: first + start + sequence,
         });
       }
-      const logits = await runner.read(
-        texts.map(({ seat, item }) => ({ seat, tokens: Array.from(item.prompt) })),
+      const logits = await runner.prefill(
+        texts.map(({ sequence, item }) => ({ sequence, tokens: Array.from(item.prompt) })),
       );
       texts.forEach((text, row) => kind.afterPrompt(text, logits, row));
       for (;;) {
@@ -145,12 +145,12 @@ async function walk(
         if (left.length === 0) break;
         await kind.step(
           left,
-          left.map((text) => ({ seat: text.seat, token: kind.tokenOf(text) })),
+          left.map((text) => ({ sequence: text.sequence, token: kind.tokenOf(text) })),
         );
       }
       memory ??= runner.memory(0);
     } finally {
-      for (const { seat } of texts) runner.release(seat);
+      for (const { sequence } of texts) runner.release(sequence);
     }
     scores.push(...texts.map(kind.scoreOf));
   }

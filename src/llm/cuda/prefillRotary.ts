@@ -5,22 +5,22 @@
 import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { dependsOnLength, type RotaryConfig } from "../models/rotary.ts";
 import { rotaryTable } from "./calls/rotaryTable.ts";
-import type { RotaryPlaces } from "./rotaryPlaces.ts";
+import type { RotaryTables } from "./rotaryTables.ts";
 
 /** A table: `rows` positions from 0 on. */
-export interface Turns {
+export interface RotaryRows {
   readonly pointer: number;
   readonly rows: number;
 }
 
 /** Tables of the group that is read. */
-export class ReadTurns {
+export class PrefillRotary {
   readonly #device: CudaDevice;
   readonly #rotary: RotaryConfig;
-  readonly #shared: RotaryPlaces;
+  readonly #shared: RotaryTables;
   readonly #own = new Map<number, DeviceBuffer>();
 
-  constructor(device: CudaDevice, rotary: RotaryConfig, shared: RotaryPlaces) {
+  constructor(device: CudaDevice, rotary: RotaryConfig, shared: RotaryTables) {
     this.#device = device;
     this.#rotary = rotary;
     this.#shared = shared;
@@ -47,7 +47,7 @@ export class ReadTurns {
   }
 
   /** The table of a text of a length that was reserved. */
-  of(length: number): Turns {
+  of(length: number): RotaryRows {
     if (!dependsOnLength(this.#rotary)) return this.#shared;
     return { pointer: this.#own.get(length)!.pointer, rows: length };
   }

@@ -1,5 +1,5 @@
 /**
- * @file Late riser: a name and its value stand in the last tokens of the prompt, or come after it, and are asked for 50
+ * @file Delayed recall: a name and its value stand in the last tokens of the prompt, or come after it, and are asked for 50
  * decoded tokens later. What a policy has counted over the whole prompt says nothing for them, and by then they have
  * left the window of recent tokens.
  */
@@ -17,7 +17,7 @@ const WAIT_TOKENS = 64;
 const LEAST_TOKENS = 128;
 
 /** The task. Every second item has its evidence after the prompt. */
-export function lateRiser(name: string): Task {
+export function delayedRecall(name: string): Task {
   return {
     name,
     vocabulary: WORDS.length,

@@ -25,7 +25,7 @@ const ALL_WORDS: TokenRange = { first: KEYS.first, count: WORDS.length - KEYS.fi
 const TOKENS_A_CHAIN = 96;
 
 /** Where a text is written. */
-export interface PracticeRow {
+export interface TrainingText {
   /** `[T]` */
   tokens: Int32Array;
   /** `[T]`: the token to be said after each, −1 where it does not count. */
@@ -38,8 +38,8 @@ interface Question {
 }
 
 /** A text of a seed and an index; none of them is one that {@link itemRng} gives for evaluation. */
-export function practice(seed: number, index: number, row: PracticeRow): void {
-  const rng = itemRng("practice", seed, index);
+export function writeTrainingText(seed: number, index: number, row: TrainingText): void {
+  const rng = itemRng("training", seed, index);
   if (rng.uniform() < ECHOES) echo(rng, row);
   else questions(rng, row);
 }
@@ -49,7 +49,7 @@ export function practice(seed: number, index: number, row: PracticeRow): void {
  * many tokens of a text, for all words alike, that rule answers questions too. Length and distance vary, so that counting
  * places does not do.
  */
-function echo(rng: Rng, { tokens, targets }: PracticeRow): void {
+function echo(rng: Rng, { tokens, targets }: TrainingText): void {
   const most = Math.min(MOST_ECHO, Math.floor(tokens.length / 2) - 2);
   const size = Math.max(1 + rng.integer(most), 1 + rng.integer(most));
   const said = [...someOf(rng, ALL_WORDS, size), END];
@@ -64,7 +64,7 @@ function echo(rng: Rng, { tokens, targets }: PracticeRow): void {
 }
 
 /** Names, chains and a string among filler words, and questions about them. */
-function questions(rng: Rng, { tokens, targets }: PracticeRow): void {
+function questions(rng: Rng, { tokens, targets }: TrainingText): void {
   const length = tokens.length;
   const lists: number[][][] = [];
   const asks: Question[] = [];
@@ -115,7 +115,12 @@ function questions(rng: Rng, { tokens, targets }: PracticeRow): void {
 }
 
 /** Asks from a place on to the end, every question before any comes again. */
-function ask(rng: Rng, questions: readonly Question[], from: number, { tokens, targets }: PracticeRow): void {
+function ask(
+  rng: Rng,
+  questions: readonly Question[],
+  from: number,
+  { tokens, targets }: TrainingText,
+): void {
   let at = from;
   let order = questions;
   for (let turn = 0; questions.length > 0; turn++) {

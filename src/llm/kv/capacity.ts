@@ -1,7 +1,7 @@
 /** @file How many entries a KV head has room for, and how many are live while tokens are decoded. */
 
 /** A text and how it is cached. */
-export interface CachedText {
+export interface SequenceLength {
   /** Entries that stay after the prompt and between evictions; `Infinity` for all. */
   budget: number;
   /** Tokens decoded between evictions. */
@@ -12,7 +12,7 @@ export interface CachedText {
 }
 
 /** Entries that a KV head's slab has room for: the budget and what comes before the next eviction, or the whole text. */
-export function budgetCapacity({ budget, evictEvery, promptTokens, newTokens }: CachedText): number {
+export function budgetCapacity({ budget, evictEvery, promptTokens, newTokens }: SequenceLength): number {
   return Math.min(budget + evictEvery, promptTokens + Math.max(1, newTokens));
 }
 
@@ -20,7 +20,7 @@ export function budgetCapacity({ budget, evictEvery, promptTokens, newTokens }: 
  * Entries that a decode step attends to, its own included: the mean over the new tokens.
  * @param window tokens that a query sees at most
  */
-export function meanAttended(text: CachedText, window: number): number {
+export function meanAttended(text: SequenceLength, window: number): number {
   const { budget, evictEvery, promptTokens } = text;
   const steps = Math.max(1, text.newTokens);
   // Until the budget and one round of evictions are full, the cache grows by a token a step.

@@ -4,7 +4,7 @@
  * The new tokens lie in a **region**, a slab of scratch with room for what is kept and what is new, which all layers use
  * in turn. In a layer: `liftCall` puts what is kept before them, `appendCall` adds them, `attendReadCall` attends,
  * `scoreCalls` and `settleCalls` score, `keepCall` chooses and `gatherCall` brings what stays into the text's slab. A
- * piece that is not the last of its read keeps all and is not settled; the slab needs room for it. The seat's record
+ * piece that is not the last of its read keeps all and is not settled; the slab needs room for it. The sequence's record
  * says the tokens seen with the new ones, and the settings are those of the text's length when the read ends.
  *
  * Where all layers decide together, each keeps all (settled), and the slabs need room for it; when the last layer is
@@ -14,13 +14,13 @@
 import { dtypeBytes } from "../../../base/dtype.ts";
 import { argument, type KernelCall } from "../../../engine/targets/cuda/index.ts";
 import type { KvPolicy } from "../../kv/policy.ts";
-import { promptBuffers, seatBuffers, slabLayout } from "./buffers.ts";
-import { LIFT_SLOTS, type ReadKernels, readThreads, type RowKernel } from "./readKernels.ts";
+import { prefillBuffers, sequenceBuffers, slabLayout } from "./buffers.ts";
+import { LIFT_SLOTS, type PrefillKernels, prefillThreads, type RowKernel } from "./prefillKernels.ts";
 
 /** A read of one text in one layer. */
-export interface ReadSizes {
-  readonly seat: number;
-  readonly seats: number;
+export interface PrefillSizes {
+  readonly sequence: number;
+  readonly maxSequences: number;
   readonly layer: number;
   /** New tokens of this piece. */
   readonly rows: number;
@@ -34,7 +34,7 @@ export interface ReadSizes {
 }
 
 /** Memory of a read. `slabs` and `settings` are rows `layer` of the tables. */
-export interface ReadPlaces<P> {
+export interface PrefillPlaces<P> {
   readonly slabs: P;
   readonly settings: P;
   readonly records: P;
@@ -49,7 +49,7 @@ export interface ReadPlaces<P> {
   /** Null where no text numbers its entries anew. */
   readonly unrotated: P | null;
   /** `rotaryTable`; null for a model without. */
-  readonly turns: P | null;
+  readonly rotaryTable: P | null;
   /** float32 `[heads]`; null for a model without. */
   readonly slopes: P | null;
   /** The place that stands for null. */
@@ -57,10 +57,14 @@ export interface ReadPlaces<P> {
 }
 
 /** Sizes and arguments that the calls of a read share. */
-export function readArguments<P>({ model }: ReadKernels, sizes: ReadSizes, places: ReadPlaces<P>) {
+export function prefillArguments<P>(
+  { model }: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
+) {
   const { layers, heads, headDim, dtype } = model;
-  const seatBytes = seatBuffers(model, sizes.seats);
-  const scratch = promptBuffers(model, sizes.queryStride, sizes.capacity);
+  const tableBytes = sequenceBuffers(model, sizes.maxSequences);
+  const scratch = prefillBuffers(model, sizes.queryStride, sizes.capacity);
   const regionBytes = slabLayout(model, sizes.capacity).bytes;
   const optional = (place: P | null, bytes: number) =>
     argument.read(place ?? places.none, place === null ? 0 : bytes);
@@ -70,10 +74,10 @@ export function readArguments<P>({ model }: ReadKernels, sizes: ReadSizes, place
     element: dtypeBytes(dtype),
     width: heads * headDim,
     window: argument.int32(model.slidingWindow ?? 0),
-    slabs: argument.read(places.slabs, seatBytes.slabs / layers),
-    records: argument.read(places.records, seatBytes.records),
-    settings: argument.read(places.settings, seatBytes.settings / layers),
-    seat: argument.int32(sizes.seat),
+    slabs: argument.read(places.slabs, tableBytes.slabs / layers),
+    records: argument.read(places.records, tableBytes.records),
+    settings: argument.read(places.settings, tableBytes.settings / layers),
+    sequence: argument.int32(sizes.sequence),
     rows: argument.int32(sizes.rows),
     region: [argument.update(places.region, regionBytes), argument.int32(sizes.capacity)],
     unrotated: argument.update(
@@ -88,30 +92,30 @@ export function readArguments<P>({ model }: ReadKernels, sizes: ReadSizes, place
  * @param isRead new tokens follow, so that keys must be turned; otherwise it only moves, into a larger slab
  * @param isReset a prompt or a turn begins: scores that belong to one read alone begin at zero
  * @param slabCapacity entries that the text's slab has room for
- * @param turnRows rows of `turns`
+ * @param rotaryRows rows of `rotaryTable`
  */
 export function liftCall<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
-  options: { isRead: boolean; isReset: boolean; slabCapacity: number; turnRows: number },
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
+  options: { isPrefill: boolean; isReset: boolean; slabCapacity: number; rotaryRows: number },
 ): KernelCall<P> {
-  const { slabs, settings, seat, region, unrotated, optional } = readArguments(kernels, sizes, places);
-  const { isRead, isReset, slabCapacity, turnRows } = options;
-  const turnBytes = 4 * turnRows * (kernels.model.rotary?.dim ?? 0);
+  const { slabs, settings, sequence, region, unrotated, optional } = prefillArguments(kernels, sizes, places);
+  const { isPrefill, isReset, slabCapacity, rotaryRows } = options;
+  const turnBytes = 4 * rotaryRows * (kernels.model.rotary?.dim ?? 0);
   return {
     label: `lift of layer ${sizes.layer}`,
     source: kernels.lift,
     grid: [Math.max(1, Math.ceil(slabCapacity / LIFT_SLOTS)), kernels.model.kvHeads, 1],
-    block: [readThreads.lift, 1, 1],
+    block: [prefillThreads.lift, 1, 1],
     arguments: [
       slabs,
       settings,
-      seat,
+      sequence,
       ...region,
       unrotated,
-      optional(places.turns, turnBytes),
-      argument.int32(Number(isRead)),
+      optional(places.rotaryTable, turnBytes),
+      argument.int32(Number(isPrefill)),
       argument.int32(Number(isReset)),
     ],
   };
@@ -127,16 +131,16 @@ export interface Projections<P> {
   readonly vStride: number;
 }
 
-/** Adds the new tokens to the region, and turns queries and keys. @param turnRows rows of `turns` */
+/** Adds the new tokens to the region, and turns queries and keys. @param rotaryRows rows of `rotaryTable` */
 export function appendCall<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   { q, k, v, qStride, kStride, vStride }: Projections<P>,
-  turnRows: number,
+  rotaryRows: number,
 ): KernelCall<P> {
   const { heads, kvHeads, headDim, rotary } = kernels.model;
-  const { records, settings, seat, region, unrotated, optional, element, scratch } = readArguments(
+  const { records, settings, sequence, region, unrotated, optional, element, scratch } = prefillArguments(
     kernels,
     sizes,
     places,
@@ -146,11 +150,11 @@ export function appendCall<P>(
     label: `append of ${sizes.rows} tokens to layer ${sizes.layer}`,
     source: kernels.append,
     grid: [sizes.rows, 1, 1],
-    block: [readThreads.append, 1, 1],
+    block: [prefillThreads.append, 1, 1],
     arguments: [
       records,
       settings,
-      seat,
+      sequence,
       argument.read(q, span(qStride, heads)),
       argument.read(k, span(kStride, kvHeads)),
       argument.read(v, span(vStride, kvHeads)),
@@ -161,34 +165,34 @@ export function appendCall<P>(
       argument.write(places.queries, scratch.queries),
       argument.int32(sizes.queryStride),
       unrotated,
-      optional(places.turns, 4 * turnRows * (rotary?.dim ?? 0)),
+      optional(places.rotaryTable, 4 * rotaryRows * (rotary?.dim ?? 0)),
       argument.int32(sizes.layer),
     ],
   };
 }
 
-function readCall<P>(
-  kernels: ReadKernels,
+function prefillCall<P>(
+  kernels: PrefillKernels,
   kernel: RowKernel,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   { label, count, heads, out }: { label: string; count: number; heads: number; out: P | null },
 ): KernelCall<P> {
-  const { seat, settings, region, optional, scratch, rows, window, element, width } = readArguments(
+  const { sequence, settings, region, optional, scratch, rows, window, element, width } = prefillArguments(
     kernels,
     sizes,
     places,
   );
-  const seatBytes = seatBuffers(kernels.model, sizes.seats);
+  const tableBytes = sequenceBuffers(kernels.model, sizes.maxSequences);
   return {
     label: `${label} of ${sizes.rows} tokens in layer ${sizes.layer}`,
     source: kernel.source,
     grid: [Math.ceil(count / kernel.rows), heads, 1],
     block: [kernel.threads, 1, 1],
     arguments: [
-      argument.update(places.records, seatBytes.records),
+      argument.update(places.records, tableBytes.records),
       settings,
-      seat,
+      sequence,
       ...region,
       argument.read(places.queries, scratch.queries),
       argument.int32(sizes.queryStride),
@@ -204,14 +208,14 @@ function readCall<P>(
 }
 
 /** Attends to what is kept and what is new. @param out `[rows, heads · headDim]` */
-export function attendReadCall<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+export function attendPrefillCall<P>(
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   out: P,
 ): KernelCall<P> {
   const { heads } = kernels.model;
-  return readCall(kernels, kernels.attend, sizes, places, {
+  return prefillCall(kernels, kernels.attend, sizes, places, {
     label: "attention",
     count: sizes.rows,
     heads,
@@ -221,17 +225,17 @@ export function attendReadCall<P>(
 
 /** Adds the new tokens' rows to the scores; none where the policy does not score by attention. */
 export function scoreCalls<P>(
-  kernels: ReadKernels,
-  sizes: ReadSizes,
-  places: ReadPlaces<P>,
+  kernels: PrefillKernels,
+  sizes: PrefillSizes,
+  places: PrefillPlaces<P>,
   { scoring }: KvPolicy,
 ): KernelCall<P>[] {
   if (scoring.from !== "attention") return [];
   const { heads, kvHeads } = kernels.model;
   const { rows, entries } = sizes;
   return [
-    readCall(kernels, kernels.sums, sizes, places, { label: "score rows", count: rows, heads, out: null }),
-    readCall(kernels, kernels.columns, sizes, places, {
+    prefillCall(kernels, kernels.sums, sizes, places, { label: "score rows", count: rows, heads, out: null }),
+    prefillCall(kernels, kernels.columns, sizes, places, {
       label: "score columns",
       count: entries,
       heads: kvHeads,

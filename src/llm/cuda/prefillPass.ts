@@ -5,32 +5,32 @@
  */
 import { CallQueue, type KernelCall } from "../../engine/targets/cuda/index.ts";
 import { requireLogits } from "../generate/logits.ts";
-import { promptBuffers, SEAT_WORDS, slabLayout } from "./calls/buffers.ts";
+import { prefillBuffers, RECORD_WORDS, slabLayout } from "./calls/buffers.ts";
 import { gatherCall, keepCall, settleCalls, sumLayersCall } from "./calls/keepCalls.ts";
 import {
   appendCall,
-  attendReadCall,
+  attendPrefillCall,
   liftCall,
   scoreCalls,
-  type ReadPlaces,
-  type ReadSizes,
-} from "./calls/readCalls.ts";
-import { readKernels, type ReadKernels, readSources } from "./calls/readKernels.ts";
-import { checkFaults, type StepParts } from "./decodeStep.ts";
+  type PrefillPlaces,
+  type PrefillSizes,
+} from "./calls/prefillCalls.ts";
+import { prefillKernels, type PrefillKernels, prefillSources } from "./calls/prefillKernels.ts";
+import { checkFaults, type DecodeParts } from "./decodeStep.ts";
 import { roundedRows } from "./denseRows.ts";
-import type { HostPolicies } from "./hostPolicies.ts";
-import type { Text } from "./seatCaches.ts";
-import { PromptAttention } from "./promptAttention.ts";
-import { readGroups } from "./readGroups.ts";
-import { ReadTurns } from "./readTurns.ts";
+import type { HostEviction } from "./hostEviction.ts";
+import type { CachedSequence } from "./sequenceCaches.ts";
+import { PrefillAttention } from "./prefillAttention.ts";
+import { prefillGroups } from "./prefillGroups.ts";
+import { PrefillRotary } from "./prefillRotary.ts";
 import { Workspace } from "./workspace.ts";
 
 /** Reads are padded to a multiple of this for attention, so that few programs serve all lengths. */
 const ATTENTION_ROWS = 128;
 
 /** What one text reads. */
-export interface ReadText {
-  readonly seat: number;
+export interface PrefillSequence {
+  readonly sequence: number;
   readonly tokens: readonly number[];
   readonly more: boolean;
 }
@@ -42,8 +42,8 @@ type Piece =
 
 /** A text within a group. */
 interface Part {
-  readonly read: ReadText;
-  readonly text: Text;
+  readonly read: PrefillSequence;
+  readonly cached: CachedSequence;
   /** Its first row. */
   readonly row: number;
   /** Entries that were cached before, at most, in each layer. */
@@ -53,46 +53,46 @@ interface Part {
 }
 
 /** Reads texts. */
-export class PromptPass {
-  readonly #parts: StepParts;
-  readonly #host: HostPolicies;
+export class PrefillPass {
+  readonly #parts: DecodeParts;
+  readonly #host: HostEviction;
   readonly #places: Workspace<Piece>;
-  readonly #kernels = new Map<boolean, { kernels: ReadKernels; queue: CallQueue }>();
-  readonly #attention: PromptAttention;
-  readonly #turns: ReadTurns | null;
+  readonly #kernels = new Map<boolean, { kernels: PrefillKernels; queue: CallQueue }>();
+  readonly #attention: PrefillAttention;
+  readonly #rotary: PrefillRotary | null;
 
-  constructor(parts: StepParts, host: HostPolicies) {
+  constructor(parts: DecodeParts, host: HostEviction) {
     this.#parts = parts;
     this.#host = host;
     this.#places = new Workspace(parts.device, "prompts");
-    this.#attention = new PromptAttention(parts.device, parts.dense.decoder);
+    this.#attention = new PrefillAttention(parts.device, parts.dense.decoder);
     const { device, config, rotary } = parts;
-    this.#turns = rotary && new ReadTurns(device, config.rotary!, rotary);
+    this.#rotary = rotary && new PrefillRotary(device, config.rotary!, rotary);
   }
 
-  /** Reads texts, whose seats have begun. @returns logits `[texts, vocabulary]` after the last token of each */
-  async read(reads: readonly ReadText[]): Promise<Float32Array> {
+  /** Reads texts, whose sequences have begun. @returns logits `[texts, vocabulary]` after the last token of each */
+  async prefill(reads: readonly PrefillSequence[]): Promise<Float32Array> {
     const { device, config, caches } = this.#parts;
-    const { vocabulary } = config;
-    const logits = new Float32Array(reads.length * vocabulary);
-    for (const { from, to } of readGroups(reads.map(({ tokens }) => tokens.length))) {
+    const { vocabSize } = config;
+    const logits = new Float32Array(reads.length * vocabSize);
+    for (const { from, to } of prefillGroups(reads.map(({ tokens }) => tokens.length))) {
       const group = reads.slice(from, to);
       const at = await this.#group(group);
-      const part = logits.subarray(from * vocabulary, to * vocabulary);
+      const part = logits.subarray(from * vocabSize, to * vocabSize);
       device.stream.copyToHost(part, at, part.byteLength);
-      const records = new Int32Array(SEAT_WORDS * caches.seats);
+      const records = new Int32Array(RECORD_WORDS * caches.maxSequences);
       device.stream.copyToHost(records, caches.tables.records, records.byteLength);
       await device.finished();
-      const seats = group.map(({ seat }) => seat);
-      checkFaults(records, seats);
-      requireLogits(part, vocabulary);
+      const sequences = group.map(({ sequence }) => sequence);
+      checkFaults(records, sequences);
+      requireLogits(part, vocabSize);
     }
     return logits;
   }
 
   /** Compiles what prompts of so many tokens each need, read together. */
   async prepare(lengths: readonly number[]): Promise<void> {
-    for (const { from, to, rows } of readGroups(lengths)) await this.#parts.dense.prepare(rows, to - from);
+    for (const { from, to, rows } of prefillGroups(lengths)) await this.#parts.dense.prepare(rows, to - from);
     await this.#compileKernels(false);
     for (const rows of new Set(lengths.map(paddedRows))) await this.#attention.compile(rows);
   }
@@ -100,19 +100,19 @@ export class PromptPass {
   dispose(): void {
     this.#places.dispose();
     this.#attention.dispose();
-    this.#turns?.dispose();
+    this.#rotary?.dispose();
   }
 
   /** @returns address of the logits */
-  async #group(reads: readonly ReadText[]): Promise<number> {
+  async #group(reads: readonly PrefillSequence[]): Promise<number> {
     const { device, config, dense } = this.#parts;
     const parts = this.#begin(reads);
     const rows = reads.reduce((sum, { tokens }) => sum + tokens.length, 0);
     await dense.prepare(rows, reads.length);
     for (const part of parts) await this.#compile(part);
     this.#reserve(parts, rows);
-    this.#turns?.reserve(
-      new Set(parts.flatMap((part) => part.before.map((_, i) => this.#turnedLength(part, i)))),
+    this.#rotary?.reserve(
+      new Set(parts.flatMap((part) => part.before.map((_, i) => this.#rotaryLength(part, i)))),
     );
     this.#copyTokens(parts, rows);
     const at = (name: Piece) => this.#places.at(name);
@@ -125,13 +125,13 @@ export class PromptPass {
     for (let layer = 0; layer < config.layers; layer++) {
       dense.project(layer, rows, { hidden, projected });
       mark("projections");
-      for (const part of parts) await this.#readLayer(part, layer);
+      for (const part of parts) await this.#prefillLayer(part, layer);
       if (layer + 1 === config.layers) break;
       dense.finish(layer, rows, { hidden, attended }, next);
       mark("output and MLP");
       [hidden, next] = [next, hidden];
     }
-    for (const part of parts) await this.#endRead(part);
+    for (const part of parts) await this.#endPrefill(part);
     // Only the logits after each text's last token are wanted.
     for (const [i, { row, read }] of parts.entries()) {
       const from = row + read.tokens.length - 1;
@@ -150,25 +150,25 @@ export class PromptPass {
   }
 
   /** Notes what is read; from here on the texts are as long as after the read. */
-  #begin(reads: readonly ReadText[]): Part[] {
+  #begin(reads: readonly PrefillSequence[]): Part[] {
     const { caches } = this.#parts;
     let row = 0;
     return reads.map((read) => {
-      const text = caches.text(read.seat)!;
+      const cached = caches.at(read.sequence)!;
       const count = read.tokens.length;
       const part: Part = {
         read,
-        text,
+        cached,
         row,
-        before: text.slabs.length === 0 ? text.most.map(() => 0) : [...text.most],
-        isReset: !text.isPartial,
+        before: cached.slabs.length === 0 ? cached.most.map(() => 0) : [...cached.most],
+        isReset: !cached.isPartial,
       };
-      text.tokensSeen += count;
-      const whole = !text.hasRead && read.more ? (text.options.promptTokens ?? 0) : 0;
-      text.promptTokens = Math.max(text.tokensSeen, whole);
-      text.isPartial = read.more;
-      text.hasRead ||= !read.more;
-      caches.writeText(read.seat);
+      cached.tokensSeen += count;
+      const whole = !cached.hasPrompt && read.more ? (cached.options.promptTokens ?? 0) : 0;
+      cached.promptTokens = Math.max(cached.tokensSeen, whole);
+      cached.isPartial = read.more;
+      cached.hasPrompt ||= !read.more;
+      caches.writeRecord(read.sequence);
       row += count;
       return part;
     });
@@ -189,7 +189,7 @@ export class PromptPass {
       lastHidden: texts * rowBytes.hidden,
       lastAttended: texts * rowBytes.attended,
       lastNext: texts * rowBytes.hidden,
-      vocabulary: 4 * texts * config.vocabulary,
+      vocabulary: 4 * texts * config.vocabSize,
       chosen: 4 * texts,
       length: 4,
     };
@@ -198,9 +198,9 @@ export class PromptPass {
     };
     for (const part of parts) {
       const { queryStride, capacity } = this.#sizes(part, 0, Math.max(...part.before));
-      const { region, unrotated, ...others } = promptBuffers(caches.model, queryStride, capacity);
+      const { region, unrotated, ...others } = prefillBuffers(caches.model, queryStride, capacity);
       grow("region", region.bytes);
-      if (this.#isRenumbered(part.text)) grow("unrotated", unrotated);
+      if (this.#isRenumbered(part.cached)) grow("unrotated", unrotated);
       for (const [name, bytes] of Object.entries(others)) grow(name as keyof typeof others, bytes);
       grow("arena", this.#attention.arenaBytes);
     }
@@ -211,10 +211,10 @@ export class PromptPass {
     const { device } = this.#parts;
     const ids = new Int32Array(rows);
     const positions = new Int32Array(rows);
-    for (const { read, row, text, before } of parts) {
+    for (const { read, row, cached, before } of parts) {
       ids.set(read.tokens, row);
-      const isRenumbered = text.policies[0]!.positions === "new";
-      const first = isRenumbered ? before[0]! : text.tokensSeen - read.tokens.length;
+      const isRenumbered = cached.policies[0]!.positions === "new";
+      const first = isRenumbered ? before[0]! : cached.tokensSeen - read.tokens.length;
       for (let i = 0; i < read.tokens.length; i++) positions[row + i] = first + i;
     }
     device.stream.copyToDevice(this.#places.at("tokens"), ids, ids.byteLength);
@@ -222,17 +222,17 @@ export class PromptPass {
   }
 
   /** Queues one text's attention in a layer and what it keeps there. */
-  async #readLayer(part: Part, layer: number): Promise<void> {
+  async #prefillLayer(part: Part, layer: number): Promise<void> {
     const { caches, config, dense } = this.#parts;
-    const { text, read, row, before } = part;
-    const policy = text.policies[layer]!;
-    const { kernels, queue } = this.#kernels.get(this.#isRenumbered(text))!;
+    const { cached, read, row, before } = part;
+    const policy = cached.policies[layer]!;
+    const { kernels, queue } = this.#kernels.get(this.#isRenumbered(cached))!;
     const sizes = this.#sizes(part, layer, before[layer]!);
-    const places = this.#readPlaces(part, layer);
+    const places = this.#prefillPlaces(part, layer);
     const run = (...calls: KernelCall<number>[]) => queue.launch(this.#parts.device.stream, calls);
-    const turnRows = this.#turns?.of(this.#turnedLength(part, layer)).rows ?? 0;
-    const old = text.slabs[layer];
-    const options = { isRead: true, isReset: part.isReset, slabCapacity: old?.capacity ?? 0, turnRows };
+    const rotaryRows = this.#rotary?.of(this.#rotaryLength(part, layer)).rows ?? 0;
+    const old = cached.slabs[layer];
+    const options = { isPrefill: true, isReset: part.isReset, slabCapacity: old?.capacity ?? 0, rotaryRows };
     if (old) run(liftCall(kernels, sizes, places, options));
     else this.#emptyRegion(sizes.capacity);
     const { heads, kvHeads, headDim } = config;
@@ -247,11 +247,11 @@ export class PromptPass {
       kStride: stride,
       vStride: stride,
     };
-    run(appendCall(kernels, sizes, places, projections, turnRows));
+    run(appendCall(kernels, sizes, places, projections, rotaryRows));
     const mark = (label: string) => this.#parts.times?.mark(label);
     mark("rotation and layout");
     const out = this.#places.at("attended") + row * dense.rowBytes.attended;
-    if (old) run(attendReadCall(kernels, sizes, places, out));
+    if (old) run(attendPrefillCall(kernels, sizes, places, out));
     else this.#attend(sizes, out);
     mark("attention");
     run(...scoreCalls(kernels, sizes, places, policy));
@@ -262,51 +262,51 @@ export class PromptPass {
     if (policy.rule || keepsAll) run(keepCall(kernels, sizes, places, { by: "scores", keepsAll }));
     else {
       const region = { layer, pointer: this.#places.at("region"), capacity: sizes.capacity };
-      await this.#host.keep(text, [region], this.#kept(sizes));
+      await this.#host.keep(cached, [region], this.#kept(sizes));
     }
-    const wanted = caches.wantedCapacity(text, layer, text.promptTokens);
+    const wanted = caches.wantedCapacity(cached, layer, cached.promptTokens);
     const capacity = keepsAll ? sizes.entries : wanted;
-    if (old?.capacity !== capacity) caches.setSlab(read.seat, layer, caches.newSlab(capacity));
+    if (old?.capacity !== capacity) caches.setSlab(read.sequence, layer, caches.newSlab(capacity));
     const isRenumbered = policy.positions === "new";
     run(gatherCall(kernels, sizes, places, { isInPlace: false, isRenumbered }));
     mark("choice and gather");
-    const budget = policy.budget(text.promptTokens);
-    text.most[layer] = keepsAll ? sizes.entries : Math.min(sizes.entries, budget);
+    const budget = policy.budget(cached.promptTokens);
+    cached.most[layer] = keepsAll ? sizes.entries : Math.min(sizes.entries, budget);
   }
 
   /** Lets layers that decide together decide, once all of them have been read. */
-  async #endRead(part: Part): Promise<void> {
+  async #endPrefill(part: Part): Promise<void> {
     const { caches, device } = this.#parts;
-    const { text, read } = part;
-    if (read.more || text.policies[0]!.scope !== "shared") return;
-    const { kernels, queue } = this.#kernels.get(this.#isRenumbered(text))!;
+    const { cached, read } = part;
+    if (read.more || cached.policies[0]!.scope !== "shared") return;
+    const { kernels, queue } = this.#kernels.get(this.#isRenumbered(cached))!;
     const run = (...calls: KernelCall<number>[]) => queue.launch(device.stream, calls);
-    const entries = text.most[0]!;
-    const inSlab = (layer: number): [ReadSizes, ReadPlaces<number>] => {
-      const { buffer, capacity } = text.slabs[layer]!;
+    const entries = cached.most[0]!;
+    const inSlab = (layer: number): [PrefillSizes, PrefillPlaces<number>] => {
+      const { buffer, capacity } = cached.slabs[layer]!;
       const sizes = { ...this.#sizes(part, layer, part.before[layer]!), capacity, entries };
-      return [sizes, { ...this.#readPlaces(part, layer), region: buffer.pointer }];
+      return [sizes, { ...this.#prefillPlaces(part, layer), region: buffer.pointer }];
     };
     const [sizes, places] = inSlab(0);
-    if (text.policies[0]!.rule) {
+    if (cached.policies[0]!.rule) {
       run(sumLayersCall(kernels, sizes, places, caches.tables.slabs));
       run(keepCall(kernels, sizes, places, { by: "votes", keepsAll: false }));
     } else {
-      const slabs = text.slabs.map(({ buffer, capacity }, layer) => {
+      const slabs = cached.slabs.map(({ buffer, capacity }, layer) => {
         return { layer, pointer: buffer.pointer, capacity };
       });
-      await this.#host.keep(text, slabs, this.#kept(sizes));
+      await this.#host.keep(cached, slabs, this.#kept(sizes));
     }
-    const budget = text.policies[0]!.budget(text.promptTokens);
-    for (const layer of text.slabs.keys()) {
+    const budget = cached.policies[0]!.budget(cached.promptTokens);
+    for (const layer of cached.slabs.keys()) {
       run(gatherCall(kernels, ...inSlab(layer), { isInPlace: true, isRenumbered: false }));
-      text.most[layer] = Math.min(entries, budget);
-      caches.resize(read.seat, layer, caches.wantedCapacity(text, layer, text.promptTokens));
+      cached.most[layer] = Math.min(entries, budget);
+      caches.resize(read.sequence, layer, caches.wantedCapacity(cached, layer, cached.promptTokens));
     }
   }
 
   /** Attention of a first read, by the engine's kernel. */
-  #attend(sizes: ReadSizes, out: number): void {
+  #attend(sizes: PrefillSizes, out: number): void {
     const { keys, values } = slabLayout(this.#parts.caches.model, sizes.capacity);
     const region = this.#places.at("region");
     this.#attention.queue(sizes, {
@@ -319,7 +319,7 @@ export class PromptPass {
     });
   }
 
-  #kept({ capacity }: ReadSizes) {
+  #kept({ capacity }: PrefillSizes) {
     return { slots: this.#places.at("kept"), counts: this.#places.at("keptCounts"), stride: capacity };
   }
 
@@ -328,23 +328,23 @@ export class PromptPass {
     this.#parts.device.stream.clear(this.#places.at("region") + lengths.offsetBytes, lengths.bytes);
   }
 
-  #sizes({ read, text }: Part, layer: number, before: number): ReadSizes {
+  #sizes({ read, cached }: Part, layer: number, before: number): PrefillSizes {
     const { caches, config } = this.#parts;
     const rows = read.tokens.length;
     const padded = paddedRows(rows);
     return {
-      seat: read.seat,
-      seats: caches.seats,
+      sequence: read.sequence,
+      maxSequences: caches.maxSequences,
       layer,
       rows,
       queryStride: padded,
-      capacity: text.slabs.length === 0 || before === 0 ? padded : before + padded,
+      capacity: cached.slabs.length === 0 || before === 0 ? padded : before + padded,
       entries: before + rows,
       scale: config.attentionScale(layer),
     };
   }
 
-  #readPlaces(part: Part, layer: number): ReadPlaces<number> {
+  #prefillPlaces(part: Part, layer: number): PrefillPlaces<number> {
     const { caches, slopes } = this.#parts;
     const at = (name: Piece) => this.#places.at(name);
     return {
@@ -355,8 +355,8 @@ export class PromptPass {
       votes: at("votes"),
       kept: at("kept"),
       keptCounts: at("keptCounts"),
-      unrotated: this.#isRenumbered(part.text) ? at("unrotated") : null,
-      turns: this.#turns?.of(this.#turnedLength(part, layer)).pointer ?? null,
+      unrotated: this.#isRenumbered(part.cached) ? at("unrotated") : null,
+      rotaryTable: this.#rotary?.of(this.#rotaryLength(part, layer)).pointer ?? null,
       slopes: slopes === 0 ? null : slopes,
       none: 0,
     };
@@ -366,24 +366,26 @@ export class PromptPass {
    * Length of the text by which a layer turns heads, where it matters: of all its tokens, or of its entries where they
    * are numbered anew. Keys that were cached turned stay so.
    */
-  #turnedLength({ text, read, before }: Part, layer: number): number {
-    return text.policies[layer]!.positions === "new" ? before[layer]! + read.tokens.length : text.tokensSeen;
+  #rotaryLength({ cached, read, before }: Part, layer: number): number {
+    return cached.policies[layer]!.positions === "new"
+      ? before[layer]! + read.tokens.length
+      : cached.tokensSeen;
   }
 
-  #isRenumbered(text: Text): boolean {
+  #isRenumbered(text: CachedSequence): boolean {
     return text.policies.some(({ positions }) => positions === "new");
   }
 
   async #compile(part: Part): Promise<void> {
-    await this.#compileKernels(this.#isRenumbered(part.text));
-    if (part.text.slabs.length === 0) await this.#attention.compile(paddedRows(part.read.tokens.length));
+    await this.#compileKernels(this.#isRenumbered(part.cached));
+    if (part.cached.slabs.length === 0) await this.#attention.compile(paddedRows(part.read.tokens.length));
   }
 
   async #compileKernels(isRenumbered: boolean): Promise<void> {
     if (this.#kernels.has(isRenumbered)) return;
     const { device, caches } = this.#parts;
-    const kernels = readKernels({ ...caches.model, isRenumbered });
-    const queue = await CallQueue.compile(device, readSources(kernels));
+    const kernels = prefillKernels({ ...caches.model, isRenumbered });
+    const queue = await CallQueue.compile(device, prefillSources(kernels));
     this.#kernels.set(isRenumbered, { kernels, queue });
   }
 }

@@ -4,24 +4,24 @@ import { decodeHalf, encodeHalf } from "../../../src/base/half.ts";
 import type { Projected } from "./hostAttention.ts";
 import { attentionFactor } from "../../../src/llm/models/rotary.ts";
 import {
-  promptBuffers,
-  SEAT_WORDS,
-  seatBuffers,
-  seatWord,
+  prefillBuffers,
+  RECORD_WORDS,
+  sequenceBuffers,
+  recordWord,
   SETTINGS_WORDS,
-  stepBuffers,
+  decodeBuffers,
 } from "../../../src/llm/cuda/calls/buffers.ts";
 import {
   type CopiedLayer,
   droppedByHost,
   keptByHost,
-  type TextProgress,
+  type SequenceProgress,
 } from "../../../src/llm/cuda/calls/hostChoice.ts";
 import { type AttendTuning, attendTuning } from "../../../src/llm/cuda/calls/attendTuning.ts";
 import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
 import { gatherCall, keepCall, settleCalls, sumLayersCall } from "../../../src/llm/cuda/calls/keepCalls.ts";
-import * as reads from "../../../src/llm/cuda/calls/readCalls.ts";
-import { readKernels } from "../../../src/llm/cuda/calls/readKernels.ts";
+import * as reads from "../../../src/llm/cuda/calls/prefillCalls.ts";
+import { prefillKernels } from "../../../src/llm/cuda/calls/prefillKernels.ts";
 import { rotaryTable } from "../../../src/llm/cuda/calls/rotaryTable.ts";
 import { settingsWords } from "../../../src/llm/cuda/calls/settings.ts";
 import {
@@ -29,15 +29,15 @@ import {
   attendCall,
   dropCall,
   sharedEvictCall,
-  type StepPlaces,
-  stepKernels,
-} from "../../../src/llm/cuda/calls/stepCalls.ts";
+  type DecodePlaces,
+  decodeKernels,
+} from "../../../src/llm/cuda/calls/decodeCalls.ts";
 import { type DeviceSlab, KvDevice, slabTable } from "./kvDevice.ts";
-import { piecesOf, type ProjectionOf, type TextCase, type TextEvent, type TextState } from "./kvTexts.ts";
+import { piecesOf, type ProjectionOf, type TextCase, type TextEvent, type TextState } from "./kvSequences.ts";
 
 /**
- * Runs events by the kernels, in seat 1 of 3.
- * @param options.copies to seat 2 before the first step, which then takes the same steps in the same launches
+ * Runs events by the kernels, in sequence 1 of 3.
+ * @param options.copies to sequence 2 before the first step, which then takes the same steps in the same launches
  * @param options.blocks that a step's attention should have, other than it would
  */
 export async function runOnDevice(
@@ -55,8 +55,8 @@ export async function runOnDevice(
   }
 }
 
-const SEATS = 3;
-const SEAT = 1;
+const MAX_SEQUENCES = 3;
+const SEQUENCE = 1;
 const COPY = 2;
 /** Room beyond a read's rows, so that strides are no lengths. */
 const SPARE = 3;
@@ -68,10 +68,10 @@ class DeviceText {
   readonly #model: KvModel;
   readonly #tuning: AttendTuning;
   readonly #slabs: DeviceSlab[];
-  readonly #record = new Uint32Array(SEATS * SEAT_WORDS);
-  readonly #step: StepPlaces<number>;
+  readonly #record = new Uint32Array(MAX_SEQUENCES * RECORD_WORDS);
+  readonly #step: DecodePlaces<number>;
   readonly #none: number;
-  readonly #turns: number | null;
+  readonly #rotaryTable: number | null;
   readonly #slopes: number | null;
   readonly #total: number;
   /** Whether layers decide together, so that their slabs hold whole reads. */
@@ -107,47 +107,47 @@ class DeviceText {
     };
     this.#total = events.reduce((sum, event) => sum + ("read" in event ? event.read : event.steps), 0);
     const capacity = this.#total + SPARE;
-    this.#slabs = Array.from({ length: config.layers * SEATS }, (_, i) =>
-      i % SEATS === SEAT || (copies && i % SEATS === COPY)
+    this.#slabs = Array.from({ length: config.layers * MAX_SEQUENCES }, (_, i) =>
+      i % MAX_SEQUENCES === SEQUENCE || (copies && i % MAX_SEQUENCES === COPY)
         ? memory.slab(this.#model, capacity)
         : { address: 0, capacity: 0 },
     );
-    const seatBytes = seatBuffers(this.#model, SEATS);
-    const stepBytes = stepBuffers(this.#model, 2, capacity + SPARE, this.#tuning);
+    const tableBytes = sequenceBuffers(this.#model, MAX_SEQUENCES);
+    const stepBytes = decodeBuffers(this.#model, 2, capacity + SPARE, this.#tuning);
     this.#step = {
       slabs: memory.upload(slabTable(this.#slabs)),
-      settings: memory.zeros(seatBytes.settings),
-      records: memory.zeros(seatBytes.records),
-      rowSeats: memory.upload(new Int32Array([-1, SEAT])),
+      settings: memory.zeros(tableBytes.settings),
+      records: memory.zeros(tableBytes.records),
+      rowSequences: memory.upload(new Int32Array([-1, SEQUENCE])),
       positions: memory.zeros(stepBytes.positions),
       logits: memory.zeros(stepBytes.logits),
       partials: memory.zeros(stepBytes.partials),
       arrivals: memory.zeros(stepBytes.arrivals),
     };
     this.#none = 0;
-    this.#turns = config.rotary ? memory.upload(rotaryTable(config.rotary, this.#total)) : null;
+    this.#rotaryTable = config.rotary ? memory.upload(rotaryTable(config.rotary, this.#total)) : null;
     this.#slopes = config.alibiSlopes ? memory.upload(Float32Array.from(config.alibiSlopes)) : null;
-    const at = SEAT * SEAT_WORDS;
-    this.#record[at + seatWord.seedLow] = text.seed;
-    this.#record[at + seatWord.stream] = text.stream;
+    const at = SEQUENCE * RECORD_WORDS;
+    this.#record[at + recordWord.seedLow] = text.seed;
+    this.#record[at + recordWord.stream] = text.stream;
   }
 
   async run(projectionOf: ProjectionOf): Promise<TextState[]> {
     const states: TextState[] = [];
     const { layers } = this.#model;
-    const at = SEAT * SEAT_WORDS;
+    const at = SEQUENCE * RECORD_WORDS;
     let isBegun = false;
     let hasFreshRecord = false;
     for (const { tokens, isStep, isEnd, readTokens } of piecesOf(this.#events)) {
-      const seen = this.#record[at + seatWord.tokensSeen]!;
+      const seen = this.#record[at + recordWord.tokensSeen]!;
       const outputs: Float32Array[] = [];
-      this.#record[at + seatWord.tokensSeen] = seen + tokens;
+      this.#record[at + recordWord.tokensSeen] = seen + tokens;
       if (isStep) {
         // The device counts by itself.
         if (!hasFreshRecord) throw new Error("a text begins with a read");
-        this.#record[at + seatWord.step]!++;
-        const kernels = stepKernels(this.#model, this.#tuning);
-        const sizes = { rows: 2, seats: SEATS, capacity: this.#total + 2 * SPARE };
+        this.#record[at + recordWord.step]!++;
+        const kernels = decodeKernels(this.#model, this.#tuning);
+        const sizes = { rows: 2, maxSequences: MAX_SEQUENCES, capacity: this.#total + 2 * SPARE };
         if (this.#copiesNext) await this.#copy();
         await this.#memory.launch(advanceCall(kernels, sizes, this.#step));
         for (let layer = 0; layer < layers; layer++) {
@@ -183,18 +183,18 @@ class DeviceText {
     );
   }
 
-  #progress(): TextProgress {
-    const at = SEAT * SEAT_WORDS;
+  #progress(): SequenceProgress {
+    const at = SEQUENCE * RECORD_WORDS;
     return {
       promptTokens: this.#promptTokens,
-      tokensSeen: this.#record[at + seatWord.tokensSeen]!,
-      step: this.#record[at + seatWord.step]!,
+      tokensSeen: this.#record[at + recordWord.tokensSeen]!,
+      step: this.#record[at + recordWord.step]!,
       slidingWindow: this.#model.slidingWindow,
     };
   }
 
   /** The host's choice in place of the kernel's. */
-  #keepByHost(layers: CopiedLayer[], sizes: reads.ReadSizes, places: reads.ReadPlaces<number>): void {
+  #keepByHost(layers: CopiedLayer[], sizes: reads.PrefillSizes, places: reads.PrefillPlaces<number>): void {
     const kept = keptByHost(this.#text.policy, layers, this.#progress());
     const slots = new Int32Array(kept.length * sizes.capacity);
     for (const [head, own] of kept.entries()) slots.set(own, head * sizes.capacity);
@@ -212,23 +212,27 @@ class DeviceText {
       for (const layer of layers) {
         const places = { ...this.#tables(layer), slots };
         await this.#memory.launch(
-          dropCall(stepKernels(this.#model, this.#tuning), { seat: SEAT, seats: SEATS }, places),
+          dropCall(
+            decodeKernels(this.#model, this.#tuning),
+            { sequence: SEQUENCE, maxSequences: MAX_SEQUENCES },
+            places,
+          ),
         );
       }
     }
   }
 
   #slab(layer: number): DeviceSlab {
-    return this.#slabs[layer * SEATS + SEAT]!;
+    return this.#slabs[layer * MAX_SEQUENCES + SEQUENCE]!;
   }
 
   #writeSettings(promptTokens: number): void {
     this.#promptTokens = promptTokens;
-    const words = new Int32Array(this.#model.layers * SEATS * SETTINGS_WORDS);
+    const words = new Int32Array(this.#model.layers * MAX_SEQUENCES * SETTINGS_WORDS);
     for (let layer = 0; layer < this.#model.layers; layer++) {
       words.set(
         settingsWords(this.#text.policy, { promptTokens, step: 0 }),
-        (layer * SEATS + SEAT) * SETTINGS_WORDS,
+        (layer * MAX_SEQUENCES + SEQUENCE) * SETTINGS_WORDS,
       );
     }
     this.#memory.write(this.#step.settings, words);
@@ -236,7 +240,7 @@ class DeviceText {
 
   /** The rows of the tables for a layer. */
   #tables(layer: number): { slabs: number; settings: number } {
-    const bytes = seatBuffers(this.#model, SEATS);
+    const bytes = sequenceBuffers(this.#model, MAX_SEQUENCES);
     return {
       slabs: this.#step.slabs + (layer * bytes.slabs) / this.#model.layers,
       settings: this.#step.settings + (layer * bytes.settings) / this.#model.layers,
@@ -254,24 +258,28 @@ class DeviceText {
     return decodeHalf(dtype, this.#memory.read(new Uint16Array(length), address));
   }
 
-  /** The text goes on in two seats at once, in rows of the same launches. */
+  /** The text goes on in two sequences at once, in rows of the same launches. */
   async #copy(): Promise<void> {
     this.#copiesNext = false;
     this.#isCopied = true;
-    for (let at = 0; at < this.#slabs.length; at += SEATS) {
-      this.#memory.copy(this.#slabs[at + COPY]!, this.#slabs[at + SEAT]!, this.#model);
+    for (let at = 0; at < this.#slabs.length; at += MAX_SEQUENCES) {
+      this.#memory.copy(this.#slabs[at + COPY]!, this.#slabs[at + SEQUENCE]!, this.#model);
     }
-    const records = this.#memory.read(new Int32Array(SEATS * SEAT_WORDS), this.#step.records);
-    records.copyWithin(COPY * SEAT_WORDS, SEAT * SEAT_WORDS, (SEAT + 1) * SEAT_WORDS);
+    const records = this.#memory.read(new Int32Array(MAX_SEQUENCES * RECORD_WORDS), this.#step.records);
+    records.copyWithin(COPY * RECORD_WORDS, SEQUENCE * RECORD_WORDS, (SEQUENCE + 1) * RECORD_WORDS);
     this.#memory.write(this.#step.records, records);
-    const settings = new Int32Array(this.#model.layers * SEATS * SETTINGS_WORDS);
+    const settings = new Int32Array(this.#model.layers * MAX_SEQUENCES * SETTINGS_WORDS);
     this.#memory.read(settings, this.#step.settings);
     for (let layer = 0; layer < this.#model.layers; layer++) {
-      const at = layer * SEATS * SETTINGS_WORDS;
-      settings.copyWithin(at + COPY * SETTINGS_WORDS, at + SEAT * SETTINGS_WORDS, at + COPY * SETTINGS_WORDS);
+      const at = layer * MAX_SEQUENCES * SETTINGS_WORDS;
+      settings.copyWithin(
+        at + COPY * SETTINGS_WORDS,
+        at + SEQUENCE * SETTINGS_WORDS,
+        at + COPY * SETTINGS_WORDS,
+      );
     }
     this.#memory.write(this.#step.settings, settings);
-    this.#memory.write(this.#step.rowSeats, new Int32Array([COPY, SEAT]));
+    this.#memory.write(this.#step.rowSequences, new Int32Array([COPY, SEQUENCE]));
   }
 
   #requireSame(own: Float32Array, copied: Float32Array, layer: number): void {
@@ -303,10 +311,19 @@ class DeviceText {
     const out = this.#upload(new Float32Array(2 * width));
     const { q, k, v, ...strides } = this.#projected(projected, 1, 1, 2);
     const call = attendCall(
-      stepKernels(this.#model, this.#tuning),
-      { rows: 2, seats: SEATS, capacity: this.#total + 2 * SPARE },
-      { ...this.#step, ...this.#tables(layer), q, k, v, turns: this.#turns, slopes: this.#slopes, out },
-      { layer, scale: this.#text.config.attentionScale(layer), ...strides, turnRows: this.#total },
+      decodeKernels(this.#model, this.#tuning),
+      { rows: 2, maxSequences: MAX_SEQUENCES, capacity: this.#total + 2 * SPARE },
+      {
+        ...this.#step,
+        ...this.#tables(layer),
+        q,
+        k,
+        v,
+        rotaryTable: this.#rotaryTable,
+        slopes: this.#slopes,
+        out,
+      },
+      { layer, scale: this.#text.config.attentionScale(layer), ...strides, rotaryRows: this.#total },
       this.#none,
     );
     await this.#memory.launch(call);
@@ -325,20 +342,20 @@ class DeviceText {
     const memory = this.#memory;
     const model = this.#model;
     const { policy } = this.#text;
-    const kernels = readKernels(model);
+    const kernels = prefillKernels(model);
     const slab = this.#slab(layer);
     const held = Math.max(...memory.entries(model, slab).map(({ positions }) => positions.length));
     const sizes = this.#readSizes(layer, rows, held + rows);
     const places = this.#readPlaces(layer, sizes);
     const width = model.heads * model.headDim;
     const out = this.#upload(new Float32Array(rows * width));
-    const lift = { isRead: true, isReset: !isBegun, slabCapacity: slab.capacity, turnRows: this.#total };
+    const lift = { isPrefill: true, isReset: !isBegun, slabCapacity: slab.capacity, rotaryRows: this.#total };
     const { q, k, v, ...strides } = this.#projected(projected, rows, 0);
     const isSettled = isEnd ? settleCalls(kernels, sizes, places, policy) : [];
     await memory.launch(
       reads.liftCall(kernels, sizes, places, lift),
       reads.appendCall(kernels, sizes, places, { q, k, v, ...strides }, this.#total),
-      reads.attendReadCall(kernels, sizes, places, out),
+      reads.attendPrefillCall(kernels, sizes, places, out),
       ...reads.scoreCalls(kernels, sizes, places, policy),
       ...isSettled,
       keepCall(kernels, sizes, places, { by: "scores", keepsAll: !isEnd || this.#isShared }),
@@ -356,10 +373,10 @@ class DeviceText {
     return this.#download(out, rows * width);
   }
 
-  #readSizes(layer: number, rows: number, entries: number): reads.ReadSizes {
+  #readSizes(layer: number, rows: number, entries: number): reads.PrefillSizes {
     return {
-      seat: SEAT,
-      seats: SEATS,
+      sequence: SEQUENCE,
+      maxSequences: MAX_SEQUENCES,
       layer,
       rows,
       queryStride: rows + SPARE,
@@ -369,9 +386,9 @@ class DeviceText {
     };
   }
 
-  #readPlaces(layer: number, { queryStride, capacity }: reads.ReadSizes): reads.ReadPlaces<number> {
+  #readPlaces(layer: number, { queryStride, capacity }: reads.PrefillSizes): reads.PrefillPlaces<number> {
     const memory = this.#memory;
-    const bytes = promptBuffers(this.#model, queryStride, capacity);
+    const bytes = prefillBuffers(this.#model, queryStride, capacity);
     return {
       ...this.#tables(layer),
       records: this.#step.records,
@@ -382,7 +399,7 @@ class DeviceText {
       kept: memory.zeros(bytes.kept),
       keptCounts: memory.zeros(bytes.keptCounts),
       unrotated: this.#model.isRenumbered ? memory.zeros(bytes.unrotated) : null,
-      turns: this.#turns,
+      rotaryTable: this.#rotaryTable,
       slopes: this.#slopes,
       none: this.#none,
     };
@@ -390,7 +407,7 @@ class DeviceText {
 
   /** Layers that decide together choose once all are read. */
   async #keepShared(): Promise<void> {
-    const kernels = readKernels(this.#model);
+    const kernels = prefillKernels(this.#model);
     const first = this.#slab(0);
     const sizes = { ...this.#readSizes(0, 0, this.#total), capacity: first.capacity };
     const places = { ...this.#readPlaces(0, { ...sizes, queryStride: 1 }), region: first.address };

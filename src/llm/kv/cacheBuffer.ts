@@ -8,7 +8,7 @@ import type { LayerSnapshot } from "../runner/runner.ts";
 import type { CacheMemory, MemoryBlock } from "./cacheMemory.ts";
 
 /** What a slab holds. */
-export interface SlabShape {
+export interface BufferShape {
   kvHeads: number;
   headDim: number;
   /** Entries are numbered anew by their order, which is kept beside their positions. */
@@ -16,10 +16,10 @@ export interface SlabShape {
 }
 
 /** Entries of all KV heads of a layer. */
-export class EntrySlab {
+export class CacheBuffer {
   /** Live entries of each KV head. */
   readonly lengths: Int32Array;
-  readonly #shape: SlabShape;
+  readonly #shape: BufferShape;
   readonly #memory: CacheMemory;
   #block: MemoryBlock | null = null;
   #capacity = 0;
@@ -35,7 +35,7 @@ export class EntrySlab {
   ranks: Int32Array | null;
   #sums = new Float64Array(0);
 
-  constructor(shape: SlabShape, memory: CacheMemory) {
+  constructor(shape: BufferShape, memory: CacheMemory) {
     this.#shape = shape;
     this.#memory = memory;
     this.lengths = new Int32Array(shape.kvHeads);
@@ -142,8 +142,8 @@ export class EntrySlab {
   }
 
   /** Another slab of the same entries. */
-  clone(): EntrySlab {
-    const copy = new EntrySlab(this.#shape, this.#memory);
+  clone(): CacheBuffer {
+    const copy = new CacheBuffer(this.#shape, this.#memory);
     copy.lengths.set(this.lengths);
     copy.#sums = this.#sums.slice();
     if (!this.#block) return copy;

@@ -4,10 +4,10 @@ import { attention } from "../../engine/graph/ops/composite/attention.ts";
 import { reshape, transpose } from "../../engine/graph/ops/movement.ts";
 import type { CudaDevice, CudaProgram } from "../../engine/targets/cuda/index.ts";
 import type { Decoder } from "../models/decoder.ts";
-import type { ReadSizes } from "./calls/readCalls.ts";
+import type { PrefillSizes } from "./calls/prefillCalls.ts";
 
 /** Addresses of a prompt's attention. */
-export interface PromptPlaces {
+export interface AttentionPlaces {
   /** `[heads, rows, headDim]`, turned. */
   q: number;
   /** `[kvHeads, rows, headDim]`, turned. */
@@ -15,14 +15,14 @@ export interface PromptPlaces {
   v: number;
   /** Room for an int32. */
   length: number;
-  /** {@link PromptAttention.arenaBytes} */
+  /** {@link PrefillAttention.arenaBytes} */
   arena: number;
   /** `[rows, heads · headDim]` */
   out: number;
 }
 
 /** The programs of one model. */
-export class PromptAttention {
+export class PrefillAttention {
   readonly #device: CudaDevice;
   readonly #decoder: Decoder;
   readonly #programs = new Map<string, CudaProgram>();
@@ -47,7 +47,7 @@ export class PromptAttention {
   }
 
   /** Queues a layer's attention; rows behind the read's own are padding. */
-  queue({ rows, queryStride, layer }: ReadSizes, { q, k, v, length, arena, out }: PromptPlaces): void {
+  queue({ rows, queryStride, layer }: PrefillSizes, { q, k, v, length, arena, out }: AttentionPlaces): void {
     this.#device.stream.copyToDevice(length, Int32Array.of(rows), 4);
     this.#programs.get(this.#key(queryStride, layer))!.queue({
       arena,

@@ -8,7 +8,7 @@ import type { HeadView, KvPolicy } from "./policy.ts";
 import { bestSlots, oldestSlot, slotsByPosition, worstSlot } from "./select.ts";
 
 /** How the entries of a head are chosen under one budget. */
-export interface KvRule {
+export interface EvictionRule {
   /** Positions below this stay after a prompt, part of the budget. */
   readonly sinks: number;
   /** So many newest positions stay, part of the budget. */
@@ -23,19 +23,19 @@ export interface KvRule {
   readonly hasGap: boolean;
 }
 
-/** A policy's `keep` and `victim` that follow its rule. */
+/** A policy's `keep` and `evict` that follow its rule. */
 export function ruled(
-  rule: (budget: number, promptTokens: number) => KvRule,
-): Pick<KvPolicy, "keep" | "victim"> & { rule: (budget: number, promptTokens: number) => KvRule } {
+  rule: (budget: number, promptTokens: number) => EvictionRule,
+): Pick<KvPolicy, "keep" | "evict"> & { rule: (budget: number, promptTokens: number) => EvictionRule } {
   return {
     rule,
     keep: (head) => keepByRule(rule(head.budget, head.promptTokens), head),
-    victim: (head) => victimByRule(rule(head.budget, head.promptTokens), head),
+    evict: (head) => evictByRule(rule(head.budget, head.promptTokens), head),
   };
 }
 
 /** The slots that stay, in order of position. */
-function keepByRule({ sinks, recent, keep, hasGap }: KvRule, head: HeadView): number[] {
+function keepByRule({ sinks, recent, keep, hasGap }: EvictionRule, head: HeadView): number[] {
   const { positions, tokensSeen, budget } = head;
   const recentFrom = tokensSeen - recent;
   const kept: number[] = [];
@@ -52,7 +52,7 @@ function keepByRule({ sinks, recent, keep, hasGap }: KvRule, head: HeadView): nu
 }
 
 /** The slot that goes: the worst of those in question, or of all where none is. */
-function victimByRule({ recent, evict, evictFrom, hasGap }: KvRule, head: HeadView): number {
+function evictByRule({ recent, evict, evictFrom, hasGap }: EvictionRule, head: HeadView): number {
   const choose = evict === "score" ? worstSlot : oldestSlot;
   const to = head.tokensSeen - recent;
   const slot = choose(head, hasGap ? to - 1 : evictFrom, to);

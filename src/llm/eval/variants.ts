@@ -3,7 +3,7 @@ import { choosePolicy, type PolicyName } from "../kv/choosePolicy.ts";
 import type { KvPolicy } from "../kv/policy.ts";
 
 /** One way of caching. */
-export interface Arm {
+export interface Variant {
   /** As tables show it. */
   policy: string;
   /** Share of the prompt that stays; null for everything. */
@@ -12,17 +12,17 @@ export interface Arm {
   make: (decodedTokens: number) => KvPolicy;
 }
 
-/** The arm that all others are measured against. */
-export const fullArm: Arm = {
+/** The variant that all others are measured against. */
+export const fullVariant: Variant = {
   policy: "full",
   budget: null,
   make: (maxNewTokens) => choosePolicy({ name: "full", maxNewTokens }),
 };
 
 /** Makes a policy of a name, with a share of the prompt as its budget. */
-type MakeArm = (name: PolicyName, ratioOfPrompt: number, decodedTokens: number) => KvPolicy;
+type MakePolicy = (name: PolicyName, ratioOfPrompt: number, decodedTokens: number) => KvPolicy;
 
-const plain: MakeArm = (name, ratioOfPrompt, maxNewTokens) =>
+const plain: MakePolicy = (name, ratioOfPrompt, maxNewTokens) =>
   choosePolicy({ name, maxNewTokens, budget: { ratioOfPrompt } });
 
 /**
@@ -31,11 +31,15 @@ const plain: MakeArm = (name, ratioOfPrompt, maxNewTokens) =>
  * @param make policies with their own options; plain ones when left out
  * @throws ParetoError KV_POLICY_UNKNOWN, KV_BUDGET and what else `make` refuses, before any model is loaded
  */
-export function namedArms(names: readonly PolicyName[], budgets: readonly number[], make = plain): Arm[] {
+export function namedVariants(
+  names: readonly PolicyName[],
+  budgets: readonly number[],
+  make = plain,
+): Variant[] {
   return names
     .filter((name) => name !== "full")
     .flatMap((name) =>
-      budgets.map((budget): Arm => {
+      budgets.map((budget): Variant => {
         make(name, budget, 1);
         return { policy: name, budget, make: (decodedTokens) => make(name, budget, decodedTokens) };
       }),

@@ -10,11 +10,11 @@ import {
 } from "../../../engine/targets/cuda/index.ts";
 import { dtypeBytes } from "../../../base/dtype.ts";
 import { attendSplits, attendTuning, type AttendTuning } from "./attendTuning.ts";
-import { seatBuffers, stepBuffers } from "./buffers.ts";
-import { attendMacros, type KvModel, positionMacros, shapeMacros, STEP_THREADS } from "./model.ts";
+import { sequenceBuffers, decodeBuffers } from "./buffers.ts";
+import { attendMacros, type KvModel, positionMacros, shapeMacros, DECODE_THREADS } from "./model.ts";
 
 /** Kernels of a model's decode step. */
-export interface StepKernels {
+export interface DecodeKernels {
   readonly model: KvModel;
   readonly tuning: AttendTuning;
   readonly advance: KernelSource;
@@ -24,8 +24,8 @@ export interface StepKernels {
 }
 
 /** The kernels of a model's decode step. @param tuning other than the one that is used, to measure it */
-export function stepKernels(model: KvModel, tuning: AttendTuning = attendTuning): StepKernels {
-  const shape = shapeMacros(model, STEP_THREADS);
+export function decodeKernels(model: KvModel, tuning: AttendTuning = attendTuning): DecodeKernels {
+  const shape = shapeMacros(model, DECODE_THREADS);
   return {
     model,
     tuning,
@@ -40,12 +40,12 @@ export function stepKernels(model: KvModel, tuning: AttendTuning = attendTuning)
   };
 }
 
-/** Memory of seats and of the step, as `buffers.ts` lays it out. */
-export interface StepPlaces<P> {
+/** Memory of maxSequences and of the step, as `buffers.ts` lays it out. */
+export interface DecodePlaces<P> {
   readonly slabs: P;
   readonly settings: P;
   readonly records: P;
-  readonly rowSeats: P;
+  readonly rowSequences: P;
   readonly positions: P;
   readonly logits: P;
   readonly partials: P;
@@ -53,27 +53,27 @@ export interface StepPlaces<P> {
 }
 
 /** Sizes of a step. */
-export interface StepSizes {
+export interface DecodeSizes {
   readonly rows: number;
-  readonly seats: number;
+  readonly maxSequences: number;
   /** Entries that the scratch has room for, at least those of the largest slab in use. */
   readonly capacity: number;
 }
 
-/** Begins a step: seats of the rows have seen a token more. `slabs` and `settings` are those of layer 0. */
+/** Begins a step: maxSequences of the rows have seen a token more. `slabs` and `settings` are those of layer 0. */
 export function advanceCall<P>(
-  { model, advance }: StepKernels,
-  { rows, seats }: StepSizes,
-  places: StepPlaces<P>,
+  { model, advance }: DecodeKernels,
+  { rows, maxSequences }: DecodeSizes,
+  places: DecodePlaces<P>,
 ): KernelCall<P> {
-  const bytes = seatBuffers(model, seats);
+  const bytes = sequenceBuffers(model, maxSequences);
   return {
     label: `advance ${rows} texts`,
     source: advance,
-    grid: [Math.ceil(rows / STEP_THREADS), 1, 1],
-    block: [STEP_THREADS, 1, 1],
+    grid: [Math.ceil(rows / DECODE_THREADS), 1, 1],
+    block: [DECODE_THREADS, 1, 1],
     arguments: [
-      argument.read(places.rowSeats, 4 * rows),
+      argument.read(places.rowSequences, 4 * rows),
       argument.update(places.records, bytes.records),
       argument.read(places.slabs, bytes.slabs / model.layers),
       argument.read(places.settings, bytes.settings / model.layers),
@@ -84,13 +84,13 @@ export function advanceCall<P>(
 }
 
 /** What a layer's attention reads and writes. Strides are elements from one row to the next. */
-export interface AttendPlaces<P> extends StepPlaces<P> {
+export interface AttendPlaces<P> extends DecodePlaces<P> {
   /** Not yet turned. */
   readonly q: P;
   readonly k: P;
   readonly v: P;
   /** `rotaryTable`; null for a model without. */
-  readonly turns: P | null;
+  readonly rotaryTable: P | null;
   /** float32 `[heads]`; null for a model without. */
   readonly slopes: P | null;
   /** `[rows, heads · headDim]` */
@@ -104,8 +104,8 @@ export interface AttendNumbers {
   readonly qStride: number;
   readonly kStride: number;
   readonly vStride: number;
-  /** Rows of `turns`. */
-  readonly turnRows: number;
+  /** Rows of `rotaryTable`. */
+  readonly rotaryRows: number;
 }
 
 /**
@@ -114,17 +114,17 @@ export interface AttendNumbers {
  * @param none the place that stands for null
  */
 export function attendCall<P>(
-  { model, tuning, attend }: StepKernels,
-  sizes: StepSizes,
+  { model, tuning, attend }: DecodeKernels,
+  sizes: DecodeSizes,
   places: AttendPlaces<P>,
   numbers: AttendNumbers,
   none: P,
 ): KernelCall<P> {
-  const { rows, seats, capacity } = sizes;
+  const { rows, maxSequences, capacity } = sizes;
   const { heads, kvHeads, headDim, dtype, rotary, slidingWindow } = model;
   const element = dtypeBytes(dtype);
-  const seatBytes = seatBuffers(model, seats);
-  const stepBytes = stepBuffers(model, rows, capacity, tuning);
+  const tableBytes = sequenceBuffers(model, maxSequences);
+  const stepBytes = decodeBuffers(model, rows, capacity, tuning);
   const span = (stride: number, width: number) => element * ((rows - 1) * stride + width * headDim);
   const optional = (place: P | null, bytes: number) =>
     place === null ? argument.read(none, 0) : argument.read(place, bytes);
@@ -134,17 +134,17 @@ export function attendCall<P>(
     grid: [attendSplits(tuning, rows * kvHeads, capacity), kvHeads, rows],
     block: [tuning.threads, 1, 1],
     arguments: [
-      argument.read(places.rowSeats, stepBytes.rowSeats),
-      argument.update(places.records, seatBytes.records),
-      argument.read(places.slabs, seatBytes.slabs / model.layers),
-      argument.read(places.settings, seatBytes.settings / model.layers),
+      argument.read(places.rowSequences, stepBytes.rowSequences),
+      argument.update(places.records, tableBytes.records),
+      argument.read(places.slabs, tableBytes.slabs / model.layers),
+      argument.read(places.settings, tableBytes.settings / model.layers),
       argument.read(places.q, span(numbers.qStride, heads)),
       argument.read(places.k, span(numbers.kStride, kvHeads)),
       argument.read(places.v, span(numbers.vStride, kvHeads)),
       argument.int32(numbers.qStride),
       argument.int32(numbers.kStride),
       argument.int32(numbers.vStride),
-      optional(places.turns, 4 * numbers.turnRows * (rotary?.dim ?? 0)),
+      optional(places.rotaryTable, 4 * numbers.rotaryRows * (rotary?.dim ?? 0)),
       optional(places.slopes, 4 * heads),
       argument.write(places.out, element * rows * heads * headDim),
       argument.update(places.logits, stepBytes.logits),
@@ -163,24 +163,24 @@ export function attendCall<P>(
  * tables; texts whose layers decide alone are left as they are.
  */
 export function sharedEvictCall<P>(
-  { model, sharedEvict }: StepKernels,
-  { rows, seats, capacity }: StepSizes,
-  places: StepPlaces<P>,
+  { model, sharedEvict }: DecodeKernels,
+  { rows, maxSequences, capacity }: DecodeSizes,
+  places: DecodePlaces<P>,
 ): KernelCall<P> {
-  const seatBytes = seatBuffers(model, seats);
-  const stepBytes = stepBuffers(model, rows, capacity);
+  const tableBytes = sequenceBuffers(model, maxSequences);
+  const stepBytes = decodeBuffers(model, rows, capacity);
   return {
     label: `eviction by all layers of ${rows} texts`,
     source: sharedEvict,
     grid: [model.kvHeads, rows, 1],
-    block: [STEP_THREADS, 1, 1],
+    block: [DECODE_THREADS, 1, 1],
     arguments: [
-      argument.read(places.rowSeats, stepBytes.rowSeats),
-      argument.read(places.records, seatBytes.records),
-      argument.read(places.slabs, seatBytes.slabs),
-      argument.read(places.settings, seatBytes.settings),
+      argument.read(places.rowSequences, stepBytes.rowSequences),
+      argument.read(places.records, tableBytes.records),
+      argument.read(places.slabs, tableBytes.slabs),
+      argument.read(places.settings, tableBytes.settings),
       argument.write(places.logits, stepBytes.logits),
-      argument.int32(seats),
+      argument.int32(maxSequences),
       argument.int32(capacity),
       argument.int32(model.slidingWindow ?? 0),
     ],
@@ -188,25 +188,25 @@ export function sharedEvictCall<P>(
 }
 
 /**
- * Drops slots that the host chose in one layer of a seat.
+ * Drops slots that the host chose in one layer of a sequence.
  * @param places `slots`: int32 `[kvHeads]`, −1 for none; `slabs` and `settings` are those of the layer
  */
 export function dropCall<P>(
-  { model, drop }: StepKernels,
-  { seat, seats }: { seat: number; seats: number },
+  { model, drop }: DecodeKernels,
+  { sequence, maxSequences }: { sequence: number; maxSequences: number },
   places: { slabs: P; settings: P; slots: P },
 ): KernelCall<P> {
-  const bytes = seatBuffers(model, seats);
+  const bytes = sequenceBuffers(model, maxSequences);
   return {
-    label: `drop of seat ${seat}`,
+    label: `drop of sequence ${sequence}`,
     source: drop,
     grid: [model.kvHeads, 1, 1],
-    block: [STEP_THREADS, 1, 1],
+    block: [DECODE_THREADS, 1, 1],
     arguments: [
       argument.read(places.slabs, bytes.slabs / model.layers),
       argument.read(places.settings, bytes.settings / model.layers),
       argument.read(places.slots, 4 * model.kvHeads),
-      argument.int32(seat),
+      argument.int32(sequence),
     ],
   };
 }

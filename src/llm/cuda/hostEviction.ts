@@ -4,9 +4,9 @@
  */
 import { CallQueue, type CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { slabLayout } from "./calls/buffers.ts";
-import { droppedByHost, keptByHost, type CopiedLayer, type TextProgress } from "./calls/hostChoice.ts";
-import { dropCall, stepKernels, type StepKernels } from "./calls/stepCalls.ts";
-import type { SeatCaches, Text } from "./seatCaches.ts";
+import { droppedByHost, keptByHost, type CopiedLayer, type SequenceProgress } from "./calls/hostChoice.ts";
+import { dropCall, decodeKernels, type DecodeKernels } from "./calls/decodeCalls.ts";
+import type { SequenceCaches, CachedSequence } from "./sequenceCaches.ts";
 
 /** Memory in which a slab lies. */
 export interface SlabPlace {
@@ -16,16 +16,16 @@ export interface SlabPlace {
 }
 
 /** Decides on the host. */
-export class HostPolicies {
+export class HostEviction {
   readonly #device: CudaDevice;
-  readonly #caches: SeatCaches;
-  readonly #kernels: StepKernels;
+  readonly #caches: SequenceCaches;
+  readonly #kernels: DecodeKernels;
   #queue: CallQueue | undefined;
 
-  constructor(device: CudaDevice, caches: SeatCaches) {
+  constructor(device: CudaDevice, caches: SequenceCaches) {
     this.#device = device;
     this.#caches = caches;
-    this.#kernels = stepKernels(caches.model);
+    this.#kernels = decodeKernels(caches.model);
   }
 
   /**
@@ -34,7 +34,7 @@ export class HostPolicies {
    * @param kept where the choice goes: slots int32 `[kvHeads, stride]` and their counts `[kvHeads]`
    */
   async keep(
-    text: Text,
+    text: CachedSequence,
     places: readonly SlabPlace[],
     kept: { slots: number; counts: number; stride: number },
   ): Promise<void> {
@@ -48,23 +48,24 @@ export class HostPolicies {
   }
 
   /** Drops what the policies of a text without rules choose after a step. */
-  async evict(seat: number): Promise<void> {
-    const text = this.#caches.text(seat)!;
+  async evict(sequence: number): Promise<void> {
+    const text = this.#caches.at(sequence)!;
     const places = text.slabs.map(({ buffer, capacity }, layer): SlabPlace => {
       return { layer, pointer: buffer.pointer, capacity };
     });
     if (text.policies[0]!.scope === "shared") {
-      if (!text.policies[0]!.rule) await this.#drop(seat, text, places);
+      if (!text.policies[0]!.rule) await this.#drop(sequence, text, places);
       return;
     }
-    for (const place of places) if (!text.policies[place.layer]!.rule) await this.#drop(seat, text, [place]);
+    for (const place of places)
+      if (!text.policies[place.layer]!.rule) await this.#drop(sequence, text, [place]);
   }
 
-  async #drop(seat: number, text: Text, places: readonly SlabPlace[]): Promise<void> {
+  async #drop(sequence: number, text: CachedSequence, places: readonly SlabPlace[]): Promise<void> {
     const { stream } = this.#device;
     this.#queue ??= await CallQueue.compile(this.#device, [this.#kernels.drop]);
     const layers = await this.#copies(places);
-    const { seats } = this.#caches;
+    const { maxSequences } = this.#caches;
     const slots = this.#device.allocator.allocate(4 * this.#caches.model.kvHeads, "host's choice");
     try {
       for (const round of droppedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
@@ -72,7 +73,7 @@ export class HostPolicies {
         for (const { layer } of places) {
           const { slabs, settings } = this.#caches.tablesOf(layer);
           const where = { slabs, settings, slots: slots.pointer };
-          this.#queue.launch(stream, [dropCall(this.#kernels, { seat, seats }, where)]);
+          this.#queue.launch(stream, [dropCall(this.#kernels, { sequence, maxSequences }, where)]);
         }
       }
     } finally {
@@ -97,7 +98,7 @@ export class HostPolicies {
     return copies;
   }
 
-  #progress({ promptTokens, tokensSeen, step }: Text): TextProgress {
+  #progress({ promptTokens, tokensSeen, step }: CachedSequence): SequenceProgress {
     return { promptTokens, tokensSeen, step, slidingWindow: this.#caches.model.slidingWindow };
   }
 }

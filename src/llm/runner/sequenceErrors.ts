@@ -1,17 +1,17 @@
 /** @file What every runner refuses of a text. */
 import { ParetoError } from "../../base/errors.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
-import type { TextOptions, TextSnapshot, TextTokens } from "./runner.ts";
+import type { SequenceOptions, SequenceSnapshot, SequenceTokens } from "./runner.ts";
 
 /** How far a text is. */
-export interface TextState {
-  readonly options: TextOptions;
+export interface SequenceState {
+  readonly options: SequenceOptions;
   /** Its policy numbers entries anew. */
   readonly isRenumbered: boolean;
   /** Position that its next token takes. */
   readonly nextPosition: number;
   /** A prompt was read. */
-  readonly hasRead: boolean;
+  readonly hasPrompt: boolean;
   /** A piece of a prompt or turn was read and more is to come. */
   readonly isPartial: boolean;
 }
@@ -22,45 +22,45 @@ function badPrompt(message: string, received: string): ParetoError {
     code: "LLM_PROMPT",
     where: "LlmRunner",
     message: `${message}, got ${received}`,
-    fix: "Begin a text in a seat, read its prompt, then step token by token.",
+    fix: "Begin a text in a sequence, read its prompt, then step token by token.",
   });
 }
 
-/** A seat that is not there, or has no text. */
-function badSeat(message: string, seat: number): ParetoError {
+/** A sequence that is not there, or has no text. */
+function badSequence(message: string, sequence: number): ParetoError {
   return new ParetoError({
-    code: "LLM_SEAT",
+    code: "LLM_SEQUENCE",
     where: "LlmRunner",
-    message: `${message}, got seat ${seat}`,
-    fix: "Open the runner with enough seats, and begin a text in a seat before it reads.",
+    message: `${message}, got sequence ${sequence}`,
+    fix: "Open the runner with enough sequences, and begin a text in a sequence before it reads.",
   });
 }
 
-/** @throws ParetoError LLM_SEAT for a seat that a runner of so many does not have */
-export function requireSeat(seat: number, seats: number): void {
-  if (Number.isInteger(seat) && seat >= 0 && seat < seats) return;
-  throw badSeat(`this runner has seats 0 to ${seats - 1}`, seat);
+/** @throws ParetoError LLM_SEQUENCE for a sequence that a runner of so many does not have */
+export function requireSequence(sequence: number, maxSequences: number): void {
+  if (Number.isInteger(sequence) && sequence >= 0 && sequence < maxSequences) return;
+  throw badSequence(`this runner has maxSequences 0 to ${maxSequences - 1}`, sequence);
 }
 
-/** @returns what a seat holds @throws ParetoError LLM_SEAT for nothing */
-export function requireBegun<T>(held: T | null | undefined, seat: number): T {
+/** @returns what a sequence holds @throws ParetoError LLM_SEQUENCE for nothing */
+export function requireBegun<T>(held: T | null | undefined, sequence: number): T {
   if (held) return held;
-  throw badSeat("a seat begins a text before it reads", seat);
+  throw badSequence("a sequence begins a text before it reads", sequence);
 }
 
-/** @throws ParetoError LLM_SEAT for a seat that comes twice in a call */
-export function requireOnce(texts: readonly { seat: number }[]): void {
-  const seats = texts.map(({ seat }) => seat);
-  const twice = seats.find((seat, i) => seats.includes(seat, i + 1));
-  if (twice !== undefined) throw badSeat("a seat comes once in a call", twice);
+/** @throws ParetoError LLM_SEQUENCE for a sequence that comes twice in a call */
+export function requireOnce(texts: readonly { sequence: number }[]): void {
+  const sequences = texts.map(({ sequence }) => sequence);
+  const twice = sequences.find((sequence, i) => sequences.includes(sequence, i + 1));
+  if (twice !== undefined) throw badSequence("a sequence comes once in a call", twice);
 }
 
 /** @throws ParetoError LLM_PROMPT for no token, or one that the model lacks */
-function requireTokens({ vocabulary }: DecoderConfig, tokens: readonly number[]): void {
+function requireTokens({ vocabSize }: DecoderConfig, tokens: readonly number[]): void {
   if (tokens.length === 0) throw badPrompt("a text reads at least one token", "none");
   for (const token of tokens) {
-    if (Number.isInteger(token) && token >= 0 && token < vocabulary) continue;
-    throw badPrompt(`tokens of this model are whole numbers below ${vocabulary}`, `${token}`);
+    if (Number.isInteger(token) && token >= 0 && token < vocabSize) continue;
+    throw badPrompt(`tokens of this model are whole numbers below ${vocabSize}`, `${token}`);
   }
 }
 
@@ -83,30 +83,30 @@ function requirePosition({ maxPositions, hasLearnedPositions }: DecoderConfig, l
  * A read that a text cannot take. That it will run out of positions is told now, and not in the middle of it.
  * @throws ParetoError LLM_PROMPT, LLM_CONTEXT
  */
-export function requireRead(config: DecoderConfig, text: TextState, { tokens }: TextTokens): void {
+export function requirePrefill(config: DecoderConfig, text: SequenceState, { tokens }: SequenceTokens): void {
   requireTokens(config, tokens);
   const { promptTokens = 0, maxNewTokens } = text.options;
   // The last token that is chosen is never read.
   const later = text.isRenumbered ? 0 : Math.max(0, maxNewTokens - 1);
-  const end = Math.max(text.nextPosition + tokens.length, text.hasRead ? 0 : promptTokens);
+  const end = Math.max(text.nextPosition + tokens.length, text.hasPrompt ? 0 : promptTokens);
   requirePosition(config, end - 1 + later);
 }
 
 /** A step that a text cannot take. @throws ParetoError LLM_PROMPT, LLM_CONTEXT */
-export function requireStep(config: DecoderConfig, text: TextState, token: number): void {
+export function requireDecode(config: DecoderConfig, text: SequenceState, token: number): void {
   requireTokens(config, [token]);
-  if (!text.hasRead || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
+  if (!text.hasPrompt || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
   requirePosition(config, text.nextPosition);
 }
 
 /** @throws ParetoError LLM_PROMPT for a text that cannot be copied out */
-export function requireWhole({ hasRead, isPartial }: TextState): void {
-  if (hasRead && !isPartial) return;
+export function requireWhole({ hasPrompt, isPartial }: SequenceState): void {
+  if (hasPrompt && !isPartial) return;
   throw badPrompt("a text can be copied out between two reads", isPartial ? "a read in pieces" : "no prompt");
 }
 
 /** @throws ParetoError LLM_SNAPSHOT for one of another model's shape */
-export function requireFit({ layers, kvHeads, headDim }: DecoderConfig, snapshot: TextSnapshot): void {
+export function requireFit({ layers, kvHeads, headDim }: DecoderConfig, snapshot: SequenceSnapshot): void {
   const fits = snapshot.layers.every(
     ({ lengths, keys, positions }) =>
       lengths.length === kvHeads && keys.length === positions.length * headDim,

@@ -8,7 +8,7 @@ import { rotaryTable } from "./calls/rotaryTable.ts";
 const ROWS_MIN = 4096;
 
 /** A table that grows. */
-export class RotaryPlaces {
+export class RotaryTables {
   readonly #device: CudaDevice;
   readonly #rotary: RotaryConfig;
   #buffer: DeviceBuffer | undefined;

@@ -1,9 +1,9 @@
 // Attention of a prompt or a turn over a region, and its scores, for any element type and width, in float32 arithmetic
-// without tensor cores: the meaning of kvReadTiles.cu.
+// without tensor cores: the meaning of kvPrefillTiles.cu.
 //
-//   ATTEND   kvReadAttend:  out[row, h] = softmax(scale · q_h Kᵀ − slope_h · distance) V over what the row sees
-//   SUMS     kvReadSums:    sums[h, row] = ln Σ exp((logit + noise) / τ), the scores' own softmax
-//   COLUMNS  kvReadColumns: score[slot] += Σ over rows of the group's reduction of exp((logit + noise) / τ − sums[h, row])
+//   ATTEND   kvPrefillAttend:  out[row, h] = softmax(scale · q_h Kᵀ − slope_h · distance) V over what the row sees
+//   SUMS     kvPrefillSums:    sums[h, row] = ln Σ exp((logit + noise) / τ), the scores' own softmax
+//   COLUMNS  kvPrefillColumns: score[slot] += Σ over rows of the group's reduction of exp((logit + noise) / τ − sums[h, row])
 //
 //   queries [HEADS, queryStride, D], turned; out [rows, HEADS · D]; sums [HEADS, queryStride]. Scores are made of the rows
 //   from the policy's first scored position on.
@@ -13,7 +13,7 @@
 // Launch: ⌈rows or entries / WARPS⌉ × HEADS (KV_HEADS in COLUMNS) blocks of THREADS = 32 · WARPS.
 // Macros: one of ATTEND, SUMS, COLUMNS; ELEMENT, D, KV_HEADS, GROUP, THREADS, TILE (at most 32); ALIBI, RENUMBERED.
 
-#include "kvRead.cuh"
+#include "kvPrefill.cuh"
 
 #define WARPS (THREADS / 32)
 #define PITCH (D + 1)
@@ -33,16 +33,16 @@ __device__ __forceinline__ float dot(const float* a, const float* b) {
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 #if defined(ATTEND)
-kvReadAttend
+kvPrefillAttend
 #elif defined(SUMS)
-kvReadSums
+kvPrefillSums
 #else
-kvReadColumns
+kvPrefillColumns
 #endif
-(Seat* records, const Settings* settingsOfSeats, int seat, char* base, int capacity, const ELEMENT* queries, int queryStride, int rows, const float* slopes,
+(Sequence* records, const Settings* settingsOfSequences, int sequence, char* base, int capacity, const ELEMENT* queries, int queryStride, int rows, const float* slopes,
  ELEMENT* out, float* sums, float scale, int window, int layer) {
-  const Settings& settings = settingsOfSeats[seat];
-  const Seat record = records[seat];
+  const Settings& settings = settingsOfSequences[sequence];
+  const Sequence record = records[sequence];
   const Slab region = {base, capacity};
 #ifdef COLUMNS
   const int kvHead = blockIdx.y;
@@ -133,7 +133,7 @@ kvReadColumns
     }
 #endif
   }
-  if (!finite) records[seat].fault = 1 + layer;
+  if (!finite) records[sequence].fault = 1 + layer;
   if (own >= rows) return;
 #ifdef ATTEND
   for (int i = 0; i < Held; i++) {
