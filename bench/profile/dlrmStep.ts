@@ -7,7 +7,8 @@ import type { Precision } from "../../src/engine/program.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { CudaDevice, printPlan, type Step } from "../../src/engine/targets/cuda/index.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
-import { traceTraining } from "../../src/recsys/models/denseModel.ts";
+import { traceStep } from "../../src/nn/training/traceStep.ts";
+import { ctrLoss } from "../../src/recsys/models/denseModel.ts";
 import type { GpuRates } from "../harness/gpuRates.ts";
 import type { BenchRow } from "../harness/rows.ts";
 import { cardinalities, DIM, kaggleBatch, model } from "../recsys/kaggle.ts";
@@ -49,12 +50,12 @@ export async function profileDlrm({
 }: DlrmProfileOptions): Promise<{ rows: BenchRow[]; tables: string[] }> {
   const device = await CudaDevice.open({ precision });
   try {
-    const [parameters, slots] = [new Parameters(1), new Parameters(1)];
+    const states = { parameters: new Parameters(1), optimizerState: new Parameters(1) };
     const program = await device.compile(
-      traceTraining(model, size, { kind: "sgd" }, parameters, slots, true),
+      traceStep(ctrLoss(model, size, true), { optimizer: { kind: "sgd" } }, states),
     );
-    await parameters.create(device);
-    await slots.create(device);
+    await states.parameters.create(device);
+    await states.optimizerState.create(device);
     const rng = new Rng(3);
     const { dense, labels } = kaggleBatch(rng, { size, rows: cardinalities.map(() => 2) });
     const rows = new Float32Array(size * cardinalities.length * DIM).map(() => 0.1 * (2 * rng.uniform() - 1));

@@ -15,8 +15,9 @@ import { simplify } from "../../src/engine/passes/simplify.ts";
 import type { Device, Program } from "../../src/engine/program.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { sizeOf } from "../../src/base/shape.ts";
-import { DenseModel, traceTraining } from "../../src/recsys/models/denseModel.ts";
+import { ctrLoss, DenseModel } from "../../src/recsys/models/denseModel.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
+import { traceStep } from "../../src/nn/training/traceStep.ts";
 import { BATCH, cardinalities, DIM, kaggleBatch, model } from "./kaggle.ts";
 import type { BenchRow } from "../harness/rows.ts";
 import { interleave, median } from "../harness/timing.ts";
@@ -51,7 +52,8 @@ interface Product {
 
 /** Every matrix product of the training step, as its graph is compiled. */
 function productsOfStep(): Product[] {
-  const traced = traceTraining(model, BATCH, { kind: "sgd" }, new Parameters(1), new Parameters(1));
+  const states = { parameters: new Parameters(1), optimizerState: new Parameters(1) };
+  const traced = traceStep(ctrLoss(model, BATCH), { optimizer: { kind: "sgd" } }, states);
   const graph = simplify(decomposeComposites(traced));
   const products: Product[] = [];
   for (const node of reachableNodes(rootsOf(graph))) {
@@ -123,7 +125,7 @@ export async function benchDense(threads: number, rounds = 8): Promise<DenseResu
     };
     let step = 0;
     const [steps, all, mlp] = await interleave(rounds, [
-      () => dense.train(feeds, gradients, 0.01, ++step),
+      () => dense.train(feeds, { learningRate: 0.01, step: ++step }, { rowGradients: gradients }),
       () => alone.run({}),
       () => mlpAlone.run({}),
     ]);

@@ -93,7 +93,8 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
       const feeds = { dense: inputs, rows: store.rows(0), labels, weights: new Float32Array(BATCH).fill(1) };
       for (let i = 0; i < STRETCH; i++) {
         const start = performance.now();
-        await dense.train(feeds, store.gradients(0), LEARNING_RATE, ++done);
+        const time = { learningRate: LEARNING_RATE, step: ++done };
+        await dense.train(feeds, time, { rowGradients: store.gradients(0) });
         if (i >= WARM_UP) times.dense.push(performance.now() - start);
       }
     };

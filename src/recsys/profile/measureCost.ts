@@ -87,7 +87,9 @@ async function denseTime(model: CtrModel, settings: TrainingSettings): Promise<n
       labels: shared(batchSize),
       weights: shared(batchSize),
     };
-    return await timed(() => network.train(feeds, gradients, 1e-6, 1));
+    return await timed(() =>
+      network.train(feeds, { learningRate: 1e-6, step: 1 }, { rowGradients: gradients }),
+    );
   } finally {
     await device.dispose();
   }

@@ -1,6 +1,6 @@
 /** @file The profile of prepared data for a training that is planned. */
 import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
-import { Parameters } from "../../nn/parameters.ts";
+import { declaredParameters } from "../../nn/parameters.ts";
 import type { OnEvent } from "../../run/events.ts";
 import { tracePrediction } from "../models/denseModel.ts";
 import type { MeasuredCost } from "../strategies/fae/costModel.ts";
@@ -35,9 +35,7 @@ export async function profileClicks(
   const optimizer = sparseOptimizer(settings.optimizer);
   const tableSizes = schema.categorical.map((field) => field.cardinality);
   const model = ctrModel(settings, schema);
-  const parameters = new Parameters(settings.seed);
-  // Tracing declares the parameters, and so counts them.
-  tracePrediction(model, 1, parameters);
+  const parameters = declaredParameters((declared) => tracePrediction(model, 1, declared));
   const request = (cost?: MeasuredCost): ProfileRequest => ({
     source: train,
     tableNames: schema.categorical.map((field) => field.name),

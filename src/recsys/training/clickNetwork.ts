@@ -4,19 +4,17 @@
  * whatever memory the rows are in.
  */
 import type { ClickSchema } from "../data/batches/clickBatch.ts";
-import type { DType, TypedArray } from "../../base/dtype.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
-import type { Parameters } from "../../nn/parameters.ts";
-import { openCheckpoint, writeCheckpoint, type Checkpoint } from "../../run/checkpoint.ts";
-import type { JsonValue } from "../../run/checkpointManifest.ts";
+import { loadCheckpoint, saveCheckpoint, type Checkpointed, type JsonValue } from "../../run/checkpoint.ts";
 import { EmbeddingTables } from "../embedding/embeddingTables.ts";
 import { HotEmbeddings, type HotEmbeddingsOptions } from "../embedding/hotEmbeddings.ts";
 import type { HotEmbeddingStore } from "../embedding/hotEmbeddingStore.ts";
 import { createTables, type TablesRequest } from "../embedding/createTables.ts";
 import type { EmbeddingTableStore } from "../embedding/embeddingStore.ts";
+import { TableCheckpoint } from "../embedding/tableCheckpoint.ts";
 import type { CtrModel } from "../models/ctrModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
 import { dlrm } from "../models/dlrm.ts";
@@ -25,8 +23,6 @@ import { checkPlacement, denseOptimizer, sparseOptimizer, type TrainingSettings 
 
 /** The kind of checkpoint that holds a CTR model. */
 export const CTR_CHECKPOINT = "ctr-model";
-/** Rows copied at a time. */
-const CHUNK_ROWS = 65_536;
 
 /** The model that settings and a schema describe. */
 export function ctrModel(settings: TrainingSettings, schema: ClickSchema): CtrModel {
@@ -43,7 +39,7 @@ interface ClickNetworkOptions {
   device?: Device;
 }
 
-/** Dense parameters, their slots, and embedding rows. */
+/** Dense parameters and embedding rows, each with their optimizer state. */
 export class ClickNetwork {
   readonly device: Device;
   readonly dense: DenseModel;
@@ -118,47 +114,12 @@ export class ClickNetwork {
 
   /** Writes a checkpoint; rows come from the master tables, which must hold their newest values. */
   async save(directory: string, state: JsonValue): Promise<void> {
-    const dense = [];
-    for (const [parameters, name] of this.#states()) {
-      const values = await this.device.readState(name);
-      dense.push(tensor(name, parameters.shapeOf(name), () => [values]));
-    }
-    await writeCheckpoint(directory, {
-      kind: CTR_CHECKPOINT,
-      state,
-      tensors: [...dense, ...this.#tableTensors()],
-    });
+    await saveCheckpoint(directory, { kind: CTR_CHECKPOINT, state, parts: this.#parts });
   }
 
-  /** Loads what {@link save} wrote. @throws ParetoError as `openCheckpoint` */
+  /** Loads what {@link save} wrote. @throws ParetoError as `loadCheckpoint` */
   async load(directory: string): Promise<JsonValue> {
-    const checkpoint = await openCheckpoint(directory, CTR_CHECKPOINT);
-    try {
-      await checkpoint.verify();
-      await this.#restore(checkpoint);
-      return checkpoint.state;
-    } finally {
-      await checkpoint.close();
-    }
-  }
-
-  async #restore(checkpoint: Checkpoint): Promise<void> {
-    for (const [, name] of this.#states()) await this.device.writeState(name, await checkpoint.read(name));
-    for (const [table, rows] of this.tables.cardinalities.entries()) {
-      for (let first = 0; first < rows; first += CHUNK_ROWS) {
-        const count = Math.min(CHUNK_ROWS, rows - first);
-        const part = async (column: { name: string; length: number }) =>
-          (await checkpoint.read(
-            tableTensor(table, column.name),
-            first * column.length,
-            count * column.length,
-          )) as Float32Array;
-        const [weights, ...states] = await Promise.all(this.tables.format.columns.map(part));
-        const names = this.tables.format.columns.slice(1).map((column) => column.name);
-        const state = Object.fromEntries(names.map((name, i) => [name, states[i]!]));
-        this.tables.writeRows(table, first, { weights: weights!, state });
-      }
-    }
+    return loadCheckpoint(directory, { kind: CTR_CHECKPOINT, parts: this.#parts });
   }
 
   /** Most bytes of GPU memory that were held at once; null on the CPU. */
@@ -173,37 +134,7 @@ export class ClickNetwork {
     await this.device.dispose();
   }
 
-  #states(): [Parameters, string][] {
-    return [this.dense.parameters, this.dense.slots].flatMap((p) =>
-      p.names.map((n): [Parameters, string] => [p, n]),
-    );
+  get #parts(): Checkpointed[] {
+    return [this.dense.network, new TableCheckpoint(this.tables)];
   }
-
-  #tableTensors() {
-    const { tables } = this;
-    return tables.cardinalities.flatMap((rows, table) =>
-      tables.format.columns.map(({ name, length }) =>
-        tensor(
-          tableTensor(table, name),
-          length === 1 && name !== "weights" ? [rows] : [rows, length],
-          function* () {
-            for (let first = 0; first < rows; first += CHUNK_ROWS) {
-              const part = tables.readRows(table, first, Math.min(CHUNK_ROWS, rows - first));
-              yield name === "weights" ? part.weights : part.state[name]!;
-            }
-          },
-        ),
-      ),
-    );
-  }
-}
-
-/** Name of a table's tensor in a checkpoint: `embedding.3.weight`, `embedding.3.sum`. */
-export function tableTensor(table: number, column: string): string {
-  return `embedding.${table}.${column === "weights" ? "weight" : column}`;
-}
-
-function tensor(name: string, shape: readonly number[], chunks: () => Iterable<TypedArray>) {
-  const dtype: DType = "float32";
-  return { name, dtype, shape: [...shape], chunks };
 }

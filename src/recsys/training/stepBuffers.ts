@@ -3,7 +3,7 @@
  * of weight 0, and page-locked where the device has use for that.
  */
 import type { ClickBatch } from "../data/batches/clickBatch.ts";
-import { alignedBytes, Arena } from "../../engine/targets/cpu/index.ts";
+import { hostArrays } from "../../run/network/hostArrays.ts";
 import type { StagedTensor } from "../embedding/embeddingStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
 
@@ -12,12 +12,10 @@ const shared = (length: number) =>
 
 /** What a buffer feeds, and what its step gives back. */
 export class StepBuffers {
-  /** `[B, m]`, `[B]`, `[B]`, `[]`, `[]`. */
+  /** `[B, m]`, `[B]`, `[B]`. */
   readonly dense: Float32Array;
   readonly labels: Float32Array;
   readonly weights: Float32Array;
-  readonly learningRate: Float32Array;
-  readonly step: Float32Array;
   /** `[]` and `[B]`. */
   readonly loss: Float32Array;
   readonly logits: Float32Array;
@@ -26,15 +24,19 @@ export class StepBuffers {
 
   constructor({ device, model, batchSize }: DenseModel) {
     this.#columns = model.inputs.dense;
-    const lengths = [batchSize * this.#columns, batchSize, batchSize, 1, 1, 1, batchSize];
-    // Memory of its own pages, so that it can be page-locked, and as one.
-    const arena = new Arena(lengths.reduce((sum, length) => sum + alignedBytes(4 * length), 0));
-    device.pin?.(arena.bytes);
-    const arrays = lengths.map((length) => arena.float32At(arena.allocate(4 * length), length));
-    [this.dense, this.labels, this.weights, this.learningRate, this.step, this.loss, this.logits] =
-      arrays as [
-        ...[Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array, Float32Array],
-      ];
+    const float32 = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
+    const arrays = hostArrays(device, {
+      dense: float32(batchSize, this.#columns),
+      labels: float32(batchSize),
+      weights: float32(batchSize),
+      loss: float32(),
+      logits: float32(batchSize),
+    });
+    this.dense = arrays.dense;
+    this.labels = arrays.labels;
+    this.weights = arrays.weights;
+    this.loss = arrays.loss;
+    this.logits = arrays.logits;
   }
 
   /** Copies a batch's inputs and labels in. */

@@ -142,17 +142,15 @@ export class StepPipeline {
 
   /** Asks for a step and, of a queued store, for its update. */
   #start(store: EmbeddingStore, buffer: number, size: number, learningRate: number, step: number): Flight {
-    const feeds = this.#feeds[buffer]!;
-    const { dense, labels, weights, loss, logits } = feeds;
-    feeds.learningRate[0] = learningRate;
-    feeds.step[0] = step;
+    const { dense, labels, weights, loss, logits } = this.#feeds[buffer]!;
     const gradients = store.gradients(buffer);
     const rowGradients = this.#padded.gradients(gradients);
     const guard = store.guard(buffer);
     const into: BoundTensors = { loss, logits, rowGradients, ...(guard && { guard }) };
     const rows = this.#padded.rows(store.rows(buffer));
-    const given = { dense, rows, labels, weights, learningRate: feeds.learningRate, step: feeds.step };
-    const ran = this.#dense.trainWith(given, into).then(() => this.#padded.unpad(gradients, rowGradients));
+    const ran = this.#dense
+      .train({ dense, rows, labels, weights }, { learningRate, step }, into)
+      .then(() => this.#padded.unpad(gradients, rowGradients));
     const done = guard ? Promise.all([ran, store.update(buffer, learningRate, step)]) : ran;
     // It is awaited later; a failure before then must not count as unhandled.
     done.catch(() => undefined);

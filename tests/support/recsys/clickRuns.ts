@@ -216,7 +216,7 @@ export async function run(data: RunData, options: RunOptions): Promise<RunOutcom
 /** A hash of all that a network has learned. */
 async function hashOf({ device, dense, tables }: ClickNetwork): Promise<string> {
   const hash = createHash("sha256");
-  for (const name of [...dense.parameters.names, ...dense.slots.names]) {
+  for (const name of [...dense.network.parameters.names, ...dense.network.optimizerState.names]) {
     hash.update(name).update(bytes(await device.readState(name)));
   }
   for (const [table, rows] of tables.cardinalities.entries()) {

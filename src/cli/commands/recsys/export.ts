@@ -1,7 +1,8 @@
 /** @file `pareto recsys export`: a trained model as a standard ONNX file. */
 import type { Command } from "commander";
 import { exportCtrModel } from "../../../recsys/export.ts";
-import { CTR_CHECKPOINT, ctrModel, tableTensor } from "../../../recsys/training/clickNetwork.ts";
+import { tableTensor } from "../../../recsys/embedding/tableCheckpoint.ts";
+import { CTR_CHECKPOINT, ctrModel } from "../../../recsys/training/clickNetwork.ts";
 import { openTrainedModel } from "../../../recsys/training/trainedModel.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { openCheckpoint } from "../../../run/checkpoint.ts";

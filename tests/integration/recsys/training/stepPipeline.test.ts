@@ -48,7 +48,9 @@ async function parts(optimizer: OptimizerName, threads = 1, batchSize = BATCH) {
   open.push(dense, tables);
   /** All that was learned. */
   const learned = async (): Promise<Float32Array[]> => {
-    const states = [...dense.parameters.names, ...dense.slots.names].map((name) => device.readState(name));
+    const states = [...dense.network.parameters.names, ...dense.network.optimizerState.names].map((name) =>
+      device.readState(name),
+    );
     const rows = CARDINALITIES.flatMap((count, t) => {
       const { weights, state } = tables.readRows(t, 0, count);
       return [weights, ...Object.values(state)];
@@ -111,7 +113,9 @@ async function serialLoop(
       labels: padded(labels, BATCH),
       weights: padded(new Float32Array(size).fill(1), BATCH),
     };
-    losses.push((await dense.train(feeds, gradients, RATE, i + 1)).loss);
+    const time = { learningRate: RATE, step: i + 1 };
+    const { loss } = await dense.train(feeds, time, { rowGradients: gradients });
+    losses.push(loss![0]!);
     (store.gradients(0) as Float32Array).set(gradients.subarray(0, size * 2 * DIM));
     await store.update(0, RATE, i + 1);
   }
@@ -173,7 +177,12 @@ test("a short batch has the loss and the gradients of a program of its size", as
   const gradients = new Float32Array(size * 2 * DIM);
   const weights = new Float32Array(size).fill(1);
   const feeds = { dense: inputs, rows: small.tables.rows(0), labels, weights };
-  const { loss } = await small.dense.train(feeds, gradients, RATE, 1);
+  const outputs = await small.dense.train(
+    feeds,
+    { learningRate: RATE, step: 1 },
+    { rowGradients: gradients },
+  );
+  const loss = outputs["loss"]![0]!;
   small.tables.gradients(0).set(gradients);
   await small.tables.update(0, RATE, 1);
 

@@ -153,8 +153,8 @@ describe("training", () => {
       });
       open.push(dense, tables);
       const learned = async (): Promise<Float32Array[]> => {
-        const states = [...dense.parameters.names, ...dense.slots.names].map((name) =>
-          device.readState(name),
+        const states = [...dense.network.parameters.names, ...dense.network.optimizerState.names].map(
+          (name) => device.readState(name),
         );
         const rows = [40, 7].flatMap((count, t) => {
           const { weights, state } = tables.readRows(t, 0, count);
