@@ -26,8 +26,8 @@ export type SparseOptimizer =
   | { kind: "adam"; beta1: number; beta2: number; epsilon: number };
 
 /**
- * Rows or gradients of a buffer: on the host `[size, T, D]` for the inputs staged; on a device `[B, T, D]` for the most
- * inputs of a batch, rows beyond those staged being zeros.
+ * Rows or gradients of a part: on the host `[size, T, D]` for its inputs; on a device for as many inputs as the program
+ * of the part takes (`partPadding.ts`): `[B, T, D]` for a whole batch, with zeros beyond its inputs.
  */
 export type StagedTensor = Float32Array | DeviceTensor;
 
@@ -44,22 +44,31 @@ export interface EmbeddingStore {
   /** Bytes held for rows and optimizer state. */
   readonly bytes: number;
 
-  /** Takes a batch's lookups into a buffer, finds each table's distinct rows, and gathers `[B, T, D]`. */
-  stage(buffer: number, lookups: Lookups): Promise<void>;
+  /**
+   * Takes the lookups of a batch into a buffer, finds each table's distinct rows, and gathers `[inputs, T, D]`.
+   * @param parts of the batch: one, or several that are computed apart and updated together
+   */
+  stage(buffer: number, ...parts: readonly Lookups[]): Promise<void>;
   /** Gathers again, in `buffer`, what the update of `updated` has changed since `buffer` was staged. */
   refresh(buffer: number, updated: number): Promise<void>;
-  /** The pooled rows of a staged buffer; valid until the buffer is staged again. On the host, on a SharedArrayBuffer. */
-  rows(buffer: number): StagedTensor;
-  /** Where the gradients of `rows(buffer)` are to be written. */
-  gradients(buffer: number): StagedTensor;
+  /**
+   * The pooled rows of a part of a staged buffer, the first by default; valid until the buffer is staged again. On the
+   * host, on a SharedArrayBuffer.
+   */
+  rows(buffer: number, part?: number): StagedTensor;
+  /**
+   * Where the gradients of `rows(buffer, part)` are to be written. In device memory, in the order of the parts: the
+   * padding of one lies where the next begins.
+   */
+  gradients(buffer: number, part?: number): StagedTensor;
   /**
    * Where the loss of the buffer's step is to be written, `[]`, when rows are in device memory: an update does nothing
    * when it finds there what is not finite. Null for rows on the host, whose caller knows the loss.
    */
   guard(buffer: number): DeviceTensor | null;
   /**
-   * Applies `gradients(buffer)` to the rows: one optimizer application a distinct row, bit-identical for any
-   * number of threads.
+   * Applies the gradients of all parts of the buffer to the rows: summed in order of the parts and their inputs, then one
+   * optimizer application a distinct row; bit-identical for any number of threads.
    * @param step 1-based count of optimizer steps, for bias correction
    */
   update(buffer: number, learningRate: number, step: number): Promise<void>;

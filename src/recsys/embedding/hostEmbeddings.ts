@@ -165,9 +165,9 @@ export class HostEmbeddings implements EmbeddingStore {
     this.bytes = this.cardinalities.reduce((sum, rows) => sum + rows * this.format.storedBytes, 0);
   }
 
-  async stage(buffer: number, lookups: Lookups): Promise<void> {
+  async stage(buffer: number, ...parts: readonly Lookups[]): Promise<void> {
     const staged = this.#buffer(buffer);
-    staged.take(lookups);
+    staged.take(parts);
     for (let table = 0; table < this.tables; table++) this.#writeView(staged, table);
     const tasks: KernelTask[] = this.#order.map((table) => this.#task("findDistinct", [staged.view(table)]));
     for (const table of this.#order) {
@@ -176,7 +176,7 @@ export class HostEmbeddings implements EmbeddingStore {
     try {
       await this.pool.run(tasks);
     } catch (error) {
-      throw this.#lookupError(error, lookups);
+      throw this.#lookupError(error, staged);
     }
     await this.#gatherFar(staged);
     staged.isStaged = true;
@@ -193,14 +193,14 @@ export class HostEmbeddings implements EmbeddingStore {
     });
   }
 
-  rows(buffer: number): Float32Array<SharedArrayBuffer> {
+  rows(buffer: number, part = 0): Float32Array<SharedArrayBuffer> {
     const staged = this.#stagedBuffer(buffer);
-    return staged.pooled(staged.output);
+    return staged.pooled(staged.output, part);
   }
 
-  gradients(buffer: number): Float32Array<SharedArrayBuffer> {
+  gradients(buffer: number, part = 0): Float32Array<SharedArrayBuffer> {
     const staged = this.#stagedBuffer(buffer);
-    return staged.pooled(staged.gradients);
+    return staged.pooled(staged.gradients, part);
   }
 
   guard(): null {
@@ -353,12 +353,14 @@ export class HostEmbeddings implements EmbeddingStore {
   }
 
   /** Says which id of which table was bad. */
-  #lookupError(error: unknown, lookups: Lookups): unknown {
+  #lookupError(error: unknown, staged: StagingBuffer): unknown {
     if (!(error instanceof KernelFailure) || error.task >= this.tables || error.code < 0) return error;
     const table = this.#order[error.task]!;
     if (error.code >= BAD_BAG) return badBag(table, error.code - BAD_BAG, error);
     const rows = this.cardinalities[this.#storedBy[table]!]!;
-    return badLookup(lookups, { table, lookup: error.code - 1, rows, owned: this.rowTables !== 0 }, error);
+    const lookup = error.code - 1;
+    const id = staged.idAt(table, lookup);
+    return badLookup({ table, lookup, id, rows, owned: this.rowTables !== 0 }, error);
   }
 }
 

@@ -153,9 +153,9 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
   }
 
   /** @throws ParetoError HOT_EMBEDDINGS_STALE before `syncIn`, and what {@link HostEmbeddings.stage} throws */
-  override async stage(buffer: number, lookups: Lookups): Promise<void> {
+  override async stage(buffer: number, ...parts: readonly Lookups[]): Promise<void> {
     this.assertFresh();
-    await super.stage(buffer, lookups);
+    await super.stage(buffer, ...parts);
   }
 
   /** @throws ParetoError HOT_EMBEDDINGS_STALE after `syncOut`, when the change would be lost */

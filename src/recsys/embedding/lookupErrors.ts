@@ -1,5 +1,4 @@
-/** @file What is said of lookups that name no row, or of bags that make no sense; the same for every store. */
-import type { Lookups } from "../data/batches/clickBatch.ts";
+/** @file Errors for lookups that name no row and for bags that end before they start; the same for every store. */
 import { ParetoError } from "../../base/errors.ts";
 
 /** A bag whose end lies before its start. */
@@ -13,21 +12,24 @@ export function badBag(table: number, input: number, cause?: unknown): ParetoErr
   });
 }
 
-/**
- * An id outside its table, or of another table's row.
- * @param lookup counted from the table's first
- * @param owned whether rows belong to one table each
- */
-export function badLookup(
-  { ids, offsets, size }: Lookups,
-  { table, lookup, rows, owned }: { table: number; lookup: number; rows: number; owned: boolean },
-  cause?: unknown,
-): ParetoError {
-  const first = offsets === null ? table * size : offsets[table * size]!;
+/** A lookup that is refused. */
+export interface BadLookup {
+  table: number;
+  /** Counted from the table's first. */
+  lookup: number;
+  id: number;
+  /** Rows that ids may name. */
+  rows: number;
+  /** Whether rows belong to one table each. */
+  owned: boolean;
+}
+
+/** An id outside its table, or of another table's row. */
+export function badLookup({ table, lookup, id, rows, owned }: BadLookup, cause?: unknown): ParetoError {
   return new ParetoError({
     code: "LOOKUP_OUT_OF_RANGE",
     where: `table ${table}, lookup ${lookup}`,
-    message: `ids must name one of ${rows} rows${owned ? " of this table" : ""}, got ${ids[first + lookup]}`,
+    message: `ids must name one of ${rows} rows${owned ? " of this table" : ""}, got ${id}`,
     fix: "encode inputs with the vocabularies that sized the tables",
     cause,
   });

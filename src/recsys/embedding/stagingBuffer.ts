@@ -1,21 +1,18 @@
 /**
- * @file The staging buffers of a embedding store on the host: where a batch's lookups, distinct rows, pooled rows and gradients lie
+ * @file The staging buffers of an embedding store on the host: where a batch's lookups, distinct rows, pooled rows and gradients lie
  * in the near arena, and the checks that a batch fits.
  */
 import type { Lookups } from "../data/batches/clickBatch.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { alignedBytes, type Arena, TABLE_VIEW_BYTES } from "../../engine/targets/cpu/index.ts";
+import { joinLookups } from "./joinLookups.ts";
+import { checkParts, type LookupLimits } from "./lookupChecks.ts";
 
 /** The limits of a buffer. */
-export interface StagingShape {
-  /** Tables of a batch (T). */
-  tables: number;
+export interface StagingShape extends LookupLimits {
   /** Floats of a row (D), and from a row to the next. */
   dim: number;
   stride: number;
-  /** Most inputs and most lookups of a batch. */
-  maxBatch: number;
-  maxLookups: number;
   /** Whether rows of other memories are cached here. */
   cachesSpilledRows: boolean;
 }
@@ -69,9 +66,11 @@ export class StagingBuffer {
   readonly cache: number;
   /** Lookups of each table of the staged batch. */
   readonly tables: TableLookups[];
-  /** Inputs staged; 0 before the first batch. */
+  /** Inputs staged, of all parts; 0 before the first batch. */
   size = 0;
   isOneHot = true;
+  /** First input of each part, and the end. */
+  starts: number[] = [0, 0];
   isStaged = false;
   readonly #arena: Arena;
   readonly #shape: StagingShape;
@@ -94,9 +93,11 @@ export class StagingBuffer {
     return (isCached ? this.cachedViews : this.views) + table * TABLE_VIEW_BYTES;
   }
 
-  /** Pooled rows of the staged batch, `[B, T, D]`. */
-  pooled(pointer: number): Float32Array<SharedArrayBuffer> {
-    return this.#arena.float32At(pointer, this.size * this.#shape.tables * this.#shape.dim);
+  /** Pooled rows, or gradients, of a part of the staged batch, `[inputs, T, D]`. @throws ParetoError PART_INVALID */
+  pooled(pointer: number, part: number): Float32Array<SharedArrayBuffer> {
+    const { from, size } = partOf(this.starts, part);
+    const { tables, dim } = this.#shape;
+    return this.#arena.float32At(pointer + 4 * from * tables * dim, size * tables * dim);
   }
 
   /** Pooled rows and gradients of a batch of the most inputs. */
@@ -107,85 +108,40 @@ export class StagingBuffer {
   }
 
   /**
-   * Copies a batch's lookups in.
+   * Copies the lookups of a batch in, in one part or more.
    * @throws ParetoError LOOKUPS_SHAPE, LOOKUPS_TOO_MANY
    */
-  take(lookups: Lookups): void {
-    const { ids, offsets, size } = lookups;
-    const used = checkLookups(lookups, this.#shape);
+  take(parts: readonly Lookups[]): void {
+    const counts = checkParts(parts, this.#shape);
     this.isStaged = false;
+    const { tables, maxBatch } = this.#shape;
+    const ids = this.#arena.int32At(this.ids, this.#shape.maxLookups);
+    const offsets = this.#arena.int32At(this.offsets, tables * maxBatch + 1);
+    const { size, isOneHot, starts } = joinLookups(parts, counts, ids, offsets);
     this.size = size;
-    this.isOneHot = offsets === null;
-    for (const [table, part] of this.tables.entries()) {
-      part.first = offsets === null ? table * size : offsets[table * size]!;
-      part.count = offsets === null ? size : offsets[(table + 1) * size]! - part.first;
+    this.isOneHot = isOneHot;
+    this.starts = starts;
+    for (const [table, range] of this.tables.entries()) {
+      range.first = isOneHot ? table * size : offsets[table * size]!;
+      range.count = isOneHot ? size : offsets[(table + 1) * size]! - range.first;
     }
-    const bags = this.tables.length * size;
-    this.#arena.int32At(this.ids, used).set(ids.length === used ? ids : ids.subarray(0, used));
-    if (offsets !== null) this.#arena.int32At(this.offsets, bags + 1).set(offsets.subarray(0, bags + 1));
+  }
+
+  /** A lookup of a table, counted from the table's first. */
+  idAt(table: number, lookup: number): number {
+    return this.#arena.int32At(this.ids + 4 * (this.tables[table]!.first + lookup), 1)[0]!;
   }
 }
 
-/**
- * Checks that a batch fits a buffer.
- * @returns its lookups
- * @throws ParetoError LOOKUPS_SHAPE, LOOKUPS_TOO_MANY
- */
-export function checkLookups(
-  { ids, offsets, size, tables }: Lookups,
-  limits: Pick<StagingShape, "tables" | "maxBatch" | "maxLookups">,
-): number {
-  const { maxBatch, maxLookups } = limits;
-  if (tables !== limits.tables) {
-    throw shapeError(`a batch must look up ${limits.tables} tables`, tables, "build it with all tables");
-  }
-  if (!Number.isInteger(size) || size < 1 || size > maxBatch) {
-    throw shapeError(
-      `a batch must have 1 to ${maxBatch} inputs`,
-      size,
-      "create the store with a larger maxBatch",
-    );
-  }
-  const bags = tables * size;
-  if (offsets !== null && offsets.length < bags + 1) {
-    throw shapeError(
-      `bags need ${bags + 1} offsets`,
-      offsets.length,
-      "give a start to each bag, and the end",
-    );
-  }
-  let used = bags;
-  if (offsets !== null) {
-    let last = 0;
-    for (let table = 0; table <= tables; table++) {
-      const start = offsets[table * size]!;
-      if (start < last)
-        throw shapeError("offsets of bags must not fall or be negative", start, "sum bag lengths");
-      last = start;
-    }
-    used = last;
-  }
-  if (ids.length < used) {
-    throw shapeError(`the bags span ${used} ids`, ids.length, "make the last offset the number of ids");
-  }
-  if (used > maxLookups || (offsets !== null && offsets[bags]! > maxLookups)) {
-    throw new ParetoError({
-      code: "LOOKUPS_TOO_MANY",
-      where: "EmbeddingStore.stage",
-      message: `a batch may hold ${maxLookups} lookups, got ${used}`,
-      fix: "create the store with a larger maxLookups, or use smaller batches",
-    });
-  }
-  return used;
-}
-
-/** Lookups whose shape does not fit. */
-export function shapeError(rule: string, received: number, fix: string): ParetoError {
-  return new ParetoError({
-    code: "LOOKUPS_SHAPE",
-    where: "EmbeddingStore.stage",
-    message: `${rule}, got ${received}`,
-    fix,
+/** The inputs of a part of a staged batch. @throws ParetoError PART_INVALID */
+export function partOf(starts: readonly number[], part: number): { from: number; size: number } {
+  const [from, to] = [starts[part], starts[part + 1]];
+  if (from !== undefined && to !== undefined) return { from, size: to - from };
+  throw new ParetoError({
+    code: "PART_INVALID",
+    where: "EmbeddingStore",
+    message: `parts of the staged batch are numbered 0 to ${starts.length - 2}, got ${part}`,
+    fix: "ask for a part that was staged",
   });
 }
 

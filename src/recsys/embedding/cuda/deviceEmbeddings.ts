@@ -29,7 +29,9 @@ import { optimizerRates } from "../optimizerTask.ts";
 import { rowFormat, type RowFormat } from "../rowFormat.ts";
 import { positive } from "../hostEmbeddings.ts";
 import type { EmbeddingStore, SparseOptimizer } from "../embeddingStore.ts";
-import { checkLookups, shapeError, stagingBufferOf, stagedBufferOf } from "../stagingBuffer.ts";
+import { joinLookups } from "../joinLookups.ts";
+import { checkParts, shapeError } from "../lookupChecks.ts";
+import { stagingBufferOf, stagedBufferOf } from "../stagingBuffer.ts";
 import { DeviceStagingBuffer } from "./deviceStagingBuffer.ts";
 import type { DeviceEmbeddingsLayout, DeviceEmbeddingsOptions, RowKernels } from "./rowKernels.ts";
 
@@ -145,22 +147,24 @@ export class DeviceEmbeddings implements EmbeddingStore {
     }
   }
 
-  async stage(buffer: number, lookups: Lookups): Promise<void> {
+  async stage(buffer: number, ...parts: readonly Lookups[]): Promise<void> {
     const staged = this.#buffer(buffer);
-    const count = checkLookups(lookups, this.#limits);
-    const { ids, offsets, size } = lookups;
-    if (offsets !== null && offsets[0] !== 0) {
-      throw shapeError("the first bag must begin at the first id", offsets[0]!, "number ids from 0");
+    const counts = checkParts(parts, this.#limits);
+    const count = counts.reduce((sum, lookups) => sum + lookups, 0);
+    const [firstBag = 0] = parts.length === 1 ? (parts[0]!.offsets ?? []) : [];
+    if (firstBag !== 0) {
+      throw shapeError("the first bag must begin at the first id", firstBag, "number ids from 0");
     }
+    refuseUnaligned(this.dim, parts.length);
     staged.isStaged = false;
-    staged.batch = { size, lookups: count, isOneHot: offsets === null };
+    const { size, isOneHot, starts } = joinLookups(parts, counts, staged.hostIds, staged.hostOffsets);
+    staged.batch = { size, lookups: count, isOneHot };
+    staged.starts = starts;
     const bags = this.tables * size;
-    staged.hostIds.set(ids.length === count ? ids : ids.subarray(0, count));
-    if (offsets !== null) staged.hostOffsets.set(offsets.subarray(0, bags + 1));
     const side = this.#side;
     side.wait(staged.used);
     if (count > 0) side.copyToDevice(staged.ids, staged.hostIds, 4 * count);
-    if (offsets !== null) side.copyToDevice(staged.offsets, staged.hostOffsets, 4 * (bags + 1));
+    if (!isOneHot) side.copyToDevice(staged.offsets, staged.hostOffsets, 4 * (bags + 1));
     side.clear(staged.bad, 8);
     this.#kernels.queue.launch(side, this.#keysCalls(staged));
     side.copyToHost(staged.hostBad, staged.bad, 8);
@@ -169,7 +173,7 @@ export class DeviceEmbeddings implements EmbeddingStore {
     this.#sort(staged);
     staged.sorted.record(side);
     await Promise.all([gathered, staged.checked.done()]);
-    refuseBad(staged, lookups, this.#layout);
+    refuseBad(staged, this.#layout);
     staged.isStaged = true;
   }
 
@@ -179,12 +183,12 @@ export class DeviceEmbeddings implements EmbeddingStore {
     await this.#gather(this.#stagedBuffer(buffer));
   }
 
-  rows(buffer: number): DeviceTensor {
-    return this.#stagedBuffer(buffer).rows;
+  rows(buffer: number, part = 0): DeviceTensor {
+    return this.#stagedBuffer(buffer).part("rows", part);
   }
 
-  gradients(buffer: number): DeviceTensor {
-    return this.#stagedBuffer(buffer).gradients;
+  gradients(buffer: number, part = 0): DeviceTensor {
+    return this.#stagedBuffer(buffer).part("gradients", part);
   }
 
   guard(buffer: number): DeviceTensor {
@@ -208,7 +212,7 @@ export class DeviceEmbeddings implements EmbeddingStore {
               weights: weights!,
               state0,
               state1,
-              gradients: staged.gradients.pointer,
+              gradients: staged.gradients,
               bags: staged.sortedBags,
               partials: this.#places.partials,
               changed: this.changed,
@@ -267,7 +271,7 @@ export class DeviceEmbeddings implements EmbeddingStore {
     const { queue, gather } = this.#kernels;
     const { maxBatch } = this.#limits;
     const { keys, offsets, rows: out } = staged;
-    const places = { weights: this.columns[0]!, keys, offsets, out: out.pointer };
+    const places = { weights: this.columns[0]!, keys, offsets, out };
     const call = gatherCall<number>(
       gather,
       staged.batch,
@@ -345,10 +349,20 @@ function refuseAbove(name: string, value: number, most: number): void {
   });
 }
 
+/** Programs read vectors of 4 floats, and a later part begins in the middle of the rows. @throws ParetoError PART_ALIGNMENT */
+function refuseUnaligned(dim: number, parts: number): void {
+  if (parts === 1 || dim % 4 === 0) return;
+  throw new ParetoError({
+    code: "PART_ALIGNMENT",
+    where: "EmbeddingStore.stage",
+    message: `a batch in ${parts} parts in GPU memory needs rows of a multiple of 4 floats, got ${dim}`,
+    fix: "use an embedding dimension that is a multiple of 4, or a strategy whose batches have one part",
+  });
+}
+
 /** Says which id or bag the kernel that makes keys has found wrong. @throws ParetoError LOOKUP_OUT_OF_RANGE, LOOKUPS_OFFSETS */
 function refuseBad(
-  { hostBad, batch }: DeviceStagingBuffer,
-  lookups: Lookups,
+  { hostBad, hostIds, hostOffsets, batch }: DeviceStagingBuffer,
   { cardinalities, rowTables }: DeviceEmbeddingsLayout,
 ): void {
   const [lookup, bag] = hostBad as unknown as [number, number];
@@ -358,10 +372,10 @@ function refuseBad(
   }
   if (lookup === 0) return;
   const at = ~lookup >>> 0;
-  const { offsets, size } = lookups;
-  const start = (t: number) => (offsets === null ? t * size : offsets[t * size]!);
+  const { size, isOneHot } = batch;
+  const start = (t: number) => (isOneHot ? t * size : hostOffsets[t * size]!);
   let table = 0;
   while (at >= start(table + 1)) table++;
   const rows = cardinalities[table]!;
-  throw badLookup(lookups, { table, lookup: at - start(table), rows, owned: rowTables !== null });
+  throw badLookup({ table, lookup: at - start(table), id: hostIds[at]!, rows, owned: rowTables !== null });
 }

@@ -81,9 +81,9 @@ export class DeviceHotEmbeddings extends DeviceEmbeddings implements HotEmbeddin
   }
 
   /** @throws ParetoError HOT_EMBEDDINGS_STALE before `syncIn`, and what {@link DeviceEmbeddings.stage} throws */
-  override async stage(buffer: number, lookups: Lookups): Promise<void> {
+  override async stage(buffer: number, ...parts: readonly Lookups[]): Promise<void> {
     this.#mirror.assertFresh();
-    await super.stage(buffer, lookups);
+    await super.stage(buffer, ...parts);
   }
 
   /** @throws ParetoError HOT_EMBEDDINGS_STALE after `syncOut`, when the change would be lost */

@@ -13,6 +13,8 @@ import {
   segmentBytes,
   type SegmentPlaces,
 } from "../../../engine/targets/cuda/index.ts";
+import { paddedSize, paddingStep } from "../partPadding.ts";
+import { partOf } from "../stagingBuffer.ts";
 
 /** The limits of a buffer. */
 export interface DeviceStagingBufferShape {
@@ -21,6 +23,9 @@ export interface DeviceStagingBufferShape {
   maxBatch: number;
   maxLookups: number;
 }
+
+const floats = (shape: number[], pointer: number) =>
+  new DeviceTensor("cuda", { shape, dtype: "float32" }, pointer);
 
 /** A staging place. Everything named as a number is a device address. */
 export class DeviceStagingBuffer {
@@ -35,8 +40,9 @@ export class DeviceStagingBuffer {
   readonly keys: number;
   readonly sortedBags: number;
   readonly segments: SegmentPlaces<number>;
-  readonly rows: DeviceTensor;
-  readonly gradients: DeviceTensor;
+  /** `[B, T, D]`, and room for the padding of a last part. */
+  readonly rows: number;
+  readonly gradients: number;
   readonly guard: DeviceTensor;
   /** The last use of this buffer by the main stream; lookups checked; items found. */
   readonly used: CudaEvent;
@@ -46,7 +52,10 @@ export class DeviceStagingBuffer {
   recorded: CapturedGraph | null = null;
   /** What is staged. */
   batch: LookupShape = { size: 0, lookups: 0, isOneHot: true };
+  /** First input of each part, and the end. */
+  starts: number[] = [0, 0];
   isStaged = false;
+  readonly #shape: [maxBatch: number, tables: number, dim: number];
   readonly #pinned: PinnedBuffer;
   readonly #memory: DeviceBuffer;
 
@@ -56,6 +65,8 @@ export class DeviceStagingBuffer {
     holder: string,
   ) {
     const bags = tables * maxBatch;
+    // A last part begins late and is padded, so its program reads past the batch's end.
+    const pooled = (maxBatch + paddingStep(maxBatch)) * tables * dim;
     this.#pinned = new PinnedBuffer(device.context, 4 * (maxLookups + bags + 1 + 2));
     this.hostIds = this.#pinned.int32(0, maxLookups);
     this.hostOffsets = this.#pinned.int32(4 * maxLookups, bags + 1);
@@ -67,8 +78,8 @@ export class DeviceStagingBuffer {
       8,
       4 * maxLookups,
       4 * maxLookups,
-      4 * bags * dim,
-      4 * bags * dim,
+      4 * pooled,
+      4 * pooled,
       4,
       ...Object.values(segments),
     ];
@@ -88,11 +99,10 @@ export class DeviceStagingBuffer {
     [this.ids, this.offsets, this.bad, this.keys, this.sortedBags] = at as [
       ...[number, number, number, number, number],
     ];
-    const tensor = (shape: number[], pointer: number) =>
-      new DeviceTensor("cuda", { shape, dtype: "float32" }, pointer);
-    this.rows = tensor([maxBatch, tables, dim], at[5]!);
-    this.gradients = tensor([maxBatch, tables, dim], at[6]!);
-    this.guard = tensor([], at[7]!);
+    this.rows = at[5]!;
+    this.gradients = at[6]!;
+    this.guard = floats([], at[7]!);
+    this.#shape = [maxBatch, tables, dim];
     const names = Object.keys(segments) as (keyof SegmentPlaces<number>)[];
     this.segments = Object.fromEntries(
       names.map((name, i) => [name, at[8 + i]!]),
@@ -101,7 +111,17 @@ export class DeviceStagingBuffer {
     this.checked = new CudaEvent(device.context);
     this.sorted = new CudaEvent(device.context);
     device.stream.clear(this.guard.pointer, 4);
+    // What no gather writes must be finite.
+    for (const pointer of [this.rows, this.gradients]) device.stream.clear(pointer, 4 * pooled);
     this.used.record(device.stream);
+  }
+
+  /** Rows or gradients of a part and of its padding, `[paddedSize, T, D]`. @throws ParetoError PART_INVALID */
+  part(what: "rows" | "gradients", part: number): DeviceTensor {
+    const { from, size } = partOf(this.starts, part);
+    const [maxBatch, tables, dim] = this.#shape;
+    const inputs = paddedSize(size, this.starts.length - 1, maxBatch);
+    return floats([inputs, tables, dim], this[what] + 4 * from * tables * dim);
   }
 
   /** Frees the memory; nothing may use it any more. */
