@@ -11,7 +11,8 @@ import { TASK_NAMES } from "../tasks/tasks.ts";
 
 const count = z.int().min(1);
 
-const schema = z.strictObject({
+/** What a recipe holds. */
+export const recipeSchema = z.strictObject({
   /** What the model is called. */
   name: z.string().regex(/^[\w.-]+$/),
   /** `config.json` of the model, without the size of its vocabulary. */
@@ -50,7 +51,7 @@ const schema = z.strictObject({
 });
 
 /** A recipe. */
-export type Recipe = z.infer<typeof schema>;
+export type Recipe = z.infer<typeof recipeSchema>;
 
 /** Recipes that ship with Pareto. */
 const RECIPES = new URL("../../../recipes/", import.meta.url);
@@ -60,7 +61,7 @@ const RECIPES = new URL("../../../recipes/", import.meta.url);
  * @throws ParetoError `LLM_RECIPE`
  */
 export function parseRecipe(json: unknown, where: string): Recipe {
-  const result = schema.safeParse(json);
+  const result = recipeSchema.safeParse(json);
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   throw badRecipe(where, `it is wrong at "${issue.path.join(".")}"`, issue.message);

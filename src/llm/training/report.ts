@@ -1,6 +1,6 @@
 /** @file From the result and the events of a language model's training to the HTML report. */
 import { describeMachine, paretoVersion } from "../../base/environment.ts";
-import type { TrainLmResult } from "./trainLm.ts";
+import type { TrainLmResult } from "./lmResult.ts";
 import { reportRun, type ReportData } from "../../report/data.ts";
 import { formatCount, formatShare } from "../../base/format.ts";
 import type { RunEvent } from "../../run/events.ts";

@@ -2,7 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseRecipe } from "../../../src/llm/training/recipe.ts";
-import { trainLm, type TrainLmOptions } from "../../../src/llm/training/trainLm.ts";
+import type { LmConfig } from "../../../src/llm/training/lmConfig.ts";
+import { trainLm } from "../../../src/llm/training/trainLm.ts";
 import type { RunEvent } from "../../../src/run/events.ts";
 import { hashTensors, type TensorsHash } from "./tensorHash.ts";
 
@@ -95,7 +96,7 @@ export const LM_CASES = Object.keys(RECIPES) as LmCase[];
 
 /** How to run. */
 export interface LmRunOptions {
-  device: TrainLmOptions["device"];
+  device: LmConfig["device"];
   threads: number;
   /** Steps in place of the recipe's stages. */
   steps?: number;
@@ -119,15 +120,15 @@ export async function trainSmallLm(root: string, name: LmCase, options: LmRunOpt
   const parsed = parseRecipe(text, name);
   const where = { device, threads, precision: "float32" } as const;
   const directory = join(root, `lm ${name} ${device} ${threads} ${isStopped}`);
-  const config = { recipe: parsed, paths: recipe.data.kind === "text" ? [path] : [] };
+  const config = { ...where, recipe: parsed, paths: recipe.data.kind === "text" ? [path] : [] };
   const stop = new AbortController();
   const onEvent = (event: RunEvent): void => {
     if (isStopped && event.event === "metrics" && event.part === "train" && event.step >= 20) stop.abort();
   };
-  let result = await trainLm({ ...where, directory, config, onEvent, signal: stop.signal });
+  let result = await trainLm({ directory, config, onEvent, signal: stop.signal });
   if (isStopped) {
     if (result.finished) throw new Error(`${name} was to stop on its way, got its end`);
-    result = await trainLm({ ...where, directory, resume: true });
+    result = await trainLm({ directory, resume: {} });
   }
   const { validation, bestStep, steps: done, tokens, vocabulary, parameters } = result;
   return {

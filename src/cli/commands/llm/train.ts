@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { ParetoError } from "../../../base/errors.ts";
 import { readRecipe, type Recipe } from "../../../llm/training/recipe.ts";
-import { trainLm, type TrainLmOptions, type TrainLmResult } from "../../../llm/training/trainLm.ts";
+import type { TrainLmResult } from "../../../llm/training/lmResult.ts";
+import { trainLm, type TrainLmOptions } from "../../../llm/training/trainLm.ts";
 import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../../base/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
 import type { RunEvent } from "../../../run/events.ts";
@@ -58,18 +59,15 @@ export function command(): Command {
     withOutput(flags, async (out) => {
       const said = (name: string) => command.getOptionValueSource(name) === "cli";
       const { device, threads, precision, maxMinutes } = flags;
-      if (precision !== undefined && device !== "cuda")
+      // A resumed run may be one of a GPU.
+      const isOnGpu = device === "cuda" || (flags.resume !== undefined && !said("device"));
+      if (precision !== undefined && !isOnGpu)
         throw badOption(
           "--precision",
           `only a GPU has a choice, got --device ${device}`,
           "Add --device cuda.",
         );
-      const common = {
-        device,
-        threads,
-        precision: precision ?? ("tf32" as const),
-        ...(maxMinutes !== undefined && { maxMinutes }),
-      };
+      const common = { ...(maxMinutes !== undefined && { maxMinutes }) };
       if (flags.resume !== undefined) {
         const other = ["recipe", "seed", "out"].find(said);
         if (other !== undefined || paths.length > 0)
@@ -78,7 +76,12 @@ export function command(): Command {
             `a resumed run keeps its recipe, texts and folder, got ${other === undefined ? paths[0] : `--${other}`}`,
             "Give --resume alone, with --threads, --device, --precision or --max-minutes.",
           );
-        return train(out, { ...common, directory: flags.resume, resume: true });
+        const resume = {
+          ...(said("device") && { device }),
+          ...(said("threads") && { threads }),
+          ...(precision !== undefined && { precision }),
+        };
+        return train(out, { ...common, directory: flags.resume, resume });
       }
       if (flags.recipe === undefined)
         throw badOption(
@@ -88,8 +91,9 @@ export function command(): Command {
         );
       const shipped = await readRecipe(flags.recipe);
       const recipe: Recipe = flags.seed === undefined ? shipped : { ...shipped, seed: flags.seed };
+      const config = { recipe, paths, device, threads, precision: precision ?? ("tf32" as const) };
       const directory = flags.out ?? defaultRunPath([recipe.name]);
-      return train(out, { ...common, directory, config: { recipe, paths } });
+      return train(out, { ...common, directory, config });
     }),
   );
 }

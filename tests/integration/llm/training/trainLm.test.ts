@@ -23,8 +23,16 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const where = { device: "cpu", threads: 1, precision: "float32" } as const;
-const job = (name: string, rest: object): TrainLmOptions =>
-  ({ ...where, directory: join(folder, name), ...rest }) as TrainLmOptions;
+/** What is trained, and how a run of this name is made. */
+const job = (
+  name: string,
+  { config, ...rest }: { config?: object; [option: string]: unknown },
+): TrainLmOptions =>
+  ({
+    directory: join(folder, name),
+    ...(config && { config: { ...where, ...config } }),
+    ...rest,
+  }) as TrainLmOptions;
 
 /** −ln p of the tokens that count in the first texts of each group, as a runner of the saved model finds it. */
 async function lossOf(model: string, data: LmData): Promise<number[]> {
@@ -112,7 +120,7 @@ describe("a run", () => {
     const stopped = await trainLm(job("parts", { config, onEvent, signal: stop.signal }));
     expect(stopped).toMatchObject({ finished: false, model: null });
     expect(stopped.steps).toBeLessThan(40);
-    const result = await trainLm(job("parts", { resume: true }));
+    const result = await trainLm(job("parts", { resume: {} }));
     expect(result).toMatchObject({ finished: true, steps: 60 });
     expect((await weights("parts")).equals(await weights("whole"))).toBe(true);
   });
@@ -135,7 +143,7 @@ describe("a run", () => {
     const stop = AbortSignal.abort();
     await trainLm(job("changed", { config: { recipe, paths: [own] }, signal: stop }));
     await writeFile(own, `${TEXT}more`);
-    await expect(trainLm(job("changed", { resume: true }))).rejects.toMatchObject({ code: "RESUME_DATA" });
+    await expect(trainLm(job("changed", { resume: {} }))).rejects.toMatchObject({ code: "RESUME_DATA" });
   });
 
   test("tells which texts it lacks or cannot use, and leaves no folder behind", async () => {
