@@ -26,10 +26,10 @@ export {
   embeddingConvolution,
   maskSteps,
   maxPool,
-  meanOfSteps,
-  realSteps,
+  maskedMean,
+  lengthMask,
   sequenceConvolution,
-  strongest,
+  maskedMax,
 } from "./sequences.ts";
 export { cosineWithWarmup, learningRateAt, polynomialDecay } from "./schedules.ts";
 export type { LearningRateSchedule, PolynomialDecay } from "./schedules.ts";

@@ -12,10 +12,11 @@ import { maskSteps } from "./sequences.ts";
 /** How a sequence is run through. */
 export interface LstmOptions {
   /**
-   * bool `[T, B]`, true on the real steps, which stand before the padding; x must be zero on padding. Padded steps give
-   * zeros, and the reverse direction reaches the last real step with a state of zeros.
+   * bool `[T, B]`, false on padding, which stands behind the steps of a sequence and where x must be zero. Padded steps
+   * give zeros, and the reverse direction reaches the last step of a sequence with a state of zeros. Defaults to no
+   * padding.
    */
-  real?: Tensor;
+  mask?: Tensor;
   /** From the last step to the first; outputs still stand at their step's place. Defaults to false. */
   reverse?: boolean;
 }
@@ -38,33 +39,33 @@ export function lstm(
   name: string,
   x: Tensor,
   hidden: number,
-  { real, reverse = false }: LstmOptions = {},
+  { mask, reverse = false }: LstmOptions = {},
 ): Tensor {
-  const [outputs] = lstmScan([direction(p, name, withBiasInput(x, real), hidden, reverse)]);
-  return real ? maskSteps(outputs!, real) : outputs!;
+  const [outputs] = lstmScan([direction(p, name, withBiasInput(x, mask), hidden, reverse)]);
+  return mask ? maskSteps(outputs!, mask) : outputs!;
 }
 
-/** Both directions of an LSTM, `NAME.forward` and `NAME.backward`, joined: `[T, B, 2H]`. @param real as in {@link LstmOptions} */
+/** Both directions of an LSTM, `NAME.forward` and `NAME.backward`, joined: `[T, B, 2H]`. @param mask as in {@link LstmOptions} */
 export function bidirectionalLstm(
   p: Parameters,
   name: string,
   x: Tensor,
   hidden: number,
-  real?: Tensor,
+  mask?: Tensor,
 ): Tensor {
-  const inputs = withBiasInput(x, real);
+  const inputs = withBiasInput(x, mask);
   const outputs = lstmScan([
     direction(p, `${name}.forward`, inputs, hidden, false),
     direction(p, `${name}.backward`, inputs, hidden, true),
   ]);
   const joined = concat(outputs, 2);
-  return real ? maskSteps(joined, real) : joined;
+  return mask ? maskSteps(joined, mask) : joined;
 }
 
 /**
  * A direction with the inputs' share of its gates: one large product instead of a small one a step. The bias is a row of
- * the weights whose input is 1 on real steps. On padding all gates are then 0, with which a cell of 0 stays 0, as
- * g = tanh 0: the reverse loop needs no mask to wait for the last real step.
+ * the weights whose input is 1 before the padding. On padding all gates are then 0, with which a cell of 0 stays 0, as
+ * g = tanh 0: the reverse loop needs no mask to wait for the last step of a sequence.
  * @param inputs of {@link withBiasInput}
  */
 function direction(
@@ -91,10 +92,10 @@ const BIAS_WIDTH = 4;
 const zerosLike = (like: Tensor, shape: number[]): Tensor => broadcastTo(scalarLike(like, 0), shape);
 
 /** `[T, B, F]` → `[T, B, F + 4]`: a column of ones, of zeros on padding, and three of zeros. */
-function withBiasInput(x: Tensor, real: Tensor | undefined): Tensor {
+function withBiasInput(x: Tensor, mask: Tensor | undefined): Tensor {
   const [steps, batch] = x.shape as [number, number];
-  const column = real
-    ? cast(reshape(real, [steps, batch, 1]), x.dtype)
+  const column = mask
+    ? cast(reshape(mask, [steps, batch, 1]), x.dtype)
     : broadcastTo(scalarLike(x, 1), [steps, batch, 1]);
   return concat([x, column, zerosLike(x, [steps, batch, BIAS_WIDTH - 1])], 2);
 }

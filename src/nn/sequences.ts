@@ -1,7 +1,7 @@
 /**
  * @file Layers over batches of sequences of unequal length. Time comes first, `[T, B, …]`: neighbours along a sequence
  * are then whole blocks of memory, so that windows, pools and loops move blocks and never single elements. Padding
- * stands behind the real steps of a sequence.
+ * stands behind the steps of a sequence, and a mask, bool `[T, B]`, is false on it.
  */
 import { ParetoError } from "../base/errors.ts";
 import type { Tensor } from "../engine/graph/node.ts";
@@ -19,12 +19,12 @@ import type { Parameters } from "./parameters.ts";
 const LOWEST = -1e30;
 
 /**
- * Which steps are real: bool `[T, B]`.
+ * The mask of a padded batch: bool `[T, B]`, true on the first `length` steps of each sequence, false on padding.
  * @param lengths int32 `[B]`, in steps before any pooling
  * @param steps T
- * @param stride how many steps have been pooled into one: ⌈length / stride⌉ steps are then real
+ * @param stride how many steps have been pooled into one: the first ⌈length / stride⌉ steps are then true
  */
-export function realSteps(lengths: Tensor, steps: number, stride = 1): Tensor {
+export function lengthMask(lengths: Tensor, steps: number, stride = 1): Tensor {
   const starts = Int32Array.from({ length: steps }, (_, t) => t * stride);
   return less(constant(starts, [steps, 1], "int32"), reshape(lengths, [1, lengths.shape[0]!]));
 }
@@ -77,13 +77,13 @@ export function embeddingConvolution(
   const embedding = p.get(`${names.embedding}.weight`, [rows, dim], normal(0, 1));
   const weight = p.get(`${names.convolution}.weight`, [outputs, dim, kernel], xavierUniform);
   const bias = p.get(`${names.convolution}.bias`, [outputs], constantFill(0));
-  const real = rows - 1;
+  const letters = rows - 1;
   const through = matmul(
     slice(embedding, { 0: [1, rows] }),
     reshape(transpose(weight, [1, 2, 0]), [dim, kernel * outputs]),
   );
-  const table = reshape(transpose(reshape(through, [real, kernel, outputs]), [1, 0, 2]), [
-    kernel * real,
+  const table = reshape(transpose(reshape(through, [letters, kernel, outputs]), [1, 0, 2]), [
+    kernel * letters,
     outputs,
   ]);
   const places = concat(
@@ -91,7 +91,7 @@ export function embeddingConvolution(
     2,
   );
   const oneHot = cast(gather(oneHotRows(rows), places), embedding.dtype);
-  const columns = reshape(oneHot, [steps * batch, kernel * real]);
+  const columns = reshape(oneHot, [steps * batch, kernel * letters]);
   return reshape(add(matmul(columns, table), bias), [steps, batch, outputs]);
 }
 
@@ -115,27 +115,27 @@ export function maxPool(x: Tensor, size: number): Tensor {
   return max(reshape(whole, [groups, size, ...rest]), 1);
 }
 
-/** Zero on padding. @param x `[T, B, F]` @param real bool `[T, B]` */
-export function maskSteps(x: Tensor, real: Tensor): Tensor {
-  return where(reshape(real, [...real.shape, 1]), x, scalarLike(x, 0));
+/** Zero on padding. @param x `[T, B, F]` @param mask bool `[T, B]` */
+export function maskSteps(x: Tensor, mask: Tensor): Tensor {
+  return where(reshape(mask, [...mask.shape, 1]), x, scalarLike(x, 0));
 }
 
-/** The largest value of each feature over the real steps, `[B, F]`. @param x `[T, B, F]` @param real bool `[T, B]` */
-export function strongest(x: Tensor, real: Tensor): Tensor {
-  return max(where(reshape(real, [...real.shape, 1]), x, scalarLike(x, LOWEST)), 0);
+/** The largest value of each feature over the steps that the mask keeps, `[B, F]`. @param x `[T, B, F]` @param mask bool `[T, B]` */
+export function maskedMax(x: Tensor, mask: Tensor): Tensor {
+  return max(where(reshape(mask, [...mask.shape, 1]), x, scalarLike(x, LOWEST)), 0);
 }
 
-/** The mean over the real steps, `[B, F]`. @param x `[T, B, F]` @param real bool `[T, B]` */
-export function meanOfSteps(x: Tensor, real: Tensor): Tensor {
-  const counts = sum(cast(real, x.dtype), 0);
-  return div(sum(maskSteps(x, real), 0), reshape(counts, [counts.shape[0]!, 1]));
+/** The mean over the steps that the mask keeps, `[B, F]`. @param x `[T, B, F]` @param mask bool `[T, B]` */
+export function maskedMean(x: Tensor, mask: Tensor): Tensor {
+  const counts = sum(cast(mask, x.dtype), 0);
+  return div(sum(maskSteps(x, mask), 0), reshape(counts, [counts.shape[0]!, 1]));
 }
 
 /**
- * A weighted mean over time, e_t = vᵀ·tanh(W·h_t + b), weights softmax(e) over the real steps (Bahdanau, Cho and
+ * A weighted mean over time, e_t = vᵀ·tanh(W·h_t + b), weights softmax(e) over the steps of the mask (Bahdanau, Cho and
  * Bengio 2015, without the query): `NAME.weight` `[width, F]`, `NAME.bias` `[width]`, `NAME.score` `[width]`.
  * @param h `[T, B, F]`
- * @param real bool `[T, B]`; every sequence needs a real step
+ * @param mask bool `[T, B]`; every sequence needs a step that is true
  * @returns the mean `[B, F]`, and the weights `[B, T]`, 0 on padding
  * @throws ParetoError `SHAPE_ATTENTION_MASK`
  */
@@ -144,15 +144,15 @@ export function additiveAttention(
   name: string,
   h: Tensor,
   width: number,
-  real: Tensor,
+  mask: Tensor,
 ): { context: Tensor; weights: Tensor } {
   const [steps, batch, features] = h.shape as [number, number, number];
-  if (real.shape.length !== 2 || real.shape[0] !== steps || real.shape[1] !== batch) {
+  if (mask.shape.length !== 2 || mask.shape[0] !== steps || mask.shape[1] !== batch) {
     throw new ParetoError({
       code: "SHAPE_ATTENTION_MASK",
       where: "additiveAttention",
-      message: `additiveAttention: the mask must be [T, B] of ${formatShape(h.shape)}, got ${formatShape(real.shape)}`,
-      fix: "Give realSteps(lengths, T, stride) of the same batch.",
+      message: `additiveAttention: the mask must be [T, B] of ${formatShape(h.shape)}, got ${formatShape(mask.shape)}`,
+      fix: "Give lengthMask(lengths, T, stride) of the same batch.",
     });
   }
   const weight = p.get(`${name}.weight`, [width, features], xavierUniform);
@@ -161,7 +161,7 @@ export function additiveAttention(
   const flat = reshape(h, [steps * batch, features]);
   const hidden = tanh(add(matmul(flat, weight, { transposeB: true }), bias));
   const scores = reshape(matmul(hidden, reshape(score, [width, 1])), [steps, batch]);
-  const weights = softmax(transpose(where(real, scores, scalarLike(scores, LOWEST))));
+  const weights = softmax(transpose(where(mask, scores, scalarLike(scores, LOWEST))));
   const byTime = reshape(transpose(weights), [steps, batch, 1]);
   return { context: sum(mul(h, byTime), 0), weights };
 }

@@ -5,7 +5,7 @@
 import { transpose } from "../../engine/graph/ops/movement.ts";
 import { embedding } from "../../nn/layers.ts";
 import { bidirectionalLstm } from "../../nn/recurrent.ts";
-import { maskSteps, meanOfSteps, realSteps } from "../../nn/sequences.ts";
+import { maskSteps, maskedMean, lengthMask } from "../../nn/sequences.ts";
 import { ALPHABET_SIZE } from "../alphabet.ts";
 import { head } from "./profamnet.ts";
 import type { ProteinModel } from "./proteinModel.ts";
@@ -18,10 +18,10 @@ export function bilstm(classes: number): ProteinModel {
     dropouts: 2,
     residuesPerStep: null,
     apply(p, { ids, lengths }, dropout) {
-      const real = realSteps(lengths, ids.shape[1]!);
-      const residues = maskSteps(embedding(p, "embedding", transpose(ids), ALPHABET_SIZE, 64), real);
-      const steps = bidirectionalLstm(p, "lstm", residues, 128, real);
-      return { logits: head(p, meanOfSteps(steps, real), { dense: 128, classes }, dropout) };
+      const mask = lengthMask(lengths, ids.shape[1]!);
+      const residues = maskSteps(embedding(p, "embedding", transpose(ids), ALPHABET_SIZE, 64), mask);
+      const steps = bidirectionalLstm(p, "lstm", residues, 128, mask);
+      return { logits: head(p, maskedMean(steps, mask), { dense: 128, classes }, dropout) };
     },
   };
 }

@@ -1,8 +1,8 @@
 /**
- * @file ProFamNet's convolutions alone, to see what the rest of it adds: its two blocks, then the strongest answer of
+ * @file ProFamNet's convolutions alone, to see what the rest of it adds: its two blocks, then the largest answer of
  * each filter along the sequence, then its last layers.
  */
-import { strongest } from "../../nn/sequences.ts";
+import { maskedMax } from "../../nn/sequences.ts";
 import { head, motifs } from "./profamnet.ts";
 import type { ProteinModel } from "./proteinModel.ts";
 
@@ -14,8 +14,8 @@ export function cnn(classes: number): ProteinModel {
     dropouts: 2,
     residuesPerStep: null,
     apply(p, batch, dropout) {
-      const { steps, real } = motifs(p, batch);
-      return { logits: head(p, strongest(steps, real), { dense: 128, classes }, dropout) };
+      const { steps, mask } = motifs(p, batch);
+      return { logits: head(p, maskedMax(steps, mask), { dense: 128, classes }, dropout) };
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
  * @file A rival of 4.58 million parameters, ten times ProFamNet, of the size that the abstract of Ali et al. 2024 says
  * it beat (4,578,911). That network is not named there, so this one is our own construction: four wide convolutions,
- * the strongest answer of each filter, a wide dense layer.
+ * the largest answer of each filter, a wide dense layer.
  */
 import { relu } from "../../engine/graph/ops/elementwise.ts";
 import { transpose } from "../../engine/graph/ops/movement.ts";
@@ -9,9 +9,9 @@ import {
   embeddingConvolution,
   maskSteps,
   maxPool,
-  realSteps,
+  lengthMask,
   sequenceConvolution,
-  strongest,
+  maskedMax,
 } from "../../nn/sequences.ts";
 import { ALPHABET_SIZE } from "../alphabet.ts";
 import { head } from "./profamnet.ts";
@@ -34,16 +34,16 @@ export function larger(classes: number): ProteinModel {
       const names = { embedding: "embedding", convolution: "convolution.0" };
       const widths = { rows: ALPHABET_SIZE, dim: EMBEDDING, outputs: FILTERS[0], kernel: KERNELS[0] };
       let x = relu(embeddingConvolution(p, names, transpose(ids), widths));
-      x = maxPool(maskSteps(x, realSteps(lengths, ids.shape[1]!)), 2);
+      x = maxPool(maskSteps(x, lengthMask(lengths, ids.shape[1]!)), 2);
       let stride = 2;
       for (const [i, filters] of FILTERS.slice(1).entries()) {
         x = relu(sequenceConvolution(p, `convolution.${i + 1}`, x, filters, KERNELS[i + 1]!));
-        x = maskSteps(x, realSteps(lengths, x.shape[0]!, stride));
+        x = maskSteps(x, lengthMask(lengths, x.shape[0]!, stride));
         if (i > 0) continue;
         x = maxPool(x, 2);
         stride *= 2;
       }
-      const pooled = strongest(x, realSteps(lengths, x.shape[0]!, stride));
+      const pooled = maskedMax(x, lengthMask(lengths, x.shape[0]!, stride));
       return { logits: head(p, pooled, { dense: DENSE, classes }, dropout) };
     },
   };

@@ -15,7 +15,7 @@ import {
   embeddingConvolution,
   maskSteps,
   maxPool,
-  realSteps,
+  lengthMask,
   sequenceConvolution,
 } from "../../nn/sequences.ts";
 import type { Dropout } from "../../nn/training/lossFunction.ts";
@@ -49,15 +49,15 @@ export function motifs(
   p: Parameters,
   { ids, lengths }: ProteinBatch,
   { embedding, filters, kernels }: ProfamnetWidths = WIDTHS,
-): { steps: Tensor; real: Tensor } {
+): { steps: Tensor; mask: Tensor } {
   const length = ids.shape[1]!;
   const names = { embedding: "embedding", convolution: "convolution.0" };
   const widths = { rows: ALPHABET_SIZE, dim: embedding, outputs: filters[0], kernel: kernels[0] };
   const first = relu(embeddingConvolution(p, names, transpose(ids), widths));
-  const half = maxPool(maskSteps(first, realSteps(lengths, length)), 2);
+  const half = maxPool(maskSteps(first, lengthMask(lengths, length)), 2);
   const second = relu(sequenceConvolution(p, "convolution.1", half, filters[1], kernels[1]));
-  const quarter = maxPool(maskSteps(second, realSteps(lengths, half.shape[0]!, 2)), 2);
-  return { steps: quarter, real: realSteps(lengths, quarter.shape[0]!, 4) };
+  const quarter = maxPool(maskSteps(second, lengthMask(lengths, half.shape[0]!, 2)), 2);
+  return { steps: quarter, mask: lengthMask(lengths, quarter.shape[0]!, 4) };
 }
 
 /** The last layers: dropout, a dense layer with ReLU, dropout, the logits. */
@@ -79,9 +79,9 @@ export function profamnet(classes: number, widths: ProfamnetWidths = WIDTHS): Pr
     dropouts: 2,
     residuesPerStep: 4,
     apply(p, batch, dropout) {
-      const { steps, real } = motifs(p, batch, widths);
-      const hidden = bidirectionalLstm(p, "lstm", steps, widths.hidden, real);
-      const { context, weights } = additiveAttention(p, "attention", hidden, widths.attention, real);
+      const { steps, mask } = motifs(p, batch, widths);
+      const hidden = bidirectionalLstm(p, "lstm", steps, widths.hidden, mask);
+      const { context, weights } = additiveAttention(p, "attention", hidden, widths.attention, mask);
       return { logits: head(p, context, { dense: widths.dense, classes }, dropout), attention: weights };
     },
   };

@@ -20,10 +20,10 @@ import {
   embeddingConvolution,
   maskSteps,
   maxPool,
-  meanOfSteps,
-  realSteps,
+  maskedMean,
+  lengthMask,
   sequenceConvolution,
-  strongest,
+  maskedMax,
 } from "../../../src/nn/sequences.ts";
 
 let device: Device;
@@ -71,8 +71,8 @@ const layers: Record<string, { shapes: Record<string, readonly number[]>; layer:
     shapes: { x: [7, 3, 2], "c.weight": [4, 2, 5], "c.bias": [4] },
     layer: (p, { x }) =>
       maskSteps(
-        sequenceConvolution(p, "c", maskSteps(x!, realSteps(lengths, 7)), 4, 5),
-        realSteps(lengths, 7),
+        sequenceConvolution(p, "c", maskSteps(x!, lengthMask(lengths, 7)), 4, 5),
+        lengthMask(lengths, 7),
       ),
   },
   "embedding under a convolution": {
@@ -90,22 +90,22 @@ const layers: Record<string, { shapes: Record<string, readonly number[]>; layer:
   "LSTM over 7 steps": {
     shapes: { x: [7, 3, 2], "l.input": [12, 2], "l.recurrent": [12, 3], "l.bias": [12] },
     layer: (p, { x }) =>
-      lstm(p, "l", maskSteps(x!, realSteps(lengths, 7)), 3, { real: realSteps(lengths, 7) }),
+      lstm(p, "l", maskSteps(x!, lengthMask(lengths, 7)), 3, { mask: lengthMask(lengths, 7) }),
   },
   "LSTM over 7 steps, reversed": {
     shapes: { x: [7, 3, 2], "l.input": [12, 2], "l.recurrent": [12, 3], "l.bias": [12] },
     layer: (p, { x }) =>
-      lstm(p, "l", maskSteps(x!, realSteps(lengths, 7)), 3, { real: realSteps(lengths, 7), reverse: true }),
+      lstm(p, "l", maskSteps(x!, lengthMask(lengths, 7)), 3, { mask: lengthMask(lengths, 7), reverse: true }),
   },
   "additive attention with padding": {
     shapes: { h: [7, 3, 4], "a.weight": [5, 4], "a.bias": [5], "a.score": [5] },
-    layer: (p, { h }) => additiveAttention(p, "a", h!, 5, realSteps(lengths, 7)).context,
+    layer: (p, { h }) => additiveAttention(p, "a", h!, 5, lengthMask(lengths, 7)).context,
   },
-  "strongest and mean of the real steps": {
+  "maximum and mean under a mask": {
     shapes: { x: [7, 3, 2] },
     layer: (_, { x }) => {
-      const real = realSteps(lengths, 7);
-      return add(strongest(x!, real), meanOfSteps(x!, real));
+      const mask = lengthMask(lengths, 7);
+      return add(maskedMax(x!, mask), maskedMean(x!, mask));
     },
   },
 };
@@ -162,7 +162,7 @@ test("an embedding under a convolution is the convolution of its vectors, those 
         p.get("e.weight", [], () => {}),
         ids,
       ),
-      realSteps(ints([2], 6, 4), 6),
+      lengthMask(ints([2], 6, 4), 6),
     );
     const byChannel = transpose(x, [1, 2, 0]);
     const y = conv1d(
