@@ -25,7 +25,7 @@ export type { Budget, Recent } from "./kv/budget.ts";
 export { choosePolicy, POLICY_NAMES } from "./kv/choosePolicy.ts";
 export type { PolicyChoice, PolicyName } from "./kv/choosePolicy.ts";
 export { KvCache } from "./kv/kvCache.ts";
-export type { KvCacheOptions, KvDecision, KvStats } from "./kv/kvCache.ts";
+export type { KvCacheOptions, KvStats } from "./kv/kvCache.ts";
 export type { CacheSequence, CacheShape, LayerCache } from "./kv/layerCache.ts";
 export { full } from "./kv/policies/full.ts";
 export { h2o } from "./kv/policies/h2o.ts";
@@ -42,15 +42,17 @@ export { tova } from "./kv/policies/tova.ts";
 export { window } from "./kv/policies/window.ts";
 export type {
   AttentionScoring,
+  EvictionRule,
   GroupReduce,
   HeadView,
+  KvDecision,
   KvPolicy,
   LayerPolicies,
   NoiseKind,
   Scoring,
 } from "./kv/policy.ts";
-export type { EvictionRule as KvRule } from "./kv/evictionRule.ts";
 export type { LogitRow } from "./kv/scoreRows.ts";
+export type { LayerSnapshot } from "./kv/snapshot.ts";
 export type { Temperature, TemperatureLine } from "./kv/temperature.ts";
 export { readModelShape } from "./load/modelConfig.ts";
 export type { ModelShape } from "./load/modelConfig.ts";
@@ -63,7 +65,6 @@ export type { LlmDtype } from "./runner/dtype.ts";
 export { openRunner } from "./runner/openRunner.ts";
 export type { RunnerOptions } from "./runner/openRunner.ts";
 export type {
-  LayerSnapshot,
   LlmRunner,
   SequenceMemory as TextMemory,
   SequenceOptions as TextOptions,

@@ -10,7 +10,7 @@ import {
   type ThreadPool,
 } from "../../engine/targets/cpu/index.ts";
 import { sizeOf } from "../../base/shape.ts";
-import type { StateSource } from "../models/weightLayout.ts";
+import type { StateSource } from "../models/decoder.ts";
 
 /** Most rows that are multiplied here: more are as fast by a product that reuses what it has read. */
 export const MOST_ROWS = 8;

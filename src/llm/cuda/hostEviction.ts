@@ -4,7 +4,7 @@
  */
 import { CallQueue, type CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { slabLayout } from "./calls/buffers.ts";
-import { droppedByHost, keptByHost, type CopiedLayer, type SequenceProgress } from "./calls/hostChoice.ts";
+import { evictedByHost, keptByHost, type CopiedEntries, type SequenceProgress } from "./calls/copiedLayer.ts";
 import { dropCall, decodeKernels, type DecodeKernels } from "./calls/decodeCalls.ts";
 import type { SequenceCaches, CachedSequence } from "./sequenceCaches.ts";
 
@@ -68,7 +68,7 @@ export class HostEviction {
     const { maxSequences } = this.#caches;
     const slots = this.#device.allocator.allocate(4 * this.#caches.model.kvHeads, "host's choice");
     try {
-      for (const round of droppedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
+      for (const round of evictedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
         stream.copyToDevice(slots.pointer, round, round.byteLength);
         for (const { layer } of places) {
           const { slabs, settings } = this.#caches.tablesOf(layer);
@@ -81,10 +81,10 @@ export class HostEviction {
     }
   }
 
-  async #copies(places: readonly SlabPlace[]): Promise<CopiedLayer[]> {
+  async #copies(places: readonly SlabPlace[]): Promise<CopiedEntries[]> {
     const { model } = this.#caches;
     const { stream } = this.#device;
-    const copies = places.map(({ layer, pointer, capacity }): CopiedLayer => {
+    const copies = places.map(({ layer, pointer, capacity }): CopiedEntries => {
       const layout = slabLayout(model, capacity);
       const lengths = new Int32Array(model.kvHeads);
       const positions = new Int32Array(model.kvHeads * capacity);

@@ -2,7 +2,8 @@
 import { isHalf } from "../../base/dtype.ts";
 import { encodeHalf, numbersOf } from "../../base/half.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
-import type { LayerSnapshot, SequenceSnapshot } from "../runner/runner.ts";
+import type { LayerSnapshot } from "../kv/snapshot.ts";
+import type { SequenceSnapshot } from "../runner/runner.ts";
 import type { Part } from "./calls/buffers.ts";
 import type { SequenceCaches, Slab } from "./sequenceCaches.ts";
 

@@ -4,8 +4,8 @@
  *
  * Arrays are views of one block; fetch them anew after whatever may have moved it (`resize`).
  */
-import type { LayerSnapshot } from "../runner/runner.ts";
 import type { CacheMemory, MemoryBlock } from "./cacheMemory.ts";
+import type { LayerSnapshot } from "./snapshot.ts";
 
 /** What a slab holds. */
 export interface BufferShape {

@@ -4,24 +4,8 @@
  * Entries of a head stay or go by score or by age, but for the first tokens of the text and the newest ones, which are
  * out of question. A higher score stays; of equal scores the older token stays.
  */
-import type { HeadView, KvPolicy } from "./policy.ts";
+import type { EvictionRule, HeadView, KvPolicy } from "./policy.ts";
 import { bestSlots, oldestSlot, slotsByPosition, worstSlot } from "./select.ts";
-
-/** How the entries of a head are chosen under one budget. */
-export interface EvictionRule {
-  /** Positions below this stay after a prompt, part of the budget. */
-  readonly sinks: number;
-  /** So many newest positions stay, part of the budget. */
-  readonly recent: number;
-  /** Which of the others stay after a prompt: those with the highest scores, or the newest. */
-  readonly keep: "score" | "age";
-  /** Which entry goes in decode: the one with the lowest score, or the oldest. */
-  readonly evict: "score" | "age";
-  /** Positions below this never go in decode. */
-  readonly evictFrom: number;
-  /** Whether the position just before the newest ones goes in any case, as in the authors' masks of Keyformer. */
-  readonly hasGap: boolean;
-}
 
 /** A policy's `keep` and `evict` that follow its rule. */
 export function ruled(

@@ -2,27 +2,15 @@
  * @file The KV cache of one sequence: a layer cache for each layer, and when each evicts.
  *
  * Use: for each layer append the prompt (in any chunks), run full causal attention, hand over the rows that
- * `wantsRow` asks for, then `endPrompt(layer)`. In decode, for each layer: append one token, attend over all live
- * slots, hand over the row, then `endStep(layer)`. Layers come in order. A policy with scope `shared` decides when
+ * `wantsRow` asks for, then `endPrefill(layer)`. In decode, for each layer: append one token, attend over all live
+ * slots, hand over the row, then `endDecode(layer)`. Layers come in order. A policy with scope `shared` decides when
  * the last layer ends, others at once, so that one layer alone holds its whole prompt at a time.
  */
 import { ParetoError } from "../../base/errors.ts";
-import { checkedKeep, checkedEvict } from "./checkedPolicy.ts";
+import { decideEvicted, decideKept, type DecisionScope } from "./decide.ts";
 import { type CacheSequence, type CacheShape, LayerCache } from "./layerCache.ts";
 import type { CacheMemory } from "./cacheMemory.ts";
-import type { HeadView, KvPolicy, LayerPolicies } from "./policy.ts";
-
-/** What a policy decided for one KV head. */
-export interface KvDecision {
-  kind: "keep" | "evict";
-  /** −1 where all layers decide together. */
-  layer: number;
-  kvHead: number;
-  /** 0 after the prompt, then the number of tokens decoded. */
-  step: number;
-  /** Positions that stay (`keep`, ascending) or the one that goes (`evict`). */
-  positions: number[];
-}
+import type { HeadView, KvDecision, LayerPolicies } from "./policy.ts";
 
 /** How large a cache is, and how much it has evicted. */
 export interface KvStats {
@@ -41,7 +29,7 @@ export interface KvCacheOptions extends CacheShape, CacheSequence {
   policies: LayerPolicies;
   /** Where entries lie; the host's own memory when left out. */
   memory?: CacheMemory;
-  /** Told each decision, as it is made. */
+  /** Receives each decision as it is made. */
   onDecision?: (decision: KvDecision) => void;
 }
 
@@ -114,70 +102,37 @@ export class KvCache {
     else if (layer === this.layers.length - 1) decide(this.layers);
   }
 
-  /** The policy's choice for the prompt in layers that decide together, or in one. */
+  /** What stays in layers that decide together, or in one. */
   #keep(layers: readonly LayerCache[]): void {
-    const { policy, budget } = layers[0]!;
     const kept: number[][] = [];
     let all = true;
-    for (let head = 0; head < this.#kvHeads; head++) {
-      const view = headOf(layers, head);
-      const unseen = new Set(layers[0]!.unseenSlots(head));
-      const seen = Array.from({ length: view.length }, (_, slot) => slot).filter((slot) => !unseen.has(slot));
-      const slots = seen.length > budget ? chooseAmong(policy, view, seen) : seen;
+    for (let kvHead = 0; kvHead < this.#kvHeads; kvHead++) {
+      const view = layers[0]!.view(kvHead);
+      const slots = decideKept(this.#scope(layers, kvHead));
       all &&= slots.length === view.length;
       kept.push(slots);
-      if (slots.length < view.length) this.#tell("keep", layers, view, slots);
+      if (slots.length < view.length) this.#report("keep", layers, view, slots);
     }
     if (!all) for (const layer of layers) layer.retain(kept);
   }
 
   #evict(layers: readonly LayerCache[]): void {
-    const { policy, budget } = layers[0]!;
-    for (let head = 0; head < this.#kvHeads; head++) {
-      for (const slot of layers[0]!.unseenSlots(head)) this.#drop(layers, headOf(layers, head), slot);
-      if (layers[0]!.length(head) < budget + policy.evictEvery) continue;
-      while (layers[0]!.length(head) > budget) {
-        const view = headOf(layers, head);
-        this.#drop(layers, view, checkedEvict(policy, view));
-      }
+    for (let kvHead = 0; kvHead < this.#kvHeads; kvHead++) {
+      decideEvicted(this.#scope(layers, kvHead), (slot, view) => this.#report("evict", layers, view, [slot]));
     }
   }
 
-  #drop(layers: readonly LayerCache[], view: HeadView, slot: number): void {
-    this.#tell("evict", layers, view, [slot]);
-    for (const layer of layers) layer.drop(view.kvHead, slot);
+  #scope(layers: readonly LayerCache[], kvHead: number): DecisionScope {
+    const attentionWindow = this.#options.attentionWindow ?? null;
+    return { policy: layers[0]!.policy, layers, kvHead, attentionWindow };
   }
 
-  #tell(kind: KvDecision["kind"], layers: readonly LayerCache[], view: HeadView, slots: number[]): void {
+  #report(kind: KvDecision["kind"], layers: readonly LayerCache[], view: HeadView, slots: number[]): void {
     if (this.#onDecision === undefined) return;
     const { layer, kvHead, step } = view;
     const positions = slots.map((slot) => view.positions[slot]!).sort((a, b) => a - b);
     this.#onDecision({ kind, layer: layers.length > 1 ? -1 : layer, kvHead, step, positions });
   }
-}
-
-/** A head by the sum of its scores over layers that decide together; they hold the same token in the same slot. */
-function headOf(layers: readonly LayerCache[], head: number): HeadView {
-  const view = layers[0]!.view(head);
-  if (layers.length === 1) return view;
-  const scores = new Float32Array(view.scores.length);
-  for (const layer of layers) {
-    const own = layer.view(head).scores;
-    for (let slot = 0; slot < view.length; slot++) scores[slot]! += own[slot]!;
-  }
-  return { ...view, scores };
-}
-
-/** The policy's choice among some slots of a head, as slots of the head. */
-function chooseAmong(policy: KvPolicy, view: HeadView, slots: readonly number[]): number[] {
-  if (slots.length === view.length) return checkedKeep(policy, view);
-  const part: HeadView = {
-    ...view,
-    length: slots.length,
-    positions: Int32Array.from(slots, (slot) => view.positions[slot]!),
-    scores: Float32Array.from(slots, (slot) => view.scores[slot]!),
-  };
-  return checkedKeep(policy, part).map((slot) => slots[slot]!);
 }
 
 function checkShared(layer: LayerCache, first: LayerCache): void {

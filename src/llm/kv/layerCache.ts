@@ -8,7 +8,6 @@
  * share entries, never copies.
  */
 import { invariant } from "../../base/errors.ts";
-import type { LayerSnapshot } from "../runner/runner.ts";
 import { type CacheMemory, hostMemory } from "./cacheMemory.ts";
 import { CacheBuffer } from "./cacheBuffer.ts";
 import { type NoiseKey, PairNoise } from "./noise.ts";
@@ -17,6 +16,7 @@ import { averagePool } from "./averagePool.ts";
 import type { HeadView, KvPolicy } from "./policy.ts";
 import { type LogitRow, ScoreRows } from "./scoreRows.ts";
 import { slotsByPosition } from "./select.ts";
+import type { LayerSnapshot } from "./snapshot.ts";
 
 /** Sizes of a model's caches. */
 export interface CacheShape {
@@ -302,18 +302,6 @@ export class LayerCache {
     const voted = slots.filter((slot) => view.positions[slot]! < this.#prefillTokens - voters).length;
     averagePool(byPosition, voted, scoring.pool ?? 1);
     for (const [rank, slot] of slots.entries()) view.scores[slot] = byPosition[rank]!;
-  }
-
-  /** Slots of a KV head that no later query can see, because of the model's sliding window; from the last down. */
-  unseenSlots(kvHead: number): number[] {
-    const window = this.#shape.attentionWindow;
-    if (window === undefined) return [];
-    const { positions, length } = this.view(kvHead);
-    const unseen: number[] = [];
-    for (let slot = length - 1; slot >= 0; slot--) {
-      if (positions[slot]! <= this.#tokensSeen - window) unseen.push(slot);
-    }
-    return unseen;
   }
 
   /** Drops a slot: the last live one, which is the newest token, takes its place. */

@@ -5,7 +5,6 @@
  * after the prompt, and which one goes in decode. It holds no keys, no values and no model. What the scores are it
  * says in {@link KvPolicy.scoring}; whoever runs attention measures them (`ScoreRows` does it on the host).
  */
-import type { EvictionRule } from "./evictionRule.ts";
 import type { Temperature } from "./temperature.ts";
 
 /** Noise added to logits for scoring only; `gaussian` and `constant` have the mean (and deviation) of Gumbel(0, 1). */
@@ -63,6 +62,22 @@ export interface HeadView {
   budget: number;
 }
 
+/** How the entries of a head are chosen under one budget. */
+export interface EvictionRule {
+  /** Positions below this stay after a prompt, part of the budget. */
+  readonly sinks: number;
+  /** So many newest positions stay, part of the budget. */
+  readonly recent: number;
+  /** Which of the others stay after a prompt: those with the highest scores, or the newest. */
+  readonly keep: "score" | "age";
+  /** Which entry goes in decode: the one with the lowest score, or the oldest. */
+  readonly evict: "score" | "age";
+  /** Positions below this never go in decode. */
+  readonly evictFrom: number;
+  /** Whether the position just before the newest ones goes in any case, as in the authors' masks of Keyformer. */
+  readonly hasGap: boolean;
+}
+
 /**
  * Decides what one layer's cache of one sequence keeps. Every method is a pure function of its arguments.
  *
@@ -90,3 +105,15 @@ export interface KvPolicy {
 
 /** The policy of each layer of a model. */
 export type LayerPolicies = (layer: number) => KvPolicy;
+
+/** What a policy decided for one KV head. */
+export interface KvDecision {
+  kind: "keep" | "evict";
+  /** −1 where all layers decide together. */
+  layer: number;
+  kvHead: number;
+  /** 0 after the prompt, then the number of tokens decoded. */
+  step: number;
+  /** Positions that stay (`keep`, ascending) or the one that goes (`evict`). */
+  positions: number[];
+}

@@ -2,7 +2,7 @@
 import { allocate, isHalf, type HalfDType, type TypedArray } from "../../base/dtype.ts";
 import { encodeHalf, numbersOf } from "../../base/half.ts";
 import { sizeOf } from "../../base/shape.ts";
-import type { StateSource } from "../models/weightLayout.ts";
+import type { StateSource } from "../models/decoder.ts";
 import type { ModelFiles } from "./weights.ts";
 
 /** Tensors of the file, stacked or turned; those that are stored in the wanted type are not converted. */

@@ -9,7 +9,6 @@ import type { HalfDType } from "../../base/dtype.ts";
 import type { Tensor } from "../../engine/graph/node.ts";
 import type { Shape } from "../../base/shape.ts";
 import type { RotaryConfig } from "./rotary.ts";
-import type { StateSource } from "./weightLayout.ts";
 
 /** The shape of a model. */
 export interface DecoderConfig {
@@ -74,6 +73,15 @@ export interface DecoderLayout {
    * larger products, but states are not the tensors of a file any more. Defaults to false.
    */
   isMerged?: boolean;
+}
+
+/** What a state is made of. */
+export interface StateSource {
+  readonly shape: Shape;
+  /** Tensors of the file, stacked along their first axis. */
+  readonly from: readonly string[];
+  /** The one tensor that it is made of is turned: `[outputs, inputs]` from `[inputs, outputs]`. */
+  readonly isTurned: boolean;
 }
 
 /** A model as pieces of graph over named states. */

@@ -8,16 +8,7 @@ import { add, cast } from "../../engine/graph/ops/elementwise.ts";
 import { state } from "../../engine/graph/ops/leaf.ts";
 import { concat, slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../base/shape.ts";
-import type { Decoder, DecoderLayout, Projection } from "./decoder.ts";
-
-/** What a state is made of. */
-export interface StateSource {
-  readonly shape: Shape;
-  /** Tensors of the file, stacked along their first axis. */
-  readonly from: readonly string[];
-  /** The one tensor that it is made of is turned: `[outputs, inputs]` from `[inputs, outputs]`. */
-  readonly isTurned: boolean;
-}
+import type { Decoder, DecoderLayout, Projection, StateSource } from "./decoder.ts";
 
 /** What a family says of its tensors. */
 export interface FamilyTensors {

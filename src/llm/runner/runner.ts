@@ -10,8 +10,8 @@
  * what was kept and to each other, their scores accumulate at the temperature of the last step (a turn does not
  * advance it), and then the cache is trimmed to the budget, a share being one of all tokens seen by then.
  */
-import type { KvDecision } from "../kv/kvCache.ts";
-import type { LayerPolicies } from "../kv/policy.ts";
+import type { KvDecision, LayerPolicies } from "../kv/policy.ts";
+import type { LayerSnapshot } from "../kv/snapshot.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 
 /** How a text is cached. */
@@ -59,22 +59,6 @@ export interface SequenceMemory {
   /** Tokens evicted, the mean over layers and KV heads. */
   evictedTokens: number;
   tokensSeen: number;
-}
-
-/** The entries of one layer's cache, those of each KV head in one run, head after head, in the order of their slots. */
-export interface LayerSnapshot {
-  /** Live entries of each KV head, `[kvHeads]`. */
-  lengths: Int32Array;
-  /** As they are cached: rotated, unless the policy numbers positions anew. `[Σ lengths, headDim]` */
-  keys: Float32Array;
-  /** `[Σ lengths, headDim]` */
-  values: Float32Array;
-  /** Position in the text, `[Σ lengths]`. */
-  positions: Int32Array;
-  /** `[Σ lengths]` */
-  scores: Float32Array;
-  /** Entries evicted so far, over all KV heads. */
-  evicted: number;
 }
 
 /** A text between two calls. Plain data: it may be stored, and restored on any runner of the same model. */

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { choosePolicy, POLICY_NAMES } from "../../../src/llm/kv/choosePolicy.ts";
-import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
 import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
 import { cases, openCase } from "./goldenModels.ts";

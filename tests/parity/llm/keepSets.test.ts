@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";

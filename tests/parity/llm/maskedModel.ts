@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import type { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
-import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { rotate } from "../../../src/llm/models/rotary.ts";
 
 /**

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import type { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
 import { choosePolicy, POLICY_NAMES } from "../../../src/llm/kv/choosePolicy.ts";
-import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generateTokens } from "../../../src/llm/generate/generate.ts";
 import { type BatchRequest, runBatch } from "../../../src/llm/generate/runBatch.ts";
 import { Sampler } from "../../../src/llm/generate/sampler.ts";
-import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";

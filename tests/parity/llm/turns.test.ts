@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PolicyName, choosePolicy } from "../../../src/llm/kv/choosePolicy.ts";
-import type { KvDecision } from "../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
 import { streaming } from "../../../src/llm/kv/policies/streaming.ts";

@@ -6,7 +6,7 @@ import {
   type KernelCall,
   packArguments,
 } from "../../../src/engine/targets/cuda/index.ts";
-import type { CopiedLayer } from "../../../src/llm/cuda/calls/hostChoice.ts";
+import type { CopiedEntries } from "../../../src/llm/cuda/calls/copiedLayer.ts";
 import { type KvShape, SLAB_WORDS, slabLayout } from "../../../src/llm/cuda/calls/buffers.ts";
 
 /** A slab in device memory. */
@@ -74,7 +74,7 @@ export class KvDevice {
   }
 
   /** What a slab holds, in order of slot. @param rows new tokens that its lengths do not count */
-  copied(shape: KvShape, layer: number, { address, capacity }: DeviceSlab, rows = 0): CopiedLayer {
+  copied(shape: KvShape, layer: number, { address, capacity }: DeviceSlab, rows = 0): CopiedEntries {
     const layout = slabLayout(shape, capacity);
     const lengths = this.read(new Int32Array(shape.kvHeads), address + layout.lengths.offsetBytes);
     const size = shape.kvHeads * capacity;

@@ -12,11 +12,11 @@ import {
   decodeBuffers,
 } from "../../../src/llm/cuda/calls/buffers.ts";
 import {
-  type CopiedLayer,
-  droppedByHost,
+  type CopiedEntries,
+  evictedByHost,
   keptByHost,
   type SequenceProgress,
-} from "../../../src/llm/cuda/calls/hostChoice.ts";
+} from "../../../src/llm/cuda/calls/copiedLayer.ts";
 import { type AttendTuning, attendTuning } from "../../../src/llm/cuda/calls/attendTuning.ts";
 import type { KvModel } from "../../../src/llm/cuda/calls/model.ts";
 import { gatherCall, keepCall, settleCalls, sumLayersCall } from "../../../src/llm/cuda/calls/keepCalls.ts";
@@ -177,7 +177,7 @@ class DeviceText {
     return states;
   }
 
-  #copiedLayers(): CopiedLayer[] {
+  #copiedLayers(): CopiedEntries[] {
     return Array.from({ length: this.#model.layers }, (_, layer) =>
       this.#memory.copied(this.#model, layer, this.#slab(layer)),
     );
@@ -194,7 +194,7 @@ class DeviceText {
   }
 
   /** The host's choice in place of the kernel's. */
-  #keepByHost(layers: CopiedLayer[], sizes: reads.PrefillSizes, places: reads.PrefillPlaces<number>): void {
+  #keepByHost(layers: CopiedEntries[], sizes: reads.PrefillSizes, places: reads.PrefillPlaces<number>): void {
     const kept = keptByHost(this.#text.policy, layers, this.#progress());
     const slots = new Int32Array(kept.length * sizes.capacity);
     for (const [head, own] of kept.entries()) slots.set(own, head * sizes.capacity);
@@ -207,7 +207,7 @@ class DeviceText {
 
   async #dropByHost(layers: readonly number[]): Promise<void> {
     const copied = layers.map((layer) => this.#memory.copied(this.#model, layer, this.#slab(layer)));
-    for (const round of droppedByHost(this.#text.policy, copied, this.#progress())) {
+    for (const round of evictedByHost(this.#text.policy, copied, this.#progress())) {
       const slots = this.#memory.upload(round);
       for (const layer of layers) {
         const places = { ...this.#tables(layer), slots };

@@ -1,7 +1,7 @@
 /** @file A file of a cache policy's decisions, one JSON text a line, written while a text goes on. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { fileError } from "../../../base/fileErrors.ts";
-import type { KvDecision } from "../../../llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../llm/kv/policy.ts";
 
 /** Characters held back before they are written. */
 const BLOCK_CHARS = 65_536;

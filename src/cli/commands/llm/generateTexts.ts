@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { generateTokens } from "../../../llm/generate/generate.ts";
 import { type BatchRequest, type BatchResult, runBatch } from "../../../llm/generate/runBatch.ts";
 import { Sampler, type SamplerOptions } from "../../../llm/generate/sampler.ts";
-import type { KvDecision } from "../../../llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../llm/kv/policy.ts";
 import type { OpenedModel } from "../../../llm/load/openModel.ts";
 import type { LlmRunner, SequenceMemory, SequenceOptions } from "../../../llm/runner/runner.ts";
 import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";

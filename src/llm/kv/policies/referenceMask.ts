@@ -5,7 +5,7 @@
  * it, so the token at distance w from the end is in neither set. It goes at once, and the key tokens stay those
  * chosen after the prompt. Between steps a head so holds one entry less than the budget.
  */
-import type { EvictionRule } from "../evictionRule.ts";
+import type { EvictionRule } from "../policy.ts";
 
 /**
  * After the prompt the last `recent − 1` tokens stay and the best of all but the last `recent`; in decode the token at

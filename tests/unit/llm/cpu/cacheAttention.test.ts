@@ -6,7 +6,8 @@ import { CacheAttention } from "../../../../src/llm/cpu/cacheAttention.ts";
 import type { Rows } from "../../../../src/llm/cpu/denseDecoder.ts";
 import { full, h2o, keyformer, snapkv, streaming, tova, type KvPolicy } from "../../../../src/llm/index.ts";
 import type { CacheMemory } from "../../../../src/llm/kv/cacheMemory.ts";
-import { type KvDecision, KvCache } from "../../../../src/llm/kv/kvCache.ts";
+import { KvCache } from "../../../../src/llm/kv/kvCache.ts";
+import type { KvDecision } from "../../../../src/llm/kv/policy.ts";
 import type { DecoderConfig } from "../../../../src/llm/models/decoder.ts";
 import { attend } from "../../../support/llm/hostAttention.ts";
 
