@@ -6,13 +6,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
-import { SafetensorsFile, SafetensorsWriter } from "../base/safetensors.ts";
+import { SafetensorsFile } from "../base/safetensors.ts";
 import { ParetoError } from "../base/errors.ts";
 import { paretoVersion } from "../base/environment.ts";
 import { fileError } from "../base/fileErrors.ts";
 import { bytesOf, writeWhole } from "../base/partialFile.ts";
 import { sameShape, formatShape } from "../base/shape.ts";
-import { makeFolder } from "./makeFolder.ts";
+import { writeSafetensors } from "../base/writeSafetensors.ts";
 import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
 import { ProteinNetwork } from "./training/proteinNetwork.ts";
 import { openReplicas } from "./training/replicas.ts";
@@ -66,26 +66,19 @@ export async function saveProteinModel(
   network: ProteinNetwork,
   facts: ProteinModelFacts,
 ): Promise<ProteinModelConfig> {
-  await makeFolder(directory);
   const { parameters } = network;
   const tensors = parameters.names.map((name) => ({
     name,
     dtype: "float32" as const,
     shape: parameters.shapeOf(name),
+    async *chunks() {
+      yield await network.readWeight(name);
+    },
   }));
-  const writer = await SafetensorsWriter.create(join(directory, WEIGHTS), tensors, { kind: "protein-model" });
   let checksum = 0;
-  try {
-    for (const { name } of tensors) {
-      const values = await network.readWeight(name);
-      checksum = crc32(bytesOf(values), checksum);
-      await writer.write(name, values);
-    }
-    await writer.finish();
-  } catch (error) {
-    await writer.abort();
-    throw fileError(error, directory);
-  }
+  await writeSafetensors(join(directory, WEIGHTS), tensors, { kind: "protein-model" }, (_, chunk) => {
+    checksum = crc32(bytesOf(chunk), checksum);
+  });
   const config: ProteinModelConfig = {
     format: "pareto-protein-model",
     version: VERSION,

@@ -9,13 +9,14 @@ import { randomBytes } from "node:crypto";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { dtypeBytes, type DType, type TypedArray } from "../base/dtype.ts";
+import type { DType, TypedArray } from "../base/dtype.ts";
 import { ParetoError } from "../base/errors.ts";
 import { paretoVersion } from "../base/environment.ts";
 import { fileError } from "../base/fileErrors.ts";
 import { bytesOf, writeWhole } from "../base/partialFile.ts";
 import { sizeOf, type Shape } from "../base/shape.ts";
-import { SafetensorsFile, SafetensorsWriter } from "../base/safetensors.ts";
+import { SafetensorsFile } from "../base/safetensors.ts";
+import { writeSafetensors, type TensorSource } from "../base/writeSafetensors.ts";
 import { decodeManifest, encodeManifest, type JsonValue, type Manifest } from "./checkpointManifest.ts";
 
 export type { JsonValue } from "./checkpointManifest.ts";
@@ -24,19 +25,10 @@ const MANIFEST = "checkpoint.json";
 /** Elements read at a time to check a tensor. */
 const CHECK_ELEMENTS = 2 ** 21;
 
-/** A tensor to be saved. */
-export interface CheckpointTensor {
-  name: string;
-  dtype: DType;
-  shape: Shape;
-  /** Its elements in row-major order, in pieces of any length; a piece may be overwritten once the next is asked for. */
-  chunks: () => Iterable<TypedArray> | AsyncIterable<TypedArray>;
-}
-
 /** What takes the tensors of a checkpoint. */
 export interface CheckpointWriter {
   /** Adds a tensor; its elements are asked for later, in the order in which tensors were added. */
-  add(tensor: CheckpointTensor): void;
+  add(tensor: TensorSource): void;
 }
 
 /** What gives the tensors of a checkpoint. */
@@ -53,20 +45,15 @@ export interface CheckpointContent {
   /** What it is a checkpoint of, e.g. `click-model`; reading asks for the same. */
   kind: string;
   state: JsonValue;
-  tensors: readonly CheckpointTensor[];
+  tensors: readonly TensorSource[];
 }
 
 /**
  * Saves a checkpoint; one that is there already stays until the new one is whole.
  * @param directory made if absent
- * @param onProgress told bytes written so far, and in all
  * @throws ParetoError FILE_DISK_FULL, FILE_REFUSED, CHECKPOINT_STATE for a state that JSON cannot hold
  */
-export async function writeCheckpoint(
-  directory: string,
-  content: CheckpointContent,
-  onProgress?: (done: number, total: number, unit: "bytes") => void,
-): Promise<void> {
+export async function writeCheckpoint(directory: string, content: CheckpointContent): Promise<void> {
   const file = `tensors-${randomBytes(4).toString("hex")}.safetensors`;
   const manifest: Omit<Manifest, "crc32"> = {
     format: "pareto-checkpoint",
@@ -75,31 +62,18 @@ export async function writeCheckpoint(
     kind: content.kind,
     savedAt: new Date().toISOString(),
     file,
-    tensors: {},
+    tensors: Object.fromEntries(content.tensors.map(({ name }) => [name, { crc32: 0 }])),
     state: content.state,
   };
   // Before anything is written: a state that JSON cannot hold should not cost gigabytes first.
   encodeManifest(join(directory, MANIFEST), manifest);
-  const writer = await SafetensorsWriter.create(join(directory, file), content.tensors, {
-    kind: content.kind,
-  });
   try {
-    const total = content.tensors.reduce((n, { dtype, shape }) => n + sizeOf(shape) * dtypeBytes(dtype), 0);
-    let done = 0;
-    for (const { name, chunks } of content.tensors) {
-      let checksum = 0;
-      for await (const chunk of chunks()) {
-        checksum = crc32(bytesOf(chunk), checksum);
-        await writer.write(name, chunk);
-        done += chunk.byteLength;
-        onProgress?.(done, total, "bytes");
-      }
-      manifest.tensors[name] = { crc32: checksum };
-    }
-    await writer.finish();
+    await writeSafetensors(join(directory, file), content.tensors, { kind: content.kind }, (name, chunk) => {
+      const tensor = manifest.tensors[name]!;
+      tensor.crc32 = crc32(bytesOf(chunk), tensor.crc32);
+    });
     await writeWhole(join(directory, MANIFEST), encodeManifest(join(directory, MANIFEST), manifest));
   } catch (error) {
-    await writer.abort();
     await rm(join(directory, file), { force: true }).catch(() => undefined);
     throw fileError(error, directory);
   }
@@ -247,7 +221,7 @@ export async function saveCheckpoint(
   directory: string,
   { kind, state, parts }: { kind: string; state: JsonValue; parts: readonly Checkpointed[] },
 ): Promise<void> {
-  const tensors: CheckpointTensor[] = [];
+  const tensors: TensorSource[] = [];
   for (const part of parts) part.save({ add: (tensor) => tensors.push(tensor) });
   await writeCheckpoint(directory, { kind, state, tensors });
 }

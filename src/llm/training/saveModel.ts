@@ -2,13 +2,11 @@
  * @file Writes a trained model as Hugging Face publishes it: `config.json`, `tokenizer.json`, and bfloat16 weights in
  * `model.safetensors`, or in several files of at most {@link FILE_BYTES} with `model.safetensors.index.json`.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { SafetensorsWriter } from "../../base/safetensors.ts";
 import { encodeHalf } from "../../base/half.ts";
-import { fileError } from "../../base/fileErrors.ts";
 import { writeWhole } from "../../base/partialFile.ts";
 import { sizeOf, type Shape } from "../../base/shape.ts";
+import { writeSafetensors } from "../../base/writeSafetensors.ts";
 import type { LmNetwork } from "./lmNetwork.ts";
 
 /** Most bytes of tensors in a file. */
@@ -52,26 +50,16 @@ export async function saveModel(
     parts.length === 1
       ? "model.safetensors"
       : `model-${String(i + 1).padStart(5, "0")}-of-${String(parts.length).padStart(5, "0")}.safetensors`;
-  try {
-    await mkdir(directory, { recursive: true });
-    for (const [i, { names }] of parts.entries()) {
-      const tensors = names.map((name) => ({
-        name,
-        dtype: "bfloat16" as const,
-        shape: parameters.shapeOf(name),
-      }));
-      const writer = await SafetensorsWriter.create(join(directory, fileOf(i)), tensors, { format: "pt" });
-      try {
-        for (const name of names)
-          await writer.write(name, encodeHalf("bfloat16", await network.readWeight(name)));
-        await writer.finish();
-      } catch (error) {
-        await writer.abort();
-        throw error;
-      }
-    }
-  } catch (error) {
-    throw fileError(error, directory);
+  for (const [i, { names }] of parts.entries()) {
+    const tensors = names.map((name) => ({
+      name,
+      dtype: "bfloat16" as const,
+      shape: parameters.shapeOf(name),
+      async *chunks() {
+        yield encodeHalf("bfloat16", await network.readWeight(name));
+      },
+    }));
+    await writeSafetensors(join(directory, fileOf(i)), tensors, { format: "pt" });
   }
   const json = (name: string, value: object, indent?: number) =>
     writeWhole(join(directory, name), `${JSON.stringify(value, null, indent)}\n`);
