@@ -6,12 +6,13 @@
  * GPU, of proteins or of language models comes from the newest files in `bench/results`, `docs/images` too.
  */
 import { access, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Command, Option } from "commander";
 import { benchTable, type BenchRow } from "../bench/harness/rows.ts";
+import type { AnyCommand } from "../src/cli/command.ts";
 import { allCommands } from "../src/cli/commandTree.ts";
+import { commonOptions } from "../src/cli/options/common.ts";
+import { optionText, syntax } from "../src/cli/options/spec.ts";
 import { llmQuality, recallPlot, llmSpeed, llmSummary } from "./llmResults.ts";
 import { proteinQuality } from "./proteinResults.ts";
 import { linkTo, newestResult } from "./resultFiles.ts";
@@ -28,34 +29,18 @@ const CLI_INTRO = `# Command line
 
 Made from the commands' own options by \`node scripts/docs.ts\`. In a checkout a command runs as \`npm run -s pareto -- recsys train …\`, once installed as \`npx pareto recsys train …\`.
 
+Every option can stand in a JSON file too, by its name in camelCase, and so can operands: \`pareto recsys train --config run.json\` with \`{ "source": ["clicks.parquet"], "label": "y", "batchSize": 512 }\`. What the command line says wins over the file, the file over the defaults. \`--config-schema\` prints the file's JSON Schema, for editors that look for \`$schema\`.
+
 A failure ends with a code, where it happened, the value received and a fix. Exit status: 0 done, 2 wrong input or options, 130 stopped by Ctrl-C after saving, 1 anything else. \`NO_COLOR\` is honoured.
 `;
 
-/** A default as a user would write it; null where the description states it or there is none to state. */
-function defaultText({ description, defaultValue, defaultValueDescription }: Option): string | null {
-  if (/\(default: /.test(description) || defaultValue === undefined || defaultValue === false) return null;
-  const text =
-    defaultValueDescription ?? (Array.isArray(defaultValue) ? defaultValue.join(",") : String(defaultValue));
-  return text.replace(homedir(), "~");
-}
-
-function optionRow(option: Option): string {
-  const text = defaultText(option);
-  const meaning = option.description + (text === null ? "" : ` (default: ${text})`);
-  return `| \`${option.flags}\` | ${meaning.replaceAll("|", "\\|").replaceAll("<", "&lt;")} |`;
-}
-
-function commandPage(name: string, command: Command): string {
-  const operands = command.registeredArguments.map((argument) => {
-    const operand = argument.variadic ? `${argument.name()}...` : argument.name();
-    return { operand: argument.required ? `<${operand}>` : `[${operand}]`, meaning: argument.description };
+function commandPage(name: string, { summary, operands, options }: AnyCommand): string {
+  const usage = [name, ...Object.entries(operands).map(([key, spec]) => syntax(key, spec)), "[options]"];
+  const rows = Object.entries({ ...operands, ...options, ...commonOptions }).map(([key, spec]) => {
+    const meaning = optionText(spec).replaceAll("|", "\\|").replaceAll("<", "&lt;");
+    return `| \`${syntax(key, spec)}\` | ${meaning} |`;
   });
-  const usage = [name, ...operands.map(({ operand }) => operand), "[options]"].join(" ");
-  const rows = [
-    ...operands.map(({ operand, meaning }) => `| \`${operand}\` | ${meaning} |`),
-    ...command.options.map(optionRow),
-  ];
-  return `## ${name}\n\n${command.description()}\n\n\`${usage}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
+  return `## ${name}\n\n${summary}\n\n\`${usage.join(" ")}\`\n\n| option | meaning |\n|---|---|\n${rows.join("\n")}\n`;
 }
 
 /** The page of all commands. */

@@ -18,11 +18,20 @@ function textOr<T extends z.ZodType>(read: (text: string) => unknown, value: T) 
   return z.preprocess((given) => (typeof given === "string" ? read(given.trim()) : given), value);
 }
 
-function limited(schema: z.ZodNumber, { min, max, above }: NumberLimits): z.ZodNumber {
-  let limits = schema;
-  if (min !== undefined) limits = limits.min(min);
-  if (max !== undefined) limits = limits.max(max);
-  if (above !== undefined) limits = limits.gt(above);
+/** A number within limits; what it refuses is told the limits. */
+function limited(
+  make: (message: string) => z.ZodNumber,
+  noun: string,
+  { min, max, above }: NumberLimits,
+): z.ZodNumber {
+  const least = above === undefined ? min : above;
+  const from = least === undefined ? [] : [`${above === undefined ? "of at least" : "above"} ${least}`];
+  const to = max === undefined ? [] : [`${from.length > 0 ? "and " : ""}at most ${max}`];
+  const message = ["expected", noun, ...from, ...to].join(" ");
+  let limits = make(message);
+  if (min !== undefined) limits = limits.min(min, message);
+  if (max !== undefined) limits = limits.max(max, message);
+  if (above !== undefined) limits = limits.gt(above, message);
   return limits;
 }
 
@@ -36,12 +45,12 @@ function readNumber(text: string): unknown {
 
 /** A whole number: `12`, `1_000`. */
 export function wholeNumber(limits: NumberLimits = {}) {
-  return textOr(readNumber, limited(z.int("expected a whole number"), limits));
+  return textOr(readNumber, limited(z.int, "a whole number", limits));
 }
 
 /** A number: `0.05`, `1e-3`. */
 export function decimal(limits: NumberLimits = {}) {
-  return textOr(readNumber, limited(z.number("expected a number"), limits));
+  return textOr(readNumber, limited(z.number, "a number", limits));
 }
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
@@ -66,7 +75,8 @@ function readBytes(text: string): unknown {
 
 /** A size in bytes, with a unit or without: `256MiB`, `1.5 GiB`, `4096`. At least 1. */
 export function byteSize() {
-  return textOr(readBytes, z.int("expected a size such as 256MiB").min(1));
+  const message = "expected a size such as 256MiB";
+  return textOr(readBytes, z.int(message).min(1, message));
 }
 
 /** Part of a whole, or a count: a percentage such as `50%`, or a whole number such as `1024`. */
@@ -91,7 +101,7 @@ export function shareOrCount() {
 }
 
 /** One of some words. */
-export function choice<const T extends readonly [string, ...string[]]>(words: T) {
+export function choice<const T extends readonly string[]>(words: T) {
   return z.enum(words, `expected one of ${words.join(", ")}`);
 }
 

@@ -3,11 +3,12 @@
  * is loaded only when it runs or when its help is asked for, so that a command starts without what others need: a
  * classifier of proteins without the database that reads click logs.
  */
-import { Command } from "commander";
+import type { Command } from "commander";
+import { newParser, parserOf, type AnyCommand } from "./command.ts";
 
 /** A command's file. */
 interface CommandFile {
-  command: () => Command;
+  command: AnyCommand;
 }
 
 /** Commands of one domain. */
@@ -20,7 +21,7 @@ interface Domain {
 /** The domains by name. */
 const domains: Readonly<Record<string, Domain>> = {
   recsys: {
-    summary: "Click-through rate models: profile click logs, train on them, evaluate, predict, export.",
+    summary: "Recommenders: profile click logs, train CTR models on them, evaluate, predict, export.",
     verbs: {
       synth: () => import("./commands/recsys/synth.ts"),
       profile: () => import("./commands/recsys/profile.ts"),
@@ -61,24 +62,17 @@ const general: Readonly<Record<string, { summary: string; load: () => Promise<Co
   },
 };
 
-/** Text after a wrong option or argument. */
-const AFTER_ERROR = "(see --help)";
-
 /** A command that has commands below it and does nothing by itself. */
 function group(name: string, summary: string): Command {
-  return new Command(name)
-    .description(summary)
-    .configureHelp({ helpWidth: 100 })
-    .showHelpAfterError(AFTER_ERROR)
-    .enablePositionalOptions()
-    .exitOverride();
+  return newParser(name, summary).enablePositionalOptions();
 }
 
 /** A domain with the one verb that the arguments name, or with all. */
 async function domainCommand(name: string, { summary, verbs }: Domain, verb?: string): Promise<Command> {
   const command = group(name, summary);
-  const chosen = verb !== undefined && Object.hasOwn(verbs, verb) ? [verbs[verb]!] : Object.values(verbs);
-  for (const load of chosen) command.addCommand((await load()).command());
+  const isKnown = verb !== undefined && Object.hasOwn(verbs, verb);
+  for (const [each, load] of Object.entries(verbs))
+    if (!isKnown || each === verb) command.addCommand(parserOf([name, each], (await load()).command));
   return command;
 }
 
@@ -92,19 +86,19 @@ export async function programFor(description: string, args: readonly string[]): 
     );
   }
   for (const [other, { summary, load }] of Object.entries(general)) {
-    program.addCommand(other === name ? (await load()).command() : group(other, summary));
+    program.addCommand(other === name ? parserOf([other], (await load()).command) : group(other, summary));
   }
   return program;
 }
 
 /** Every command that does something, with the words that call it, in the order of the help. */
-export async function allCommands(): Promise<{ name: string; command: Command }[]> {
+export async function allCommands(): Promise<{ name: string; command: AnyCommand }[]> {
   const found = [];
   for (const [domain, { verbs }] of Object.entries(domains)) {
     for (const [verb, load] of Object.entries(verbs))
-      found.push({ name: `pareto ${domain} ${verb}`, command: (await load()).command() });
+      found.push({ name: `pareto ${domain} ${verb}`, command: (await load()).command });
   }
   for (const [name, { load }] of Object.entries(general))
-    found.push({ name: `pareto ${name}`, command: (await load()).command() });
+    found.push({ name: `pareto ${name}`, command: (await load()).command });
   return found;
 }

@@ -21,7 +21,7 @@ export interface OutputOptions {
   now?: () => number;
 }
 
-/** In JSON lines, progress of a task is told at most this often. */
+/** In JSON lines, progress of a task is written at most this often. */
 const JSON_PROGRESS_MS = 1000;
 
 const width = (text: string): number => [...text].length;
@@ -85,7 +85,7 @@ export class Output {
   readonly #color: boolean;
   readonly #progress: ProgressLine;
   readonly #now: () => number;
-  readonly #told = new Map<string, number>();
+  readonly #writtenAt = new Map<string, number>();
   #validation: Record<string, number> = {};
 
   constructor(options: OutputOptions) {
@@ -98,6 +98,11 @@ export class Output {
     this.#color = terminal && (env["NO_COLOR"] ?? "") === "";
     this.#now = options.now ?? (() => performance.now());
     this.#progress = new ProgressLine({ stream: stderr, live: terminal, color: this.#color, now: this.#now });
+  }
+
+  /** Whether results are JSON lines. */
+  get isJson(): boolean {
+    return this.#json;
   }
 
   /** Receives the events of a run; pass it on as `onEvent`. */
@@ -149,8 +154,8 @@ export class Output {
   #tooSoon(event: RunEvent): boolean {
     if (event.event !== "progress" || event.done === event.total) return false;
     const now = this.#now();
-    if (now - (this.#told.get(event.task) ?? Number.NEGATIVE_INFINITY) < JSON_PROGRESS_MS) return true;
-    this.#told.set(event.task, now);
+    if (now - (this.#writtenAt.get(event.task) ?? Number.NEGATIVE_INFINITY) < JSON_PROGRESS_MS) return true;
+    this.#writtenAt.set(event.task, now);
     return false;
   }
 

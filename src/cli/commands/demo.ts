@@ -1,43 +1,43 @@
 /** @file `pareto demo`: the whole job on made data, as baseline and with FAE, in one table and one report. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Command } from "commander";
 import { synthClicks, type SynthClicksResult } from "../../recsys/data/synth/clicks.ts";
 import type { RunConfig } from "../../recsys/training/runConfig.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../base/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
-import { newCommand, withOutput, type CommonFlags } from "../command.ts";
-import { threadsOption } from "../options/compute.ts";
+import { wholeNumber } from "../../base/optionSchemas.ts";
+import { defineCommand } from "../command.ts";
+import { threads } from "../options/compute.ts";
+import { option, text, type Values } from "../options/spec.ts";
 import { formatTable, type Output } from "../output.ts";
 import { reportOf } from "../../recsys/report.ts";
 import { trainRun, type FinishedRun } from "./recsys/trainRun.ts";
-import { wholeNumber } from "../options/values.ts";
-
-interface Flags extends CommonFlags {
-  rows: number;
-  out: string;
-  seed: number;
-  threads: number;
-}
 
 /** Of some 50 MiB: rows of 16 floats, and two moments of Adam beside each. */
 const HOT_BUDGET_BYTES = 12 * 2 ** 20;
 
-/** The command. */
-export function command(): Command {
-  return newCommand("demo", "Make a click log, train DLRM on it as baseline and with FAE, and compare them.")
-    .option("--rows <n>", "rows of the log", wholeNumber("--rows", 1000, 1_000_000_000), 1_000_000)
-    .option(
-      "--out <dir>",
-      "where the log, the runs and the report go; what an earlier demo left there is replaced",
-      join("runs", "demo"),
-    )
-    .option("--seed <n>", "of the log and of training", wholeNumber("--seed", 0), 1)
-    .addOption(threadsOption())
-    .action((flags: Flags) => withOutput(flags, (out) => demo(out, flags)));
-}
+const options = {
+  rows: option("n", wholeNumber({ min: 1000, max: 1_000_000_000 }), {
+    meaning: "Rows of the log",
+    default: 1_000_000,
+  }),
+  out: option("dir", text, {
+    meaning: "Folder of the log, the runs and the report; what an earlier demo left there is replaced",
+    default: join("runs", "demo"),
+  }),
+  seed: option("n", wholeNumber({ min: 0 }), { meaning: "Seed of the log and of training", default: 1 }),
+  threads,
+};
 
-async function demo(out: Output, flags: Flags): Promise<void> {
+/** The command. */
+export const command = defineCommand({
+  summary: "Make a click log, train DLRM on it as baseline and with FAE, and compare them.",
+  operands: {},
+  options,
+  run: (out, { values }) => demo(out, values),
+});
+
+async function demo(out: Output, flags: Values<typeof options>): Promise<void> {
   const { rows, seed, threads, out: directory } = flags;
   const file = join(directory, "clicks.parquet");
   const runOf = (strategy: string) => join(directory, strategy);

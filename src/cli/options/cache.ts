@@ -1,12 +1,10 @@
-/** @file Where encoded data is kept between runs. */
-import type { Command } from "commander";
+/** @file Where encoded click logs are kept between commands. */
 import { cacheFolder } from "../../base/cacheFolder.ts";
-import { withDefault } from "./compute.ts";
+import { option, text } from "./spec.ts";
 
-/** Adds `--cache`. */
-export function cacheOption(command: Command): Command {
-  const description = "where encoded data is kept, to be used again";
-  return command.addOption(
-    withDefault("--cache <dir>", description, String, cacheFolder(), "~/.cache/pareto"),
-  );
-}
+/** `--cache`. */
+export const cache = option("dir", text, {
+  meaning: "Folder in which encoded click logs are kept, to be used again",
+  default: cacheFolder(),
+  defaultText: "~/.cache/pareto",
+});

@@ -1,87 +1,74 @@
-/** @file The options of how a model is trained, and all flags as settings. */
-import type { Command } from "commander";
-import {
-  defaultLearningRate,
-  type RequestedSettings,
-  type TrainingSettings,
-} from "../../recsys/training/settings.ts";
-import type { ModelFlags } from "./clickModel.ts";
-import { oneOf, positiveNumber, wholeNumber } from "./values.ts";
+/** @file The options of how a CTR model is trained, and all values as settings. */
+import { decimal, wholeNumber } from "../../base/optionSchemas.ts";
+import { defaultLearningRate, type RequestedSettings } from "../../recsys/training/settings.ts";
+import type { ClickModelValues } from "./clickModel.ts";
+import { inGroup, listWords, option, words, type Values } from "./spec.ts";
 
-/** What `scheduleOptions` adds to a command. */
-export interface ScheduleFlags {
-  strategy: TrainingSettings["strategy"];
-  scheduler: TrainingSettings["scheduler"];
-  lr?: number;
-  decay: TrainingSettings["decay"];
-  epochs: number;
-  patience: number;
-}
+const STRATEGIES = {
+  baseline: "every batch reads its embedding rows where they are",
+  fae: "hot rows in a compact memory, hot and cold batches in turns",
+} as const;
+const SCHEDULERS = { adaptive: "rounds follow the validation loss", fixed: "" } as const;
+const DECAYS = { linear: "falls to 0", constant: "" } as const;
+const rates = Object.entries(defaultLearningRate).map(([name, rate]) => `${rate} for ${name}`);
 
-/** Adds the options. */
-export function scheduleOptions(command: Command): Command {
-  return command
-    .option(
-      "--strategy <name>",
-      "baseline, or fae: hot rows in a compact memory, hot and cold batches in turns",
-      oneOf("--strategy", ["baseline", "fae"]),
-      "baseline",
-    )
-    .option(
-      "--scheduler <name>",
-      "fae: adaptive (rounds follow the validation loss) or fixed",
-      oneOf("--scheduler", ["adaptive", "fixed"]),
-      "adaptive",
-    )
-    .option(
-      "--lr <x>",
-      `learning rate (default: ${Object.entries(defaultLearningRate)
-        .map(([name, rate]) => `${name} ${rate}`)
-        .join(", ")})`,
-      positiveNumber("--lr"),
-    )
-    .option(
-      "--decay <name>",
-      "the learning rate over all epochs: linear (falls to 0) or constant",
-      oneOf("--decay", ["linear", "constant"]),
-      "linear",
-    )
-    .option("--epochs <n>", "passes over the training part", wholeNumber("--epochs", 1), 1)
-    .option(
-      "--patience <n>",
-      "epochs without a better validation log loss before training stops",
-      wholeNumber("--patience", 1),
-      3,
-    );
-}
+/** The options. */
+export const clickTrainingOptions = inGroup("Training:", {
+  strategy: option("name", words(STRATEGIES), {
+    meaning: `How batches are trained: ${listWords(STRATEGIES)}`,
+    default: "baseline",
+  }),
+  scheduler: option("name", words(SCHEDULERS), {
+    meaning: `How FAE divides training into rounds: ${listWords(SCHEDULERS)}`,
+    default: "adaptive",
+  }),
+  lr: option("x", decimal({ above: 0 }), { meaning: "Learning rate", defaultText: rates.join(", ") }),
+  decay: option("name", words(DECAYS), {
+    meaning: `The learning rate over all epochs: ${listWords(DECAYS)}`,
+    default: "linear",
+  }),
+  epochs: option("n", wholeNumber({ min: 1 }), { meaning: "Passes over the training rows", default: 1 }),
+  patience: option("n", wholeNumber({ min: 1 }), {
+    meaning: "Epochs without a better validation log loss before training stops",
+    default: 3,
+  }),
+});
 
-/** Flags as settings. */
-export function trainingSettings(flags: ModelFlags & ScheduleFlags): RequestedSettings {
-  const { model, strategy, sampleRate, hotPolicy, scheduler, rate, dim, bottom, top, optimizer } = flags;
-  const { decay, epochs, patience, seed, threads, device, precision } = flags;
+/** Values of {@link clickTrainingOptions}. */
+export type ClickTrainingValues = Values<typeof clickTrainingOptions>;
+
+/** Values as settings. */
+export function trainingSettings(
+  values: ClickModelValues &
+    Pick<ClickTrainingValues, "strategy" | "scheduler" | "decay" | "epochs" | "patience"> & {
+      readonly lr?: number | undefined;
+    },
+): RequestedSettings {
+  const { model, strategy, sampleRate, hotPolicy, scheduler, rate, dim, bottom, top, optimizer } = values;
+  const { decay, epochs, patience, seed, threads, device, precision, placement } = values;
   // Naming the placement after the strategy is naming the strategy.
-  const isFae = flags.placement === "fae";
+  const isFae = placement === "fae";
   return {
     model,
     dim,
     bottom,
     top,
     strategy: isFae ? "fae" : strategy,
-    hotBudgetBytes: flags.hotBudget,
+    hotBudgetBytes: values.hotBudget,
     sampleRate,
     hotPolicy,
     scheduler,
     shuffleRate: rate,
     optimizer,
-    learningRate: flags.lr ?? defaultLearningRate[optimizer],
+    learningRate: values.lr ?? defaultLearningRate[optimizer],
     decay,
-    batchSize: flags.batchSize ?? null,
+    batchSize: values.batchSize ?? null,
     epochs,
     patience,
     seed,
     threads,
     device,
-    placement: flags.placement === "fae" ? "hybrid" : flags.placement,
+    placement: placement === "fae" ? "hybrid" : placement,
     precision,
   };
 }

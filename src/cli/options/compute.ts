@@ -1,39 +1,29 @@
-/** @file Options whose default reads better in words than as a value. */
+/** @file The options of what computes: threads and the device. */
 import { availableParallelism } from "node:os";
-import { Option } from "commander";
-import { oneOf, wholeNumber } from "./values.ts";
+import { wholeNumber } from "../../base/optionSchemas.ts";
+import { listWords, option, words } from "./spec.ts";
 
-/** An option with a default that help shows as `shown`. */
-export function withDefault<T>(
-  flags: string,
-  description: string,
-  parse: (text: string) => T,
-  value: T,
-  shown: string,
-): Option {
-  return new Option(flags, description).argParser(parse).default(value, shown);
-}
-
-/** What a command computes with. */
-export interface ComputeFlags {
-  threads: number;
-  device: "cpu" | "cuda";
-}
-
-/** `--device`. */
-export function deviceOption(): Option {
-  const parse = oneOf("--device", ["cpu", "cuda"]);
-  return withDefault(
-    "--device <name>",
-    "where the dense part runs: cpu or cuda (an NVIDIA GPU)",
-    parse,
-    "cpu",
-    "cpu",
-  );
-}
+const DEVICES = { cpu: "", cuda: "an NVIDIA GPU" } as const;
+const PRECISIONS = { float32: "", tf32: "faster; keeps 10 bits of mantissa" } as const;
 
 /** `--threads`. */
-export function threadsOption(): Option {
-  const parse = wholeNumber("--threads", 1, 1024);
-  return withDefault("--threads <n>", "threads that compute", parse, availableParallelism(), "the cores");
-}
+export const threads = option("n", wholeNumber({ min: 1, max: 1024 }), {
+  meaning: "Threads that compute",
+  default: availableParallelism(),
+  defaultText: "the number of cores",
+});
+
+/** `--device`, of commands that run a model. */
+export const device = option("name", words(DEVICES), {
+  meaning: `What computes the network: ${listWords(DEVICES)}`,
+  default: "cpu",
+});
+
+/** How a GPU multiplies matrices. */
+export const precision = words(PRECISIONS);
+
+/** Meaning of `--precision`. */
+export const precisionMeaning = `How a GPU multiplies matrices: ${listWords(PRECISIONS)}`;
+
+/** What a command computes with. */
+export const computeOptions = { threads, device };

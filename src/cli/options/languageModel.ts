@@ -1,153 +1,139 @@
 /** @file Options of commands that run language models: how keys and values are cached, and what computes. */
-import type { Command } from "commander";
+import { z } from "zod";
+import { choice, decimal, wholeNumber } from "../../base/optionSchemas.ts";
 import { parseBudget, parseRecent, type Budget, type Recent } from "../../llm/kv/budget.ts";
 import { choosePolicy, POLICY_NAMES, type PolicyChoice, type PolicyName } from "../../llm/kv/choosePolicy.ts";
 import type { KvPolicy } from "../../llm/kv/policy.ts";
 import type { RunnerOptions } from "../../llm/runner/openRunner.ts";
-import { threadsOption, withDefault } from "./compute.ts";
-import { oneOf, positiveNumber, wholeNumber } from "./values.ts";
+import { threads } from "./compute.ts";
+import { inGroup, listWords, operand, option, text, words, type Values } from "./spec.ts";
 
 const NOISES = ["gumbel", "gaussian", "constant", "none", "expected"] as const;
+const POSITIONS = { original: "their place in the text", new: "their rank in the cache" } as const;
+const SCOPES = {
+  layer: "each layer its own",
+  shared: "all layers the same, by the sum of their scores",
+} as const;
+const MODES = { paper: "", "reference-mask": "as the authors' published masks do" } as const;
+const DEVICES = { cpu: "", cuda: "an NVIDIA GPU" } as const;
 
-/** What tunes a policy, besides its budget. */
-export interface KvTuningFlags {
-  recent?: Recent;
-  sinks?: number;
-  evictEvery?: number;
-  kvNoise?: (typeof NOISES)[number];
-  kvTauInit?: number;
-  kvTauEnd?: number;
-  kvPositions?: "original" | "new";
-  kvScope?: "layer" | "shared";
-  kvMode?: "paper" | "reference-mask";
-}
+/** Reads text by a function that throws for what it refuses. */
+const read = <T>(parse: (written: string) => T) => z.string().transform(parse);
 
-/** One policy and its budget. */
-export interface KvFlags extends KvTuningFlags {
-  kv: PolicyName;
-  kvBudget?: Budget;
-}
+/** A language model, as an operand. @param defaultText what is taken without it */
+export const modelOperand = (defaultText: string) =>
+  operand("model", text, {
+    meaning:
+      "Folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3, GPT-2, GPT-J or MPT, or a llama2.c .bin file with its tokenizer beside it",
+    defaultText,
+  });
 
-/** Where a model runs, and in what dtype. */
-export interface RunnerFlags {
-  device: RunnerOptions["device"];
-  dtype?: NonNullable<RunnerOptions["dtype"]>;
-  threads: number;
-}
+/** `--tokenizer`. */
+export const tokenizer = option("path", text, {
+  meaning: "A tokenizer.json, a folder with one, or llama2.c's tokenizer",
+  defaultText: "the one beside the model",
+});
 
-/** Adds `--kv` and `--kv-budget`. */
-export function withKvOptions(command: Command): Command {
-  return command
-    .option(
-      "--kv <policy>",
-      `which tokens stay in the cache: ${POLICY_NAMES.join(", ")}`,
-      oneOf("--kv", POLICY_NAMES),
-      "full",
-    )
-    .option(
-      "--kv-budget <size>",
-      "tokens that each layer and head keeps: a share of the prompt or a number (default: 50%)",
-      parseBudget,
-    );
-}
+/** Which tokens a cache keeps, by name. */
+export const policyName = choice(POLICY_NAMES);
 
-/** Adds what tunes policies. A policy refuses what it has not. */
-export function withKvTuning(command: Command): Command {
-  return command
-    .option(
-      "--recent <size>",
-      "the newest tokens, which always stay: a share of the budget or a number (default: the policy's own)",
-      parseRecent,
-    )
-    .option(
-      "--sinks <n>",
-      "the first tokens, which always stay: of streaming (default: 4) and keyformer (default: 0)",
-      wholeNumber("--sinks", 0),
-    )
-    .option(
-      "--kv-noise <kind>",
-      `keyformer: noise on logits that are scored: ${NOISES.join(", ")} (default: gumbel)`,
-      oneOf("--kv-noise", NOISES),
-    )
-    .option(
-      "--kv-tau-init <t>",
-      "keyformer: temperature of scores in the prompt (default: 1)",
-      positiveNumber("--kv-tau-init"),
-    )
-    .option(
-      "--kv-tau-end <t>",
-      "keyformer: temperature of scores at the last new token (default: 2)",
-      positiveNumber("--kv-tau-end"),
-    )
-    .option(
-      "--kv-positions <which>",
-      "whether kept tokens have their original positions or new ones, by rank: of streaming (default: new) and keyformer (default: original)",
-      oneOf("--kv-positions", ["original", "new"]),
-    )
-    .option(
-      "--kv-scope <which>",
-      "keyformer: each layer keeps its own tokens, or all share one choice by the sum of their scores: layer, shared (default: layer)",
-      oneOf("--kv-scope", ["layer", "shared"]),
-    )
-    .option(
-      "--evict-every <n>",
-      "keyformer: new tokens between evictions (default: 1)",
-      wholeNumber("--evict-every", 1),
-    )
-    .option(
-      "--kv-mode <which>",
-      "keyformer: as the paper says, or as the authors' published masks do: paper, reference-mask (default: paper)",
-      oneOf("--kv-mode", ["paper", "reference-mask"]),
-    );
-}
+/** `--kv-budget`. */
+export const kvBudget = option("size", read(parseBudget) as z.ZodType<Budget>, {
+  meaning: "Tokens that each layer and head keeps, a number or a share of the prompt",
+  defaultText: "50%",
+});
 
-/** Adds `--device`, `--dtype` and `--threads`. */
-export function withRunnerOptions(command: Command): Command {
-  return command
-    .addOption(
-      withDefault(
-        "--device <name>",
-        "what computes: cpu or cuda (an NVIDIA GPU)",
-        oneOf("--device", ["cpu", "cuda"]),
-        "cpu",
-        "cpu",
-      ),
-    )
-    .option(
-      "--dtype <name>",
-      "what weights, keys and values are: f32, bf16 or f16 (default: f32 on the cpu, bf16 on cuda)",
-      oneOf("--dtype", ["f32", "bf16", "f16"]),
-    )
-    .addOption(threadsOption());
+/** What tunes a policy. A policy refuses what it does not have. */
+export const kvTuningOptions = inGroup("KV cache:", {
+  recent: option("size", read(parseRecent) as z.ZodType<Recent>, {
+    meaning: "Newest tokens, which always stay, a number or a share of the budget",
+    defaultText: "the policy's own",
+  }),
+  sinks: option("n", wholeNumber({ min: 0 }), {
+    meaning: "First tokens, which always stay with streaming and keyformer",
+    defaultText: "4 for streaming, 0 for keyformer",
+  }),
+  kvNoise: option("kind", choice(NOISES), {
+    meaning: `Noise that keyformer adds to logits before it scores them: ${NOISES.join(", ")}`,
+    defaultText: "gumbel",
+  }),
+  kvTauInit: option("t", decimal({ above: 0 }), {
+    meaning: "Temperature of keyformer's scores in the prompt",
+    defaultText: "1",
+  }),
+  kvTauEnd: option("t", decimal({ above: 0 }), {
+    meaning: "Temperature of keyformer's scores at the last new token",
+    defaultText: "2",
+  }),
+  kvPositions: option("which", words(POSITIONS), {
+    meaning: `Positions of kept tokens with streaming and keyformer: ${listWords(POSITIONS)}`,
+    defaultText: "new for streaming, original for keyformer",
+  }),
+  kvScope: option("which", words(SCOPES), {
+    meaning: `Which tokens keyformer keeps: ${listWords(SCOPES)}`,
+    defaultText: "layer",
+  }),
+  evictEvery: option("n", wholeNumber({ min: 1 }), {
+    meaning: "New tokens between keyformer's evictions",
+    defaultText: "1",
+  }),
+  kvMode: option("which", words(MODES), {
+    meaning: `How keyformer computes scores: ${listWords(MODES)}`,
+    defaultText: "paper",
+  }),
+});
+
+/** What runs a model, and in which type of numbers. */
+export const runnerOptions = inGroup("Device:", {
+  device: option("name", words(DEVICES), {
+    meaning: `What computes: ${listWords(DEVICES)}`,
+    default: "cpu",
+  }),
+  dtype: option("name", choice(["f32", "bf16", "f16"]), {
+    meaning: "Type of weights, keys and values: f32, bf16 or f16",
+    defaultText: "f32 on the cpu, bf16 on cuda",
+  }),
+  threads,
+});
+
+/** Values of {@link kvTuningOptions}. */
+export type KvTuningValues = Values<typeof kvTuningOptions>;
+/** Values of {@link runnerOptions}. */
+export type RunnerValues = Values<typeof runnerOptions>;
+
+/** One policy, its budget and what tunes it. */
+export interface KvValues extends KvTuningValues {
+  readonly kv: PolicyName;
+  readonly kvBudget: Budget | undefined;
 }
 
 /** The options of a policy that a user set, but for its name and budget. */
-function tuningOf(flags: KvTuningFlags): Partial<PolicyChoice> {
-  const { recent, sinks, evictEvery } = flags;
+function tuningOf(values: KvTuningValues): Partial<PolicyChoice> {
+  const { recent, sinks, evictEvery, kvNoise, kvTauInit, kvTauEnd, kvPositions, kvScope, kvMode } = values;
   return {
     ...(recent && { recent }),
     ...(sinks !== undefined && { sinks }),
     ...(evictEvery !== undefined && { evictEvery }),
-    ...(flags.kvNoise && { noise: flags.kvNoise }),
-    ...(flags.kvTauInit !== undefined && { tauInit: flags.kvTauInit }),
-    ...(flags.kvTauEnd !== undefined && { tauEnd: flags.kvTauEnd }),
-    ...(flags.kvPositions && { positions: flags.kvPositions }),
-    ...(flags.kvScope && { scope: flags.kvScope }),
-    ...(flags.kvMode && { mode: flags.kvMode }),
+    ...(kvNoise && { noise: kvNoise }),
+    ...(kvTauInit !== undefined && { tauInit: kvTauInit }),
+    ...(kvTauEnd !== undefined && { tauEnd: kvTauEnd }),
+    ...(kvPositions && { positions: kvPositions }),
+    ...(kvScope && { scope: kvScope }),
+    ...(kvMode && { mode: kvMode }),
   };
 }
 
 /** The policy that a user chose, for texts of so many new tokens. @throws ParetoError as `choosePolicy` */
-export function policyOf(flags: KvFlags, maxNewTokens: number): KvPolicy {
+export function policyOf(values: KvValues, maxNewTokens: number): KvPolicy {
   return choosePolicy({
-    name: flags.kv,
+    name: values.kv,
     maxNewTokens,
-    ...(flags.kvBudget && { budget: flags.kvBudget }),
-    ...tuningOf(flags),
+    ...(values.kvBudget && { budget: values.kvBudget }),
+    ...tuningOf(values),
   });
 }
 
 /** How the runner is opened. */
-export function runnerOptions({ device, dtype, threads }: RunnerFlags): RunnerOptions {
+export function runnerSettings({ device, dtype, threads }: RunnerValues): RunnerOptions {
   return { device, threads, ...(dtype && { dtype }) };
 }

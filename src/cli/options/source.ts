@@ -1,123 +1,127 @@
-/** @file The options that say what data to read and what its columns are; several commands share them. */
-import type { Command } from "commander";
+/** @file The options that say which click log to read and what its columns are; several commands share them. */
+import { z } from "zod";
+import { ParetoError } from "../../base/errors.ts";
+import { decimal, listOf, wholeNumber } from "../../base/optionSchemas.ts";
 import type { PrepareOptions } from "../../recsys/data/encode/prepareDataset.ts";
 import type { SourceOptions } from "../../recsys/data/source/source.ts";
-import { ParetoError } from "../../base/errors.ts";
-import { withDefault } from "./compute.ts";
-import { fractionList, nameList, oneOf, wholeNumber } from "./values.ts";
+import { inGroup, listWords, operand, option, pathList, text, words, type Values } from "./spec.ts";
 
-/** What `readOptions` adds to a command. */
-export interface ReadFlags {
-  sql?: string;
-  format?: "parquet" | "csv" | "json" | "criteo";
-  onBadRow: "error" | "skip";
-}
+const FORMATS = { parquet: "", csv: "", json: "", criteo: "the Criteo logs' TSV" } as const;
+const BAD_ROWS = { error: "stop", skip: "leave them out and count them" } as const;
+const SPLITS = { temporal: "train on the past, test on the future", random: "" } as const;
 
-/** What `columnOptions` adds to a command. */
-export interface ColumnFlags {
-  label?: string;
-  dense?: string[];
-  categorical?: string[];
-  ignore?: string[];
-  time?: string;
-  split: "temporal" | "random";
-  fractions: [number, number, number];
-  minCount: number;
-  hashBuckets?: number;
-}
+/** A click log, as an operand. */
+export const sourceOperand = operand("source", pathList, {
+  meaning: "Files, folders or globs of Parquet, CSV or JSON; may be left out with --sql or --resume",
+  rest: true,
+  defaultText: "none",
+});
 
-/** Options of how files are read. */
-export function readOptions(command: Command): Command {
-  return command
-    .option(
-      "--sql <query>",
-      "a DuckDB query over the view `source` of the given files, or over files by name",
-    )
-    .option(
-      "--format <name>",
-      "parquet, csv, json or criteo; by default told from the files' endings",
-      oneOf("--format", ["parquet", "csv", "json", "criteo"]),
-    )
-    .option(
-      "--on-bad-row <what>",
-      "CSV rows with too many or too few fields: error, or skip and count them",
-      oneOf("--on-bad-row", ["error", "skip"]),
-      "error",
-    );
-}
+/** How files are read. */
+export const readOptions = inGroup("Reading the log:", {
+  sql: option("query", text, {
+    meaning: "DuckDB query over the view `source` of the given files, or over files by name",
+    defaultText: "all rows and columns",
+  }),
+  format: option("name", words(FORMATS), {
+    meaning: `Format of the files: ${listWords(FORMATS)}`,
+    defaultText: "what their names end in",
+  }),
+  onBadRow: option("what", words(BAD_ROWS), {
+    meaning: `What to do about CSV rows with too many or too few fields: ${listWords(BAD_ROWS)}`,
+    default: "error",
+  }),
+});
 
-/** Options of what columns mean and how rows are split. */
-export function columnOptions(command: Command): Command {
-  return command
-    .option("--label <column>", "the column to predict, 0 or 1 (criteo: label)")
-    .option("--dense <columns>", "numeric inputs, between commas (default: told from types)", nameList)
-    .option(
-      "--categorical <columns>",
-      "categorical inputs, between commas (default: told from types)",
-      nameList,
-    )
-    .option("--ignore <columns>", "columns to leave out, between commas", nameList)
-    .option("--time <column>", "the column that orders rows in time (default: the order of the files)")
-    .option(
-      "--split <how>",
-      "temporal (train on the past, test on the future) or random",
-      oneOf("--split", ["temporal", "random"]),
-      "temporal",
-    )
-    .addOption(
-      withDefault(
-        "--fractions <a,b,c>",
-        "shares of training, validation and test rows",
-        fractionList("--fractions"),
-        [70, 10, 20],
-        "70,10,20",
-      ),
-    )
-    .option(
-      "--min-count <n>",
-      "values seen fewer times in the training part are unknown",
-      wholeNumber("--min-count", 1),
-      1,
-    )
-    .option(
-      "--hash-buckets <n>",
-      "hash categorical values into this many rows a table instead of keeping vocabularies",
-      wholeNumber("--hash-buckets", 2, 2 ** 31 - 1),
-    );
-}
+/** Three positive shares. */
+const fractions = listOf(decimal({ above: 0 })).pipe(
+  z.tuple(
+    [z.number(), z.number(), z.number()],
+    "expected three positive numbers, of training, validation and test rows",
+  ),
+);
+
+/** What columns mean and how rows are split. */
+export const columnOptions = inGroup("Columns and split:", {
+  label: option("column", text, {
+    meaning: "Column to predict, which holds 0 and 1",
+    defaultText: "label with --format criteo; otherwise it must be given",
+  }),
+  dense: option("columns", listOf(text), {
+    meaning: "Numeric inputs, between commas",
+    defaultText: "what the columns' types suggest",
+  }),
+  categorical: option("columns", listOf(text), {
+    meaning: "Categorical inputs, between commas",
+    defaultText: "what the columns' types suggest",
+  }),
+  ignore: option("columns", listOf(text), {
+    meaning: "Columns to leave out, between commas",
+    defaultText: "none",
+  }),
+  time: option("column", text, {
+    meaning: "Column that orders rows in time",
+    defaultText: "the order of the files",
+  }),
+  split: option("how", words(SPLITS), {
+    meaning: `How rows are divided into training, validation and test: ${listWords(SPLITS)}`,
+    default: "temporal",
+  }),
+  fractions: option("a,b,c", fractions, {
+    meaning: "Shares of training, validation and test rows; they need not add up to 100",
+    default: [70, 10, 20],
+  }),
+  minCount: option("n", wholeNumber({ min: 1 }), {
+    meaning: "Fewest occurrences in the training rows of a categorical value that is not treated as unknown",
+    default: 1,
+  }),
+  hashBuckets: option("n", wholeNumber({ min: 2, max: 2 ** 31 - 1 }), {
+    meaning: "Rows of each embedding table into which categorical values are hashed",
+    defaultText: "a vocabulary for each table",
+  }),
+});
+
+/** Values of {@link readOptions}. */
+export type ReadValues = Values<typeof readOptions>;
+/** Values of {@link columnOptions}. */
+export type ColumnValues = Values<typeof columnOptions>;
 
 /** The label's column. @throws ParetoError `CLI_LABEL` when it was not given and cannot be known */
-export function labelOf(flags: ColumnFlags & ReadFlags): string {
-  if (flags.label !== undefined) return flags.label;
-  if (flags.format === "criteo") return "label";
+export function labelOf({ label, format }: ColumnValues & ReadValues): string {
+  if (label !== undefined) return label;
+  if (format === "criteo") return "label";
   throw new ParetoError({
     code: "CLI_LABEL",
     where: "--label",
     message: "the column to predict must be named, got no --label",
-    fix: "Say --label COLUMN; it holds 0 and 1.",
+    fix: "Give --label COLUMN; it holds 0 and 1.",
   });
 }
 
 /** How a source is opened. */
-export function sourceOptions(paths: readonly string[], flags: ReadFlags): SourceOptions {
+export function sourceOptions(
+  paths: readonly string[],
+  { sql, format, onBadRow }: ReadValues,
+): SourceOptions {
   return {
     paths,
-    onBadRow: flags.onBadRow,
-    ...(flags.sql !== undefined && { sql: flags.sql }),
-    ...(flags.format !== undefined && { format: flags.format }),
+    onBadRow,
+    ...(sql !== undefined && { sql }),
+    ...(format !== undefined && { format }),
   };
 }
 
 /** How a source becomes a data set. */
-export function prepareOptions(flags: ColumnFlags, label: string, seed: number): PrepareOptions {
+export function prepareOptions(values: ColumnValues, label: string, seed: number): PrepareOptions {
+  const { split, fractions, minCount, dense, categorical, ignore, time, hashBuckets } = values;
   return {
     label,
-    split: { kind: flags.split, fractions: flags.fractions, seed },
-    minCount: flags.minCount,
-    ...(flags.dense && { dense: flags.dense }),
-    ...(flags.categorical && { categorical: flags.categorical }),
-    ...(flags.ignore && { ignore: flags.ignore }),
-    ...(flags.time !== undefined && { time: flags.time }),
-    ...(flags.hashBuckets !== undefined && { hashBuckets: flags.hashBuckets }),
+    split: { kind: split, fractions, seed },
+    minCount,
+    ...(dense && { dense }),
+    ...(categorical && { categorical }),
+    ...(ignore && { ignore }),
+    ...(time !== undefined && { time }),
+    ...(hashBuckets !== undefined && { hashBuckets }),
   };
 }

@@ -1,30 +1,53 @@
 /** @file `pareto llm estimate`: what a language model will take, and what a cache policy changes, before it is loaded. */
-import type { Command } from "commander";
 import { describeMachine } from "../../../base/environment.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { estimate, type Estimate } from "../../../llm/estimate.ts";
-import { parseBudget } from "../../../llm/kv/budget.ts";
 import { POLICY_NAMES } from "../../../llm/kv/choosePolicy.ts";
 import { readModelShape, type ModelShape } from "../../../llm/load/modelConfig.ts";
 import { dtypeOf } from "../../../llm/runner/dtype.ts";
 import { formatBytes, formatCount } from "../../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { defineCommand, type CommandInput } from "../../command.ts";
 import {
+  kvBudget,
+  kvTuningOptions,
+  policyName,
   policyOf,
-  withKvTuning,
-  withRunnerOptions,
-  type KvFlags,
-  type RunnerFlags,
+  runnerOptions,
 } from "../../options/languageModel.ts";
+import { inGroup, operand, option, text } from "../../options/spec.ts";
 import { formatTable, type Output } from "../../output.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
-interface Flags extends CommonFlags, KvFlags, RunnerFlags {
-  context: number;
-  newTokens: number;
-  batch: number;
-  bandwidth?: number;
-}
+const operands = {
+  model: operand("model", text, { meaning: "Folder of a model, its config.json, or a llama2.c .bin file" }),
+};
+const options = {
+  context: option("n", wholeNumber({ min: 1, max: 2 ** 24 }), {
+    meaning: "Tokens of each prompt",
+    default: 1024,
+  }),
+  newTokens: option("n", wholeNumber({ min: 1, max: 2 ** 24 }), {
+    meaning: "Tokens to decode after each prompt",
+    default: 1024,
+  }),
+  batch: option("n", wholeNumber({ min: 1, max: 65_536 }), { meaning: "Texts at a time", default: 1 }),
+  ...inGroup("KV cache:", {
+    kv: option("policy", policyName, {
+      meaning: `Policy to compare with a full cache: ${POLICY_NAMES.join(", ")}`,
+      default: "keyformer",
+    }),
+    kvBudget,
+  }),
+  ...kvTuningOptions,
+  ...runnerOptions,
+  bandwidth: option("rate", decimal({ above: 0 }), {
+    meaning: "Rate at which memory is read",
+    unit: "GB/s",
+    defaultText: "what is measured on the cpu, what the driver states on cuda",
+  }),
+};
+type Input = CommandInput<typeof operands & typeof options>;
+type Flags = Input["values"];
 
 /** A bandwidth and where it comes from, and the memory that the device has. */
 interface DeviceLimits {
@@ -34,40 +57,13 @@ interface DeviceLimits {
 }
 
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "estimate",
+export const command = defineCommand({
+  summary:
     "Say what a language model will take in memory, which rate of tokens the memory allows, and from which context a cache policy pays. Reads config.json alone; the model's weights need not be there.",
-  )
-    .argument("<model>", "a model's folder, its config.json, or a llama2.c .bin file")
-    .option("--context <n>", "tokens of each prompt", wholeNumber("--context", 1, 2 ** 24), 1024)
-    .option(
-      "--new-tokens <n>",
-      "tokens to decode of each text",
-      wholeNumber("--new-tokens", 1, 2 ** 24),
-      1024,
-    )
-    .option("--batch <n>", "texts at a time", wholeNumber("--batch", 1, 65_536), 1)
-    .option(
-      "--kv <policy>",
-      `the policy to compare with a full cache: ${POLICY_NAMES.join(", ")}`,
-      oneOf("--kv", POLICY_NAMES),
-      "keyformer",
-    )
-    .option(
-      "--kv-budget <size>",
-      "tokens that each layer and head keeps: a share of the prompt or a number (default: 50%)",
-      parseBudget,
-    )
-    .option(
-      "--bandwidth <GB/s>",
-      "at which memory is read (default: measured on cpu, what the driver states on cuda)",
-      positiveNumber("--bandwidth"),
-    );
-  return withRunnerOptions(withKvTuning(command)).action((model: string, flags: Flags) =>
-    withOutput(flags, (out) => run(out, model, flags)),
-  );
-}
+  operands,
+  options,
+  run: (out, { values }) => run(out, values.model, values),
+});
 
 async function run(out: Output, path: string, flags: Flags): Promise<void> {
   const { context, newTokens, batch, device } = flags;
@@ -108,7 +104,7 @@ function textOf(
   { name, config }: ModelShape,
   found: Estimate,
   { bytesPerSecond, source, memoryBytes }: DeviceLimits,
-  { context, newTokens, batch, kv, device, dtype }: Flags,
+  { context, newTokens, batch, kv, device, dtype }: Omit<Flags, "dtype"> & { dtype: string },
 ): string {
   const { full, policy, paysFrom } = found;
   const rate = (value: number | null) => (value === null ? "–" : value.toFixed(value < 100 ? 1 : 0));
@@ -158,10 +154,10 @@ function textOf(
 
 /** What the device's memory does, measured or stated. Where it cannot be known, only the rates are missing. */
 async function limitsOf(out: Output, { device, threads, bandwidth }: Flags): Promise<DeviceLimits> {
-  const told = bandwidth === undefined ? null : { bytesPerSecond: bandwidth * 1e9, source: "--bandwidth" };
+  const given = bandwidth === undefined ? null : { bytesPerSecond: bandwidth * 1e9, source: "--bandwidth" };
   if (device === "cpu") {
     const { memoryBytes } = describeMachine();
-    if (told) return { ...told, memoryBytes };
+    if (given) return { ...given, memoryBytes };
     out.info(`measuring memory on ${threads} threads`);
     const { readBandwidth } = await import("../../../engine/doctor/readBandwidth.ts");
     return { bytesPerSecond: await readBandwidth(threads), source: "measured", memoryBytes };
@@ -173,13 +169,13 @@ async function limitsOf(out: Output, { device, threads, bandwidth }: Flags): Pro
       const { memoryClockKhz, memoryBusBits, name, memoryBytes } = context.info;
       // Two transfers a clock.
       const stated = (2 * memoryClockKhz * 1e3 * memoryBusBits) / 8;
-      return { ...(told ?? { bytesPerSecond: stated, source: `stated for ${name}` }), memoryBytes };
+      return { ...(given ?? { bytesPerSecond: stated, source: `stated for ${name}` }), memoryBytes };
     } finally {
       context.dispose();
     }
   } catch (error) {
     if (!(error instanceof ParetoError)) throw error;
-    if (told) return { ...told, memoryBytes: null };
+    if (given) return { ...given, memoryBytes: null };
     return { bytesPerSecond: null, source: `${error.message}; give --bandwidth`, memoryBytes: null };
   }
 }

@@ -18,14 +18,14 @@ export function shippedEvalModel(task: (typeof EVAL_TASK_NAMES)[number]): string
 }
 
 /** The options that say what is asked. */
-export interface EvalTaskFlags {
-  task: (typeof EVAL_TASK_NAMES)[number];
-  protocol?: Protocol;
-  context?: number;
-  scoredTokens: number;
-  items: number;
-  seed: number;
-  text?: string;
+export interface EvalTaskValues {
+  readonly task: (typeof EVAL_TASK_NAMES)[number];
+  readonly protocol: Protocol | undefined;
+  readonly context: number | undefined;
+  readonly scoredTokens: number;
+  readonly items: number;
+  readonly seed: number;
+  readonly text: string | undefined;
 }
 
 /** What is asked of the model. */
@@ -45,7 +45,7 @@ export interface EvalTask {
 type Made = Omit<EvalTask, "maxTokens">;
 
 /** @throws ParetoError CLI_OPTION for options that the task has no use for, or that it lacks */
-export function refuseUnused({ task, text, protocol }: EvalTaskFlags): void {
+export function refuseUnused({ task, text, protocol }: EvalTaskValues): void {
   const refuse = (where: string, message: string, fix: string) =>
     new ParetoError({ code: "CLI_OPTION", where, message, fix });
   if (task === "perplexity") {
@@ -61,7 +61,7 @@ export function refuseUnused({ task, text, protocol }: EvalTaskFlags): void {
     throw refuse(
       "--text",
       `the texts of ${task} are made, got a file`,
-      "Leave --text out, or say --task perplexity.",
+      "Leave --text out, or give --task perplexity.",
     );
   }
   if (task === "delayed-recall" && protocol === "in-prompt")
@@ -77,7 +77,7 @@ export function refuseUnused({ task, text, protocol }: EvalTaskFlags): void {
  * @throws ParetoError LLM_TASK_VOCABULARY, LLM_TASK_LENGTH, LLM_TEXT_LENGTH, LLM_CONTEXT, LLM_TEXT_ENCODING,
  *   FILE_MISSING, FILE_REFUSED
  */
-export async function evalTaskOf(opened: OpenedModel, flags: EvalTaskFlags): Promise<EvalTask> {
+export async function evalTaskOf(opened: OpenedModel, flags: EvalTaskValues): Promise<EvalTask> {
   const { config } = opened.files;
   const made =
     flags.task === "perplexity" ? await textTask(opened, flags) : recallTask(opened, flags, flags.task);
@@ -85,7 +85,7 @@ export async function evalTaskOf(opened: OpenedModel, flags: EvalTaskFlags): Pro
   return { ...made, maxTokens: config.maxPositions };
 }
 
-async function textTask({ tokenizer }: OpenedModel, flags: EvalTaskFlags): Promise<Made> {
+async function textTask({ tokenizer }: OpenedModel, flags: EvalTaskValues): Promise<Made> {
   const { items, scoredTokens } = flags;
   const promptTokens = flags.context ?? 512;
   const text = await readText(flags.text!);
@@ -100,7 +100,7 @@ async function textTask({ tokenizer }: OpenedModel, flags: EvalTaskFlags): Promi
   };
 }
 
-function recallTask({ files, tokenizer }: OpenedModel, flags: EvalTaskFlags, task: TaskName): Made {
+function recallTask({ files, tokenizer }: OpenedModel, flags: EvalTaskValues, task: TaskName): Made {
   requireWords(tokenizer, files.name);
   const { items, seed, context: tokens = 1024 } = flags;
   const protocol = task === "delayed-recall" ? "after" : (flags.protocol ?? "in-prompt");
@@ -124,7 +124,7 @@ function requireWords(tokenizer: OpenedModel["tokenizer"], name: string): void {
     code: "LLM_TASK_VOCABULARY",
     where: name,
     message: `the tasks are made of ${WORDS.length} words of their own, one token each, got ${tokens.length} tokens`,
-    fix: "Take a model that `pareto llm train --recipe recall-rotary` trained, or say --task perplexity with a text.",
+    fix: "Take a model that `pareto llm train --recipe recall-rotary` trained, or give --task perplexity with a text.",
   });
 }
 

@@ -1,34 +1,30 @@
 /** @file `pareto llm evaluate`: what a language model still knows, by cache policy and budget. */
 import { totalmem } from "node:os";
-import type { Command } from "commander";
+import { z } from "zod";
 import { fullVariant, namedVariants, type Variant } from "../../../llm/eval/variants.ts";
 import { evaluate } from "../../../llm/eval/evaluate.ts";
 import { maxSequencesFor } from "../../../llm/eval/maxSequences.ts";
+import type { Protocol } from "../../../llm/tasks/task.ts";
 import { POLICY_NAMES, type PolicyName } from "../../../llm/kv/choosePolicy.ts";
 import { openModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
 import { createRunFolder, defaultRunPath, writeJson } from "../../../run/runFolder.ts";
-import { configOf, evalReport, valuesOf, type EvalFlags } from "./evaluationReport.ts";
+import { configOf, evalReport, valuesOf } from "./evaluationReport.ts";
 import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel } from "./evalTask.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { withDefault } from "../../options/compute.ts";
+import { choice, decimal, listOf, wholeNumber } from "../../../base/optionSchemas.ts";
+import { defineCommand, type CommandInput } from "../../command.ts";
 import {
+  kvTuningOptions,
+  modelOperand,
+  policyName,
   policyOf,
   runnerOptions,
-  withKvTuning,
-  withRunnerOptions,
-  type KvTuningFlags,
+  runnerSettings,
+  tokenizer,
 } from "../../options/languageModel.ts";
+import { inGroup, listWords, option, text, words } from "../../options/spec.ts";
 import { formatTable, type Output } from "../../output.ts";
-import { nameList, oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
-
-interface Flags extends CommonFlags, KvTuningFlags, EvalFlags {
-  tokenizer?: string;
-  maxSeqs?: number;
-  maxMinutes: number;
-  out?: string;
-}
 
 const POLICIES: readonly PolicyName[] = [
   "window",
@@ -40,90 +36,96 @@ const POLICIES: readonly PolicyName[] = [
   "random",
 ];
 
+const PROTOCOLS = {
+  "in-prompt": "the question ends the prompt and comes once more after it",
+  after: "the question comes after the prompt",
+} as const satisfies Record<Protocol, string>;
+
+/** Shares of the prompt, from percents. */
+const budgets = listOf(
+  z.preprocess(
+    (given) => (typeof given === "string" ? given.replace(/%$/, "") : given),
+    decimal({ above: 0, max: 100 }),
+  ),
+).transform((percents) => [...new Set(percents.map((percent) => percent / 100))].sort((a, b) => a - b));
+const BUDGETS = Array.from({ length: 10 }, (_, i) => (i + 1) / 10);
+
+const operands = {
+  model: modelOperand("a model that comes with Pareto: recall-rotary for tasks, shakespeare for perplexity"),
+};
+const options = {
+  ...inGroup("Task:", {
+    task: option("name", choice(EVAL_TASK_NAMES), {
+      meaning: `What is measured: ${EVAL_TASK_NAMES.join(", ")}`,
+      default: "recall",
+    }),
+    protocol: option("when", words(PROTOCOLS), {
+      meaning: `Whether a policy sees the question before it chooses what to keep: ${listWords(PROTOCOLS)}`,
+      defaultText: "in-prompt",
+    }),
+    context: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Tokens of a task's text, with question and answer, or of perplexity's prompt",
+      defaultText: "1024, for perplexity 512",
+    }),
+    scoredTokens: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Tokens after the prompt that perplexity is measured on",
+      default: 512,
+    }),
+    items: option("n", wholeNumber({ min: 1 }), { meaning: "Most texts", default: 500 }),
+    seed: option("n", wholeNumber({ min: 0 }), { meaning: "Seed of the task's texts", default: 1 }),
+    text: option("file", text, {
+      meaning: "Text of --task perplexity, which the model should not have been trained on",
+      defaultText: "none",
+    }),
+    tokenizer,
+  }),
+  ...inGroup("KV cache:", {
+    kv: option("policies", listOf(policyName), {
+      meaning: `Policies between commas: ${POLICY_NAMES.join(", ")}; the full cache is always measured`,
+      default: [...POLICIES],
+    }),
+    budgets: option("percents", budgets, {
+      meaning: "Shares of the prompt that stay, between commas",
+      unit: "percent",
+      default: BUDGETS,
+      defaultText: "10,20,30,40,50,60,70,80,90,100",
+    }),
+    seeds: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Seeds of noise, for policies that draw",
+      default: 3,
+    }),
+  }),
+  ...kvTuningOptions,
+  ...runnerOptions,
+  maxSeqs: option("n", wholeNumber({ min: 1, max: 4096 }), {
+    meaning: "Texts at a time",
+    defaultText: "as many as fit in memory",
+  }),
+  maxMinutes: option("n", decimal({ above: 0 }), {
+    meaning: "Time after which no further round of texts begins; what was measured counts",
+    unit: "minutes",
+    default: 10,
+  }),
+  out: option("dir", text, {
+    meaning: "Folder of the report, new or empty",
+    defaultText: "runs/DATE-TIME-eval-TASK",
+    writes: "folder",
+  }),
+};
+type Flags = CommandInput<typeof operands & typeof options>["values"];
+
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "evaluate",
+export const command = defineCommand({
+  summary:
     "Measure a language model against the budget of its KV cache: right answers of a task, or the likelihood of a text, for every policy and budget, with 95 % bootstrap intervals and a report. All policies get the same texts, read in the same way.",
-  )
-    .argument(
-      "[model]",
-      "a model's folder, or a llama2.c .bin file with its tokenizer beside it (default: one that comes with Pareto: recall-rotary for tasks, shakespeare for perplexity)",
-    )
-    .option(
-      "--task <name>",
-      `what is measured: ${EVAL_TASK_NAMES.join(", ")}`,
-      oneOf("--task", EVAL_TASK_NAMES),
-      "recall",
-    )
-    .option(
-      "--protocol <when>",
-      "whether a policy knows the question when it chooses what to keep: in-prompt (the question ends the prompt and comes once more after it), or after (default: in-prompt)",
-      oneOf("--protocol", ["in-prompt", "after"]),
-    )
-    .addOption(
-      withDefault(
-        "--kv <policies>",
-        `policies between commas: ${POLICY_NAMES.join(", ")}; the full cache is always measured`,
-        policyList,
-        [...POLICIES],
-        POLICIES.join(","),
-      ),
-    )
-    .addOption(
-      withDefault(
-        "--budgets <percents>",
-        "shares of the prompt that stay, in percent, between commas",
-        budgetList,
-        Array.from({ length: 10 }, (_, i) => (i + 1) / 10),
-        "10,20,30,40,50,60,70,80,90,100",
-      ),
-    )
-    .option(
-      "--context <n>",
-      "tokens of a task's text, with question and answer; of perplexity's prompt (default: 1024, perplexity 512)",
-      wholeNumber("--context", 1),
-    )
-    .option(
-      "--scored-tokens <n>",
-      "perplexity: tokens after the prompt",
-      wholeNumber("--scored-tokens", 1),
-      512,
-    )
-    .option("--items <n>", "texts at most", wholeNumber("--items", 1), 500)
-    .option("--seeds <n>", "seeds of noise, for policies that draw", wholeNumber("--seeds", 1), 3)
-    .option("--seed <n>", "of the task's texts", wholeNumber("--seed", 0), 1)
-    .option("--text <file>", "perplexity: the text, which the model should not have been trained on")
-    .option(
-      "--tokenizer <path>",
-      "another tokenizer than the one that lies with the model: a tokenizer.json or a folder with one, or llama2.c's",
-    )
-    .option("--max-seqs <n>", "texts at a time (default: as many as fit)", wholeNumber("--max-seqs", 1, 4096))
-    .option(
-      "--max-minutes <n>",
-      "then no further round of texts begins; what was measured counts",
-      positiveNumber("--max-minutes"),
-      10,
-    )
-    .option("--out <dir>", "folder of the report, new or empty (default: runs/DATE-TIME-eval-TASK)");
-  return withRunnerOptions(withKvTuning(command)).action((model: string | undefined, flags: Flags) =>
-    withOutput(flags, (out) => run(out, model ?? shippedEvalModel(flags.task), flags)),
-  );
-}
-
-function policyList(text: string): PolicyName[] {
-  return nameList(text).map(oneOf("--kv", POLICY_NAMES));
-}
-
-function budgetList(text: string): number[] {
-  const percent = positiveNumber("--budgets", 100);
-  const shares = nameList(text).map((part) => percent(part.replace(/%$/, "")) / 100);
-  return [...new Set(shares)].sort((a, b) => a - b);
-}
+  operands,
+  options,
+  run: (out, { values }) => run(out, values.model ?? shippedEvalModel(values.task), values),
+});
 
 async function run(out: Output, path: string, flags: Flags): Promise<void> {
   refuseUnused(flags);
-  const variants = armsOf(flags);
+  const variants = variantsOf(flags);
   const opened = await openModel(path, flags.tokenizer);
   try {
     const { name, config } = opened.files;
@@ -142,7 +144,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
     const onLoad = (done: number, total: number, unit: string) =>
       out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null });
     const runner = await openRunner(opened.files, {
-      ...runnerOptions(flags),
+      ...runnerSettings(flags),
       maxSequences,
       onProgress: onLoad,
     });
@@ -162,7 +164,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
       await writeJson(folder.file("evaluation.json"), { ...report, values: valuesOf(found) });
       await writeBudgetReport(folder.file("report.html"), report);
       await folder.setStatus("done");
-      tell(out, report, folder.path);
+      show(out, report, folder.path);
     } finally {
       await runner.dispose();
     }
@@ -171,7 +173,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
   }
 }
 
-function armsOf(flags: Flags): Variant[] {
+function variantsOf(flags: Flags): Variant[] {
   const variants = namedVariants(flags.kv, flags.budgets, (kv, ratioOfPrompt, decoded) =>
     policyOf({ ...flags, kv, kvBudget: { ratioOfPrompt } }, decoded),
   );
@@ -188,7 +190,7 @@ async function gpuBytes(): Promise<number> {
   }
 }
 
-function tell(out: Output, report: BudgetReport, folder: string): void {
+function show(out: Output, report: BudgetReport, folder: string): void {
   const { measure, full, points, warnings, items } = report;
   for (const message of warnings)
     out.onEvent({ event: "notice", level: "warning", code: "LLM_EVAL", message });

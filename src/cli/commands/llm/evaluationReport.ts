@@ -4,21 +4,21 @@ import type { VariantResult, Evaluated } from "../../../llm/eval/evaluate.ts";
 import type { PolicyName } from "../../../llm/kv/choosePolicy.ts";
 import type { BudgetReport } from "../../../report/budgetReport.ts";
 import { formatCount } from "../../../base/format.ts";
-import type { EvalTask, EvalTaskFlags } from "./evalTask.ts";
-import type { RunnerFlags } from "../../options/languageModel.ts";
+import type { EvalTask, EvalTaskValues } from "./evalTask.ts";
+import type { RunnerValues } from "../../options/languageModel.ts";
 
 /** A full cache below this share of right answers says little about policies. */
 const SOLVED = 0.95;
 
 /** The options of an evaluation that its report shows. */
-export interface EvalFlags extends EvalTaskFlags, RunnerFlags {
-  kv: PolicyName[];
-  budgets: number[];
-  seeds: number;
+export interface EvaluationValues extends EvalTaskValues, RunnerValues {
+  readonly kv: readonly PolicyName[];
+  readonly budgets: readonly number[];
+  readonly seeds: number;
 }
 
 /** The options that a result depends on. */
-export function configOf({ task, kv, budgets, seeds, device, dtype }: EvalFlags, made: EvalTask) {
+export function configOf({ task, kv, budgets, seeds, device, dtype }: EvaluationValues, made: EvalTask) {
   return {
     task,
     ...made.config,
@@ -41,7 +41,7 @@ export function valuesOf({ variants }: Evaluated) {
 export function evalReport(
   model: string,
   { variants, items }: Evaluated,
-  flags: EvalFlags,
+  flags: EvaluationValues,
   task: EvalTask,
 ): BudgetReport {
   const isAccuracy = task.measure === "answers";

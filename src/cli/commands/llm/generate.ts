@@ -1,96 +1,101 @@
 /** @file `pareto llm generate`: a language model continues a text, or many, with a cache that may evict. */
-import type { Command } from "commander";
+import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
 import { openModel, type OpenedModel } from "../../../llm/load/openModel.ts";
 import { shippedModelPath } from "../../../llm/shippedModels.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { formatCount } from "../../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
+import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { POLICY_NAMES } from "../../../llm/kv/choosePolicy.ts";
+import { defineCommand, type CommandInput } from "../../command.ts";
 import { DecisionsFile } from "./decisionsFile.ts";
-import { type ChoiceFlags, searchText, streamText, type Text, writeBatch } from "./generateTexts.ts";
+import { searchText, streamText, type Text, writeBatch } from "./generateTexts.ts";
 import {
+  kvBudget,
+  kvTuningOptions,
+  modelOperand,
+  policyName,
   policyOf,
-  type RunnerFlags,
   runnerOptions,
-  withKvOptions,
-  withKvTuning,
-  withRunnerOptions,
+  runnerSettings,
+  tokenizer,
 } from "../../options/languageModel.ts";
+import { inGroup, option, text } from "../../options/spec.ts";
 import { endingEarly } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";
 import { readBatch, readPrompt } from "./prompts.ts";
-import { positiveNumber, wholeNumber } from "../../options/values.ts";
 
 /** Texts that a batch holds at a time unless told otherwise. */
 const BATCH_SEQUENCES = 8;
 
-interface Flags extends CommonFlags, ChoiceFlags, RunnerFlags {
-  prompt?: string;
-  batch?: string;
-  maxSeqs?: number;
-  maxNewTokens: number;
-  tokenizer?: string;
-  decisions?: string;
-}
+const operands = {
+  model: modelOperand("a small model that comes with Pareto and writes like Shakespeare's plays"),
+};
+const options = {
+  ...inGroup("Text:", {
+    prompt: option("text", z.string(), {
+      meaning: "Text to continue; - is standard input, @FILE a file",
+      defaultText: "none; it or --batch must be given",
+    }),
+    batch: option("file", text, {
+      meaning:
+        'Many texts: JSON lines such as {"prompt": "…", "id": 1, "max_new_tokens": 64, "seed": 1}, of which all but the prompt may be left out; - is standard input. A JSON line is written for each, in their order',
+      defaultText: "none",
+    }),
+    maxSeqs: option("n", wholeNumber({ min: 1, max: 4096 }), {
+      meaning: "Texts of a batch that are continued at a time; when one ends, the next one starts",
+      defaultText: String(BATCH_SEQUENCES),
+    }),
+    maxNewTokens: option("n", wholeNumber({ min: 1 }), { meaning: "Most new tokens", default: 128 }),
+    tokenizer,
+  }),
+  ...inGroup("Sampling:", {
+    temperature: option("t", decimal({ min: 0 }), {
+      meaning: "What logits are divided by before a token is drawn; 0 takes the most probable token",
+      default: 0,
+    }),
+    topK: option("n", wholeNumber({ min: 1 }), {
+      meaning: "How many of the most probable tokens one is drawn from",
+      defaultText: "all",
+    }),
+    topP: option("p", decimal({ above: 0, max: 1 }), {
+      meaning: "Probability that the most probable tokens, of which one is drawn, reach together",
+      default: 1,
+    }),
+    beams: option("n", wholeNumber({ min: 1, max: 256 }), {
+      meaning: "Beams that search for a probable text, in place of taking one token after the other",
+      default: 1,
+    }),
+    seed: option("n", wholeNumber({ min: 0 }), {
+      meaning: "Seed of drawn tokens and of the policy's noise",
+      default: 1,
+    }),
+  }),
+  ...inGroup("KV cache:", {
+    kv: option("policy", policyName, {
+      meaning: `Which tokens stay in the cache: ${POLICY_NAMES.join(", ")}`,
+      default: "full",
+    }),
+    kvBudget,
+    decisions: option("file", text, {
+      meaning: "File to write of what the policy keeps and evicts, a JSON line for each decision",
+      defaultText: "none",
+      writes: "file",
+    }),
+  }),
+  ...kvTuningOptions,
+  ...runnerOptions,
+};
+type Flags = CommandInput<typeof operands & typeof options>["values"];
 
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "generate",
+export const command = defineCommand({
+  summary:
     "Continue a text, or many, with a language model, token by token. --kv bounds the memory of keys and values: a policy chooses which tokens stay in the cache.",
-  )
-    .argument(
-      "[model]",
-      "a folder as Hugging Face publishes it (config.json, safetensors, tokenizer.json) of a Llama, Mistral, Qwen2, Qwen3, GPT-2, GPT-J or MPT, or a llama2.c .bin file with its tokenizer beside it (default: a small model that comes with Pareto and writes like Shakespeare's plays)",
-    )
-    .option("--prompt <text>", "the text to continue; - is standard input, @FILE a file")
-    .option(
-      "--batch <file>",
-      'many texts: JSON lines such as {"prompt": "…", "id": 1, "max_new_tokens": 64, "seed": 1}, of which all but the prompt may be left out; - is standard input. A JSON line comes out for each, in their order',
-    )
-    .option(
-      "--max-seqs <n>",
-      `texts of a batch that are continued at a time; when one is over, the next one enters (default: ${BATCH_SEQUENCES})`,
-      wholeNumber("--max-seqs", 1, 4096),
-    )
-    .option("--max-new-tokens <n>", "tokens at most", wholeNumber("--max-new-tokens", 1), 128)
-    .option(
-      "--tokenizer <path>",
-      "another tokenizer than the one that lies with the model: a tokenizer.json or a folder with one, or llama2.c's",
-    )
-    .option(
-      "--temperature <t>",
-      "what logits are divided by before a token is drawn; 0 takes the most probable one",
-      temperature,
-      0,
-    )
-    .option("--top-k <n>", "draw from the n most probable tokens only", wholeNumber("--top-k", 1))
-    .option(
-      "--top-p <p>",
-      "draw from the most probable tokens that together reach this probability",
-      positiveNumber("--top-p", 1),
-      1,
-    )
-    .option(
-      "--beams <n>",
-      "search for a probable text with so many beams, in place of taking one token after the other",
-      wholeNumber("--beams", 1, 256),
-      1,
-    )
-    .option("--seed <n>", "of drawn tokens and of the policy's noise", wholeNumber("--seed", 0), 1);
-  withKvTuning(withKvOptions(command)).option(
-    "--decisions <file>",
-    "write what the policy keeps and evicts, a JSON line for each decision",
-  );
-  return withRunnerOptions(command).action((model: string | undefined, flags: Flags) =>
-    withOutput(flags, (out) => generate(out, model ?? shippedModelPath("shakespeare"), flags)),
-  );
-}
-
-/** Zero or a positive number. */
-function temperature(text: string): number {
-  return Number(text) === 0 && text.trim() !== "" ? 0 : positiveNumber("--temperature")(text);
-}
+  operands,
+  options,
+  run: (out, { values }) => generate(out, values.model ?? shippedModelPath("shakespeare"), values),
+});
 
 /** @throws ParetoError `CLI_OPTION` for options that would be ignored, or a prompt too many or too few */
 function refuseUnused(flags: Flags): void {
@@ -144,7 +149,7 @@ async function generate(out: Output, model: string, flags: Flags): Promise<void>
     warnOfLength(out, opened, texts);
     const sequences = Math.min(flags.maxSeqs ?? BATCH_SEQUENCES, texts.length);
     const runner = await openRunner(opened.files, {
-      ...runnerOptions(flags),
+      ...runnerSettings(flags),
       maxSequences: sequences * flags.beams,
       onProgress: (done, total, unit) =>
         out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null }),

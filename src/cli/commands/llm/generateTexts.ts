@@ -8,17 +8,16 @@ import type { OpenedModel } from "../../../llm/load/openModel.ts";
 import type { LlmRunner, SequenceMemory, SequenceOptions } from "../../../llm/runner/runner.ts";
 import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";
 import { formatBytes, formatCount } from "../../../base/format.ts";
-import { type KvFlags, policyOf } from "../../options/languageModel.ts";
+import { type KvValues, policyOf } from "../../options/languageModel.ts";
 import type { Output } from "../../output.ts";
 
 /** How texts are continued. */
-export interface ChoiceFlags extends KvFlags {
-  json?: true;
-  temperature: number;
-  topK?: number;
-  topP: number;
-  beams: number;
-  seed: number;
+export interface GenerationValues extends KvValues {
+  readonly temperature: number;
+  readonly topK: number | undefined;
+  readonly topP: number;
+  readonly beams: number;
+  readonly seed: number;
 }
 
 /** A prompt in tokens. */
@@ -34,13 +33,13 @@ export interface TextRun {
   out: Output;
   opened: OpenedModel;
   runner: LlmRunner;
-  flags: ChoiceFlags;
+  flags: GenerationValues;
   signal: AbortSignal;
-  /** Told each decision of the policy, and whose it is. */
+  /** Receives each decision of the policy, and the id of its text. */
   onDecision: ((decision: KvDecision, id: Text["id"]) => void) | undefined;
 }
 
-/** What the end line tells. */
+/** What the last line states. */
 interface Rates {
   promptTokens: number;
   promptSeconds: number;
@@ -63,12 +62,12 @@ export async function streamText(run: TextRun, text: Text): Promise<void> {
     const { done, value } = await tokens.next();
     const piece = done ? stream.end() : stream.push(value);
     written += piece;
-    if (!flags.json) await writeText(done ? `${piece}\n` : piece);
+    if (!out.isJson) await writeText(done ? `${piece}\n` : piece);
     else if (!done) out.json({ event: "token", token: value, text: piece });
     if (done) {
       const { finishReason, decodeSteps: decodeTokens, ...times } = value;
       const rates = { ...times, decodeTokens, promptTokens: prompt.length };
-      summarize(run, rates, { text: written, finishReason: finishReason, newTokens });
+      summarize(run, rates, { text: written, finishReason, newTokens });
       return;
     }
   }
@@ -79,10 +78,10 @@ export async function searchText(run: TextRun, text: Text): Promise<void> {
   const found: TextLine[] = [];
   const rates = await runTexts(run, [text], (line) => found.push(line));
   const { text: written = "", finishReason = "abort", newTokens = 0, score } = found[0] ?? {};
-  if (!run.flags.json) await writeText(`${written}\n`);
+  if (!run.out.isJson) await writeText(`${written}\n`);
   summarize(run, rates, {
     text: written,
-    finishReason: finishReason,
+    finishReason,
     newTokens,
     ...(score !== undefined && { score }),
   });
@@ -90,12 +89,12 @@ export async function searchText(run: TextRun, text: Text): Promise<void> {
 
 /** Writes a JSON line for each text of a batch, in their order, each as soon as those before it are over. */
 export async function writeBatch(run: TextRun, texts: readonly Text[]): Promise<void> {
-  const { out, flags } = run;
+  const { out } = run;
   const waiting = new Map<number, TextLine>();
   let next = 0;
   let newTokens = 0;
   const write = (line: TextLine) => {
-    if (flags.json) out.json({ event: "text", ...line });
+    if (out.isJson) out.json({ event: "text", ...line });
     else out.result(JSON.stringify(line));
   };
   const rates = await runTexts(run, texts, (line, index) => {
@@ -123,7 +122,7 @@ interface TextLine {
   score?: number;
 }
 
-/** Runs texts in the runner's sequences. @param onText told each one when it is over, with its place among them */
+/** Runs texts in the runner's sequences. @param onText receives each one when it is over, with its place among them */
 async function runTexts(
   run: TextRun,
   texts: readonly Text[],
@@ -146,7 +145,7 @@ async function runTexts(
     const { id, prompt } = texts[index]!;
     const stream = new TokenStream(opened.tokenizer, prompt);
     const text = tokens.map((token) => stream.push(token)).join("") + stream.end();
-    const line = { id, text, finishReason: finishReason, promptTokens, newTokens: tokens.length };
+    const line = { id, text, finishReason, promptTokens, newTokens: tokens.length };
     onText(score === undefined ? line : { ...line, score }, index);
   }
 }
@@ -174,7 +173,7 @@ function textOptions({ flags, onDecision }: TextRun, text: Text): SequenceOption
   };
 }
 
-function samplerOptions(flags: ChoiceFlags, { seed = flags.seed }: Text): SamplerOptions {
+function samplerOptions(flags: GenerationValues, { seed = flags.seed }: Text): SamplerOptions {
   const { temperature, topK, topP } = flags;
   return { temperature, topP, seed, ...(topK !== undefined && { topK }) };
 }

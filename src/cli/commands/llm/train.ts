@@ -1,6 +1,5 @@
 /** @file `pareto llm train`: from a recipe to a trained language model, as a folder that every command on models opens. */
 import { join } from "node:path";
-import type { Command } from "commander";
 import { ParetoError } from "../../../base/errors.ts";
 import { readRecipe, type Recipe } from "../../../llm/training/recipe.ts";
 import type { TrainLmResult } from "../../../llm/training/lmResult.ts";
@@ -9,94 +8,97 @@ import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from
 import { writeReport } from "../../../report/writeReport.ts";
 import type { RunEvent } from "../../../run/events.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
+import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { defineCommand } from "../../command.ts";
+import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
+import { inGroup, operand, option, pathList, text } from "../../options/spec.ts";
 import { interruptible } from "../../interrupt.ts";
 import { lmReport } from "../../../llm/training/report.ts";
 import type { Output } from "../../output.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
-interface Flags extends CommonFlags, ComputeFlags {
-  recipe?: string;
-  seed?: number;
-  maxMinutes?: number;
-  precision?: "float32" | "tf32";
-  out?: string;
-  resume?: string;
-}
+const operands = {
+  text: operand("text", pathList, {
+    meaning: "Text files, for a recipe that learns from text",
+    rest: true,
+    defaultText: "none",
+  }),
+};
+const options = {
+  ...inGroup("Run:", {
+    recipe: option("recipe", text, {
+      meaning:
+        "Recipe that ships with Pareto (recall-rotary, recall-alibi, recall-learned, shakespeare), or a JSON file",
+      defaultText: "none; a new run needs one",
+    }),
+    out: option("dir", text, {
+      meaning: "Folder of the run, new or empty",
+      defaultText: "runs/DATE-TIME-NAME",
+      writes: "folder",
+    }),
+    resume: option("dir", text, {
+      meaning: "Continue the run in this folder; threads, device and precision may change",
+      defaultText: "a new run",
+    }),
+    maxMinutes: option("n", decimal({ above: 0 }), {
+      meaning:
+        "Most time for training; stages and the fall of the learning rate are shortened where it is short",
+      unit: "minutes",
+      defaultText: "no limit",
+    }),
+    seed: option("n", wholeNumber({ min: 0, max: 0xffffffff }), {
+      meaning: "Seed of weights, texts and dropout",
+      defaultText: "the recipe's",
+    }),
+  }),
+  ...inGroup("Device:", {
+    ...computeOptions,
+    precision: option("name", precision, {
+      meaning: `${precisionMeaning}; attention multiplies in bfloat16`,
+      defaultText: "tf32",
+    }),
+  }),
+};
 
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "train",
-    "Train a language model from scratch by a recipe: on synthetic tasks of recall, or on text files.",
-  )
-    .argument("[text...]", "text files, for a recipe that learns from text")
-    .option(
-      "--recipe <recipe>",
-      "one that ships with Pareto (recall-rotary, recall-alibi, recall-learned, shakespeare), or a JSON file",
-    )
-    .option(
-      "--max-minutes <n>",
-      "end after so many minutes; stages and the fall of the learning rate are shortened where time is short",
-      positiveNumber("--max-minutes"),
-    )
-    .option(
-      "--seed <n>",
-      "of weights, texts and dropout (default: the recipe's)",
-      wholeNumber("--seed", 0, 0xffffffff),
-    )
-    .addOption(threadsOption())
-    .addOption(deviceOption())
-    .option(
-      "--precision <name>",
-      "cuda: how matrices are multiplied: float32, or tf32, which is faster and keeps 10 bits of mantissa; attention multiplies in bfloat16 (default: tf32)",
-      oneOf("--precision", ["float32", "tf32"]),
-    )
-    .option("--out <dir>", "the run's folder, new or empty (default: runs/DATE-TIME-NAME)")
-    .option("--resume <dir>", "go on with the run in this folder; threads, device and precision may change");
-  return command.action((paths: string[], flags: Flags) =>
-    withOutput(flags, async (out) => {
-      const said = (name: string) => command.getOptionValueSource(name) === "cli";
-      const { device, threads, precision, maxMinutes } = flags;
-      // A resumed run may be one of a GPU.
-      const isOnGpu = device === "cuda" || (flags.resume !== undefined && !said("device"));
-      if (precision !== undefined && !isOnGpu)
+export const command = defineCommand({
+  summary: "Train a language model from scratch by a recipe: on synthetic tasks of recall, or on text files.",
+  operands,
+  options,
+  async run(out, { values, isGiven }) {
+    const { device, threads, precision, maxMinutes, text: paths = [] } = values;
+    // A resumed run may be one of a GPU.
+    const isOnGpu = device === "cuda" || (values.resume !== undefined && !isGiven("device"));
+    if (precision !== undefined && !isOnGpu)
+      throw badOption("--precision", `only a GPU has a choice, got --device ${device}`, "Add --device cuda.");
+    const common = { ...(maxMinutes !== undefined && { maxMinutes }) };
+    if (values.resume !== undefined) {
+      const other = (["recipe", "seed", "out"] as const).find((name) => isGiven(name));
+      if (other !== undefined || paths.length > 0)
         throw badOption(
-          "--precision",
-          `only a GPU has a choice, got --device ${device}`,
-          "Add --device cuda.",
+          "--resume",
+          `a resumed run keeps its recipe, texts and folder, got ${other === undefined ? paths[0] : `--${other}`}`,
+          "Give --resume alone, with --threads, --device, --precision or --max-minutes.",
         );
-      const common = { ...(maxMinutes !== undefined && { maxMinutes }) };
-      if (flags.resume !== undefined) {
-        const other = ["recipe", "seed", "out"].find(said);
-        if (other !== undefined || paths.length > 0)
-          throw badOption(
-            "--resume",
-            `a resumed run keeps its recipe, texts and folder, got ${other === undefined ? paths[0] : `--${other}`}`,
-            "Give --resume alone, with --threads, --device, --precision or --max-minutes.",
-          );
-        const resume = {
-          ...(said("device") && { device }),
-          ...(said("threads") && { threads }),
-          ...(precision !== undefined && { precision }),
-        };
-        return train(out, { ...common, directory: flags.resume, resume });
-      }
-      if (flags.recipe === undefined)
-        throw badOption(
-          "--recipe",
-          "a model is trained by a recipe, got none",
-          "Say e.g. --recipe recall-rotary.",
-        );
-      const shipped = await readRecipe(flags.recipe);
-      const recipe: Recipe = flags.seed === undefined ? shipped : { ...shipped, seed: flags.seed };
-      const config = { recipe, paths, device, threads, precision: precision ?? ("tf32" as const) };
-      const directory = flags.out ?? defaultRunPath([recipe.name]);
-      return train(out, { ...common, directory, config });
-    }),
-  );
-}
+      const resume = {
+        ...(isGiven("device") && { device }),
+        ...(isGiven("threads") && { threads }),
+        ...(precision !== undefined && { precision }),
+      };
+      return train(out, { ...common, directory: values.resume, resume });
+    }
+    if (values.recipe === undefined)
+      throw badOption(
+        "--recipe",
+        "a model is trained by a recipe, got none",
+        "Give one, e.g. --recipe recall-rotary.",
+      );
+    const shipped = await readRecipe(values.recipe);
+    const recipe: Recipe = values.seed === undefined ? shipped : { ...shipped, seed: values.seed };
+    const directory = values.out ?? defaultRunPath([recipe.name]);
+    const config = { recipe, paths, device, threads, precision: precision ?? ("tf32" as const) };
+    return train(out, { ...common, directory, config });
+  },
+});
 
 function badOption(where: string, message: string, fix: string): ParetoError {
   return new ParetoError({ code: "CLI_OPTION", where, message, fix });

@@ -1,68 +1,77 @@
 /** @file `pareto protein classify`: the families of the sequences of a FASTA file, as text for other tools. */
 import { availableParallelism } from "node:os";
-import type { Command } from "commander";
 import { ParetoError } from "../../../base/errors.ts";
 import { classifyFasta } from "../../../protein/classify/classifyFasta.ts";
 import { DEFAULT_MODEL_PATH } from "../../../protein/defaultModel.ts";
 import type { BadRecord, FastaWarning } from "../../../protein/fasta/fasta.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
 import { formatCount } from "../../../base/format.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
+import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { defineCommand, type CommandInput } from "../../command.ts";
+import { computeOptions } from "../../options/compute.ts";
+import { flag, listWords, operand, option, text, words } from "../../options/spec.ts";
 import type { Output } from "../../output.ts";
 import { BrokenPipe } from "../../brokenPipe.ts";
 import { keepHeapSmall } from "../../smallHeap.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 import { attentionHead, attentionRows, classificationFormats, type FormatName } from "./formats.ts";
 import { openTextSink } from "./textSink.ts";
 
-interface Flags extends CommonFlags, ComputeFlags {
-  model?: string;
-  top: number;
-  format?: FormatName;
-  minProb?: number;
-  attention?: string;
-  out?: string;
-  header: boolean;
-  batch: number;
-}
+const FORMATS = {
+  tsv: "",
+  json: "one object a line",
+  interpro: "the columns of InterProScan's TSV, the probability as score, which is no E-value",
+} as const satisfies Record<FormatName, string>;
 
-/** Warnings of records that are said one by one. */
+const operands = {
+  source: operand("source", text, { meaning: "FASTA file, plain or compressed; - is standard input" }),
+};
+const options = {
+  model: option("dir", text, {
+    meaning: "Run of `protein train`, or a saved model",
+    defaultText: "the 73 families that come with Pareto",
+  }),
+  top: option("k", wholeNumber({ min: 1, max: 10_000 }), {
+    meaning: "How many of the most probable families of each sequence to list",
+    default: 1,
+  }),
+  format: option("name", words(FORMATS), {
+    meaning: `Format of the output: ${listWords(FORMATS)}`,
+    defaultText: "tsv, with --json json",
+  }),
+  minProb: option("p", decimal({ above: 0, max: 1 }), {
+    meaning: "Probability below which a sequence is unknown; further families of --top below it are left out",
+    defaultText: "the model's own threshold, which 95 % of its validation sequences pass",
+  }),
+  attention: option("file", text, {
+    meaning: "TSV file to write of the residues that the network attends to most",
+    defaultText: "none",
+    writes: "file",
+  }),
+  out: option("file", text, { meaning: "File to write", defaultText: "stdout", writes: "file" }),
+  header: flag("Whether tsv begins with a line of the names of its columns", true),
+  batch: option("n", wholeNumber({ min: 1, max: 65_536 }), {
+    meaning: "Sequences computed together",
+    default: 128,
+  }),
+  ...computeOptions,
+};
+type Input = CommandInput<typeof operands & typeof options>;
+
+/** Warnings of records that are shown one by one. */
 const SHOWN_WARNINGS = 5;
 
 /** The command. */
-export function command(): Command {
-  return newCommand(
-    "classify",
+export const command = defineCommand({
+  summary:
     "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. What is longer than the model reads goes through it in windows, and a family's probability is its highest. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2.",
-  )
-    .argument("<source>", "a FASTA file, plain or compressed; - is standard input")
-    .option(
-      "--model <dir>",
-      "a run of `protein train`, or a saved model (default: the 73 families that come with Pareto)",
-    )
-    .option("--top <k>", "the k most probable families of each sequence", wholeNumber("--top", 1, 10_000), 1)
-    .option(
-      "--format <name>",
-      "tsv; json, one object a line; or interpro, the columns of InterProScan's TSV with the probability as score, which is no E-value (default: tsv)",
-      oneOf("--format", ["tsv", "json", "interpro"]),
-    )
-    .option(
-      "--min-prob <p>",
-      "the probability below which a sequence is unknown; further families of --top below it are left out (default: the model's own threshold, which 95 % of its validation sequences pass or more)",
-      positiveNumber("--min-prob", 1),
-    )
-    .option("--attention <file>", "write the residues that the network looks at most, as TSV")
-    .option("--out <file>", "write here and not to stdout")
-    .option("--no-header", "tsv without its first line, the names of the columns")
-    .option("--batch <n>", "sequences computed together", wholeNumber("--batch", 1, 65_536), 128)
-    .addOption(threadsOption())
-    .addOption(deviceOption())
-    .action((source: string, flags: Flags) => withOutput(flags, (out) => classify(out, source, flags)));
-}
+  operands,
+  options,
+  run: classify,
+});
 
-async function classify(out: Output, source: string, flags: Flags): Promise<void> {
-  if (flags.json && flags.format !== undefined && flags.format !== "json" && flags.out === undefined) {
+async function classify(out: Output, { values: flags }: Input): Promise<void> {
+  const { source } = flags;
+  if (out.isJson && flags.format !== undefined && flags.format !== "json" && flags.out === undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
       where: "--format",
@@ -74,7 +83,7 @@ async function classify(out: Output, source: string, flags: Flags): Promise<void
   const folder = await openProteinModel(flags.model ?? DEFAULT_MODEL_PATH);
   const { config } = folder;
   const threads = Math.min(flags.threads, availableParallelism());
-  const format = classificationFormats[flags.format ?? (flags.json ? "json" : "tsv")];
+  const format = classificationFormats[flags.format ?? (out.isJson ? "json" : "tsv")];
   const threshold = flags.minProb ?? config.threshold;
   const context = { model: config.name, date: new Date(), threshold, isCut: flags.minProb !== undefined };
   const network = await loadProteinNetwork(folder, { device: flags.device, threads, batchSize: flags.batch });

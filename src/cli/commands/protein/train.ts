@@ -1,15 +1,14 @@
 /** @file `pareto protein train`: from FASTA files to a trained and tested model of protein families. */
 import { join } from "node:path";
-import type { Command } from "commander";
 import { ParetoError } from "../../../base/errors.ts";
 import type { FamilyReport } from "../../../protein/families/families.ts";
 import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselines.ts";
 import { summarizeLayers } from "../../../nn/summary.ts";
 import { PROTEIN_MODELS, proteinModel, type ProteinModelName } from "../../../protein/models/models.ts";
-import { SPLIT_NAMES, type SequenceSplit, type SplitName } from "../../../protein/splits/split.ts";
+import type { SequenceSplit, SplitName } from "../../../protein/splits/split.ts";
 import type { ProteinConfig, ProteinData, RequestedConfig } from "../../../protein/training/proteinConfig.ts";
 import type { TrainProteinResult } from "../../../protein/training/proteinResult.ts";
-import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../protein/training/settings.ts";
+import { DEFAULT_SETTINGS } from "../../../protein/training/settings.ts";
 import { proteinParameters } from "../../../protein/training/traceProtein.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
 import { trainProtein } from "../../../protein/training/trainProtein.ts";
@@ -19,128 +18,141 @@ import type { RunEvent } from "../../../run/events.ts";
 import type { MulticlassMetrics } from "../../../run/metrics/multiclass.ts";
 import type { Changes } from "../../../run/resumedConfig.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { deviceOption, threadsOption, type ComputeFlags } from "../../options/compute.ts";
+import { choice, decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { defineCommand, type CommandInput } from "../../command.ts";
+import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
+import {
+  flag,
+  flagName,
+  inGroup,
+  listWords,
+  operand,
+  option,
+  pathList,
+  text,
+  words,
+} from "../../options/spec.ts";
 import { interruptible } from "../../interrupt.ts";
 import { formatTable, type Output } from "../../output.ts";
 import { proteinReport } from "../../../protein/report.ts";
-import { oneOf, positiveNumber, wholeNumber } from "../../options/values.ts";
 
-interface Flags extends CommonFlags, ComputeFlags {
-  familyFrom: "file" | "header";
-  split: SplitName;
-  strict?: true;
-  cap?: number;
-  minFamily: number;
-  dataSeed?: number;
-  model: ProteinModelName | BaselineName;
-  length: number;
-  epochs: number;
-  patience: number;
-  lr: number;
-  batchSize?: number;
-  decoys: number;
-  flanks: number;
-  seed: number;
-  precision: ProteinSettings["precision"];
-  summary?: true;
-  out?: string;
-  resume?: string;
-}
+const FAMILY_FROM = {
+  file: "a file is a family, by its name",
+  header: "family=NAME, a Pfam or InterPro accession, or NAME| in each header",
+} as const;
+const SPLITS = {
+  random: "sequences",
+  species: "whole species",
+  cluster: "the sequences least like the others",
+} as const satisfies Record<SplitName, string>;
+
+const operands = {
+  source: operand("source", pathList, {
+    meaning: "FASTA files, or folders of them, plain or compressed; one family a file",
+    rest: true,
+    defaultText: "none, with --resume or --summary",
+  }),
+};
+const options = {
+  ...inGroup("Run:", {
+    out: option("dir", text, {
+      meaning: "Folder of the run, new or empty",
+      defaultText: "runs/DATE-TIME-MODEL-SPLIT",
+      writes: "folder",
+    }),
+    resume: option("dir", text, {
+      meaning: "Continue the run in this folder; threads, device and precision may change",
+      defaultText: "a new run",
+    }),
+    summary: flag("Print the network's layers and parameters; without sources do nothing else"),
+  }),
+  ...inGroup("Data:", {
+    familyFrom: option("what", words(FAMILY_FROM), {
+      meaning: `What names the family of a sequence: ${listWords(FAMILY_FROM)}`,
+      default: "file",
+    }),
+    split: option("name", words(SPLITS), {
+      meaning: `What is held out for validation and test, 10 % each: ${listWords(SPLITS)}`,
+      default: "random",
+    }),
+    strict: flag("Test on no sequence whose protein has another sequence in training"),
+    cap: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Most sequences of a family",
+      defaultText: "all",
+    }),
+    minFamily: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Fewest distinct sequences of a family that is not left out",
+      default: 10,
+    }),
+    dataSeed: option("n", wholeNumber({ min: 0 }), {
+      meaning: "Seed of the draw under --cap and of the split",
+      defaultText: "that of --seed",
+    }),
+  }),
+  ...inGroup("Training:", {
+    model: option("name", choice([...PROTEIN_MODELS, ...BASELINE_NAMES]), {
+      meaning: `Model: profamnet; what it is compared with: cnn, bilstm, larger (ten times its size); or k-mers without a network, which save no model: ${BASELINE_NAMES.join(", ")}`,
+      default: DEFAULT_SETTINGS.model,
+    }),
+    length: option("n", wholeNumber({ min: 4, max: 65_536 }), {
+      meaning: "Residues that the network reads; it is trained on the first ones of a longer sequence",
+      default: DEFAULT_SETTINGS.length,
+    }),
+    epochs: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Most passes over the training sequences",
+      default: 25,
+    }),
+    patience: option("n", wholeNumber({ min: 1 }), {
+      meaning:
+        "Epochs without a better validation macro-F1 before training stops; after two the learning rate is halved",
+      default: DEFAULT_SETTINGS.patience,
+    }),
+    lr: option("x", decimal({ above: 0 }), {
+      meaning: "Learning rate of Adam",
+      default: DEFAULT_SETTINGS.learningRate,
+    }),
+    batchSize: option("n", wholeNumber({ min: 1, max: 65_536 }), {
+      meaning: "Sequences in a batch",
+      defaultText: "128; for fewer than 8,192 training sequences 64, than 4,096 32, than 2,048 16",
+    }),
+    decoys: option("share", decimal({ min: 0, max: 0.5 }), {
+      meaning:
+        "Share of each batch, up to a half, that is shuffled and reversed sequences, for which the network learns to name no family; Pareto's own, not of the publication",
+      default: DEFAULT_SETTINGS.decoys,
+    }),
+    flanks: option("share", decimal({ min: 0, max: 1 }), {
+      meaning:
+        "Share of the sequences that are trained on between random residues, as a domain is in its protein; Pareto's own, not of the publication",
+      default: DEFAULT_SETTINGS.flanks,
+    }),
+    seed: option("n", wholeNumber({ min: 0 }), {
+      meaning: "Seed of weights, dropout and order",
+      default: DEFAULT_SETTINGS.seed,
+    }),
+  }),
+  ...inGroup("Device:", {
+    ...computeOptions,
+    precision: option("name", precision, { meaning: precisionMeaning, default: "float32" }),
+  }),
+};
+type Input = CommandInput<typeof operands & typeof options>;
+type Flags = Input["values"];
 
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "train",
-    "Train and test a network that names the family of a protein, from FASTA files of known families.",
-  )
-    .argument("[source...]", "FASTA files, or folders of them, plain or compressed; one family a file")
-    .option(
-      "--family-from <what>",
-      "file: a file is a family, by its name; header: family=NAME, a Pfam or InterPro accession, or NAME| in each header",
-      oneOf("--family-from", ["file", "header"]),
-      "file",
-    )
-    .option(
-      "--split <name>",
-      "what is held out for validation and test, 10 % each: random sequences, whole species, or cluster, the sequences least like the others",
-      oneOf("--split", SPLIT_NAMES),
-      "random",
-    )
-    .option("--strict", "test on no sequence whose protein has another sequence in training")
-    .option("--cap <n>", "at most so many sequences of a family (default: all)", wholeNumber("--cap", 1))
-    .option(
-      "--min-family <n>",
-      "leave out families of fewer distinct sequences",
-      wholeNumber("--min-family", 1),
-      10,
-    )
-    .option(
-      "--model <name>",
-      `profamnet, or what it is compared with: cnn, bilstm, larger (ten times its size), or k-mers without a network, which save no model: ${BASELINE_NAMES.join(", ")}`,
-      oneOf("--model", [...PROTEIN_MODELS, ...BASELINE_NAMES]),
-      DEFAULT_SETTINGS.model,
-    )
-    .option(
-      "--length <n>",
-      "residues that the network reads; of longer sequences the first are trained on",
-      wholeNumber("--length", 4, 65_536),
-      DEFAULT_SETTINGS.length,
-    )
-    .option("--epochs <n>", "passes over the training part, at most", wholeNumber("--epochs", 1), 25)
-    .option(
-      "--patience <n>",
-      "epochs without a better validation macro-F1 before training stops; after two the learning rate is halved",
-      wholeNumber("--patience", 1),
-      DEFAULT_SETTINGS.patience,
-    )
-    .option("--lr <x>", "learning rate of Adam", positiveNumber("--lr"), DEFAULT_SETTINGS.learningRate)
-    .option(
-      "--batch-size <n>",
-      "sequences in a batch (default: 128; for fewer than 8,192 training sequences 64, than 4,096 32, than 2,048 16)",
-      wholeNumber("--batch-size", 1, 65_536),
-    )
-    .option(
-      "--decoys <share>",
-      "share of each batch that is shuffled and reversed sequences, up to a half, for which the network learns to name no family, so that unknown ones are told better; Pareto's own, not of the publication (default: none)",
-      positiveNumber("--decoys", 0.5),
-      DEFAULT_SETTINGS.decoys,
-    )
-    .option(
-      "--flanks <share>",
-      "share of the sequences that are trained on between random residues, as a domain stands in its protein, so that whole proteins are recognised by a domain; Pareto's own, not of the publication (default: none)",
-      positiveNumber("--flanks", 1),
-      DEFAULT_SETTINGS.flanks,
-    )
-    .option("--seed <n>", "of weights, dropout and order", wholeNumber("--seed", 0), DEFAULT_SETTINGS.seed)
-    .option(
-      "--data-seed <n>",
-      "of the draw under --cap and of the split (default: that of --seed)",
-      wholeNumber("--data-seed", 0),
-    )
-    .addOption(threadsOption())
-    .addOption(deviceOption())
-    .option(
-      "--precision <name>",
-      "cuda: how matrices are multiplied: float32, or tf32, which is faster and keeps 10 bits of mantissa",
-      oneOf("--precision", ["float32", "tf32"]),
-      "float32",
-    )
-    .option("--summary", "print the network's layers and parameters; without sources do nothing else")
-    .option("--out <dir>", "the run's folder, new or empty (default: runs/DATE-TIME-MODEL-SPLIT)")
-    .option("--resume <dir>", "go on with the run in this folder; threads, device and precision may change");
-  return command.action((paths: string[], flags: Flags) =>
-    withOutput(flags, async (out) => {
-      const { model } = flags;
-      if (isBaseline(model)) {
-        refuseNetworkOptions(command, model);
-        await baseline(out, model, paths, flags);
-      } else if (flags.summary && paths.length === 0 && flags.resume === undefined) {
-        printSummary(out, model, 73);
-      } else await train(out, command, paths, { ...flags, model });
-    }),
-  );
-}
+export const command = defineCommand({
+  summary: "Train and test a network that names the family of a protein, from FASTA files of known families.",
+  operands,
+  options,
+  async run(out, input) {
+    const { model, source = [], summary, resume } = input.values;
+    if (isBaseline(model)) {
+      refuseNetworkOptions(input, model);
+      await baseline(out, model, source, input.values);
+    } else if (summary && source.length === 0 && resume === undefined) {
+      printSummary(out, model, 73);
+    } else await train(out, input, source, { ...input.values, model });
+  },
+});
 
 const isBaseline = (model: Flags["model"]): model is BaselineName =>
   BASELINE_NAMES.includes(model as BaselineName);
@@ -148,10 +160,9 @@ const isBaseline = (model: Flags["model"]): model is BaselineName =>
 /** Flags with a network as model. */
 type NetworkFlags = Flags & { model: ProteinModelName };
 
-/** Options that k-mers heed. */
+/** Options of the models that count k-mers. */
 const BASELINE_OPTIONS: ReadonlySet<string> = new Set([
-  "json",
-  "quiet",
+  "source",
   "familyFrom",
   "split",
   "strict",
@@ -161,24 +172,27 @@ const BASELINE_OPTIONS: ReadonlySet<string> = new Set([
   "seed",
   "dataSeed",
   "out",
-]);
+] satisfies (keyof Flags)[]);
 
-function refuseNetworkOptions(command: Command, name: BaselineName): void {
-  const given = command.options.find(
-    (option) =>
-      command.getOptionValueSource(option.attributeName()) === "cli" &&
-      !BASELINE_OPTIONS.has(option.attributeName()),
+function refuseNetworkOptions({ isGiven }: Input, name: BaselineName): void {
+  const given = (Object.keys(options) as (keyof typeof options)[]).find(
+    (option) => isGiven(option) && !BASELINE_OPTIONS.has(option),
   );
-  if (!given) return;
+  if (given === undefined) return;
   throw new ParetoError({
     code: "CLI_OPTION",
-    where: given.long!,
+    where: flagName(given),
     message: `only networks have this option, got --model ${name}`,
-    fix: `Leave the option out, or take a network: ${PROTEIN_MODELS.join(", ")}.`,
+    fix: `Leave the option out, or use a network: ${PROTEIN_MODELS.join(", ")}.`,
   });
 }
 
-async function baseline(out: Output, name: BaselineName, paths: string[], flags: Flags): Promise<void> {
+async function baseline(
+  out: Output,
+  name: BaselineName,
+  paths: readonly string[],
+  flags: Flags,
+): Promise<void> {
   requireSource(paths);
   const { run, test, description, parameters, seconds, families, sequences } = await trainBaseline({
     directory: flags.out ?? defaultRunPath([name, flags.split]),
@@ -223,8 +237,12 @@ function tellRead(out: Output, { families }: FamilyReport, parts: SequenceSplit)
   );
 }
 
-async function train(out: Output, command: Command, paths: string[], flags: NetworkFlags): Promise<void> {
-  const said = (name: string) => command.getOptionValueSource(name) === "cli";
+async function train(
+  out: Output,
+  { isGiven }: Input,
+  paths: readonly string[],
+  flags: NetworkFlags,
+): Promise<void> {
   if (flags.resume === undefined) requireSource(paths);
   if (flags.resume !== undefined && flags.out !== undefined) {
     throw new ParetoError({
@@ -249,17 +267,17 @@ async function train(out: Output, command: Command, paths: string[], flags: Netw
   const job =
     flags.resume === undefined
       ? { directory: flags.out ?? defaultRunPath([flags.model, flags.split]), config }
-      : { directory: flags.resume, resume: changedFlags(config, said, paths) };
+      : { directory: flags.resume, resume: changedConfig(config, isGiven, paths) };
   const result = await interruptible(out, (signal) => trainProtein({ ...job, onEvent, onRead, signal }));
   await finish(out, result, events, read!);
 }
 
-function dataOf(paths: string[], flags: Flags): ProteinData {
+function dataOf(paths: readonly string[], flags: Flags): ProteinData {
   const { familyFrom, split, cap = null, minFamily: minimum, dataSeed = flags.seed } = flags;
-  return { paths, familyFrom, minimum, cap, split, strict: flags.strict ?? false, dataSeed };
+  return { paths: [...paths], familyFrom, minimum, cap, split, strict: flags.strict, dataSeed };
 }
 
-function configOf(paths: string[], flags: NetworkFlags): RequestedConfig {
+function configOf(paths: readonly string[], flags: NetworkFlags): RequestedConfig {
   const { model, length, epochs, patience, lr, batchSize, decoys, flanks, seed } = flags;
   const { device, threads, precision } = flags;
   if (precision !== "float32" && device !== "cuda") {
@@ -290,17 +308,17 @@ function configOf(paths: string[], flags: NetworkFlags): RequestedConfig {
   };
 }
 
-/** What was said on the command line beside `--resume`. */
-function changedFlags(
+/** What a resumed run is asked to change. */
+function changedConfig(
   { data, settings }: RequestedConfig,
-  said: (flag: string) => boolean,
-  paths: string[],
+  isGiven: Input["isGiven"],
+  paths: readonly string[],
 ): Changes<ProteinConfig> {
-  const flagOf: Record<string, string> = { minimum: "minFamily", learningRate: "lr" };
+  const optionOf: Record<string, string> = { minimum: "minFamily", learningRate: "lr" };
   const pick = <T extends object>(values: T): Partial<T> =>
     Object.fromEntries(
       Object.entries(values).filter(([name]) =>
-        name === "paths" ? paths.length > 0 : said(flagOf[name] ?? name),
+        name === "paths" ? paths.length > 0 : isGiven((optionOf[name] ?? name) as keyof Flags),
       ),
     ) as Partial<T>;
   return { data: pick(data), settings: pick(settings) };

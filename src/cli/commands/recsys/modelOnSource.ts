@@ -7,8 +7,26 @@ import { openSource, type Source } from "../../../recsys/data/source/source.ts";
 import type { ClickNetwork } from "../../../recsys/training/clickNetwork.ts";
 import { loadNetwork, openTrainedModel } from "../../../recsys/training/trainedModel.ts";
 import type { Output } from "../../output.ts";
-import type { ComputeFlags } from "../../options/compute.ts";
-import { sourceOptions, type ReadFlags } from "../../options/source.ts";
+import type { computeOptions } from "../../options/compute.ts";
+import { sourceOptions, type ReadValues } from "../../options/source.ts";
+import { operand, pathList, text, type Values } from "../../options/spec.ts";
+
+/** The operands: a run's folder, and a source. */
+export const modelOperands = {
+  run: operand("run", text, { meaning: "Folder of a run" }),
+  source: operand("source", pathList, {
+    meaning: "Files, folders or globs, with the columns that the model was trained on",
+    rest: true,
+  }),
+};
+
+/** What the commands take. */
+type ModelOnSourceValues = Values<typeof modelOperands> &
+  ReadValues &
+  Values<typeof computeOptions> & {
+    /** Whether the source must have the label. */
+    labels: "required" | "ignored";
+  };
 
 /** A source encoded for a model, and the model. */
 export interface ModelOnSource {
@@ -19,20 +37,17 @@ export interface ModelOnSource {
 
 /**
  * Opens a run's model and a source, encodes the source, and does something with both; all is freed afterwards.
- * @param labels whether the source must have the label
  */
 export async function withModelOn(
   out: Output,
-  run: string,
-  paths: readonly string[],
-  { threads, device, labels, ...flags }: ReadFlags & ComputeFlags & { labels: "required" | "ignored" },
+  { run, source: paths, threads, device, labels, ...reading }: ModelOnSourceValues,
   work: (opened: ModelOnSource) => Promise<void>,
 ): Promise<void> {
   const model = await openTrainedModel(run);
   const { textColumns } = model.encoder;
-  const format = flags.format ?? model.config.source.format;
+  const format = reading.format ?? model.config.source.format;
   await using source = await openSource({
-    ...sourceOptions(paths, flags),
+    ...sourceOptions(paths, reading),
     ...(format !== undefined && { format }),
     textColumns,
   });

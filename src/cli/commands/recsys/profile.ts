@@ -1,71 +1,56 @@
 /** @file `pareto recsys profile`: what a log looks like and what training on it would take, before any training. */
-import type { Command } from "commander";
 import { profileClicks } from "../../../recsys/profile/profileClicks.ts";
 import type { DatasetProfile } from "../../../recsys/profile/profile.ts";
 import { resolveSettings } from "../../../recsys/training/settings.ts";
 import { prepareClicks } from "../../../recsys/training/prepareClicks.ts";
 import { formatBytes, formatCount, formatFixed, formatShare } from "../../../base/format.ts";
-import { cacheOption } from "../../options/cache.ts";
-import { columnTable } from "./columnTable.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { modelOptions, type ModelFlags } from "../../options/clickModel.ts";
-import { trainingSettings, type ScheduleFlags } from "../../options/clickTraining.ts";
-import { formatTable, type Output } from "../../output.ts";
+import { defineCommand } from "../../command.ts";
+import { cache } from "../../options/cache.ts";
+import { clickModelOptions } from "../../options/clickModel.ts";
+import { trainingSettings } from "../../options/clickTraining.ts";
 import {
   columnOptions,
   labelOf,
   prepareOptions,
   readOptions,
+  sourceOperand,
   sourceOptions,
-  type ColumnFlags,
-  type ReadFlags,
 } from "../../options/source.ts";
-
-interface Flags extends ReadFlags, ColumnFlags, ModelFlags, CommonFlags {
-  cache: string;
-}
+import { formatTable, type Output } from "../../output.ts";
+import { columnTable } from "./columnTable.ts";
 
 /** The training that is planned for, where no option of `profile` depends on it. */
-const PLANNED: ScheduleFlags = {
-  strategy: "fae",
-  scheduler: "adaptive",
-  decay: "linear",
-  epochs: 1,
-  patience: 1,
-};
+const PLANNED = { strategy: "fae", scheduler: "adaptive", decay: "linear", epochs: 1, patience: 1 } as const;
 
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "profile",
+export const command = defineCommand({
+  summary:
     "Rows, columns, skew, hot-input share against budget, memory and predicted FAE speed-up, before any training.",
-  ).argument("[source...]", "files, folders or globs");
-  cacheOption(modelOptions(columnOptions(readOptions(command))));
-  return command.action((paths: string[], flags: Flags) =>
-    withOutput(flags, async (out) => {
-      const requested = trainingSettings({ ...PLANNED, ...flags });
-      const config = {
-        source: sourceOptions(paths, flags),
-        prepare: prepareOptions(flags, labelOf(flags), requested.seed),
-      };
-      const prepared = await prepareClicks(config, flags.cache, out.onEvent);
-      const { train, validation, test, columns, schema } = prepared;
-      const settings = resolveSettings(requested, train.rows);
-      const rows = { train: train.rows, validation: validation.rows, test: test.rows };
-      out.result(columnTable(columns));
-      out.result(
-        `\n${formatCount(train.rows)} training, ${formatCount(validation.rows)} validation and ${formatCount(test.rows)} test rows; label 1 in ${formatShare(train.labelCounts[1] / train.rows)} of training\n`,
-      );
-      const hasTables = schema.categorical.length > 0;
-      const profile = hasTables
-        ? await profileClicks(prepared, { settings, measure: true, onEvent: out.onEvent })
-        : null;
-      if (profile) print(out, profile);
-      else out.result("no categorical column: no embedding rows, and nothing for FAE to keep");
-      out.json({ event: "done", rows, columns, ...profile });
-    }),
-  );
-}
+  operands: { source: sourceOperand },
+  options: { ...readOptions, ...columnOptions, ...clickModelOptions, cache },
+  async run(out, { values }) {
+    const requested = trainingSettings({ ...PLANNED, ...values });
+    const config = {
+      source: sourceOptions(values.source ?? [], values),
+      prepare: prepareOptions(values, labelOf(values), requested.seed),
+    };
+    const prepared = await prepareClicks(config, values.cache, out.onEvent);
+    const { train, validation, test, columns, schema } = prepared;
+    const settings = resolveSettings(requested, train.rows);
+    const rows = { train: train.rows, validation: validation.rows, test: test.rows };
+    out.result(columnTable(columns));
+    out.result(
+      `\n${formatCount(train.rows)} training, ${formatCount(validation.rows)} validation and ${formatCount(test.rows)} test rows; label 1 in ${formatShare(train.labelCounts[1] / train.rows)} of training\n`,
+    );
+    const hasTables = schema.categorical.length > 0;
+    const profile = hasTables
+      ? await profileClicks(prepared, { settings, measure: true, onEvent: out.onEvent })
+      : null;
+    if (profile) print(out, profile);
+    else out.result("no categorical column: no embedding rows, and nothing for FAE to keep");
+    out.json({ event: "done", rows, columns, ...profile });
+  },
+});
 
 function print(out: Output, { tables, skew, inputShare, hot, memory, prediction }: DatasetProfile): void {
   const share = (value: number) => formatShare(value);

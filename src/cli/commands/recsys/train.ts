@@ -1,6 +1,5 @@
 /** @file `pareto recsys train`: from a click log to a trained and tested model. */
 import { join } from "node:path";
-import type { Command } from "commander";
 import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { ConfigChanges, RequestedConfig } from "../../../recsys/training/runConfig.ts";
@@ -14,69 +13,71 @@ import {
 } from "../../../base/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
-import { cacheOption } from "../../options/cache.ts";
-import { newCommand, withOutput, type CommonFlags } from "../../command.ts";
-import { columnTable } from "./columnTable.ts";
-import { modelOptions, type ModelFlags } from "../../options/clickModel.ts";
-import type { Output } from "../../output.ts";
 import { reportOf } from "../../../recsys/report.ts";
-import { scheduleOptions, trainingSettings, type ScheduleFlags } from "../../options/clickTraining.ts";
+import { defineCommand, type CommandInput } from "../../command.ts";
+import { cache } from "../../options/cache.ts";
+import { clickModelOptions } from "../../options/clickModel.ts";
+import { clickTrainingOptions, trainingSettings } from "../../options/clickTraining.ts";
+import { inGroup, option, text } from "../../options/spec.ts";
 import {
   columnOptions,
   labelOf,
   prepareOptions,
   readOptions,
+  sourceOperand,
   sourceOptions,
-  type ColumnFlags,
-  type ReadFlags,
 } from "../../options/source.ts";
+import type { Output } from "../../output.ts";
+import { columnTable } from "./columnTable.ts";
 import { trainRun, type FinishedRun } from "./trainRun.ts";
 
-interface Flags extends ReadFlags, ColumnFlags, ModelFlags, ScheduleFlags, CommonFlags {
-  out?: string;
-  resume?: string;
-  cache: string;
-}
+const operands = { source: sourceOperand };
+const options = {
+  ...inGroup("Run:", {
+    out: option("dir", text, {
+      meaning: "Folder of the run, new or empty",
+      defaultText: "runs/DATE-TIME-MODEL-STRATEGY",
+      writes: "folder",
+    }),
+    resume: option("dir", text, {
+      meaning: "Continue the run in this folder; threads, the strategy and FAE's options may change",
+      defaultText: "a new run",
+    }),
+    cache,
+  }),
+  ...readOptions,
+  ...columnOptions,
+  ...clickTrainingOptions,
+  ...clickModelOptions,
+};
+type Input = CommandInput<typeof operands & typeof options>;
 
 /** The command. */
-export function command(): Command {
-  const command = newCommand(
-    "train",
-    "Train and test a CTR model on logs: Parquet, CSV, JSON, globs, or SQL over them.",
-  )
-    .argument("[source...]", "files, folders or globs")
-    .option("--out <dir>", "the run's folder, new or empty (default: runs/DATE-TIME-MODEL-STRATEGY)")
-    .option(
-      "--resume <dir>",
-      "go on with the run in this folder; threads, strategy and the fae options may change",
-    );
-  cacheOption(scheduleOptions(modelOptions(columnOptions(readOptions(command)))));
-  return command.action((paths: string[], flags: Flags) =>
-    withOutput(flags, async (out) => {
-      checkFlags(command, flags);
-      const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));
-      const common = { cacheDirectory: flags.cache, onPrepared, profile: true };
-      const run =
-        flags.resume === undefined
-          ? await trainRun(out, { ...common, ...newRun(paths, flags) })
-          : await trainRun(out, {
-              ...common,
-              directory: flags.resume,
-              resume: changedFlags(command, paths, flags),
-            });
-      await finish(out, run);
-    }),
-  );
-}
+export const command = defineCommand({
+  summary: "Train and test a CTR model on logs: Parquet, CSV, JSON, globs, or SQL over them.",
+  operands,
+  options,
+  async run(out, input) {
+    requirePlacement(input);
+    const { cache: cacheDirectory, resume } = input.values;
+    const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));
+    const common = { cacheDirectory, onPrepared, profile: true };
+    const run =
+      resume === undefined
+        ? await trainRun(out, { ...common, ...newRun(input) })
+        : await trainRun(out, { ...common, directory: resume, resume: changedConfig(input) });
+    await finish(out, run);
+  },
+});
 
-/** @throws ParetoError `CLI_OPTION` when `--placement fae` and what else was said contradict each other */
-function checkFlags(command: Command, { placement, strategy, device, resume }: Flags): void {
+/** @throws ParetoError `CLI_OPTION` when `--placement fae` and another option contradict each other */
+function requirePlacement({ values, isGiven }: Input): void {
+  const { placement, strategy, device, resume } = values;
   if (placement !== "fae") return;
-  const said = (name: string) => command.getOptionValueSource(name) === "cli";
   const conflict =
-    said("strategy") && strategy !== "fae"
+    isGiven("strategy") && strategy !== "fae"
       ? `--strategy ${strategy}`
-      : device !== "cuda" && (resume === undefined || said("device"))
+      : device !== "cuda" && (resume === undefined || isGiven("device"))
         ? `--device ${device}`
         : null;
   if (conflict === null) return;
@@ -84,45 +85,47 @@ function checkFlags(command: Command, { placement, strategy, device, resume }: F
     code: "CLI_OPTION",
     where: "--placement",
     message: `--placement fae means --strategy fae with its hot rows on a GPU, got it with ${conflict}`,
-    fix: "Say --device cuda --placement fae; or --strategy fae alone, which works on every device.",
+    fix: "Use --device cuda --placement fae; or --strategy fae alone, which works on every device.",
   });
 }
 
-function newRun(paths: string[], flags: Flags): { directory: string; config: RequestedConfig } {
-  const settings = trainingSettings(flags);
+function newRun({ values }: Input): { directory: string; config: RequestedConfig } {
+  const settings = trainingSettings(values);
   return {
-    directory: flags.out ?? defaultRunPath([settings.model, settings.strategy]),
+    directory: values.out ?? defaultRunPath([settings.model, settings.strategy]),
     config: {
-      source: sourceOptions(paths, flags),
-      prepare: prepareOptions(flags, labelOf(flags), settings.seed),
+      source: sourceOptions(values.source ?? [], values),
+      prepare: prepareOptions(values, labelOf(values), settings.seed),
       settings,
     },
   };
 }
 
-/** What was said on the command line beside `--resume`. */
-function changedFlags(command: Command, paths: string[], flags: Flags): ConfigChanges {
-  if (flags.out !== undefined) {
+/** What a resumed run is asked to change. */
+function changedConfig({ values, isGiven }: Input): ConfigChanges {
+  if (values.out !== undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
       where: "--out",
-      message: `a resumed run stays in its folder, got --out ${flags.out}`,
+      message: `a resumed run stays in its folder, got --out ${values.out}`,
       fix: "Leave --out out.",
     });
   }
-  const said = (name: string) => command.getOptionValueSource(name) === "cli";
-  const pick = <T extends object>(values: T, flagOf: Partial<Record<keyof T, string>> = {}): Partial<T> =>
+  const pick = <T extends object>(all: T, optionOf: Partial<Record<keyof T, string>> = {}): Partial<T> =>
     Object.fromEntries(
-      Object.entries(values).filter(([name]) => said(flagOf[name as keyof T] ?? name)),
+      Object.entries(all).filter(([name]) =>
+        isGiven((optionOf[name as keyof T] ?? name) as keyof typeof options),
+      ),
     ) as Partial<T>;
-  const prepare = prepareOptions(flags, flags.label ?? "", flags.seed);
+  const paths = values.source ?? [];
+  const prepare = prepareOptions(values, values.label ?? "", values.seed);
   return {
-    source: { ...pick(sourceOptions(paths, flags)), ...(paths.length > 0 && { paths }) },
-    prepare: said("fractions") ? pick(prepare, { split: "fractions" }) : pick(prepare),
-    settings: pick(trainingSettings(flags), {
+    source: { ...pick(sourceOptions(paths, values)), ...(paths.length > 0 && { paths }) },
+    prepare: isGiven("fractions") ? pick(prepare, { split: "fractions" }) : pick(prepare),
+    settings: pick(trainingSettings(values), {
       hotBudgetBytes: "hotBudget",
       learningRate: "lr",
-      ...(flags.placement === "fae" && { strategy: "placement" }),
+      ...(values.placement === "fae" && { strategy: "placement" }),
     }),
   };
 }
