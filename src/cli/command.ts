@@ -16,6 +16,7 @@ import {
   syntax,
   type Values,
 } from "./options/spec.ts";
+import { requireNewFolder } from "../run/runFolder.ts";
 import { exitStatus, Output } from "./output.ts";
 
 /** What a command runs on. */
@@ -108,7 +109,9 @@ async function execute(path: readonly string[], spec: AnyCommand, command: Comma
     const { values, given } = mergeValues(table, flags, file);
     for (const [name, { writes }] of Object.entries(table)) {
       const place: unknown = values[name as keyof typeof values];
-      if (writes !== null && typeof place === "string") await requireWritable(place, writes, flagName(name));
+      if (writes === null || typeof place !== "string") continue;
+      if (writes === "folder") await requireNewFolder(place);
+      await requireWritable(place, writes, flagName(name));
     }
     await spec.run(out, { values: values as never, isGiven: (name) => given.has(name) });
   } catch (error) {

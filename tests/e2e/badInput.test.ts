@@ -282,7 +282,7 @@ describe("a learning rate that diverges", () => {
   it("stops training within the epoch", async () => {
     const error = await failure(diverging("wild", "--lr", "1e6", "--batch-size", "16"));
     expect(error["code"]).toMatch(/^TRAIN_(LOSS_NAN|DIVERGED)$/);
-    expect(error["fix"]).toContain("--lr");
+    expect(error["fix"]).toContain("lower learning rate");
     const record = JSON.parse(await readFile(work.path("wild", "run.json"), "utf8")) as { status: string };
     expect(record.status).toBe("failed");
   });

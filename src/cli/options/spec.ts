@@ -22,7 +22,7 @@ export interface OptionSpec<T> {
   readonly defaultValue: T | undefined;
   /** The default as help words it; null for a required option. */
   readonly defaultText: string | null;
-  /** What the command writes there; it is checked before the command starts. */
+  /** What the command writes there, a file or a new folder; it is checked before the command starts. */
   readonly writes: "file" | "folder" | null;
   /** Null for an option; an operand takes one argument, or all that are left. */
   readonly operand: "one" | "rest" | null;
