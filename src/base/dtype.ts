@@ -43,6 +43,11 @@ export function allocate(dtype: DType, length: number): TypedArray {
   return new constructors[dtype](length);
 }
 
+/** The bytes of any view, without a copy. */
+export function viewBytes({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+}
+
 /** Whether elements are floating point, i.e. whether gradients flow through them. */
 export function isFloat(dtype: DType): dtype is FloatDType {
   return dtype !== "int32" && dtype !== "bool";

@@ -9,12 +9,7 @@ import { dirname } from "node:path";
 import { fileError } from "./fileErrors.ts";
 
 /** Most bytes of one call to the file system, which takes less than 2 GiB. */
-const PIECE_BYTES = 64 * 2 ** 20;
-
-/** The bytes of any view. */
-export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
-}
+const CALL_BYTES = 64 * 2 ** 20;
 
 /** Makes a rename in a folder durable; systems that cannot (Windows) are left alone. */
 async function syncFolder(path: string): Promise<void> {
@@ -58,7 +53,7 @@ export class PartialFile {
   async write(bytes: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < bytes.length;) {
-        const length = Math.min(PIECE_BYTES, bytes.length - at);
+        const length = Math.min(CALL_BYTES, bytes.length - at);
         const { bytesWritten } = await this.#handle.write(bytes, at, length, this.#sizeBytes);
         at += bytesWritten;
         this.#sizeBytes += bytesWritten;
@@ -96,17 +91,5 @@ export class PartialFile {
     this.#isOpen = false;
     await this.#handle.close().catch(() => undefined);
     await rm(this.#partial, { force: true }).catch(() => undefined);
-  }
-}
-
-/** Writes a small file whole or not at all. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await PartialFile.create(path);
-  try {
-    await file.write(Buffer.from(text));
-    await file.commit();
-  } catch (error) {
-    await file.abort();
-    throw error;
   }
 }

@@ -5,10 +5,10 @@
  */
 import { open, type FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
-import { allocate, dtypeBytes, type DType, type TypedArray } from "./dtype.ts";
+import { allocate, type DType, dtypeBytes, type TypedArray, viewBytes } from "./dtype.ts";
 import { invariant, ParetoError } from "./errors.ts";
 import { fileError } from "./fileErrors.ts";
-import { bytesOf, PartialFile } from "./partialFile.ts";
+import { PartialFile } from "./partialFile.ts";
 import { sizeOf, type Shape } from "./shape.ts";
 import {
   damaged,
@@ -98,7 +98,7 @@ export class SafetensorsWriter {
       this.#written <= entry.sizeBytes,
       `"${name}" has ${entry.sizeBytes} bytes, got ${this.#written}`,
     );
-    await this.#file.write(bytesOf(chunk));
+    await this.#file.write(viewBytes(chunk));
     if (this.#written < entry.sizeBytes) return;
     this.#current++;
     this.#written = 0;
@@ -200,7 +200,7 @@ export class SafetensorsFile {
     }
     const array = allocate(entry.dtype, wanted);
     const start = this.#dataStart + entry.start + first * dtypeBytes(entry.dtype);
-    await readFully(this.#handle, bytesOf(array), start, this.path);
+    await readFully(this.#handle, viewBytes(array), start, this.path);
     return array;
   }
 

@@ -2,15 +2,15 @@
  * @file A trained protein model as a folder: `config.json` says what it is (network, families, alphabet, threshold,
  * quality where it was measured), `weights.safetensors` holds its float32 weights.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { SafetensorsFile } from "../base/safetensors.ts";
 import { ParetoError } from "../base/errors.ts";
 import { paretoVersion } from "../base/environment.ts";
-import { fileError } from "../base/fileErrors.ts";
-import { bytesOf, writeWhole } from "../base/partialFile.ts";
+import { viewBytes } from "../base/dtype.ts";
+import { readTextIfExists, writeText } from "../base/files.ts";
+import { parseJson, unusableJson, type JsonFormat } from "../base/jsonFile.ts";
 import { sameShape, formatShape } from "../base/shape.ts";
 import { writeSafetensors } from "../base/writeSafetensors.ts";
 import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
@@ -50,6 +50,14 @@ const schema = z.object({
 /** `config.json`. */
 export type ProteinModelConfig = z.infer<typeof schema>;
 
+const modelFormat: JsonFormat<ProteinModelConfig> = {
+  noun: "protein model",
+  schema,
+  newest: { version: VERSION, alphabet: ALPHABET_VERSION },
+  codes: { damaged: "PROTEIN_MODEL_DAMAGED", version: "PROTEIN_MODEL_VERSION" },
+  fix: "Restore the folder from a copy, or train again.",
+};
+
 /** What is saved beside the weights. */
 export type ProteinModelFacts = Pick<
   ProteinModelConfig,
@@ -77,7 +85,7 @@ export async function saveProteinModel(
   }));
   let checksum = 0;
   await writeSafetensors(join(directory, WEIGHTS), tensors, { kind: "protein-model" }, (_, chunk) => {
-    checksum = crc32(bytesOf(chunk), checksum);
+    checksum = crc32(viewBytes(chunk), checksum);
   });
   const config: ProteinModelConfig = {
     format: "pareto-protein-model",
@@ -89,7 +97,7 @@ export async function saveProteinModel(
     weightsCrc32: checksum,
     ...facts,
   };
-  await writeWhole(join(directory, CONFIG), `${JSON.stringify(config, null, 1)}\n`);
+  await writeText(join(directory, CONFIG), `${JSON.stringify(config, null, 1)}\n`);
   return config;
 }
 
@@ -105,11 +113,9 @@ export interface ProteinModelFolder {
  */
 export async function openProteinModel(path: string): Promise<ProteinModelFolder> {
   for (const directory of [path, join(path, "model")]) {
-    const text = await readFile(join(directory, CONFIG), "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT" || error.code === "ENOTDIR") return null;
-      throw fileError(error, directory);
-    });
-    if (text !== null) return { directory, config: parseConfig(directory, text) };
+    const file = join(directory, CONFIG);
+    const text = await readTextIfExists(file);
+    if (text !== null) return { directory, config: parseJson(modelFormat, file, text) };
   }
   throw new ParetoError({
     code: "PROTEIN_MODEL_MISSING",
@@ -117,28 +123,6 @@ export async function openProteinModel(path: string): Promise<ProteinModelFolder
     message: `there is no trained protein model here (no ${CONFIG}), got ${path}`,
     fix: "Give the folder of a run of `pareto protein train` that has come to its end, or of a saved model.",
   });
-}
-
-function parseConfig(directory: string, text: string): ProteinModelConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw damaged(directory, `${CONFIG} is not JSON`, JSON.stringify(text.slice(0, 40)), cause);
-  }
-  const { version, alphabet } = (json ?? {}) as { version?: unknown; alphabet?: unknown };
-  if (Number(version) > VERSION || Number(alphabet) > ALPHABET_VERSION) {
-    throw new ParetoError({
-      code: "PROTEIN_MODEL_VERSION",
-      where: directory,
-      message: `this Pareto reads protein models of version ${VERSION} and alphabet ${ALPHABET_VERSION}, got version ${String(version)} and alphabet ${String(alphabet)}`,
-      fix: "Use the newer Pareto that wrote it, or one later than that.",
-    });
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw damaged(directory, `${CONFIG} is wrong at "${issue?.path.join(".")}"`, issue?.message, parsed.error);
 }
 
 /**
@@ -181,7 +165,7 @@ export async function readProteinWeights({
         throw damaged(directory, `the network has ${needed} as "${name}"`, `${dtype} ${formatShape(shape)}`);
       }
       const values = (await file.read(name)) as Float32Array;
-      checksum = crc32(bytesOf(values), checksum);
+      checksum = crc32(viewBytes(values), checksum);
       weights.set(name, values);
     }
     const missing = parameters.names.find((name) => !weights.has(name));
@@ -195,12 +179,6 @@ export async function readProteinWeights({
   }
 }
 
-function damaged(directory: string, what: string, received: unknown, cause?: unknown): ParetoError {
-  return new ParetoError({
-    code: "PROTEIN_MODEL_DAMAGED",
-    where: directory,
-    message: `the protein model is damaged: ${what}, got ${String(received)}`,
-    fix: "Restore the folder from a copy, or train again.",
-    cause,
-  });
+function damaged(directory: string, problem: string, received: unknown, cause?: unknown): ParetoError {
+  return unusableJson(modelFormat, directory, problem, received, cause);
 }

@@ -6,20 +6,19 @@
  * at every moment the folder holds one whole checkpoint, the old one or the new one. One writer a folder.
  */
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { DType, TypedArray } from "../base/dtype.ts";
+import { type DType, type TypedArray, viewBytes } from "../base/dtype.ts";
 import { ParetoError } from "../base/errors.ts";
 import { paretoVersion } from "../base/environment.ts";
 import { fileError } from "../base/fileErrors.ts";
-import { bytesOf, writeWhole } from "../base/partialFile.ts";
+import { readTextIfExists, writeText } from "../base/files.ts";
 import { sizeOf, type Shape } from "../base/shape.ts";
 import { SafetensorsFile } from "../base/safetensors.ts";
 import { writeSafetensors, type TensorSource } from "../base/writeSafetensors.ts";
-import { decodeManifest, encodeManifest, type JsonValue, type Manifest } from "./checkpointManifest.ts";
-
-export type { JsonValue } from "./checkpointManifest.ts";
+import { damagedCheckpoint, decodeManifest, encodeManifest, type Manifest } from "./checkpointManifest.ts";
+import type { JsonValue } from "../base/jsonFile.ts";
 
 const MANIFEST = "checkpoint.json";
 /** Elements read at a time to check a tensor. */
@@ -70,9 +69,9 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
   try {
     await writeSafetensors(join(directory, file), content.tensors, { kind: content.kind }, (name, chunk) => {
       const tensor = manifest.tensors[name]!;
-      tensor.crc32 = crc32(bytesOf(chunk), tensor.crc32);
+      tensor.crc32 = crc32(viewBytes(chunk), tensor.crc32);
     });
-    await writeWhole(join(directory, MANIFEST), encodeManifest(join(directory, MANIFEST), manifest));
+    await writeText(join(directory, MANIFEST), encodeManifest(join(directory, MANIFEST), manifest));
   } catch (error) {
     await rm(join(directory, file), { force: true }).catch(() => undefined);
     throw fileError(error, directory);
@@ -134,7 +133,7 @@ export class Checkpoint {
       let checksum = 0;
       for (let at = 0; at < size; at += CHECK_ELEMENTS) {
         const piece = await this.#file.read(name, at, Math.min(CHECK_ELEMENTS, size - at));
-        checksum = crc32(bytesOf(piece), checksum);
+        checksum = crc32(viewBytes(piece), checksum);
       }
       const expected = this.#manifest.tensors[name]?.crc32;
       if (checksum !== expected) {
@@ -153,16 +152,6 @@ export class Checkpoint {
   }
 }
 
-function damagedCheckpoint(directory: string, what: string, received: unknown, cause?: unknown): ParetoError {
-  return new ParetoError({
-    code: "CHECKPOINT_DAMAGED",
-    where: directory,
-    message: `the checkpoint is damaged: ${what}, got ${String(received)}`,
-    fix: "Restore the folder from a copy, or train again.",
-    cause,
-  });
-}
-
 /**
  * Opens a checkpoint and checks that it is whole; {@link Checkpoint.verify} checks the tensors' bytes too.
  * @param kind the kind that it must have
@@ -170,19 +159,13 @@ function damagedCheckpoint(directory: string, what: string, received: unknown, c
  */
 export async function openCheckpoint(directory: string, kind: string): Promise<Checkpoint> {
   const path = join(directory, MANIFEST);
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    const wrapped = fileError(error, path);
-    const isAbsent = wrapped.code === "FILE_MISSING" || (error as { code?: unknown }).code === "ENOTDIR";
-    if (!isAbsent) throw wrapped;
+  const text = await readTextIfExists(path);
+  if (text === null) {
     throw new ParetoError({
       code: "CHECKPOINT_MISSING",
       where: directory,
       message: `there is no checkpoint here (no ${MANIFEST}), got ${directory}`,
       fix: "Give the folder of a run that has saved one.",
-      cause: error,
     });
   }
   const manifest = decodeManifest(path, text);

@@ -2,9 +2,7 @@
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { ParetoError } from "../base/errors.ts";
-
-/** What JSON can hold. */
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+import { parseJson, unusableJson, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
 
 /** The version of the format that is written, and the newest that is read. */
 const VERSION = 1;
@@ -27,6 +25,14 @@ const schema = z.object({
 
 /** `checkpoint.json`. */
 export type Manifest = Omit<z.infer<typeof schema>, "state"> & { state: JsonValue };
+
+const manifestFormat: JsonFormat<Manifest> = {
+  noun: "checkpoint",
+  schema,
+  newest: { version: VERSION },
+  codes: { damaged: "CHECKPOINT_DAMAGED", version: "CHECKPOINT_VERSION" },
+  fix: "Restore the folder from a copy, or train again.",
+};
 
 function checksum({ ...manifest }: Partial<Manifest>): number {
   delete manifest.crc32;
@@ -56,46 +62,21 @@ export function encodeManifest(path: string, manifest: Omit<Manifest, "crc32">):
  * @throws ParetoError CHECKPOINT_DAMAGED, CHECKPOINT_VERSION
  */
 export function decodeManifest(path: string, text: string): Manifest {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw damaged(path, "checkpoint.json is not JSON", JSON.stringify(text.slice(0, 40)), cause);
-  }
-  const { version } = (json ?? {}) as { version?: unknown };
-  if (typeof version === "number" && version > VERSION) {
-    throw new ParetoError({
-      code: "CHECKPOINT_VERSION",
-      where: path,
-      message: `this Pareto reads checkpoints up to version ${VERSION}, got version ${version}`,
-      fix: "Use the newer Pareto that wrote it, or one later than that.",
-    });
-  }
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw damaged(
-      path,
-      `checkpoint.json is not one at "${issue?.path.join(".")}"`,
-      issue?.message,
-      parsed.error,
-    );
-  }
+  const manifest = parseJson(manifestFormat, path, text);
   // The checksum covers the text's own order of keys, which zod may change.
-  const manifest = json as Manifest;
-  const found = checksum(manifest);
+  const found = checksum(JSON.parse(text) as Manifest);
   if (found !== manifest.crc32) {
-    throw damaged(path, `checkpoint.json should have checksum ${manifest.crc32}`, found);
+    throw damagedCheckpoint(path, `its checksum should be ${manifest.crc32}`, found);
   }
   return manifest;
 }
 
-function damaged(path: string, what: string, received: unknown, cause?: unknown): ParetoError {
-  return new ParetoError({
-    code: "CHECKPOINT_DAMAGED",
-    where: path,
-    message: `the checkpoint is damaged: ${what}, got ${String(received)}`,
-    fix: "Restore the folder from a copy, or train again.",
-    cause,
-  });
+/** The error for a checkpoint that cannot be used, code `CHECKPOINT_DAMAGED`. */
+export function damagedCheckpoint(
+  path: string,
+  problem: string,
+  received: unknown,
+  cause?: unknown,
+): ParetoError {
+  return unusableJson(manifestFormat, path, problem, received, cause);
 }

@@ -1,9 +1,8 @@
 /** @file A run read back from its folder: all that a report is made from. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError } from "../base/errors.ts";
-import { fileError } from "../base/fileErrors.ts";
-import type { JsonValue } from "./checkpointManifest.ts";
+import { readTextIfExists } from "../base/files.ts";
+import type { JsonValue } from "../base/jsonFile.ts";
 import { readEvents } from "./eventLog.ts";
 import type { RunEvent } from "./events.ts";
 import type { DecisionEvent } from "./policies/decision.ts";
@@ -50,13 +49,8 @@ async function eventsOf(path: string): Promise<RunEvent[]> {
 }
 
 async function resultOf(path: string): Promise<JsonValue> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return null;
-    throw fileError(error, path);
-  }
+  const text = await readTextIfExists(path);
+  if (text === null) return null;
   try {
     return JSON.parse(text) as JsonValue;
   } catch (cause) {

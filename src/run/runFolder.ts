@@ -7,14 +7,14 @@
  * - `checkpoints/last` and `checkpoints/best`: where training stands, and where validation was best;
  * - `result.json`: what it came to; `model/`: what it made; `report.html`: a picture of the run.
  */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeMachine, packageVersions, paretoVersion } from "../base/environment.ts";
 import { ParetoError } from "../base/errors.ts";
 import { fileError } from "../base/fileErrors.ts";
-import { writeWhole } from "../base/partialFile.ts";
-import type { JsonValue } from "./checkpointManifest.ts";
+import { fileExists, readTextIfExists } from "../base/files.ts";
+import { parseJson, unusableJson, writeJson, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
 import { RunLog } from "./runLog.ts";
 
 const RECORD = "run.json";
@@ -55,17 +55,20 @@ const schema = z.object({
 /** `run.json`. */
 export type RunRecord = Omit<z.infer<typeof schema>, "config"> & { config: JsonValue };
 
+const runFormat: JsonFormat<RunRecord> = {
+  noun: "run",
+  schema,
+  newest: { version: VERSION },
+  codes: { damaged: "RUN_INVALID", version: "RUN_VERSION" },
+  fix: "Give a folder that a Pareto run has made.",
+};
+
 /** What a new run is told. */
 export interface RunStart {
   command: string;
   config: JsonValue;
   seed: number;
   fingerprint?: string;
-}
-
-/** Writes a JSON file whole or not at all. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
-export async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeWhole(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** The folder of a run. */
@@ -188,56 +191,15 @@ function runExists(path: string, how: string): ParetoError {
  * @throws ParetoError RUN_MISSING, RUN_INVALID when it is not a run, RUN_VERSION, FILE_REFUSED
  */
 export async function openRunFolder(path: string): Promise<RunFolder> {
-  let text: string;
-  try {
-    text = await readFile(join(path, RECORD), "utf8");
-  } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (code !== "ENOENT" && code !== "ENOTDIR") throw fileError(error, path);
-    const isThere = await readdir(path).then(
-      () => true,
-      () => code === "ENOTDIR",
-    );
-    throw isThere
-      ? invalidRun(path, `it has no ${RECORD}`, path, error)
-      : new ParetoError({
-          code: "RUN_MISSING",
-          where: path,
-          message: `there is no such run folder, got ${path}`,
-          fix: "Check the path; runs lie under runs/ unless --out said otherwise.",
-          cause: error,
-        });
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw invalidRun(path, `${RECORD} is not JSON`, JSON.stringify(text.slice(0, 40)), cause);
-  }
-  const { version } = (json ?? {}) as { version?: unknown };
-  if (typeof version === "number" && version > VERSION) {
-    throw new ParetoError({
-      code: "RUN_VERSION",
-      where: path,
-      message: `this Pareto reads runs up to version ${VERSION}, got version ${version}`,
-      fix: "Use the newer Pareto that made the run, or one later than that.",
-    });
-  }
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw invalidRun(path, `${RECORD} is wrong at "${issue?.path.join(".")}"`, issue?.message, parsed.error);
-  }
-  return new RunFolder(path, parsed.data as RunRecord);
-}
-
-function invalidRun(path: string, what: string, received: unknown, cause: unknown): ParetoError {
-  return new ParetoError({
-    code: "RUN_INVALID",
+  const file = join(path, RECORD);
+  const text = await readTextIfExists(file);
+  if (text !== null) return new RunFolder(path, parseJson(runFormat, file, text));
+  if (await fileExists(path)) throw unusableJson(runFormat, path, `it has no ${RECORD}`, path);
+  throw new ParetoError({
+    code: "RUN_MISSING",
     where: path,
-    message: `the folder is not that of a run: ${what}, got ${String(received)}`,
-    fix: "Give a folder that a Pareto run has made.",
-    cause,
+    message: `there is no such run folder, got ${path}`,
+    fix: "Check the path; runs lie under runs/ unless --out said otherwise.",
   });
 }
 

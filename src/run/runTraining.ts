@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { ParetoError } from "../base/errors.ts";
-import { fileExists } from "../base/fileExists.ts";
-import type { JsonValue } from "./checkpointManifest.ts";
+import { fileExists } from "../base/files.ts";
+import type { JsonValue } from "../base/jsonFile.ts";
 import { RunContext } from "./context.ts";
 import type { OnEvent, RunEvent } from "./events.ts";
 import { readEvents } from "./eventLog.ts";

@@ -5,7 +5,7 @@
  */
 import type { z } from "zod";
 import type { LearningRateSchedule } from "../nn/schedules.ts";
-import type { JsonValue } from "./checkpointManifest.ts";
+import type { JsonValue } from "../base/jsonFile.ts";
 import type { RunContext } from "./context.ts";
 import type { MetricsEvent } from "./events.ts";
 import type { RunFolder } from "./runFolder.ts";

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { learningRateAt } from "../nn/schedules.ts";
-import type { JsonValue } from "./checkpointManifest.ts";
+import type { JsonValue } from "../base/jsonFile.ts";
 import type { RunContext } from "./context.ts";
 import { DivergenceGuard, type DivergenceGuardState } from "./divergenceGuard.ts";
 import { RateMeter } from "./rateMeter.ts";

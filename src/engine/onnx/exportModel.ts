@@ -6,11 +6,11 @@
  * protobuf ends at 2 GiB; move the two files together. Files appear whole or not at all.
  */
 import { basename } from "node:path";
-import { checkHostArray, dtypeBytes, type TypedArray } from "../../base/dtype.ts";
+import { checkHostArray, dtypeBytes, type TypedArray, viewBytes } from "../../base/dtype.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { stateName, type Graph } from "../graph/graph.ts";
 import type { Tensor } from "../graph/node.ts";
-import { bytesOf, PartialFile } from "../../base/partialFile.ts";
+import { PartialFile } from "../../base/partialFile.ts";
 import { decomposeComposites } from "../passes/decomposeComposites.ts";
 import { simplify } from "../passes/simplify.ts";
 import { formatShape, sizeOf } from "../../base/shape.ts";
@@ -83,7 +83,7 @@ export async function exportOnnx(
     for await (const chunk of values.get(name)!()) {
       checkHostArray(`values of ${name}`, chunk, t.dtype, chunk.length);
       if (to.sizeBytes + chunk.byteLength > end) throw wrongCount(name, t, "more");
-      await to.write(bytesOf(chunk));
+      await to.write(viewBytes(chunk));
       options.onProgress?.((done += chunk.byteLength), elementBytes, "bytes");
     }
     if (to.sizeBytes < end)

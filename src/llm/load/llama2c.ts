@@ -8,7 +8,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { invariant } from "../../base/errors.ts";
 import { fileError } from "../../base/fileErrors.ts";
-import { bytesOf } from "../../base/partialFile.ts";
+import { viewBytes } from "../../base/dtype.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { damagedModel, missingFile } from "./modelErrors.ts";
 import type { ModelFiles } from "./weights.ts";
@@ -106,7 +106,7 @@ async function openFile(path: string): Promise<FileHandle> {
 
 async function readHead(handle: FileHandle, path: string): Promise<DecoderConfig> {
   const header = new Int32Array(HEADER_BYTES / 4);
-  const { bytesRead } = await handle.read(bytesOf(header), 0, HEADER_BYTES, 0);
+  const { bytesRead } = await handle.read(viewBytes(header), 0, HEADER_BYTES, 0);
   if (bytesRead < HEADER_BYTES)
     throw damagedModel(path, `a llama2.c file begins with ${HEADER_BYTES} bytes of sizes`, bytesRead);
   return configOf(header, path);
@@ -142,7 +142,7 @@ export async function openLlama2c(path: string): Promise<ModelFiles> {
       const place = places.get(name);
       invariant(place, `the layout of llama2.c has ${name}`);
       const values = new Float32Array(place.size);
-      const bytes = bytesOf(values);
+      const bytes = viewBytes(values);
       for (let at = 0; at < bytes.length;) {
         const position = HEADER_BYTES + 4 * place.start + at;
         const { bytesRead } = await handle.read(bytes, at, bytes.length - at, position);

@@ -10,7 +10,8 @@ import { numbersOf } from "../../base/half.ts";
 import { formatShape, sameShape, type Shape } from "../../base/shape.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
-import { parseJson, textOf } from "./jsonText.ts";
+import { parseJson } from "./jsonText.ts";
+import { readTextIfExists } from "../../base/files.ts";
 import { missingFile } from "./modelErrors.ts";
 import { readConfig, readEosTokenIds } from "./readConfig.ts";
 import { weightFiles } from "./weightFiles.ts";
@@ -59,7 +60,7 @@ function requireTensors(
 /** The end tokens of generation_config.json come before those of config.json, as in transformers. */
 async function withEndTokens(folder: string, config: DecoderConfig): Promise<DecoderConfig> {
   const path = join(folder, "generation_config.json");
-  const text = await textOf(path);
+  const text = await readTextIfExists(path);
   const eosTokenIds = text === null ? [] : readEosTokenIds(parseJson(text, path), path);
   return eosTokenIds.length === 0 ? config : { ...config, eosTokenIds };
 }
@@ -70,7 +71,7 @@ async function withEndTokens(folder: string, config: DecoderConfig): Promise<Dec
  * {@link SafetensorsFile.open}
  */
 export async function openModelFolder(folder: string): Promise<ModelFiles> {
-  const text = await textOf(join(folder, "config.json"));
+  const text = await readTextIfExists(join(folder, "config.json"));
   if (text === null)
     throw missingFile(
       folder,

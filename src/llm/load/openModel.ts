@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ParetoError } from "../../base/errors.ts";
-import { fileExists } from "../../base/fileExists.ts";
+import { fileExists } from "../../base/files.ts";
 import { fileError } from "../../base/fileErrors.ts";
 import { openLlama2cTokenizer } from "../tokenizer/llama2cTokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";

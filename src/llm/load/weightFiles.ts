@@ -3,7 +3,8 @@ import { open, readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { ParetoError } from "../../base/errors.ts";
-import { parseJson, textOf } from "./jsonText.ts";
+import { parseJson } from "./jsonText.ts";
+import { readTextIfExists } from "../../base/files.ts";
 import { damagedModel, missingFile } from "./modelErrors.ts";
 
 const SINGLE = "model.safetensors";
@@ -29,7 +30,7 @@ export async function weightFiles(folder: string): Promise<string[]> {
 
 async function indexedFiles(folder: string): Promise<string[]> {
   const path = join(folder, INDEX);
-  const text = (await textOf(path)) ?? "";
+  const text = (await readTextIfExists(path)) ?? "";
   const parsed = indexSchema.safeParse(parseJson(text, path));
   const files = parsed.success ? [...new Set(Object.values(parsed.data.weight_map))].sort() : [];
   if (files.length === 0) throw damagedModel(path, "weight_map must map tensors to files", text.slice(0, 40));

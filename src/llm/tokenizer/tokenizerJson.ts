@@ -6,7 +6,8 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ParetoError } from "../../base/errors.ts";
 import { fileError } from "../../base/fileErrors.ts";
-import { parseJson, textOf } from "../load/jsonText.ts";
+import { parseJson } from "../load/jsonText.ts";
+import { readTextIfExists } from "../../base/files.ts";
 import { damagedModel, missingFile, unsupported } from "../load/modelErrors.ts";
 import { adaptPart } from "./adaptTokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -19,7 +20,7 @@ interface Parts {
 }
 
 async function jsonOf(path: string): Promise<object | null> {
-  const text = await textOf(path);
+  const text = await readTextIfExists(path);
   if (text === null) return null;
   const json = parseJson(text, path);
   if (typeof json === "object" && json !== null) return json;

@@ -1,5 +1,5 @@
 /** @file A language model in training with its texts: what the trainer asks of it, and what it comes to. */
-import type { JsonValue } from "../../run/checkpoint.ts";
+import type { JsonValue } from "../../base/jsonFile.ts";
 import type { RunContext } from "../../run/context.ts";
 import type { RunFolder } from "../../run/runFolder.ts";
 import { RunningMeans } from "../../run/runningMeans.ts";

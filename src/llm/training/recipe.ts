@@ -2,11 +2,10 @@
  * @file A recipe: what a language model is, what it learns from and for how long, as JSON. Recipes that ship with Pareto
  * are found by their names.
  */
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { ParetoError } from "../../base/errors.ts";
-import { fileError } from "../../base/fileErrors.ts";
+import { readText } from "../../base/files.ts";
+import { checkJson, parseJson, type JsonFormat } from "../../base/jsonFile.ts";
 import { TASK_NAMES } from "../tasks/tasks.ts";
 
 const count = z.int().min(1);
@@ -53,6 +52,13 @@ export const recipeSchema = z.strictObject({
 /** A recipe. */
 export type Recipe = z.infer<typeof recipeSchema>;
 
+const recipeFormat: JsonFormat<Recipe> = {
+  noun: "recipe",
+  schema: recipeSchema,
+  codes: { damaged: "LLM_RECIPE" },
+  fix: "Compare it with the recipes that ship with Pareto, in its folder recipes/.",
+};
+
 /** Recipes that ship with Pareto. */
 const RECIPES = new URL("../../../recipes/", import.meta.url);
 
@@ -61,10 +67,7 @@ const RECIPES = new URL("../../../recipes/", import.meta.url);
  * @throws ParetoError `LLM_RECIPE`
  */
 export function parseRecipe(json: unknown, where: string): Recipe {
-  const result = recipeSchema.safeParse(json);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  throw badRecipe(where, `it is wrong at "${issue.path.join(".")}"`, issue.message);
+  return checkJson(recipeFormat, where, json);
 }
 
 /**
@@ -75,23 +78,5 @@ export function parseRecipe(json: unknown, where: string): Recipe {
 export async function readRecipe(nameOrPath: string): Promise<Recipe> {
   const isName = /^[\w-]+$/.test(nameOrPath);
   const path = isName ? fileURLToPath(new URL(`${nameOrPath}.json`, RECIPES)) : nameOrPath;
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    throw fileError(error, path);
-  });
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw badRecipe(path, "it is not JSON", JSON.stringify(text.slice(0, 40)));
-  }
-  return parseRecipe(json, path);
-}
-
-function badRecipe(where: string, what: string, received: string): ParetoError {
-  return new ParetoError({
-    code: "LLM_RECIPE",
-    where,
-    message: `a recipe cannot be used: ${what}, got ${received}`,
-    fix: "Compare it with the recipes that ship with Pareto, in its folder recipes/.",
-  });
+  return parseJson(recipeFormat, path, await readText(path));
 }

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { encodeHalf } from "../../base/half.ts";
-import { writeWhole } from "../../base/partialFile.ts";
+import { writeText } from "../../base/files.ts";
 import { sizeOf, type Shape } from "../../base/shape.ts";
 import { writeSafetensors } from "../../base/writeSafetensors.ts";
 import type { LmNetwork } from "./lmNetwork.ts";
@@ -62,7 +62,7 @@ export async function saveModel(
     await writeSafetensors(join(directory, fileOf(i)), tensors, { format: "pt" });
   }
   const json = (name: string, value: object, indent?: number) =>
-    writeWhole(join(directory, name), `${JSON.stringify(value, null, indent)}\n`);
+    writeText(join(directory, name), `${JSON.stringify(value, null, indent)}\n`);
   if (parts.length > 1) {
     const total = parts.reduce((n, { bytes }) => n + bytes, 0);
     const map = Object.fromEntries(parts.flatMap(({ names }, i) => names.map((name) => [name, fileOf(i)])));

@@ -4,7 +4,8 @@
  */
 import type { Device } from "../../engine/program.ts";
 import type { Parameters } from "../../nn/parameters.ts";
-import { loadCheckpoint, saveCheckpoint, type JsonValue } from "../../run/checkpoint.ts";
+import { loadCheckpoint, saveCheckpoint } from "../../run/checkpoint.ts";
+import type { JsonValue } from "../../base/jsonFile.ts";
 import { Network, type BatchPart } from "../../run/network/network.ts";
 import type { ProteinModel } from "../models/proteinModel.ts";
 import type { BucketBatch } from "./bucketedBatches.ts";

@@ -1,5 +1,5 @@
 /** @file A protein network in training with its sequences: what the trainer asks of it, and what it comes to. */
-import type { JsonValue } from "../../run/checkpoint.ts";
+import type { JsonValue } from "../../base/jsonFile.ts";
 import type { RunContext } from "../../run/context.ts";
 import { mostProbable } from "../../run/metrics/multiclass.ts";
 import type { RunFolder } from "../../run/runFolder.ts";

@@ -1,7 +1,7 @@
 /** @file A run's sequences: read, divided, and what the user should know of them told. */
 import { crc32 } from "node:zlib";
 import { ParetoError } from "../../base/errors.ts";
-import { bytesOf } from "../../base/partialFile.ts";
+import { viewBytes } from "../../base/dtype.ts";
 import type { OnEvent } from "../../run/events.ts";
 import type { SequenceSet } from "../encodedSequences.ts";
 import { readFamilies, type FamilyReport } from "../families/families.ts";
@@ -34,7 +34,7 @@ export async function readProteinData(
 
 /** A number that changes when the sequences, their order or their labels do. */
 export function fingerprintOf(set: SequenceSet): number {
-  const labelled = crc32(bytesOf(set.labels), crc32(bytesOf(set.offsets), crc32(set.ids)));
+  const labelled = crc32(viewBytes(set.labels), crc32(viewBytes(set.offsets), crc32(set.ids)));
   return crc32(set.families.join("\n"), labelled);
 }
 

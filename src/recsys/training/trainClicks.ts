@@ -8,17 +8,16 @@
 import { join } from "node:path";
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
-import { fileExists } from "../../base/fileExists.ts";
+import { fileExists } from "../../base/files.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
-import type { JsonValue } from "../../run/checkpointManifest.ts";
+import { type JsonValue, writeJson } from "../../base/jsonFile.ts";
 import type { OnEvent, RunEvent } from "../../run/events.ts";
 import {
   createRunFolder,
   dataChanged,
   openRunFolder,
   requireNewFolder,
-  writeJson,
   type RunFolder,
 } from "../../run/runFolder.ts";
 import type { HotReport, StrategyName, SyncTotals, TrainingStrategy } from "../strategies/strategy.ts";

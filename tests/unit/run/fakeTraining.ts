@@ -6,7 +6,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { Rng } from "../../../src/base/rng.ts";
-import type { JsonValue } from "../../../src/run/checkpointManifest.ts";
+import type { JsonValue } from "../../../src/base/jsonFile.ts";
 import type { RunContext } from "../../../src/run/context.ts";
 import { mayChange } from "../../../src/run/resumedConfig.ts";
 import { RunningMeans } from "../../../src/run/runningMeans.ts";

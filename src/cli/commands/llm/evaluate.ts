@@ -9,7 +9,8 @@ import { POLICY_NAMES, type PolicyName } from "../../../llm/kv/choosePolicy.ts";
 import { openModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
-import { createRunFolder, defaultRunPath, writeJson } from "../../../run/runFolder.ts";
+import { createRunFolder, defaultRunPath } from "../../../run/runFolder.ts";
+import { writeJson } from "../../../base/jsonFile.ts";
 import { configOf, evalReport, valuesOf } from "./evaluationReport.ts";
 import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel } from "./evalTask.ts";
 import { choice, decimal, listOf, wholeNumber } from "../../../base/optionSchemas.ts";
@@ -123,28 +124,28 @@ export const command = defineCommand({
   run: (out, { values }) => run(out, values.model ?? shippedEvalModel(values.task), values),
 });
 
-async function run(out: Output, path: string, values: Flags): Promise<void> {
-  refuseUnused(values);
-  const variants = variantsOf(values);
-  const opened = await openModel(path, values.tokenizer);
+async function run(out: Output, path: string, flags: Flags): Promise<void> {
+  refuseUnused(flags);
+  const variants = variantsOf(flags);
+  const opened = await openModel(path, flags.tokenizer);
   try {
     const { name, config } = opened.files;
-    const task = await evalTaskOf(opened, values);
-    const folder = await createRunFolder(values.out ?? defaultRunPath(["eval", values.task]), {
+    const task = await evalTaskOf(opened, flags);
+    const folder = await createRunFolder(flags.out ?? defaultRunPath(["eval", flags.task]), {
       command: "llm evaluate",
-      config: { model: path, ...configOf(values, task) },
-      seed: values.seed,
+      config: { model: path, ...configOf(flags, task) },
+      seed: flags.seed,
     });
-    const { device, dtype } = values;
+    const { device, dtype } = flags;
     const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
     const maxSequences = Math.min(
       task.items,
-      values.maxSeqs ?? maxSequencesFor(config, { ...task, device, memoryBytes, ...(dtype && { dtype }) }),
+      flags.maxSeqs ?? maxSequencesFor(config, { ...task, device, memoryBytes, ...(dtype && { dtype }) }),
     );
     const onLoad = (done: number, total: number, unit: string) =>
       out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null });
     const runner = await openRunner(opened.files, {
-      ...runnerSettings(values),
+      ...runnerSettings(flags),
       maxSequences,
       onProgress: onLoad,
     });
@@ -155,12 +156,12 @@ async function run(out: Output, path: string, values: Flags): Promise<void> {
         item,
         items,
         variants,
-        seeds: values.seeds,
-        maxSeconds: 60 * values.maxMinutes,
+        seeds: flags.seeds,
+        maxSeconds: 60 * flags.maxMinutes,
         onProgress: (done, total) =>
           out.onEvent({ event: "progress", task: "evaluate", done, total, unit: "texts", rate: null }),
       });
-      const report = evalReport(name, found, values, task);
+      const report = evalReport(name, found, flags, task);
       await writeJson(folder.file("evaluation.json"), { ...report, values: valuesOf(found) });
       await writeBudgetReport(folder.file("report.html"), report);
       await folder.setStatus("done");
@@ -173,9 +174,9 @@ async function run(out: Output, path: string, values: Flags): Promise<void> {
   }
 }
 
-function variantsOf(values: Flags): Variant[] {
-  const variants = namedVariants(values.kv, values.budgets, (kv, ratioOfPrompt, decoded) =>
-    policyOf({ ...values, kv, kvBudget: { ratioOfPrompt } }, decoded),
+function variantsOf(flags: Flags): Variant[] {
+  const variants = namedVariants(flags.kv, flags.budgets, (kv, ratioOfPrompt, decoded) =>
+    policyOf({ ...flags, kv, kvBudget: { ratioOfPrompt } }, decoded),
   );
   return [fullVariant, ...variants];
 }

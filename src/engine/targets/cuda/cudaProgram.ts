@@ -5,7 +5,7 @@
  * Host arrays that the device has page-locked are copied straight; others pass through a page-locked block of the
  * program's own. Tensors of the device are used where they lie: each set of such places has a recorded graph.
  */
-import { allocate, dtypeBytes, type TypedArray } from "../../../base/dtype.ts";
+import { allocate, dtypeBytes, viewBytes, type TypedArray } from "../../../base/dtype.ts";
 import { stateName, type Graph } from "../../graph/graph.ts";
 import type { TensorSpec } from "../../graph/node.ts";
 import {
@@ -248,7 +248,7 @@ export class CudaProgram implements Program {
         direct.push([value, range]);
         continue;
       }
-      this.#stage().bytes.set(bytesOf(value), range.offset);
+      this.#stage().bytes.set(viewBytes(value), range.offset);
       from = Math.min(from, range.offset);
       to = Math.max(to, range.offset + range.bytes);
     }
@@ -292,7 +292,7 @@ export class CudaProgram implements Program {
     }
     const finish = () => {
       for (const [array, { offset, bytes }] of staged) {
-        bytesOf(array).set(this.#staging!.bytes.subarray(offset, offset + bytes));
+        viewBytes(array).set(this.#staging!.bytes.subarray(offset, offset + bytes));
       }
       return results;
     };
@@ -396,8 +396,4 @@ export class CudaProgram implements Program {
     this.#memory.push(memory);
     return memory.pointer;
   }
-}
-
-function bytesOf(array: TypedArray): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

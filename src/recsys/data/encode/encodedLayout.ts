@@ -6,10 +6,12 @@
  * rows f64[n] · labels f32[n] · dense f32[n·D], row-major · bag starts i32[T·n + 1] when multi-hot · ids i32[…],
  * table-major; then padding to 8 bytes. All but the last group have `rowsPerGroup` rows, a power of two.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { endianness } from "node:os";
+import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
+import { readTextIfExists } from "../../../base/files.ts";
+import { parseJson, type JsonFormat } from "../../../base/jsonFile.ts";
 
 /** What the arrays of a data set hold. */
 export interface EncodedLayout {
@@ -46,6 +48,30 @@ export interface EncodedIndex {
   groups: GroupEntry[];
 }
 
+const count = z.int().min(0);
+
+const indexFormat: JsonFormat<EncodedIndex> = {
+  noun: "encoded data set",
+  schema: z.object({
+    version: z.literal(1),
+    endianness: z.enum(["LE", "BE"]),
+    layout: z.object({
+      dense: count,
+      tables: count,
+      cardinalities: z.array(count),
+      multiHot: z.boolean(),
+    }),
+    rows: count,
+    labelCounts: z.tuple([count, count]),
+    maxIdsPerRow: count,
+    rowsPerGroup: count,
+    groups: z.array(z.object({ offset: count, rows: count, ids: count })),
+  }),
+  newest: { version: 1 },
+  codes: { damaged: "DATA_ENCODED_DAMAGED", version: "DATA_ENCODED_VERSION" },
+  fix: "Delete the folder and prepare the data again.",
+};
+
 /** Where the arrays of a group start, in elements of their own kind counted from the group's first byte. */
 export interface GroupPlaces {
   labels: number;
@@ -73,33 +99,18 @@ export function groupPlaces(layout: EncodedLayout, rows: number, ids: number): G
 
 /**
  * Reads `layout.json`; null when the folder holds no complete data set.
- * @throws ParetoError DATA_ENCODED_DAMAGED, DATA_ENCODED_VERSION
+ * @throws ParetoError DATA_ENCODED_DAMAGED, DATA_ENCODED_VERSION, FILE_REFUSED
  */
 export async function readEncodedIndex(directory: string): Promise<EncodedIndex | null> {
   const path = join(directory, "layout.json");
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch {
-    return null;
-  }
-  let index: EncodedIndex;
-  try {
-    index = JSON.parse(text) as EncodedIndex;
-  } catch (cause) {
-    throw new ParetoError({
-      code: "DATA_ENCODED_DAMAGED",
-      where: path,
-      message: `The index of an encoded data set is not JSON: ${text.slice(0, 40)}`,
-      fix: "Delete the folder and prepare the data again.",
-      cause,
-    });
-  }
-  if (index.version !== 1 || index.endianness !== endianness()) {
+  const text = await readTextIfExists(path);
+  if (text === null) return null;
+  const index = parseJson(indexFormat, path, text);
+  if (index.endianness !== endianness()) {
     throw new ParetoError({
       code: "DATA_ENCODED_VERSION",
       where: path,
-      message: `This encoded data set was made by another version or machine: version ${String(index.version)}, ${String(index.endianness)}`,
+      message: `an encoded data set is read on machines of its own byte order, ${endianness()} here, got ${index.endianness}`,
       fix: "Delete the folder and prepare the data again.",
     });
   }

@@ -3,9 +3,12 @@
  *
  * Lives in a folder (`encoder.json` and a Parquet file for each vocabulary), so that a trained model can read new sources.
  */
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
+import { readText } from "../../../base/files.ts";
+import { parseJson, writeJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { ClickSchema } from "../batches/clickBatch.ts";
 import { elementType } from "../schema/columnTypes.ts";
 import { encodeRows } from "./encode.ts";
@@ -24,6 +27,35 @@ interface EncoderFile {
   dense: ClickSchema["dense"];
   categorical: EncodedField[];
 }
+
+const encoderFormat: JsonFormat<EncoderFile> = {
+  noun: "encoder",
+  schema: z.object({
+    version: z.literal(1),
+    label: z.string(),
+    dense: z.array(
+      z.object({
+        name: z.string(),
+        transform: z.enum(["log1p", "standard"]),
+        mean: z.number(),
+        deviation: z.number(),
+      }),
+    ),
+    categorical: z.array(
+      z.object({
+        name: z.string(),
+        encoding: z.enum(["vocabulary", "hash"]),
+        cardinality: z.int().min(0),
+        multiHot: z.boolean(),
+        valueType: z.enum(["BIGINT", "VARCHAR"]),
+        joinBytes: z.number(),
+      }),
+    ),
+  }),
+  newest: { version: 1 },
+  codes: { damaged: "DATA_ENCODER_DAMAGED", version: "DATA_ENCODER_DAMAGED" },
+  fix: "Restore the run's folder, or train again.",
+};
 
 /** The name of field i's vocabulary file. */
 export function vocabularyFile(directory: string, field: number): string {
@@ -60,37 +92,14 @@ export class Encoder {
     categorical: EncodedField[],
   ): Promise<Encoder> {
     const file: EncoderFile = { version: 1, label, dense, categorical };
-    const path = join(directory, "encoder.json");
-    try {
-      await writeFile(`${path}.partial`, JSON.stringify(file, null, 1), { flush: true });
-      await rename(`${path}.partial`, path);
-    } catch (error) {
-      throw fileError(error, path);
-    }
+    await writeJson(join(directory, "encoder.json"), file);
     return new Encoder(directory, file);
   }
 
   /** Loads an encoder. @throws ParetoError FILE_MISSING, DATA_ENCODER_DAMAGED */
   static async load(directory: string): Promise<Encoder> {
     const path = join(directory, "encoder.json");
-    let text: string;
-    try {
-      text = await readFile(path, "utf8");
-    } catch (error) {
-      throw fileError(error, path);
-    }
-    try {
-      const file = JSON.parse(text) as EncoderFile;
-      if (file.version === 1 && Array.isArray(file.categorical)) return new Encoder(directory, file);
-    } catch {
-      // Falls through to the error below.
-    }
-    throw new ParetoError({
-      code: "DATA_ENCODER_DAMAGED",
-      where: path,
-      message: `This is not an encoder of this version: ${text.slice(0, 60)}`,
-      fix: "Restore the run's folder, or train again.",
-    });
+    return new Encoder(directory, parseJson(encoderFormat, path, await readText(path)));
   }
 
   /** Columns that text files must keep as text: hand them to `openSource` as `textColumns`. */
