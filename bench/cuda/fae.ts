@@ -38,7 +38,7 @@ const SLICE_LEAST = 2048;
 interface Run {
   seconds: number;
   logLoss: number;
-  phases: Record<string, { batches: number; seconds: number }>;
+  segments: Record<string, { batches: number; seconds: number }>;
   sync: SyncTotals;
 }
 
@@ -106,10 +106,10 @@ function row(
 }
 
 /** What the cost model says, from the times of one run. */
-function predict({ phases, sync }: Run, { header }: FaeFile, batches: number): number {
+function predict({ segments, sync }: Run, { header }: FaeFile, batches: number): number {
   const hotShare = header.hotInputs / (header.hotInputs + header.coldInputs);
   const [cold, hot] = ["cold", "hot"].map((kind) => {
-    const { batches: count, seconds } = phases[kind] ?? { batches: 0, seconds: 0 };
+    const { batches: count, seconds } = segments[kind] ?? { batches: 0, seconds: 0 };
     return seconds / Math.max(1, count);
   });
   return predictedSpeedup(hotShare, hot! / cold!, sync.seconds / (batches * cold!));
@@ -151,24 +151,16 @@ async function trainOnce(
     const pipeline = new StepPipeline(network.dense);
     const decaySteps = train.batchCount(batchSize);
     const schedule = { base: LEARNING_RATE, warmupSteps: 0, decayStart: 0, decaySteps, power: 1 };
-    const phases: Run["phases"] = {};
+    const segments: Run["segments"] = {};
     let stepsDone = 0;
     const start = clock();
     for (;;) {
       await strategy.segmentEnded(sliceLoss);
-      const phase = await strategy.next();
-      if (!phase) break;
-      const { store, dataset, firstBatch, count } = phase;
+      const segment = await strategy.next();
+      if (!segment) break;
       const began = clock();
       const trained = await pipeline.train({
-        store,
-        batches: dataset.batches({
-          batchSize,
-          shuffle: { seed: SEED, epoch: 0 },
-          start: firstBatch,
-          recycle: 4,
-        }),
-        count,
+        plans: segment.plans({ batchSize, shuffle: { seed: SEED, epoch: 0 }, recycle: 4 }),
         stepsDone,
         learningRate: (step) => polynomialDecay(schedule, step),
         onStep: ({ loss }) => {
@@ -177,16 +169,16 @@ async function trainOnce(
         },
       });
       await device.inOrder(() => device.finished());
-      strategy.completed(trained);
-      stepsDone += trained;
-      const spent = (phases[phase.name] ??= { batches: 0, seconds: 0 });
-      spent.batches += trained;
+      strategy.completed(trained.batches);
+      stepsDone += trained.steps;
+      const spent = (segments[segment.name] ??= { batches: 0, seconds: 0 });
+      spent.batches += trained.batches;
       spent.seconds += clock() - began;
     }
     await strategy.flush();
     const seconds = clock() - start;
     const { logLoss } = await evaluate(network, validation);
-    return { seconds, logLoss, phases, sync: { ...strategy.sync } };
+    return { seconds, logLoss, segments, sync: { ...strategy.sync } };
   } finally {
     await strategy?.dispose();
     await network.dispose();

@@ -16,6 +16,7 @@ import { createNetwork, type NetworkChoice } from "./network.ts";
 import type { CudaSizes } from "./sizes.ts";
 import { attempt, type BenchRow } from "../harness/rows.ts";
 import { median } from "../harness/timing.ts";
+import { wholeBatches } from "../../src/recsys/strategies/batchPlan.ts";
 
 /** Samples a second that are asked for, by batch size. */
 const DEVICE_TARGETS: Readonly<Record<number, number>> = { 2048: 3e6, 16_384: 10e6 };
@@ -98,9 +99,7 @@ async function train(
       let started = 0;
       let seen = 0;
       const trained = await pipeline.train({
-        store: network.tables,
-        batches: repeat(batches, stepsDone),
-        count: WARM_UP + steps,
+        plans: wholeBatches(network.tables, repeat(batches, stepsDone), WARM_UP + steps),
         stepsDone,
         learningRate: () => 0.01,
         onStep: ({ loss }) => {
@@ -111,7 +110,7 @@ async function train(
         },
       });
       await device.inOrder(() => device.finished());
-      stepsDone += trained;
+      stepsDone += trained.steps;
       return (performance.now() - started) / steps;
     };
     await stretch(steps >> 2);

@@ -52,7 +52,7 @@ export async function profileDlrm({
   try {
     const states = { parameters: new Parameters(1), optimizerState: new Parameters(1) };
     const program = await device.compile(
-      traceStep(ctrLoss(model, size, true), { optimizer: { kind: "sgd" } }, states),
+      traceStep(ctrLoss(model, { batchSize: size }, true), { optimizer: { kind: "sgd" } }, states),
     );
     await states.parameters.create(device);
     await states.optimizerState.create(device);

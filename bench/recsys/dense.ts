@@ -53,7 +53,7 @@ interface Product {
 /** Every matrix product of the training step, as its graph is compiled. */
 function productsOfStep(): Product[] {
   const states = { parameters: new Parameters(1), optimizerState: new Parameters(1) };
-  const traced = traceStep(ctrLoss(model, BATCH), { optimizer: { kind: "sgd" } }, states);
+  const traced = traceStep(ctrLoss(model, { batchSize: BATCH }), { optimizer: { kind: "sgd" } }, states);
   const graph = simplify(decomposeComposites(traced));
   const products: Product[] = [];
   for (const node of reachableNodes(rootsOf(graph))) {

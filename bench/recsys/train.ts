@@ -13,6 +13,7 @@ import { BATCH, cardinalities, DIM, kaggleBatch, model } from "./kaggle.ts";
 import { torchRate } from "../harness/torch.ts";
 import type { BenchRow } from "../harness/rows.ts";
 import { median } from "../harness/timing.ts";
+import { wholeBatches } from "../../src/recsys/strategies/batchPlan.ts";
 
 /** What a run measured. */
 export interface TrainResult {
@@ -74,9 +75,7 @@ export async function benchTrain(threads: number, rounds = 5): Promise<TrainResu
       let last = performance.now();
       let count = 0;
       await pipeline.train({
-        store,
-        batches: repeat(batches, done),
-        count: STRETCH,
+        plans: wholeBatches(store, repeat(batches, done), STRETCH),
         stepsDone: done,
         learningRate: () => LEARNING_RATE,
         onStep: () => {

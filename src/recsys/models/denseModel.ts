@@ -15,13 +15,27 @@ import { Network } from "../../run/network/network.ts";
 import type { StepTime } from "../../run/network/stepInputs.ts";
 import type { CtrModel } from "./ctrModel.ts";
 
+/** Inputs of a program, and whether they are one part of several of their batch. */
+export interface CtrShape {
+  batchSize: number;
+  isPart?: boolean;
+}
+
+/** A part of a batch for the dense model. */
+export interface DensePart {
+  /** Inputs of its program. */
+  size: number;
+  feeds: BoundTensors;
+  into: BoundTensors;
+}
+
 /** A CTR model without its embedding rows. */
 export class DenseModel {
   readonly model: CtrModel;
   /** Inputs in a batch (B). */
   readonly batchSize: number;
   /** Its parameters, their optimizer state, and the programs. */
-  readonly network: Network<{ batchSize: number }>;
+  readonly network: Network<CtrShape>;
 
   private constructor({ model, batchSize, network }: Pick<DenseModel, "model" | "batchSize" | "network">) {
     this.model = model;
@@ -40,7 +54,7 @@ export class DenseModel {
     const network = await Network.create([device], {
       seed,
       training: {
-        loss: (shape: { batchSize: number }) => ctrLoss(model, shape.batchSize, isGuarded),
+        loss: (shape: CtrShape) => ctrLoss(model, shape, isGuarded),
         update: { optimizer },
         smallest: { batchSize: 1 },
       },
@@ -67,6 +81,21 @@ export class DenseModel {
     return outputs!;
   }
 
+  /**
+   * One step over a batch in several parts, each with a program of the size that its inputs are padded to: gradients of
+   * all parts, their sum, and one update.
+   * @param parts feeds as {@link train}, and `weightSum` `[]`, the weights of all parts; their losses add up to the batch's
+   * @returns the outputs of each part, of before the update
+   */
+  trainParts(parts: readonly DensePart[], time: StepTime): Promise<HostTensors[]> {
+    const shaped = parts.map(({ size, feeds, into }) => ({
+      shape: { batchSize: size, isPart: true },
+      feeds,
+      into,
+    }));
+    return this.network.train(shaped, time);
+  }
+
   /** The logits `[B]` of a batch: `dense` `[B, m]`, `rows` `[B, T, D]`. */
   async predict(feeds: BoundTensors, into: { logits?: Float32Array } = {}): Promise<Float32Array> {
     const { network, model, batchSize } = this;
@@ -84,10 +113,15 @@ export class DenseModel {
 const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
 
 /**
- * The loss of a batch, Σ wᵢ·ℓᵢ / Σ wᵢ with ℓ the binary cross-entropy. Its gradient by the rows is an output too.
+ * The loss of a batch, Σ wᵢ·ℓᵢ / Σ wᵢ with ℓ the binary cross-entropy; of a part of a batch, its share of that. Its
+ * gradient by the rows is an output too.
  * @param isGuarded adds the output `guard`, which is finite exactly when the loss is
  */
-export function ctrLoss(model: CtrModel, batchSize: number, isGuarded = false): LossFunction {
+export function ctrLoss(
+  model: CtrModel,
+  { batchSize, isPart = false }: CtrShape,
+  isGuarded = false,
+): LossFunction {
   const { dense, tables, dim } = model.inputs;
   return {
     inputs: {
@@ -95,12 +129,14 @@ export function ctrLoss(model: CtrModel, batchSize: number, isGuarded = false): 
       rows: float32(batchSize, tables, dim),
       labels: float32(batchSize),
       weights: float32(batchSize),
+      ...(isPart && { weightSum: float32() }),
     },
     apply(parameters, t) {
       const { rows, weights } = t;
       const logits = model.logits(parameters, t["dense"]!, rows!);
       const losses = binaryCrossEntropyWithLogits(logits, t["labels"]!);
-      const loss = div(sum(mul(losses, weights!)), sum(weights!));
+      const weightSum = isPart ? t["weightSum"]! : sum(weights!);
+      const loss = div(sum(mul(losses, weights!)), weightSum);
       return {
         loss,
         outputs: isGuarded ? { logits, guard: neg(loss) } : { logits },

@@ -13,6 +13,7 @@ import { DenseModel } from "../models/denseModel.ts";
 import type { MeasuredCost, StepTimes } from "../strategies/fae/costModel.ts";
 import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
 import { StepPipeline } from "../training/stepPipeline.ts";
+import { wholeBatches } from "../strategies/batchPlan.ts";
 
 /** Rows of a table beyond this many are as far from the cache as more would be. */
 const MAX_ROWS = 1 << 20;
@@ -135,9 +136,7 @@ async function pipelineTime(
     const pipeline = new StepPipeline(dense);
     const stretch = () =>
       pipeline.train({
-        store,
-        batches: repeated(batches),
-        count: STRETCH,
+        plans: wholeBatches(store, repeated(batches), STRETCH),
         stepsDone: 0,
         learningRate: () => 1e-6,
         onStep: () => true,

@@ -11,7 +11,7 @@ import { hotPolicy, logSample } from "../strategies/fae/calibrate.ts";
 import type { ClickSource } from "../strategies/fae/clickSource.ts";
 import type { MeasuredCost, Prediction } from "../strategies/fae/costModel.ts";
 import { predictRun } from "../strategies/fae/costModel.ts";
-import { mapLookups } from "../strategies/fae/mapLookups.ts";
+import { mapLookups } from "../data/batches/mapLookups.ts";
 import { rowSpace } from "../strategies/fae/rowSpace.ts";
 import { SelectionSampler, sampleSize } from "../strategies/fae/sampler.ts";
 import { curveBudgets, inputShareCurve } from "./inputShare.ts";

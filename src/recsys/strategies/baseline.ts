@@ -1,6 +1,7 @@
 /** @file The plain strategy: every batch in the epoch's order, all rows in the master tables. */
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import type { EmbeddingStore } from "../embedding/embeddingStore.ts";
+import { wholeBatches } from "./batchPlan.ts";
 import type { TrainingSegment, TrainingStrategy } from "./strategy.ts";
 
 /** Where {@link BaselineStrategy} stands in its epoch. */
@@ -28,14 +29,13 @@ export class BaselineStrategy implements TrainingStrategy {
 
   next(): Promise<TrainingSegment | null> {
     const count = this.#batches - this.#batchesDone;
-    const segment = {
+    if (count === 0) return Promise.resolve(null);
+    const start = this.#batchesDone;
+    return Promise.resolve({
       name: "train",
-      store: this.#tables,
-      dataset: this.#dataset,
-      firstBatch: this.#batchesDone,
       count,
-    };
-    return Promise.resolve(count > 0 ? segment : null);
+      plans: (order) => wholeBatches(this.#tables, this.#dataset.batches({ ...order, start }), count),
+    });
   }
 
   completed(batches: number): void {

@@ -1,19 +1,24 @@
 /**
- * @file What a training strategy decides: which batches come next, and which memory their rows are read from. The
+ * @file What a training strategy decides: which inputs come next, and which memory their rows are read from. The
  * trainer carries it out. A strategy's position is plain JSON, so training can stop anywhere and go on.
+ *
+ * A strategy may wrap another: it passes every call on, and yields the inner plans with inputs left out, weighed, or
+ * spread over parts.
  */
-import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
-import type { EmbeddingStore } from "../embedding/embeddingStore.ts";
+import type { BatchOptions } from "../data/encode/encodedDataset.ts";
+import type { BatchPlan } from "./batchPlan.ts";
 
-/** A stretch of batches of one data set, over one store. */
+/** How batches are cut and ordered in an epoch. */
+export type BatchOrder = Required<Pick<BatchOptions, "batchSize" | "shuffle" | "recycle">>;
+
+/** A stretch of steps between which the strategy decides nothing. */
 export interface TrainingSegment {
   /** As it is called on the time line: `train`, `cold`, `hot`. */
   name: string;
-  store: EmbeddingStore;
-  dataset: EncodedDataset;
-  /** First batch of the epoch's order, and how many. */
-  firstBatch: number;
+  /** Batches of the epoch's order in it; at least 1. */
   count: number;
+  /** The steps in order; their plans use up `count` batches. */
+  plans(order: BatchOrder): AsyncIterable<BatchPlan>;
 }
 
 /** Rows kept in step between two memories. */
@@ -38,7 +43,7 @@ export interface TrainingStrategy {
   readonly name: StrategyName;
   /** The current segment, or the next one; null at the end of the epoch. Rows are where it needs them. */
   next(): Promise<TrainingSegment | null>;
-  /** Tells that so many more batches of the current segment are trained. */
+  /** Receives how many more batches of the epoch's order are done in the current segment. */
   completed(batches: number): void;
   /**
    * Called when a segment has ended.

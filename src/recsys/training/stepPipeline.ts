@@ -1,39 +1,31 @@
 /**
- * @file The inner loop of training and of prediction: batches through a embedding store and the dense model, with the
- * next batch decoded and its rows gathered while the current one computes.
+ * @file The inner loop of training and of prediction: a strategy's plans through embedding stores and the dense model, with
+ * the next plan read and its rows gathered while the current one computes.
  *
- * While the dense step of batch i runs, batch i + 1 is read from disk and staged, its inputs copied into page-locked
- * memory where the device has such. Rows on the host: after the update of batch i, what it changed is gathered again
- * in the stage of batch i + 1. Rows in device memory: the update of batch i is asked for with its step, before batch
+ * While the dense step of plan i runs, plan i + 1 is read from disk and staged, its inputs copied into page-locked
+ * memory where the device has such. Rows on the host: after the update of plan i, what it changed is gathered again
+ * in the staging buffer of plan i + 1. Rows in device memory: the update of plan i is asked for with its step, before plan
  * i + 1 is staged and before the loss is known (a guard on the device keeps a loss that is not finite from the rows),
- * and step i is looked at when step i + 1 is under way, so that the device never waits for this thread. The result is
- * that of a serial loop, bit for bit.
+ * and step i is looked at when step i + 1 is under way, so that the device never waits for this thread. A plan of several
+ * parts waits for its loss wherever its rows are. The result is that of a serial loop, bit for bit.
  */
 import type { ClickBatch } from "../data/batches/clickBatch.ts";
-import type { BoundTensors } from "../../engine/program.ts";
 import type { EmbeddingStore } from "../embedding/embeddingStore.ts";
 import type { DenseModel } from "../models/denseModel.ts";
-import { PaddedRows, StepBuffers } from "./stepBuffers.ts";
+import type { BatchPlan } from "../strategies/batchPlan.ts";
+import { partsWithInputs, PlanBuffers, type StagedPlan, type StepOutcome } from "./planBuffers.ts";
 
-/** One finished training step. */
-export interface StepReport {
+/** One finished training step; its arrays are valid during the call. */
+export interface StepReport extends StepOutcome {
   /** 1-based. */
   step: number;
-  /** Inputs of the batch. */
+  /** Inputs of the step. */
   size: number;
-  /** Mean loss over the batch, before the update. */
-  loss: number;
-  /** Logits before the update, and labels, `[size]`; valid during the call. */
-  logits: Float32Array;
-  labels: Float32Array;
 }
 
-/** A stretch of training over one store. */
+/** A stretch of training. */
 export interface TrainStretch {
-  store: EmbeddingStore;
-  batches: AsyncIterable<ClickBatch>;
-  /** Batches to train, at most. */
-  count: number;
+  plans: AsyncIterable<BatchPlan>;
   /** Steps done before. */
   stepsDone: number;
   learningRate: (step: number) => number;
@@ -41,78 +33,108 @@ export interface TrainStretch {
   onStep: (report: StepReport) => boolean;
 }
 
+/** What was done of a stretch. */
+export interface TrainedStretch {
+  steps: number;
+  /** Batches of the epoch's order that its plans used up. */
+  batches: number;
+}
+
 /** A step that was asked for. */
 interface Flight {
   step: number;
   buffer: number;
-  size: number;
+  plan: StagedPlan;
   /** Resolves when the device is done with it. */
   done: Promise<unknown>;
 }
 
-/** Feeds batches to a dense model. */
+/** Trains and predicts with a dense model. */
 export class StepPipeline {
-  readonly #dense: DenseModel;
-  /** Of the buffers, which take turns. */
-  readonly #feeds: readonly [StepBuffers, StepBuffers];
-  readonly #padded: PaddedRows;
+  /** They take turns. */
+  readonly #buffers: readonly [PlanBuffers, PlanBuffers];
 
   constructor(dense: DenseModel) {
-    this.#dense = dense;
-    this.#feeds = [new StepBuffers(dense), new StepBuffers(dense)];
-    this.#padded = new PaddedRows(dense);
+    this.#buffers = [new PlanBuffers(dense, 0), new PlanBuffers(dense, 1)];
   }
 
-  /**
-   * Trains on a stretch of batches.
-   * @returns batches trained
-   */
-  async train(stretch: TrainStretch): Promise<number> {
-    const { store, count, stepsDone, learningRate, onStep } = stretch;
-    const source = stretch.batches[Symbol.asyncIterator]();
-    const isQueued = store.memory === "device";
-    let staged = 0;
-    let done = 0;
-    let goesOn = true;
+  /** Trains on the plans of a stretch, to its end or until `onStep` says so. */
+  async train({ plans, stepsDone, learningRate, onStep }: TrainStretch): Promise<TrainedStretch> {
+    const source = plans[Symbol.asyncIterator]();
+    const trained: TrainedStretch = { steps: 0, batches: 0 };
     const flights: Flight[] = [];
-    const stage = async (buffer: number): Promise<ClickBatch | null> => {
-      if (!goesOn || staged >= count) return null;
-      const batch = await this.#stageNext(source, store, buffer);
-      if (batch) staged++;
-      return batch;
+    /** Batches of plans without inputs; they count with the next step. */
+    let passed = 0;
+    let goesOn = true;
+    const stage = async (buffer: number): Promise<StagedPlan | null> => {
+      if (!goesOn) return null;
+      for (;;) {
+        const { value, done } = await source.next();
+        if (done) return null;
+        const { batches = 1 } = value;
+        const parts = partsWithInputs(value);
+        passed += batches;
+        if (parts.length === 0) continue;
+        const staged = this.#buffers[buffer]!.stage(parts, passed);
+        passed = 0;
+        return staged;
+      }
+    };
+    const start = (plan: StagedPlan, buffer: number, step: number): void => {
+      const done = this.#buffers[buffer]!.start(plan, { learningRate: learningRate(step), step });
+      // It is awaited later; a failure before then must not count as unhandled.
+      done.catch(() => undefined);
+      flights.push({ step, buffer, plan, done });
+    };
+    const land = ({ step, buffer, plan }: Flight): void => {
+      trained.steps++;
+      trained.batches += plan.batches;
+      const { size } = plan;
+      if (!onStep({ step, size, ...this.#buffers[buffer]!.outcome(plan) })) goesOn = false;
+    };
+    /** Waits for the oldest step under way. */
+    const landOldest = async (): Promise<void> => {
+      await flights[0]!.done;
+      land(flights.shift()!);
     };
     try {
       let buffer = 0;
       let current = await stage(buffer);
       for (let asked = 0; current || flights.length > 0; buffer = 1 - buffer) {
-        if (current) {
-          const step = stepsDone + ++asked;
-          flights.push(this.#start(store, buffer, current.size, learningRate(step), step));
+        if (!current) {
+          await landOldest();
+          continue;
         }
-        // Queued, a step is looked at when the next one is under way: then its buffer is free for the batch after that.
-        const isAhead = isQueued && current !== null && flights.length < 2;
-        const flight = isAhead ? null : flights[0]!;
-        const stages = isQueued ? null : stage(1 - buffer);
-        const [next] = await Promise.all([stages, flight?.done]);
-        if (flight) {
-          const { loss } = this.#feeds[flight.buffer]!;
-          // A loss that is not a number must not reach the rows; the guard behind onStep says what to do.
-          if (!isQueued && Number.isFinite(loss[0]!)) {
-            await store.update(buffer, learningRate(flight.step), flight.step);
-          }
-          flights.shift();
-          done++;
-          if (!onStep(this.#report(flight))) goesOn = false;
-          if (!isQueued && goesOn && next) await store.refresh(1 - buffer, buffer);
+        const plan = current;
+        const step = stepsDone + ++asked;
+        start(plan, buffer, step);
+        // A step is looked at when the next one is under way: then its buffer is free for the plan after that.
+        while (flights.length > 1) await landOldest();
+        if (plan.isQueued) {
+          const following = await stage(1 - buffer);
+          current = goesOn ? following : null;
+          continue;
         }
-        const following: ClickBatch | null = isQueued ? await stage(1 - buffer) : next;
-        current = goesOn ? following : null;
+        const flight = flights[0]!;
+        const [next] = await Promise.all([stage(1 - buffer), flight.done]);
+        const { stores } = plan;
+        // A loss that is not a number must not reach the rows; the guard behind onStep says what to do.
+        if (Number.isFinite(this.#buffers[buffer]!.loss(plan))) {
+          const rate = learningRate(step);
+          await Promise.all(stores.map((store) => store.update(buffer, rate, step)));
+        }
+        flights.shift();
+        land(flight);
+        current = goesOn ? next : null;
+        const shared = current?.stores.filter((store) => stores.includes(store)) ?? [];
+        await Promise.all(shared.map((store) => store.refresh(1 - buffer, buffer)));
       }
+      if (goesOn) trained.batches += passed;
     } finally {
-      await Promise.allSettled(flights.map((flight) => flight.done));
+      await Promise.allSettled(flights.map(({ done }) => done));
       await source.return?.();
     }
-    return done;
+    return trained;
   }
 
   /** Batches in order, each with its logits `[size]`, which are valid until the next is asked for. */
@@ -121,63 +143,23 @@ export class StepPipeline {
     batches: AsyncIterable<ClickBatch>,
   ): AsyncGenerator<{ batch: ClickBatch; logits: Float32Array }, void, undefined> {
     const source = batches[Symbol.asyncIterator]();
+    const stage = async (buffer: number): Promise<[ClickBatch, StagedPlan] | null> => {
+      const { value: batch, done } = await source.next();
+      if (done) return null;
+      return [batch, await this.#buffers[buffer]!.stage([{ store, inputs: batch }], 1)];
+    };
     try {
       let buffer = 0;
-      let current = await this.#stageNext(source, store, buffer);
+      let current = await stage(buffer);
       while (current) {
-        const { dense, logits: into } = this.#feeds[buffer]!;
-        const rows = this.#padded.rows(store.rows(buffer));
-        const [logits, next] = await Promise.all([
-          this.#dense.predict({ dense, rows }, { logits: into }),
-          this.#stageNext(source, store, 1 - buffer),
-        ]);
-        yield { batch: current, logits: logits.subarray(0, current.size) };
+        const [batch, plan] = current;
+        const [logits, next] = await Promise.all([this.#buffers[buffer]!.predict(plan), stage(1 - buffer)]);
+        yield { batch, logits };
         buffer = 1 - buffer;
         current = next;
       }
     } finally {
       await source.return?.();
     }
-  }
-
-  /** Asks for a step and, of a queued store, for its update. */
-  #start(store: EmbeddingStore, buffer: number, size: number, learningRate: number, step: number): Flight {
-    const { dense, labels, weights, loss, logits } = this.#feeds[buffer]!;
-    const gradients = store.gradients(buffer);
-    const rowGradients = this.#padded.gradients(gradients);
-    const guard = store.guard(buffer);
-    const into: BoundTensors = { loss, logits, rowGradients, ...(guard && { guard }) };
-    const rows = this.#padded.rows(store.rows(buffer));
-    const ran = this.#dense
-      .train({ dense, rows, labels, weights }, { learningRate, step }, into)
-      .then(() => this.#padded.unpad(gradients, rowGradients));
-    const done = guard ? Promise.all([ran, store.update(buffer, learningRate, step)]) : ran;
-    // It is awaited later; a failure before then must not count as unhandled.
-    done.catch(() => undefined);
-    return { step, buffer, size, done };
-  }
-
-  #report({ step, buffer, size }: Flight): StepReport {
-    const { loss, logits, labels } = this.#feeds[buffer]!;
-    return {
-      step,
-      size,
-      loss: loss[0]!,
-      logits: logits.subarray(0, size),
-      labels: labels.subarray(0, size),
-    };
-  }
-
-  async #stageNext(
-    source: AsyncIterator<ClickBatch>,
-    store: EmbeddingStore,
-    buffer: number,
-  ): Promise<ClickBatch | null> {
-    const { value, done } = await source.next();
-    if (done) return null;
-    const batch = value as ClickBatch;
-    this.#feeds[buffer]!.take(batch);
-    await store.stage(buffer, batch.lookups);
-    return batch;
   }
 }

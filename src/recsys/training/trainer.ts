@@ -143,15 +143,13 @@ export class Trainer {
     }
   }
 
-  async #trainSegment({ name, store, dataset, firstBatch, count }: TrainingSegment): Promise<void> {
+  async #trainSegment({ name, count, plans }: TrainingSegment): Promise<void> {
     const { network, settings, strategy, clock, onEvent, signal } = this.#options;
     const { batchSize, seed } = settings;
     const start = clock();
     const shuffle = { seed, epoch: this.#state.epoch };
-    const batches = await network.pipeline.train({
-      store,
-      batches: dataset.batches({ batchSize, shuffle, start: firstBatch, recycle: 4 }),
-      count,
+    const { steps, batches } = await network.pipeline.train({
+      plans: plans({ batchSize, shuffle, recycle: 4 }),
       stepsDone: this.#state.step,
       learningRate: (step) => this.learningRate(step),
       onStep: (report) => {
@@ -161,9 +159,9 @@ export class Trainer {
         return !signal?.aborted;
       },
     });
-    invariant(batches > 0, `a ${name} phase of ${count} batches from ${firstBatch} has batches to train`);
+    invariant(batches > 0, `a ${name} segment of ${count} batches has batches to train`);
     strategy.completed(batches);
-    this.#state.step += batches;
+    this.#state.step += steps;
     const end = clock();
     this.#state.trainSeconds += end - start;
     onEvent({ event: "span", span: name, start, end, detail: { batches } });

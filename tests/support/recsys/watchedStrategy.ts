@@ -1,6 +1,6 @@
 /** @file A strategy seen from outside: it reports each batch that a trainer takes and each segment that ends. */
 import type { ClickBatch } from "../../../src/recsys/data/batches/clickBatch.ts";
-import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
+import type { BatchPlan } from "../../../src/recsys/strategies/batchPlan.ts";
 import type {
   StrategyName,
   TrainingSegment,
@@ -14,18 +14,29 @@ export interface Watch {
   onCompleted?: (segment: TrainingSegment, batches: number) => void;
 }
 
+/** The segment with other plans. @param index of the plan in its segment, from 0 */
+export function mapPlans(
+  segment: TrainingSegment,
+  map: (plan: BatchPlan, index: number) => BatchPlan,
+): TrainingSegment {
+  return {
+    ...segment,
+    async *plans(order) {
+      let index = 0;
+      for await (const plan of segment.plans(order)) yield map(plan, index++);
+    },
+  };
+}
+
 /** The segment with other batches of the same inputs. */
 export function mapBatches(
   segment: TrainingSegment,
   map: (batch: ClickBatch, index: number) => ClickBatch,
 ): TrainingSegment {
-  const source: Pick<EncodedDataset, "batches"> = {
-    async *batches(options) {
-      let index = 0;
-      for await (const batch of segment.dataset.batches(options)) yield map(batch, index++);
-    },
-  };
-  return { ...segment, dataset: source as EncodedDataset };
+  return mapPlans(segment, ({ parts, ...plan }, index) => ({
+    ...plan,
+    parts: parts.map((part) => ({ ...part, inputs: map(part.inputs, index) })),
+  }));
 }
 
 /** Passes everything on to another strategy. */

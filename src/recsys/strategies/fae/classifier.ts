@@ -8,7 +8,6 @@
 import type { Lookups } from "../../data/batches/clickBatch.ts";
 import { invariant } from "../../../base/errors.ts";
 import type { HotSet } from "./hotSet.ts";
-import { mapLookups } from "./mapLookups.ts";
 
 /** Positions of a batch's inputs by class, each rising. */
 export interface InputClasses {
@@ -51,15 +50,11 @@ function isHot(
   return true;
 }
 
-/**
- * Lookups of the chosen inputs alone, with hot indices in place of rows.
- * @param selection positions of hot inputs
- */
-export function encodeHot(lookups: Lookups, selection: Uint32Array, hotSet: HotSet): Lookups {
-  const { hotIndexOf, space } = hotSet;
-  return mapLookups(lookups, selection, (table, row) => {
+/** The hot index of a row that a hot input looks up. */
+export function hotIndices({ hotIndexOf, space }: HotSet): (table: number, row: number) => number {
+  return (table, row) => {
     const hotIndex = hotIndexOf[space.offsets[table]! + row]!;
     invariant(hotIndex >= 0, `row ${row} of table ${table} is not hot, yet its input was classified hot`);
     return hotIndex;
-  });
+  };
 }

@@ -7,6 +7,8 @@ import type { OnEvent } from "../../../run/events.ts";
 import { HotEmbeddings, type HotEmbeddingsOptions } from "../../embedding/hotEmbeddings.ts";
 import type { HotEmbeddingStore, SyncReport } from "../../embedding/hotEmbeddingStore.ts";
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
+import type { EmbeddingStore } from "../../embedding/embeddingStore.ts";
+import { wholeBatches } from "../batchPlan.ts";
 import type { HotReport, SyncTotals, TrainingSegment, TrainingStrategy } from "../strategy.ts";
 import type { FaeFile } from "./faeFile.ts";
 import { ShuffleScheduler, type SchedulerState } from "./scheduler.ts";
@@ -104,12 +106,18 @@ export class FaeStrategy implements TrainingStrategy {
     if (!segment) return null;
     const { tables, file } = this.#options;
     const { kind, firstBatch, count } = segment;
+    let store: EmbeddingStore = tables;
     if (kind === "cold") {
       await this.flush();
-      return { name: kind, store: tables, dataset: file.cold, firstBatch, count };
+    } else {
+      store = this.#hotRows!;
+      if (this.#hotRows!.owner === "tables") await this.#synced(() => this.#hotRows!.syncIn());
     }
-    if (this.#hotRows!.owner === "tables") await this.#synced(() => this.#hotRows!.syncIn());
-    return { name: kind, store: this.#hotRows!, dataset: file.hot, firstBatch, count };
+    return {
+      name: kind,
+      count,
+      plans: (order) => wholeBatches(store, file[kind].batches({ ...order, start: firstBatch }), count),
+    };
   }
 
   completed(batches: number): void {

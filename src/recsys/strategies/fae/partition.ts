@@ -7,12 +7,13 @@
  */
 import type { ClickBatch, Lookups } from "../../data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../data/encode/encodedDataset.ts";
+import { selectInputs } from "../../data/batches/selectInputs.ts";
 import { EncodedDatasetWriter } from "../../data/encode/encodedDatasetWriter.ts";
 import type { EncodedLayout } from "../../data/encode/encodedLayout.ts";
 import { invariant } from "../../../base/errors.ts";
 import type { OnEvent } from "../../../run/events.ts";
 import type { InputClasses } from "./classifier.ts";
-import { classifyInputs, encodeHot } from "./classifier.ts";
+import { classifyInputs, hotIndices } from "./classifier.ts";
 import type { ClickSource } from "./clickSource.ts";
 import type { HotSet } from "./hotSet.ts";
 import { inputProgress } from "./progress.ts";
@@ -50,12 +51,13 @@ export async function partitionInputs(
   );
   try {
     const progress = inputProgress("partition", source.rows, onEvent);
+    const toHotIndex = hotIndices(hotSet);
     let done = 0;
     let lookups = 0;
     let hotLookups = 0;
     for await (const batch of source.batches({ batchSize: BATCH_SIZE, recycle: 2 })) {
       const { hot, cold } = classes(batch, hotSet);
-      if (hot.length > 0) await hotWriter.append(hotBatch(batch, hot, hotSet));
+      if (hot.length > 0) await hotWriter.append(selectInputs(batch, hot, toHotIndex));
       if (cold.length > 0) await coldWriter.append(batch, cold);
       lookups += lookupCount(batch.lookups);
       hotLookups += countHotLookups(batch.lookups, hotSet);
@@ -95,21 +97,4 @@ function countHotLookups(lookups: Lookups, { hotIndexOf, space }: HotSet): numbe
 function classes(batch: ClickBatch, hotSet: HotSet): InputClasses {
   if (hotSet.size > 0) return classifyInputs(batch.lookups, hotSet);
   return { hot: new Uint32Array(0), cold: Uint32Array.from({ length: batch.size }, (_, b) => b) };
-}
-
-/** The chosen inputs of a batch, with hot indices for rows. */
-function hotBatch(batch: ClickBatch, selection: Uint32Array, hotSet: HotSet): ClickBatch {
-  const size = selection.length;
-  const width = batch.dense.length / batch.size;
-  const dense = new Float32Array(size * width);
-  for (const [i, input] of selection.entries()) {
-    dense.set(batch.dense.subarray(input * width, (input + 1) * width), i * width);
-  }
-  return {
-    size,
-    dense,
-    lookups: encodeHot(batch.lookups, selection, hotSet),
-    labels: Float32Array.from(selection, (input) => batch.labels[input]!),
-    rows: Float64Array.from(selection, (input) => batch.rows[input]!),
-  };
 }

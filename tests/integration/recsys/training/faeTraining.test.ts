@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ClickBatch } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import type { FaeFile } from "../../../../src/recsys/strategies/fae/faeFile.ts";
 import { FaeStrategy } from "../../../../src/recsys/strategies/fae/faeStrategy.ts";
-import { mapLookups } from "../../../../src/recsys/strategies/fae/mapLookups.ts";
+import { mapLookups } from "../../../../src/recsys/data/batches/mapLookups.ts";
 import { ShuffleScheduler } from "../../../../src/recsys/strategies/fae/scheduler.ts";
 import type { TrainingSegment, TrainingStrategy } from "../../../../src/recsys/strategies/strategy.ts";
 import type { ClickNetwork } from "../../../../src/recsys/training/clickNetwork.ts";
@@ -23,6 +23,7 @@ import {
   type RunData,
 } from "../../../support/recsys/clickRuns.ts";
 import { mapBatches } from "../../../support/recsys/watchedStrategy.ts";
+import { wholeBatches } from "../../../../src/recsys/strategies/batchPlan.ts";
 
 const CARDINALITIES = [400, 60, 20];
 const INPUTS = 2500;
@@ -112,7 +113,13 @@ class SingleCopyStrategy implements TrainingStrategy {
     const next = this.#scheduler.next();
     if (!next) return Promise.resolve(null);
     const { kind, firstBatch, count } = next;
-    const segment = { name: kind, store: this.#network.tables, dataset: this.#file[kind], firstBatch, count };
+    const { tables } = this.#network;
+    const segment: TrainingSegment = {
+      name: kind,
+      count,
+      plans: (order) =>
+        wholeBatches(tables, this.#file[kind].batches({ ...order, start: firstBatch }), count),
+    };
     return Promise.resolve(kind === "cold" ? segment : mapBatches(segment, (batch) => this.#withRows(batch)));
   }
 

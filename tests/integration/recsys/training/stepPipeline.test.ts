@@ -14,6 +14,7 @@ import {
 } from "../../../../src/recsys/training/settings.ts";
 import { StepPipeline } from "../../../../src/recsys/training/stepPipeline.ts";
 import { lookupsOf, type Bags } from "../../../support/recsys/bags.ts";
+import { wholeBatches } from "../../../../src/recsys/strategies/batchPlan.ts";
 
 const CARDINALITIES = [40, 7];
 const DIM = 8;
@@ -97,7 +98,7 @@ function padded(values: Float32Array, length: number): Float32Array {
   return array;
 }
 
-/** One batch after the other on one slot: stage, step, update. */
+/** One batch after the other in one buffer: stage, step, update. */
 async function serialLoop(
   dense: DenseModel,
   store: EmbeddingStore,
@@ -128,15 +129,13 @@ async function pipelined(
   batches: readonly ClickBatch[],
 ): Promise<number[]> {
   const losses: number[] = [];
-  const count = await new StepPipeline(dense).train({
-    store,
-    batches: streamed(batches),
-    count: batches.length,
+  const done = await new StepPipeline(dense).train({
+    plans: wholeBatches(store, streamed(batches)),
     stepsDone: 0,
     learningRate: () => RATE,
     onStep: ({ loss }) => losses.push(loss) > 0,
   });
-  expect(count).toBe(batches.length);
+  expect(done).toEqual({ steps: batches.length, batches: batches.length });
   return losses;
 }
 
@@ -202,7 +201,7 @@ test("a short batch has the loss and the gradients of a program of its size", as
   }
 });
 
-/** The loss of one pipelined step, on slot 0. */
+/** The loss of one pipelined step, in buffer 0. */
 async function pipelinedStep(
   { dense, tables }: { dense: DenseModel; tables: EmbeddingTables },
   batch: ClickBatch,
@@ -210,9 +209,7 @@ async function pipelinedStep(
 ): Promise<number> {
   let found = Number.NaN;
   await pipeline(dense).train({
-    store: tables,
-    batches: streamed([batch]),
-    count: 1,
+    plans: wholeBatches(tables, streamed([batch])),
     stepsDone: 0,
     learningRate: () => learningRate,
     onStep: ({ loss }) => {

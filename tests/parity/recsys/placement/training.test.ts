@@ -25,6 +25,7 @@ import {
   type RunOptions,
 } from "../../../support/recsys/clickRuns.ts";
 import { cudaMissing, openCuda } from "./cudaDevice.ts";
+import { wholeBatches } from "../../../../src/recsys/strategies/batchPlan.ts";
 
 const missing = await cudaMissing();
 
@@ -198,14 +199,13 @@ describe("training", () => {
       onStep: (loss: number, step: number) => boolean,
       stepsDone = 0,
     ): Promise<number> {
-      return new StepPipeline(dense).train({
-        store: tables,
-        batches: streamed(batches),
-        count: batches.length,
+      const { steps } = await new StepPipeline(dense).train({
+        plans: wholeBatches(tables, streamed(batches)),
         stepsDone,
         learningRate: () => 0.1,
         onStep: ({ loss, step }) => onStep(loss, step),
       });
+      return steps;
     }
 
     test.each(OPTIMIZERS)(

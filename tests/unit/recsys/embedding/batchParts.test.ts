@@ -8,7 +8,7 @@ import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTable
 import type { SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
 import { HotEmbeddings } from "../../../../src/recsys/embedding/hotEmbeddings.ts";
 import { paddedSize } from "../../../../src/recsys/embedding/partPadding.ts";
-import { mapLookups } from "../../../../src/recsys/strategies/fae/mapLookups.ts";
+import { mapLookups } from "../../../../src/recsys/data/batches/mapLookups.ts";
 import { OPTIMIZERS, randomLookups } from "../../../support/recsys/referenceTables.ts";
 
 const CARDINALITIES = [7, 300, 40];

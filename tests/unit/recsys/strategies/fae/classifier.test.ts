@@ -6,10 +6,10 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Lookups } from "../../../../../src/recsys/data/batches/clickBatch.ts";
 import type { EncodedDataset } from "../../../../../src/recsys/data/encode/encodedDataset.ts";
-import { classifyInputs, encodeHot } from "../../../../../src/recsys/strategies/fae/classifier.ts";
+import { classifyInputs, hotIndices } from "../../../../../src/recsys/strategies/fae/classifier.ts";
 import { HotSet } from "../../../../../src/recsys/strategies/fae/hotSet.ts";
 import { partitionInputs } from "../../../../../src/recsys/strategies/fae/partition.ts";
-import { mapLookups } from "../../../../../src/recsys/strategies/fae/mapLookups.ts";
+import { mapLookups } from "../../../../../src/recsys/data/batches/mapLookups.ts";
 import { rowSpace, tableOf, type RowSpace } from "../../../../../src/recsys/strategies/fae/rowSpace.ts";
 import type { Bags } from "../../../../support/recsys/bags.ts";
 import { bagLog, bagsOf, lookupsOf, randomBags } from "../../../../support/recsys/bags.ts";
@@ -37,7 +37,7 @@ function hotSetOf(sizes: number[], rows: number[]): HotSet {
   return new HotSet(rowSpace(sizes), Uint32Array.from(rows), { budgetBytes: 2 ** 20, rowBytes: 32 }, null);
 }
 
-/** Rows of tables from the hot indices of hot inputs: the inverse of `encodeHot`. */
+/** Rows of tables from the hot indices of hot inputs: the inverse of `hotIndices`. */
 function decodeHot(lookups: Lookups, rows: Uint32Array, space: RowSpace): Lookups {
   const all = Uint32Array.from({ length: lookups.size }, (_, b) => b);
   return mapLookups(lookups, all, (table, hotIndex) => {
@@ -69,7 +69,7 @@ describe("laws of the partition (D9)", () => {
         const hotSet = hotSetOf(sizes, hotRows);
         const lookups = lookupsOf(bags, sizes.length);
         const { hot } = classifyInputs(lookups, hotSet);
-        const encoded = encodeHot(lookups, hot, hotSet);
+        const encoded = mapLookups(lookups, hot, hotIndices(hotSet));
         for (const hotIndex of encoded.ids) expect(hotIndex >= 0 && hotIndex < hotSet.size).toBe(true);
         const decoded = decodeHot(encoded, hotSet.rows, hotSet.space);
         expect(bagsOf(decoded)).toEqual([...hot].map((b) => bags[b]));
@@ -98,7 +98,7 @@ describe("laws of the partition (D9)", () => {
     const hotSet = hotSetOf(sizes, [0, 1, 5, 6, 7]);
     const { hot } = classifyInputs(lookupsOf(bags, 2, true), hotSet);
     expect(hot).toEqual(classifyInputs(lookupsOf(bags, 2), hotSet).hot);
-    const encoded = encodeHot(lookupsOf(bags, 2, true), hot, hotSet);
+    const encoded = mapLookups(lookupsOf(bags, 2, true), hot, hotIndices(hotSet));
     expect(encoded.offsets).toBeNull();
     expect(bagsOf(decodeHot(encoded, hotSet.rows, hotSet.space))).toEqual([...hot].map((b) => bags[b]));
   });

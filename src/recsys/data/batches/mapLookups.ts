@@ -1,5 +1,5 @@
 /** @file Cuts some inputs out of a batch's lookups, replacing ids on the way; the copy lies on shared memory. */
-import type { Lookups } from "../../data/batches/clickBatch.ts";
+import type { Lookups } from "./clickBatch.ts";
 
 /**
  * The lookups of the inputs at `selection`, in that order, each id replaced.
