@@ -1,5 +1,5 @@
 /** @file Plans cut into parts, for tests of the executor. */
-import { Rng } from "../../../src/base/rng.ts";
+import type { Rng } from "../../../src/base/rng.ts";
 import { selectInputs } from "../../../src/recsys/data/batches/selectInputs.ts";
 import type { BatchPlan, PlanPart } from "../../../src/recsys/strategies/batchPlan.ts";
 
