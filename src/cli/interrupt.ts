@@ -1,15 +1,15 @@
-/** @file Ctrl-C as a wish to stop: the first ends the work in order, the second ends the process at once. */
+/** @file Ctrl-C and SIGTERM: the first ends the work in order, the second ends the process at once. */
 import type { Output } from "./output.ts";
 
 /** The exit status of a process that an interrupt ended. */
 const INTERRUPTED = 130;
 
-/** Does work that a signal may stop. @param told what the first one calls, beside the signal */
-async function untilStopped<T>(told: () => void, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Does work that a signal may stop. @param onFirst called at the first signal, before the work's own is aborted */
+async function untilStopped<T>(onFirst: () => void, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(INTERRUPTED);
-    told();
+    onFirst();
     stop.abort();
   };
   process.on("SIGINT", onSignal);
@@ -22,13 +22,13 @@ async function untilStopped<T>(told: () => void, work: (signal: AbortSignal) => 
   }
 }
 
-/** Does the work of a run, which a signal lets save itself and stop. */
+/** Does the work of a run, which saves itself and stops at the first signal. */
 export function interruptible<T>(out: Output, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const told = () => out.info("stopping after this step; the run is being saved (Ctrl-C again ends at once)");
-  return untilStopped(told, work);
+  const message = "stopping after this step; the run is being saved (Ctrl-C again ends at once)";
+  return untilStopped(() => out.info(message), work);
 }
 
-/** Does work that ends early at a signal, without a word; the process then exits as one that was interrupted. */
+/** Does work that ends early at a signal, silently; the process then exits as one that was interrupted. */
 export function endingEarly<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return untilStopped(() => (process.exitCode = INTERRUPTED), work);
 }

@@ -42,10 +42,19 @@ const ID_OF_BYTE: Uint8Array = (() => {
 /** What is wrong with a sequence. */
 export type SequenceFault = "FASTA_EMPTY" | "FASTA_INNER_STOP" | "FASTA_BAD_CHARACTER";
 
-/** One sentence on a refused character, ending in the character. @param code its byte or UTF-16 unit */
-export function describeCharacter(code: number): string {
+/**
+ * One sentence on a refused character, ending in the character.
+ * @param where what holds it, e.g. `line 3`
+ * @param code its byte or UTF-16 unit
+ */
+export function describeCharacter(where: string, code: number): string {
   const shown = code > 32 && code < 127 ? `"${String.fromCharCode(code)}"` : `0x${code.toString(16)}`;
-  return `A character that is no residue stands in the sequence: ${shown}`;
+  return `${where} has a character that is no residue, got ${shown}`;
+}
+
+/** One sentence on a stop before the end. @param residues before the stop */
+export function innerStop(residues: number): string {
+  return `a stop "*" stands before the end of the sequence, got one after residue ${residues}`;
 }
 
 /**
@@ -64,17 +73,17 @@ export function cleanSequence(
     const residue = unit < 256 ? RESIDUE_OF_BYTE[unit]! : REFUSED;
     if (residue > REFUSED) {
       if (stopAt >= 0) {
-        const message = `A stop "*" stands before the end, after residue ${count}`;
+        const message = innerStop(count);
         return { ok: false, code: "FASTA_INNER_STOP", message };
       }
       letters[count++] = residue;
     } else if (residue === STOP) stopAt = count;
     else if (residue === REFUSED) {
-      return { ok: false, code: "FASTA_BAD_CHARACTER", message: describeCharacter(unit) };
+      return { ok: false, code: "FASTA_BAD_CHARACTER", message: describeCharacter("the sequence", unit) };
     }
   }
   if (count === 0) {
-    return { ok: false, code: "FASTA_EMPTY", message: "No residue is left of the sequence: 0" };
+    return { ok: false, code: "FASTA_EMPTY", message: "the sequence has no residues, got 0" };
   }
   return { ok: true, residues: letters.toString("latin1", 0, count) };
 }

@@ -108,7 +108,7 @@ describe("a configuration file", () => {
 
 it.each([
   ["a folder for a file", ["recsys", "synth", "--out", "tmp"], "FILE_REFUSED"],
-  ["a file for a folder", ["llm", "evaluate", "--out", "x.fa/run"], "FILE_REFUSED"],
+  ["a file for a folder", ["llm", "evaluate", "--out", "x.fa/run"], "RUN_EXISTS"],
   [
     "where nothing can be made",
     ["llm", "generate", "--prompt", "a", "--decisions", "/proc/none/d"],

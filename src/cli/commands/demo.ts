@@ -37,8 +37,8 @@ export const command = defineCommand({
   run: (out, { values }) => demo(out, values),
 });
 
-async function demo(out: Output, flags: Values<typeof options>): Promise<void> {
-  const { rows, seed, threads, out: directory } = flags;
+async function demo(out: Output, values: Values<typeof options>): Promise<void> {
+  const { rows, seed, threads, out: directory } = values;
   const file = join(directory, "clicks.parquet");
   const runOf = (strategy: string) => join(directory, strategy);
   for (const name of ["baseline", "fae"]) await rm(runOf(name), { recursive: true, force: true });

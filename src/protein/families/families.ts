@@ -199,8 +199,8 @@ function noFamily(
     where: files.join(", "),
     message:
       withoutFamily > 0
-        ? `No header names a family, of records with a sequence: ${withoutFamily}`
-        : `No record has a sequence that can be used; records read: ${records}`,
+        ? `no header names a family, got ${withoutFamily} records with a sequence`
+        : `no record has a sequence that can be used, got ${records} records`,
     fix:
       withoutFamily > 0
         ? "Write family=NAME in the headers or NAME| before the ids, or make a file for each family and take families from files."
@@ -214,7 +214,7 @@ function oneFamily(files: readonly string[], kept: number, found: number, minimu
   return new ParetoError({
     code: "PROTEIN_ONE_FAMILY",
     where: files.join(", "),
-    message: `Two families at least are needed; with ${minimum} sequences or more there are, of ${found} read: ${kept}`,
+    message: `two families of ${minimum} sequences or more are needed at least, got ${kept} of ${found} families`,
     fix: "Give more families, lower the minimum, or take families from headers when one file holds them all.",
   });
 }

@@ -46,7 +46,7 @@ export async function findFamilyFiles(paths: readonly string[]): Promise<string[
     throw new ParetoError({
       code: "PROTEIN_NO_FILES",
       where: paths.join(", ") || "paths",
-      message: `There is no FASTA file here: ${JSON.stringify(paths)}`,
+      message: `there is no FASTA file here, got ${JSON.stringify(paths)}`,
       fix: "Name FASTA files, or a folder of files that end in .fa, .fasta, .faa or .pep, with or without .gz.",
     });
   }

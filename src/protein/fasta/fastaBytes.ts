@@ -54,8 +54,8 @@ function detect(start: Uint8Array, where: string): Encoding {
     where,
     message:
       refused === undefined
-        ? `This is no FASTA text but binary data: a zero byte at offset ${zero}`
-        : `This is no FASTA text: ${refused.what}`,
+        ? `a FASTA file is text, got binary data with a zero byte at offset ${zero}`
+        : `a FASTA file is text, got ${refused.what}`,
     fix: refused?.fix ?? "Name a FASTA file: text with a line that begins with > before each sequence.",
   });
 }
@@ -71,7 +71,7 @@ function refuseOtherFormat(start: Uint8Array, where: string): void {
   throw new ParetoError({
     code: "FASTA_OTHER_FORMAT",
     where,
-    message: `This is no FASTA but ${format.what}, by its first line: ${JSON.stringify(line.slice(0, 60))}`,
+    message: `a FASTA file is needed, and this is ${format.what} by its first line, got ${JSON.stringify(line.slice(0, 60))}`,
     fix: format.fix,
   });
 }
@@ -109,7 +109,7 @@ async function* decompress(
     throw new ParetoError({
       code: "FASTA_COMPRESSION",
       where,
-      message: `The ${encoding} data is damaged or cut off: ${error instanceof Error ? error.message : String(error)}`,
+      message: `the ${encoding} data is damaged or cut off, got ${error instanceof Error ? error.message : String(error)}`,
       fix: "Fetch or compress the file again; what was read before this point is valid.",
       cause: error,
     });
@@ -130,7 +130,7 @@ async function* chunksOf(stream: Readable, where: string): AsyncGenerator<Uint8A
     throw new ParetoError({
       code: "FILE_REFUSED",
       where,
-      message: `This is a folder and no file: ${where}`,
+      message: `a file is needed, got the folder ${where}`,
       fix: "Name one FASTA file, or send several through a pipe: cat FOLDER/*.fasta | … -",
       cause: error,
     });
@@ -202,7 +202,7 @@ async function* decodeBytes(
     throw new ParetoError({
       code: "FASTA_NOT_TEXT",
       where,
-      message: `The file was compressed twice: ${encoding} inside`,
+      message: `the file was compressed twice, got ${encoding} data inside`,
       fix: "Decompress it once before, e.g. gzip -dc FILE | … -",
     });
   }

@@ -6,7 +6,7 @@
  * format. Text before any header is one bad record. A UTF-8 byte order mark at the start of a line is dropped, so that
  * concatenated files read well. Bytes that are no residues make their record bad and never stop the reading.
  */
-import { describeCharacter, REFUSED, RESIDUE_OF_BYTE, STOP } from "../alphabet.ts";
+import { describeCharacter, innerStop, REFUSED, RESIDUE_OF_BYTE, STOP } from "../alphabet.ts";
 import { SeenIds } from "./fastaIds.ts";
 import type { BadRecord, BadRecordCode, FastaOptions, FastaRecord, FastaWarning } from "./fastaRecord.ts";
 import { looksLikeNucleotides } from "./nucleotides.ts";
@@ -192,9 +192,8 @@ export class FastaParser {
       const byte = chunk[at]!;
       const residue = RESIDUE_OF_BYTE[byte]!;
       if (residue > REFUSED) {
-        if (stopped)
-          this.#fail("FASTA_INNER_STOP", `A stop "*" stands before the end, after residue ${count}`);
-        else this.#fail("FASTA_TOO_LONG", `The sequence has more residues than ${limit}`);
+        if (stopped) this.#fail("FASTA_INNER_STOP", innerStop(count));
+        else this.#fail("FASTA_TOO_LONG", `the sequence is too long, got more than ${limit} residues`);
       } else if (byte === LF || byte === CR) {
         this.#residueCount = count;
         return this.#endLine(byte, at);
@@ -203,7 +202,7 @@ export class FastaParser {
         this.#stopped = true;
       } else if (residue === REFUSED) {
         const fix = byte === GREATER ? MISSING_BREAK : FIXES.FASTA_BAD_CHARACTER;
-        this.#fail("FASTA_BAD_CHARACTER", `On line ${this.#line}: ${describeCharacter(byte)}`, fix);
+        this.#fail("FASTA_BAD_CHARACTER", describeCharacter(`line ${this.#line}`, byte), fix);
       }
     }
     this.#residueCount = count;
@@ -231,7 +230,7 @@ export class FastaParser {
     const line = this.#openLine;
     if (kind === "orphan") {
       const start = this.#residues.toString("latin1", 0, Math.min(this.#residueCount, 30));
-      const message = `Text stands before the first header, on line ${line}: ${JSON.stringify(start)}`;
+      const message = `text stands before the first header, on line ${line}, got ${JSON.stringify(start)}`;
       const code = "FASTA_NO_HEADER";
       this.#out.push({ bad: true, id: "", description: "", line, code, message, fix: FIXES[code] });
       return;
@@ -239,10 +238,13 @@ export class FastaParser {
     this.#records++;
     const { id, description } = this.#readHeader();
     this.#checkId(id);
-    if (this.#residueCount === 0) this.#fail("FASTA_EMPTY", "The record has no residues: 0");
+    if (this.#residueCount === 0) this.#fail("FASTA_EMPTY", "the record has no residues, got 0");
     if (looksLikeNucleotides(this.#residues, this.#residueCount)) {
       const start = this.#residues.toString("latin1", 0, 30);
-      this.#fail("FASTA_NUCLEOTIDES", `The sequence is DNA or RNA by its letters: ${JSON.stringify(start)}`);
+      this.#fail(
+        "FASTA_NUCLEOTIDES",
+        `the sequence is DNA or RNA by its letters, got ${JSON.stringify(start)}`,
+      );
     }
     if (this.#fault !== null) {
       this.#out.push({ bad: true, id, description, line, ...this.#fault });
@@ -264,7 +266,7 @@ export class FastaParser {
     while (rest < end && header[rest]! <= SPACE) rest++;
     if (start < end) return { id: decode(header, start, idEnd), description: decode(header, rest, end) };
     const id = `sequence_${this.#records}`;
-    const message = `The header is empty; the record is called by its number: ${id}`;
+    const message = `the header is empty, so the record is named by its number, got "${id}"`;
     this.#onWarning?.({ code: "FASTA_NO_ID", id, line: this.#openLine, message });
     return { id, description: "" };
   }
@@ -275,11 +277,11 @@ export class FastaParser {
     const seen = this.#ids.add(id);
     const line = this.#openLine;
     if (seen === "seen") {
-      const message = `Another record before line ${line} has the same id: ${id}`;
+      const message = `another record before line ${line} has the same id, got "${id}"`;
       this.#onWarning({ code: "FASTA_DUPLICATE_ID", id, line, message });
     } else if (seen === "full") {
       this.#idsFull = true;
-      const message = `There are too many ids to look for duplicates from here on: ${id}`;
+      const message = `there are too many ids to look for duplicates from here on, got "${id}"`;
       this.#onWarning({ code: "FASTA_IDS_UNCHECKED", id, line, message });
     }
   }

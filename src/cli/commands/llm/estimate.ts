@@ -65,13 +65,13 @@ export const command = defineCommand({
   run: (out, { values }) => run(out, values.model, values),
 });
 
-async function run(out: Output, path: string, flags: Flags): Promise<void> {
-  const { context, newTokens, batch, device } = flags;
-  const dtype = dtypeOf(device, flags.dtype, "--dtype");
-  const policy = policyOf(flags, newTokens);
+async function run(out: Output, path: string, values: Flags): Promise<void> {
+  const { context, newTokens, batch, device } = values;
+  const dtype = dtypeOf(device, values.dtype, "--dtype");
+  const policy = policyOf(values, newTokens);
   const shape = await readModelShape(path);
   warnOfLength(out, shape, context + newTokens - 1);
-  const limits = await limitsOf(out, flags);
+  const limits = await limitsOf(out, values);
   const found = estimate(shape.config, {
     contextTokens: context,
     newTokens,
@@ -81,7 +81,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
     dtype,
     bandwidth: limits.bytesPerSecond,
   });
-  out.result(textOf(shape, found, limits, { ...flags, dtype }));
+  out.result(textOf(shape, found, limits, { ...values, dtype }));
   const { bytesPerSecond, source, memoryBytes } = limits;
   out.json({
     event: "done",
@@ -91,7 +91,7 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
     contextTokens: context,
     newTokens,
     batch,
-    kv: flags.kv,
+    kv: values.kv,
     bandwidth: bytesPerSecond,
     bandwidthSource: source,
     memoryBytes,

@@ -77,18 +77,18 @@ export function refuseUnused({ task, text, protocol }: EvalTaskValues): void {
  * @throws ParetoError LLM_TASK_VOCABULARY, LLM_TASK_LENGTH, LLM_TEXT_LENGTH, LLM_CONTEXT, LLM_TEXT_ENCODING,
  *   FILE_MISSING, FILE_REFUSED
  */
-export async function evalTaskOf(opened: OpenedModel, flags: EvalTaskValues): Promise<EvalTask> {
+export async function evalTaskOf(opened: OpenedModel, values: EvalTaskValues): Promise<EvalTask> {
   const { config } = opened.files;
   const made =
-    flags.task === "perplexity" ? await textTask(opened, flags) : recallTask(opened, flags, flags.task);
+    values.task === "perplexity" ? await textTask(opened, values) : recallTask(opened, values, values.task);
   requirePositions(config, made.tokens);
   return { ...made, maxTokens: config.maxPositions };
 }
 
-async function textTask({ tokenizer }: OpenedModel, flags: EvalTaskValues): Promise<Made> {
-  const { items, scoredTokens } = flags;
-  const promptTokens = flags.context ?? 512;
-  const text = await readText(flags.text!);
+async function textTask({ tokenizer }: OpenedModel, values: EvalTaskValues): Promise<Made> {
+  const { items, scoredTokens } = values;
+  const promptTokens = values.context ?? 512;
+  const text = await readText(values.text!);
   const pieces = textItems(tokenizer.encode(text), { promptTokens, scoredTokens }, items);
   return {
     measure: "likelihoods",
@@ -100,10 +100,10 @@ async function textTask({ tokenizer }: OpenedModel, flags: EvalTaskValues): Prom
   };
 }
 
-function recallTask({ files, tokenizer }: OpenedModel, flags: EvalTaskValues, task: TaskName): Made {
+function recallTask({ files, tokenizer }: OpenedModel, values: EvalTaskValues, task: TaskName): Made {
   requireWords(tokenizer, files.name);
-  const { items, seed, context: tokens = 1024 } = flags;
-  const protocol = task === "delayed-recall" ? "after" : (flags.protocol ?? "in-prompt");
+  const { items, seed, context: tokens = 1024 } = values;
+  const protocol = task === "delayed-recall" ? "after" : (values.protocol ?? "in-prompt");
   const { item } = taskNamed(task, protocol);
   const { forced, answer } = item(0, { tokens, seed });
   return {

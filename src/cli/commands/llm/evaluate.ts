@@ -124,28 +124,28 @@ export const command = defineCommand({
   run: (out, { values }) => run(out, values.model ?? shippedEvalModel(values.task), values),
 });
 
-async function run(out: Output, path: string, flags: Flags): Promise<void> {
-  refuseUnused(flags);
-  const variants = variantsOf(flags);
-  const opened = await openModel(path, flags.tokenizer);
+async function run(out: Output, path: string, values: Flags): Promise<void> {
+  refuseUnused(values);
+  const variants = variantsOf(values);
+  const opened = await openModel(path, values.tokenizer);
   try {
     const { name, config } = opened.files;
-    const task = await evalTaskOf(opened, flags);
-    const folder = await createRunFolder(flags.out ?? defaultRunPath(["eval", flags.task]), {
+    const task = await evalTaskOf(opened, values);
+    const folder = await createRunFolder(values.out ?? defaultRunPath(["eval", values.task]), {
       command: "llm evaluate",
-      config: { model: path, ...configOf(flags, task) },
-      seed: flags.seed,
+      config: { model: path, ...configOf(values, task) },
+      seed: values.seed,
     });
-    const { device, dtype } = flags;
+    const { device, dtype } = values;
     const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
     const maxSequences = Math.min(
       task.items,
-      flags.maxSeqs ?? maxSequencesFor(config, { ...task, device, memoryBytes, ...(dtype && { dtype }) }),
+      values.maxSeqs ?? maxSequencesFor(config, { ...task, device, memoryBytes, ...(dtype && { dtype }) }),
     );
     const onLoad = (done: number, total: number, unit: string) =>
       out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null });
     const runner = await openRunner(opened.files, {
-      ...runnerSettings(flags),
+      ...runnerSettings(values),
       maxSequences,
       onProgress: onLoad,
     });
@@ -156,12 +156,12 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
         item,
         items,
         variants,
-        seeds: flags.seeds,
-        maxSeconds: 60 * flags.maxMinutes,
+        seeds: values.seeds,
+        maxSeconds: 60 * values.maxMinutes,
         onProgress: (done, total) =>
           out.onEvent({ event: "progress", task: "evaluate", done, total, unit: "texts", rate: null }),
       });
-      const report = evalReport(name, found, flags, task);
+      const report = evalReport(name, found, values, task);
       await writeJson(folder.file("evaluation.json"), { ...report, values: valuesOf(found) });
       await writeBudgetReport(folder.file("report.html"), report);
       await folder.setStatus("done");
@@ -174,9 +174,9 @@ async function run(out: Output, path: string, flags: Flags): Promise<void> {
   }
 }
 
-function variantsOf(flags: Flags): Variant[] {
-  const variants = namedVariants(flags.kv, flags.budgets, (kv, ratioOfPrompt, decoded) =>
-    policyOf({ ...flags, kv, kvBudget: { ratioOfPrompt } }, decoded),
+function variantsOf(values: Flags): Variant[] {
+  const variants = namedVariants(values.kv, values.budgets, (kv, ratioOfPrompt, decoded) =>
+    policyOf({ ...values, kv, kvBudget: { ratioOfPrompt } }, decoded),
   );
   return [fullVariant, ...variants];
 }

@@ -41,7 +41,7 @@ export function valuesOf({ variants }: Evaluated) {
 export function evalReport(
   model: string,
   { variants, items }: Evaluated,
-  flags: EvaluationValues,
+  values: EvaluationValues,
   task: EvalTask,
 ): BudgetReport {
   const isAccuracy = task.measure === "answers";
@@ -63,7 +63,7 @@ export function evalReport(
     );
   }
   const { cpu, cores, memoryBytes } = describeMachine();
-  const what = isAccuracy ? `${flags.task}, ${task.config["protocol"]}` : "perplexity";
+  const what = isAccuracy ? `${values.task}, ${task.config["protocol"]}` : "perplexity";
   const lengths = isAccuracy
     ? `${formatCount(task.tokens)} tokens each`
     : `prompts of ${formatCount(task.tokens - task.decoded)} tokens, ${formatCount(task.decoded)} scored after them`;
@@ -76,7 +76,7 @@ export function evalReport(
     full: full!,
     points,
     warnings,
-    config: { model, ...configOf(flags, task), items },
+    config: { model, ...configOf(values, task), items },
     environment: {
       pareto: paretoVersion(),
       node: process.version,

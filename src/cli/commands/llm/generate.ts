@@ -25,7 +25,7 @@ import { endingEarly } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";
 import { readBatch, readPrompt } from "./prompts.ts";
 
-/** Texts that a batch holds at a time unless told otherwise. */
+/** Texts of a batch that are continued at a time by default. */
 const BATCH_SEQUENCES = 8;
 
 const operands = {
@@ -98,14 +98,14 @@ export const command = defineCommand({
 });
 
 /** @throws ParetoError `CLI_OPTION` for options that would be ignored, or a prompt too many or too few */
-function refuseUnused(flags: Flags): void {
+function refuseUnused(values: Flags): void {
   const refuse = (where: string, message: string, fix: string): never => {
     throw new ParetoError({ code: "CLI_OPTION", where, message, fix });
   };
-  const { prompt, batch, maxSeqs, temperature, topK, topP, beams, decisions } = flags;
+  const { prompt, batch, maxSeqs, temperature, topK, topP, beams, decisions } = values;
   if ((prompt === undefined) === (batch === undefined)) {
     const got = prompt === undefined ? "neither" : "both";
-    refuse("--prompt", `either --prompt or --batch says what to continue, got ${got}`, "Give one of them.");
+    refuse("--prompt", `either --prompt or --batch gives what to continue, got ${got}`, "Give one of them.");
   }
   if (maxSeqs !== undefined && batch === undefined)
     refuse(
@@ -132,37 +132,37 @@ function refuseUnused(flags: Flags): void {
   }
 }
 
-async function generate(out: Output, model: string, flags: Flags): Promise<void> {
-  refuseUnused(flags);
-  // What the policy refuses is told before anything is opened.
-  policyOf(flags, flags.maxNewTokens);
-  const isBatch = flags.batch !== undefined;
-  const prompts = isBatch ? await readBatch(flags.batch!) : [await readPrompt(flags.prompt!)];
-  const opened = await openModel(model, flags.tokenizer);
+async function generate(out: Output, model: string, values: Flags): Promise<void> {
+  refuseUnused(values);
+  // What the policy refuses is refused before anything is opened.
+  policyOf(values, values.maxNewTokens);
+  const isBatch = values.batch !== undefined;
+  const prompts = isBatch ? await readBatch(values.batch!) : [await readPrompt(values.prompt!)];
+  const opened = await openModel(model, values.tokenizer);
   try {
-    const texts = prompts.map(({ prompt, maxNewTokens = flags.maxNewTokens, ...rest }) => ({
+    const texts = prompts.map(({ prompt, maxNewTokens = values.maxNewTokens, ...rest }) => ({
       ...rest,
       maxNewTokens,
       prompt: opened.tokenizer.encode(prompt),
     }));
-    for (const text of texts) checkLength(opened, text, flags);
+    for (const text of texts) checkLength(opened, text, values);
     warnOfLength(out, opened, texts);
-    const sequences = Math.min(flags.maxSeqs ?? BATCH_SEQUENCES, texts.length);
+    const sequences = Math.min(values.maxSeqs ?? BATCH_SEQUENCES, texts.length);
     const runner = await openRunner(opened.files, {
-      ...runnerSettings(flags),
-      maxSequences: sequences * flags.beams,
+      ...runnerSettings(values),
+      maxSequences: sequences * values.beams,
       onProgress: (done, total, unit) =>
         out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null }),
     });
-    const decisions = flags.decisions === undefined ? null : new DecisionsFile(flags.decisions);
+    const decisions = values.decisions === undefined ? null : new DecisionsFile(values.decisions);
     try {
       // So that the rates are those of the texts; the first ones of a batch are read together.
       await runner.prepare(...texts.slice(0, sequences).map(({ prompt }) => prompt.length));
       out.close();
       await endingEarly((signal) => {
-        const run = { out, opened, runner, flags, signal, onDecision: decisions?.add };
+        const run = { out, opened, runner, values, signal, onDecision: decisions?.add };
         if (isBatch) return writeBatch(run, texts);
-        return flags.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
+        return values.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
       });
     } finally {
       decisions?.close();
@@ -177,13 +177,13 @@ async function generate(out: Output, model: string, flags: Flags): Promise<void>
 function checkLength(
   { files }: OpenedModel,
   { prompt, maxNewTokens, where }: Text & { where: string },
-  flags: Flags,
+  values: Flags,
 ): void {
   if (prompt.length === 0) throw withoutPrompt(where);
   const { maxPositions, hasLearnedPositions } = files.config;
   if (!hasLearnedPositions) return;
   // The last token that is chosen is never read; where positions are numbered anew, decoding needs no further ones.
-  const isRenumbered = policyOf(flags, maxNewTokens).positions === "new";
+  const isRenumbered = policyOf(values, maxNewTokens).positions === "new";
   const tokens = prompt.length + (isRenumbered ? 0 : maxNewTokens - 1);
   if (tokens <= maxPositions) return;
   throw new ParetoError({

@@ -33,7 +33,7 @@ export interface TextRun {
   out: Output;
   opened: OpenedModel;
   runner: LlmRunner;
-  flags: GenerationValues;
+  values: GenerationValues;
   signal: AbortSignal;
   /** Receives each decision of the policy, and the id of its text. */
   onDecision: ((decision: KvDecision, id: Text["id"]) => void) | undefined;
@@ -50,12 +50,12 @@ interface Rates {
 
 /** Writes a text token by token. */
 export async function streamText(run: TextRun, text: Text): Promise<void> {
-  const { out, opened, runner, flags, signal } = run;
+  const { out, opened, runner, values, signal } = run;
   const { prompt, maxNewTokens } = text;
   const { eosTokenIds } = opened.files.config;
   const stream = new TokenStream(opened.tokenizer, prompt);
   runner.begin(0, textOptions(run, text));
-  const sampler = new Sampler(samplerOptions(flags, text));
+  const sampler = new Sampler(samplerOptions(values, text));
   const tokens = generateTokens(runner, prompt, sampler, { maxNewTokens, eosTokenIds, signal });
   let written = "";
   for (let newTokens = 0; ; newTokens++) {
@@ -128,11 +128,11 @@ async function runTexts(
   texts: readonly Text[],
   onText: (line: TextLine, index: number) => void,
 ): Promise<Rates> {
-  const { opened, runner, flags, signal } = run;
+  const { opened, runner, values, signal } = run;
   const { eosTokenIds } = opened.files.config;
   const requests = texts.map((text): BatchRequest => {
-    const { beams } = flags;
-    const choice = beams > 1 ? { beams } : { sampler: samplerOptions(flags, text) };
+    const { beams } = values;
+    const choice = beams > 1 ? { beams } : { sampler: samplerOptions(values, text) };
     return { prompt: text.prompt, text: textOptions(run, text), eosTokenIds, ...choice };
   });
   const memories: SequenceMemory[] = [];
@@ -162,9 +162,9 @@ function memoryOf(texts: readonly SequenceMemory[]): SequenceMemory {
   };
 }
 
-function textOptions({ flags, onDecision }: TextRun, text: Text): SequenceOptions {
-  const { id, maxNewTokens, seed = flags.seed } = text;
-  const policy = policyOf(flags, maxNewTokens);
+function textOptions({ values, onDecision }: TextRun, text: Text): SequenceOptions {
+  const { id, maxNewTokens, seed = values.seed } = text;
+  const policy = policyOf(values, maxNewTokens);
   return {
     policies: () => policy,
     maxNewTokens,
@@ -173,8 +173,8 @@ function textOptions({ flags, onDecision }: TextRun, text: Text): SequenceOption
   };
 }
 
-function samplerOptions(flags: GenerationValues, { seed = flags.seed }: Text): SamplerOptions {
-  const { temperature, topK, topP } = flags;
+function samplerOptions(values: GenerationValues, { seed = values.seed }: Text): SamplerOptions {
+  const { temperature, topK, topP } = values;
   return { temperature, topP, seed, ...(topK !== undefined && { topK }) };
 }
 
@@ -184,19 +184,19 @@ async function writeText(text: string): Promise<void> {
 }
 
 /** Says how it went. */
-function summarize({ out, opened, flags }: TextRun, rates: Rates, result: Record<string, unknown>): void {
+function summarize({ out, opened, values }: TextRun, rates: Rates, result: Record<string, unknown>): void {
   const { promptTokens, promptSeconds, decodeTokens, decodeSeconds, memory } = rates;
   const promptRate = promptSeconds === 0 ? null : promptTokens / promptSeconds;
   const decodeRate = decodeTokens === 0 ? null : decodeTokens / decodeSeconds;
   const rate = (tokens: number, perSecond: number | null) =>
     `${formatCount(tokens)} tokens${perSecond === null ? "" : ` at ${perSecond.toFixed(1)}/s`}`;
   out.info(
-    `prompt ${rate(promptTokens, promptRate)}, decode ${rate(decodeTokens, decodeRate)}; KV cache ${formatBytes(memory.kvBytes)} (${flags.kv}), with every token kept ${formatBytes(memory.fullKvBytes)}; ${memory.evictedTokens.toFixed(0)} tokens evicted from each head`,
+    `prompt ${rate(promptTokens, promptRate)}, decode ${rate(decodeTokens, decodeRate)}; KV cache ${formatBytes(memory.kvBytes)} (${values.kv}), with every token kept ${formatBytes(memory.fullKvBytes)}; ${memory.evictedTokens.toFixed(0)} tokens evicted from each head`,
   );
   out.json({
     event: "done",
     model: opened.files.name,
-    kv: flags.kv,
+    kv: values.kv,
     ...result,
     promptTokens,
     promptSeconds,

@@ -124,7 +124,7 @@ async function train(out: Output, job: TrainLmOptions): Promise<void> {
     await writeReport(report, lmReport(result, events));
     out.result(`report  ${report}`);
   } catch (error) {
-    // The model is trained and saved; a report that cannot be written is said, and takes nothing back.
+    // The model is trained and saved: a report that cannot be written is a warning.
     if (!(error instanceof ParetoError)) throw error;
     const message = `${error.message}. ${error.fix}`;
     out.onEvent({ event: "notice", level: "warning", code: error.code, message });

@@ -69,24 +69,28 @@ export const command = defineCommand({
   run: classify,
 });
 
-async function classify(out: Output, { values: flags }: Input): Promise<void> {
-  const { source } = flags;
-  if (out.isJson && flags.format !== undefined && flags.format !== "json" && flags.out === undefined) {
+async function classify(out: Output, { values }: Input): Promise<void> {
+  const { source } = values;
+  if (out.isJson && values.format !== undefined && values.format !== "json" && values.out === undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
       where: "--format",
-      message: `--json writes JSON lines only to stdout, got --format ${flags.format}`,
+      message: `--json writes JSON lines only to stdout, got --format ${values.format}`,
       fix: "Leave --json out, or give --out for the classifications.",
     });
   }
   keepHeapSmall();
-  const folder = await openProteinModel(flags.model ?? DEFAULT_MODEL_PATH);
+  const folder = await openProteinModel(values.model ?? DEFAULT_MODEL_PATH);
   const { config } = folder;
-  const threads = Math.min(flags.threads, availableParallelism());
-  const format = classificationFormats[flags.format ?? (out.isJson ? "json" : "tsv")];
-  const threshold = flags.minProb ?? config.threshold;
-  const context = { model: config.name, date: new Date(), threshold, isCut: flags.minProb !== undefined };
-  const network = await loadProteinNetwork(folder, { device: flags.device, threads, batchSize: flags.batch });
+  const threads = Math.min(values.threads, availableParallelism());
+  const format = classificationFormats[values.format ?? (out.isJson ? "json" : "tsv")];
+  const threshold = values.minProb ?? config.threshold;
+  const context = { model: config.name, date: new Date(), threshold, isCut: values.minProb !== undefined };
+  const network = await loadProteinNetwork(folder, {
+    device: values.device,
+    threads,
+    batchSize: values.batch,
+  });
   const counts = { records: 0, unknown: 0, bad: 0 };
   let firstBad: BadRecord | null = null;
   let warnings = 0;
@@ -95,20 +99,20 @@ async function classify(out: Output, { values: flags }: Input): Promise<void> {
   };
   const hasAttention = network.model.residuesPerStep !== null;
   try {
-    if (flags.attention !== undefined && !hasAttention) throw withoutAttention(config.network);
-    await using sink = await openTextSink(flags.out);
-    await using track = flags.attention === undefined ? null : await openTextSink(flags.attention);
+    if (values.attention !== undefined && !hasAttention) throw withoutAttention(config.network);
+    await using sink = await openTextSink(values.out);
+    await using track = values.attention === undefined ? null : await openTextSink(values.attention);
     const groups = classifyFasta(network, source, {
       families: config.families,
       length: config.length,
       threshold,
-      top: Math.min(flags.top, config.families.length),
+      top: Math.min(values.top, config.families.length),
       attention: track !== null,
       onWarning,
     });
     for await (const group of groups) {
       // Nothing is written of a source that cannot be read at all.
-      let text = counts.records === 0 && flags.header ? format.head : "";
+      let text = counts.records === 0 && values.header ? format.head : "";
       let spans = counts.records === 0 && track ? attentionHead : "";
       for (const record of group) {
         counts.records++;
@@ -160,7 +164,7 @@ function withoutAttention(network: string): ParetoError {
   return new ParetoError({
     code: "PROTEIN_NO_ATTENTION",
     where: "--attention",
-    message: `only a network with attention can say where it looks, got a model of network ${network}`,
+    message: `only a network with attention has residues that it attends to, got a model of network ${network}`,
     fix: "Leave --attention out, or use a model of network profamnet.",
   });
 }

@@ -191,19 +191,19 @@ async function baseline(
   out: Output,
   name: BaselineName,
   paths: readonly string[],
-  flags: Flags,
+  values: Flags,
 ): Promise<void> {
   requireSource(paths);
   const { run, test, description, parameters, seconds, families, sequences } = await trainBaseline({
-    directory: flags.out ?? defaultRunPath([name, flags.split]),
+    directory: values.out ?? defaultRunPath([name, values.split]),
     name,
-    data: dataOf(paths, flags),
-    seed: flags.seed,
+    data: dataOf(paths, values),
+    seed: values.seed,
     onEvent: out.onEvent,
     onRead: (report, parts) => tellRead(out, report, parts),
   });
   out.result(
-    `${quality(test, families.length, flags.split)}\nmodel   ${description}; ${formatCount(parameters)} numbers\nspeed   ${formatSeconds(seconds)} for training and test\nrun     ${run}`,
+    `${quality(test, families.length, values.split)}\nmodel   ${description}; ${formatCount(parameters)} numbers\nspeed   ${formatSeconds(seconds)} for training and test\nrun     ${run}`,
   );
   const { classes: _, confusions: __, ...figures } = test;
   out.json({
@@ -215,7 +215,7 @@ async function baseline(
     trainSeconds: seconds,
     sequences,
     families: families.length,
-    split: flags.split,
+    split: values.split,
     model: name,
   });
 }
@@ -241,14 +241,14 @@ async function train(
   out: Output,
   { isGiven }: Input,
   paths: readonly string[],
-  flags: NetworkFlags,
+  values: NetworkFlags,
 ): Promise<void> {
-  if (flags.resume === undefined) requireSource(paths);
-  if (flags.resume !== undefined && flags.out !== undefined) {
+  if (values.resume === undefined) requireSource(paths);
+  if (values.resume !== undefined && values.out !== undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
       where: "--out",
-      message: `a resumed run stays in its folder, got --out ${flags.out}`,
+      message: `a resumed run stays in its folder, got --out ${values.out}`,
       fix: "Leave --out out.",
     });
   }
@@ -261,25 +261,25 @@ async function train(
   const onRead = (report: FamilyReport, parts: SequenceSplit) => {
     read = report;
     tellRead(out, report, parts);
-    if (flags.summary) printSummary(out, flags.model, report.families.length);
+    if (values.summary) printSummary(out, values.model, report.families.length);
   };
-  const config = configOf(paths, flags);
+  const config = configOf(paths, values);
   const job =
-    flags.resume === undefined
-      ? { directory: flags.out ?? defaultRunPath([flags.model, flags.split]), config }
-      : { directory: flags.resume, resume: changedConfig(config, isGiven, paths) };
+    values.resume === undefined
+      ? { directory: values.out ?? defaultRunPath([values.model, values.split]), config }
+      : { directory: values.resume, resume: changedConfig(config, isGiven, paths) };
   const result = await interruptible(out, (signal) => trainProtein({ ...job, onEvent, onRead, signal }));
   await finish(out, result, events, read!);
 }
 
-function dataOf(paths: readonly string[], flags: Flags): ProteinData {
-  const { familyFrom, split, cap = null, minFamily: minimum, dataSeed = flags.seed } = flags;
-  return { paths: [...paths], familyFrom, minimum, cap, split, strict: flags.strict, dataSeed };
+function dataOf(paths: readonly string[], values: Flags): ProteinData {
+  const { familyFrom, split, cap = null, minFamily: minimum, dataSeed = values.seed } = values;
+  return { paths: [...paths], familyFrom, minimum, cap, split, strict: values.strict, dataSeed };
 }
 
-function configOf(paths: readonly string[], flags: NetworkFlags): RequestedConfig {
-  const { model, length, epochs, patience, lr, batchSize, decoys, flanks, seed } = flags;
-  const { device, threads, precision } = flags;
+function configOf(paths: readonly string[], values: NetworkFlags): RequestedConfig {
+  const { model, length, epochs, patience, lr, batchSize, decoys, flanks, seed } = values;
+  const { device, threads, precision } = values;
   if (precision !== "float32" && device !== "cuda") {
     throw new ParetoError({
       code: "CLI_OPTION",
@@ -290,7 +290,7 @@ function configOf(paths: readonly string[], flags: NetworkFlags): RequestedConfi
   }
   const learningRate = lr;
   return {
-    data: dataOf(paths, flags),
+    data: dataOf(paths, values),
     settings: {
       model,
       length,
@@ -343,7 +343,7 @@ async function finish(
     await writeReport(report, proteinReport(result, events, read));
     out.result(`report  ${report}`);
   } catch (error) {
-    // The model is trained and saved; a report that cannot be written is said, and takes nothing back.
+    // The model is trained and saved: a report that cannot be written is a warning.
     if (!(error instanceof ParetoError)) throw error;
     out.onEvent({
       event: "notice",

@@ -143,7 +143,7 @@ async function finish(out: Output, { result, events, prepared, profile }: Finish
       await writeReport(report, reportOf(title, [{ result, events }], prepared, profile));
       out.result(`report  ${report}`);
     } catch (error) {
-      // The model is trained and saved; a report that cannot be written is said, and takes nothing back.
+      // The model is trained and saved: a report that cannot be written is a warning.
       if (!(error instanceof ParetoError)) throw error;
       out.onEvent({
         event: "notice",

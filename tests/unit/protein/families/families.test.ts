@@ -112,7 +112,7 @@ describe("families from files", () => {
     await write("b.fa", 9, 2);
     await expect(readFamilies([folder], { familyFrom: "file", seed: 1 })).rejects.toMatchObject({
       code: "PROTEIN_ONE_FAMILY",
-      message: expect.stringMatching(/of 2 read: 1$/),
+      message: expect.stringMatching(/, got 1 of 2 families$/),
     });
     await expect(readFamilies([join(folder, "no")], { familyFrom: "file", seed: 1 })).rejects.toMatchObject({
       code: "FILE_MISSING",
@@ -140,7 +140,7 @@ describe("families from headers", () => {
     await write("a.fa", 10, 1);
     await expect(readFamilies([folder], { familyFrom: "header", seed: 1 })).rejects.toMatchObject({
       code: "PROTEIN_NO_FAMILY",
-      message: expect.stringMatching(/: 10$/),
+      message: expect.stringMatching(/, got 10 records with a sequence$/),
     });
   });
 

@@ -109,7 +109,7 @@ describe("bad records stand in their place, and reading goes on", () => {
       "10 e: FASTA_BAD_CHARACTER",
       "13 g: MM",
     ]);
-    expect(items[3]).toMatchObject({ message: expect.stringMatching(/^On line 9: .*"@"$/) });
+    expect(items[3]).toMatchObject({ message: expect.stringMatching(/^line 9 .*, got "@"$/) });
     expect(items[4]).toMatchObject({ fix: expect.stringContaining("line break before the >") });
     for (const item of items) if (item.bad) expect(item.fix).toMatch(/\.$/);
   });
