@@ -29,14 +29,15 @@ export async function floatsOf(device: CudaDevice, tensor: StagedTensor): Promis
   return values;
 }
 
-/** Writes a buffer's gradients. */
+/** Writes the gradients of a part of a buffer. */
 export async function giveGradients(
   device: CudaDevice,
   store: EmbeddingStore,
   buffer: number,
   values: Float32Array,
+  part = 0,
 ): Promise<void> {
-  const gradients = store.gradients(buffer);
+  const gradients = store.gradients(buffer, part);
   if (!(gradients instanceof DeviceTensor)) {
     gradients.set(values.subarray(0, gradients.length));
     return;

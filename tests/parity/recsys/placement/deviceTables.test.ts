@@ -11,6 +11,8 @@ import type {
   SparseOptimizer,
   EmbeddingTableStore,
 } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import { mapLookups } from "../../../../src/recsys/data/batches/mapLookups.ts";
+import { sizeOf } from "../../../../src/base/shape.ts";
 import { OPTIMIZERS, randomLookups, ReferenceTables } from "../../../support/recsys/referenceTables.ts";
 import { cudaMissing, floatsOf, giveGradients, openCuda, writeTensor } from "./cudaDevice.ts";
 
@@ -171,6 +173,50 @@ describe("tables in GPU memory", () => {
       await gpu.update(0, 0.1, 1);
       expect(everything(gpu)).not.toEqual(before);
     }
+  });
+
+  describe("a batch in parts", () => {
+    test.each(OPTIMIZERS)(
+      "is gathered and updated as the batch that its parts make up ($kind)",
+      async (optimizer) => {
+        const [whole, cut] = [await onDevice({ optimizer }), await onDevice({ optimizer })];
+        const rng = new Rng(8);
+        for (let step = 1; step <= 4; step++) {
+          const lookups = spreadLookups(rng, BATCH, step % 2 === 0);
+          const inputs = [0, 1].map((odd) =>
+            Uint32Array.from({ length: BATCH }, (_, b) => b).filter((b) => Number(b % 3 === 0) === odd),
+          );
+          const parts = inputs.map((part) => mapLookups(lookups, part));
+          await whole.stage(0, mapLookups(lookups, Uint32Array.from(inputs.flatMap((part) => [...part]))));
+          await cut.stage(0, ...parts);
+          const rows = await floatsOf(device, whole.rows(0));
+          let at = 0;
+          for (const [p, part] of parts.entries()) {
+            const length = part.size * part.tables * 16;
+            const got = await floatsOf(device, cut.rows(0, p));
+            expect(got.subarray(0, length)).toEqual(rows.subarray(at, (at += length)));
+          }
+          const gradients = Float32Array.from({ length: at }, () => rng.normal());
+          await giveGradients(device, whole, 0, gradients);
+          at = 0;
+          for (const [p, part] of parts.entries()) {
+            const length = part.size * part.tables * 16;
+            // As a program does that takes more inputs than the part has.
+            const padded = new Float32Array(sizeOf(cut.gradients(0, p).shape));
+            padded.set(gradients.subarray(at, (at += length)));
+            await giveGradients(device, cut, 0, padded, p);
+          }
+          for (const store of [whole, cut]) await store.update(0, 0.1, step);
+        }
+        expect(everything(cut)).toEqual(everything(whole));
+      },
+    );
+
+    test("needs rows that begin at whole vectors", async () => {
+      const tables = await onDevice({ dim: 6 });
+      const part = randomLookups(new Rng(1), CARDINALITIES, 4, false);
+      await expect(tables.stage(0, part, part)).rejects.toMatchObject({ code: "PART_ALIGNMENT" });
+    });
   });
 
   test("give a buffer staged ahead the rows of an update, after a refresh or staged later", async () => {

@@ -25,6 +25,7 @@ import {
   type RunOptions,
 } from "../../../support/recsys/clickRuns.ts";
 import { cudaMissing, openCuda } from "./cudaDevice.ts";
+import { cutPlan } from "../../../support/recsys/planParts.ts";
 import { wholeBatches } from "../../../../src/recsys/strategies/batchPlan.ts";
 
 const missing = await cudaMissing();
@@ -225,6 +226,32 @@ describe("training", () => {
         expect(got).toEqual(wanted);
         expect(await pipelined.learned()).toEqual(await serial.learned());
         expect(await pipelined.learned()).not.toEqual(before);
+      },
+    );
+
+    test.each(OPTIMIZERS)(
+      "gives whole batches' weights from batches in parts, to rounding (%s)",
+      async (optimizer) => {
+        const batches = batchesOf(12);
+        const [whole, cut] = [await parts(optimizer), await parts(optimizer)];
+        await train(whole, batches, () => true);
+        const rng = new Rng(5);
+        async function* cutPlans() {
+          for await (const plan of wholeBatches(cut.tables, streamed(batches))) yield cutPlan(plan, 2, rng);
+        }
+        const losses: number[] = [];
+        await new StepPipeline(cut.dense).train({
+          plans: cutPlans(),
+          stepsDone: 0,
+          learningRate: () => 0.1,
+          onStep: ({ loss }) => losses.push(loss) > 0,
+        });
+        expect(losses).toHaveLength(batches.length);
+        const [got, wanted] = [await cut.learned(), await whole.learned()];
+        for (const [i, values] of wanted.entries()) {
+          const difference = Math.max(...values.map((value, k) => Math.abs(value - got[i]![k]!)));
+          expect(difference, `array ${i}`).toBeLessThan(1e-3);
+        }
       },
     );
 
