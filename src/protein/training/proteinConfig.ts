@@ -28,8 +28,12 @@ export const proteinConfig = z.strictObject({ data: proteinData, settings: prote
 /** All that decides a run. */
 export type ProteinConfig = z.infer<typeof proteinConfig>;
 
-/** A configuration as it is asked for; without a batch size, {@link batchSizeFor} the training part. */
+/**
+ * A configuration as it is asked for; without a batch size it gets {@link batchSizeFor} the training part, without a
+ * threshold policy the default.
+ */
 export interface RequestedConfig {
   data: ProteinData;
-  settings: Omit<ProteinSettings, "batchSize"> & { batchSize?: number };
+  settings: Omit<ProteinSettings, "batchSize" | "threshold"> &
+    Partial<Pick<ProteinSettings, "batchSize" | "threshold">>;
 }

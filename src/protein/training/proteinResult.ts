@@ -2,7 +2,7 @@
 import type { MulticlassMetrics } from "../../run/metrics/multiclass.ts";
 import type { TrainingResult } from "../../run/task.ts";
 import type { ProteinConfig } from "./proteinConfig.ts";
-import type { Threshold } from "./threshold.ts";
+import type { Threshold } from "../threshold/thresholdPolicy.ts";
 
 /** What training came to; quality is null when it was stopped by the signal. */
 export interface TrainProteinResult extends TrainingResult {

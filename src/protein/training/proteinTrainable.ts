@@ -16,13 +16,19 @@ import type {
 import type { SequenceSet } from "../encodedSequences.ts";
 import { saveProteinModel } from "../savedModel.ts";
 import type { SequenceSplit } from "../splits/split.ts";
+import { decoysOf } from "../threshold/decoys.ts";
+import {
+  highestProbabilities,
+  measureThreshold,
+  thresholdDecision,
+  thresholdPolicies,
+} from "../threshold/thresholdPolicy.ts";
 import { batchCount, bucketLengths, bucketedBatches } from "./bucketedBatches.ts";
 import { evaluateRows, predictRows } from "./predictRows.ts";
 import type { ProteinConfig } from "./proteinConfig.ts";
 import type { ProteinNetwork } from "./proteinNetwork.ts";
 import type { TrainProteinResult } from "./proteinResult.ts";
 import { decoyRows, STALE_EPOCHS } from "./settings.ts";
-import { calibratedThreshold, decoysOf } from "./threshold.ts";
 
 /** Points of the training curve in an epoch. */
 const CURVE_POINTS = 50;
@@ -156,12 +162,15 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
     context.onEvent({ event: "metrics", part: "test", epoch, step, seconds, logLoss, accuracy, macroF1 });
     const decoys = decoysOf(set, parts.validation, length);
     const rows = Uint32Array.from(parts.validation, (_, i) => i);
-    const decoyProbabilities = await predictRows(network, decoys, rows, length);
-    const { threshold, ...thresholdShares } = calibratedThreshold(
-      validation!.probabilities,
-      decoyProbabilities,
-      network.model.classes,
-    );
+    const { classes } = network.model;
+    const statistics = {
+      known: highestProbabilities(validation!.probabilities, classes),
+      decoys: highestProbabilities(await predictRows(network, decoys, rows, length), classes),
+    };
+    const policy = thresholdPolicies.parse(config.settings.threshold, "--threshold");
+    const chosen = measureThreshold(policy.create()(statistics), statistics);
+    context.onEvent(thresholdDecision(policy.definition.name, step, statistics, chosen));
+    const { threshold, ...thresholdShares } = chosen;
     const { classes: _, confusions: __, ...validationFigures } = validation!.metrics;
     const tested = {
       ...result,

@@ -17,6 +17,8 @@ export const proteinSettings = z.strictObject({
   decoys: z.number().min(0),
   /** Share of the sequences that are trained on between residues of no family. */
   flanks: z.number().min(0),
+  /** Policy that chooses the probability below which a sequence is of no known family, e.g. `calibrated:passing=0.9`. */
+  threshold: z.string(),
   /** Of weights, dropout and order. */
   seed: z.int().min(0),
   // What changes no result, or rounding and which elements are dropped.
@@ -37,6 +39,7 @@ export const DEFAULT_SETTINGS = {
   learningRate: 1e-3,
   decoys: 0,
   flanks: 0,
+  threshold: "calibrated",
   seed: 1,
 } as const satisfies Partial<ProteinSettings>;
 

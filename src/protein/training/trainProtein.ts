@@ -4,13 +4,14 @@ import type { TrainingTask } from "../../run/task.ts";
 import type { FamilyReport } from "../families/families.ts";
 import { proteinModel } from "../models/models.ts";
 import type { SequenceSplit } from "../splits/split.ts";
+import { thresholdPolicies } from "../threshold/thresholdPolicy.ts";
 import { proteinConfig, type ProteinConfig, type RequestedConfig } from "./proteinConfig.ts";
 import { ProteinNetwork } from "./proteinNetwork.ts";
 import type { TrainProteinResult } from "./proteinResult.ts";
 import { ProteinTrainable } from "./proteinTrainable.ts";
 import { fingerprintOf, readProteinData } from "./readProteinData.ts";
 import { openReplicas } from "./replicas.ts";
-import { batchSizeFor } from "./settings.ts";
+import { batchSizeFor, DEFAULT_SETTINGS } from "./settings.ts";
 
 /** Receives what was read, before training begins. */
 export type OnRead = (report: FamilyReport, split: SequenceSplit) => void;
@@ -20,7 +21,7 @@ export type TrainProteinOptions = TrainingRequest<ProteinConfig, RequestedConfig
 
 /**
  * Trains a protein network and tests it.
- * @throws ParetoError what `runTraining` throws, `PROTEIN_EMPTY_PART`, and what reading families and opening the device
+ * @throws ParetoError what `runTraining` throws, `PROTEIN_EMPTY_PART`, `POLICY_TEXT`, `POLICY_UNKNOWN`, `POLICY_OPTION`, and what reading families and opening the device
  *   throw
  */
 export async function trainProtein(options: TrainProteinOptions): Promise<TrainProteinResult> {
@@ -32,10 +33,13 @@ function proteinTask(onRead?: OnRead): TrainingTask<ProteinConfig, RequestedConf
     command: "protein train",
     schema: proteinConfig,
     async prepare({ data, settings: requested }, context) {
+      const { threshold = DEFAULT_SETTINGS.threshold } = requested;
+      // Before any work, so that none is done in vain.
+      thresholdPolicies.parse(threshold, "--threshold");
       const { set, report, parts } = await readProteinData(data, context.onEvent);
       onRead?.(report, parts);
       const { batchSize = batchSizeFor(parts.train.length) } = requested;
-      const settings = { ...requested, batchSize };
+      const settings = { ...requested, batchSize, threshold };
       const config = { data, settings };
       return {
         config,

@@ -9,6 +9,7 @@ import type { SequenceSplit, SplitName } from "../../../protein/splits/split.ts"
 import type { ProteinConfig, ProteinData, RequestedConfig } from "../../../protein/training/proteinConfig.ts";
 import type { TrainProteinResult } from "../../../protein/training/proteinResult.ts";
 import { DEFAULT_SETTINGS } from "../../../protein/training/settings.ts";
+import { thresholdPolicies } from "../../../protein/threshold/thresholdPolicy.ts";
 import { proteinParameters } from "../../../protein/training/traceProtein.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
 import { trainProtein } from "../../../protein/training/trainProtein.ts";
@@ -124,6 +125,10 @@ const options = {
       meaning:
         "Share of the sequences that are trained on between random residues, as a domain is in its protein; Pareto's own, not of the publication",
       default: DEFAULT_SETTINGS.flanks,
+    }),
+    threshold: option("policy", text, {
+      meaning: `Policy that chooses the probability below which a sequence is of no known family, as name:key=value: ${thresholdPolicies.names.join(" or ")}`,
+      default: DEFAULT_SETTINGS.threshold,
     }),
     seed: option("n", wholeNumber({ min: 0 }), {
       meaning: "Seed of weights, dropout and order",
@@ -278,7 +283,7 @@ function dataOf(paths: readonly string[], values: Flags): ProteinData {
 }
 
 function configOf(paths: readonly string[], values: NetworkFlags): RequestedConfig {
-  const { model, length, epochs, patience, lr, batchSize, decoys, flanks, seed } = values;
+  const { model, length, epochs, patience, lr, batchSize, decoys, flanks, threshold, seed } = values;
   const { device, threads, precision } = values;
   if (precision !== "float32" && device !== "cuda") {
     throw new ParetoError({
@@ -300,6 +305,7 @@ function configOf(paths: readonly string[], values: NetworkFlags): RequestedConf
       learningRate,
       decoys,
       flanks,
+      threshold,
       seed,
       device,
       threads,

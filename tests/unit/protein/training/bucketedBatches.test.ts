@@ -1,4 +1,4 @@
-/** @file Batches of like length, windows of long sequences, attention on residues, the threshold. */
+/** @file Batches of like length, windows of long sequences, attention on residues. */
 import { describe, expect, test } from "vitest";
 import { Rng } from "../../../../src/base/rng.ts";
 import { AttentionTrack } from "../../../../src/protein/classify/attentionTrack.ts";
@@ -11,7 +11,6 @@ import {
 } from "../../../../src/protein/training/bucketedBatches.ts";
 import { partRows } from "../../../../src/protein/training/replicas.ts";
 import { batchSizeFor } from "../../../../src/protein/training/settings.ts";
-import { calibratedThreshold, decoysOf } from "../../../../src/protein/training/threshold.ts";
 import { randomResidues, sequenceSet } from "../../../support/protein/sequences.ts";
 
 describe("buckets", () => {
@@ -152,53 +151,6 @@ test("attention of steps falls on their residues, averaged where windows overlap
   overlapping.add({ start: 0, end: 8 }, Float32Array.of(1, 0));
   overlapping.add({ start: 4, end: 12 }, Float32Array.of(1, 0));
   expect(overlapping.spans()).toEqual([{ start: 1, end: 4, weight: expect.closeTo(2 / 3, 6) }]);
-});
-
-describe("the threshold", () => {
-  const rng = new Rng(1);
-  /** Probabilities of two families, the larger one from `least` to `most`. */
-  const between = (least: number, most: number): Float32Array =>
-    Float32Array.from({ length: 1000 }, () => least + (most - least) * rng.uniform()).reduce(
-      (all, p, row) => {
-        all.set([1 - p, p], 2 * row);
-        return all;
-      },
-      new Float32Array(2000),
-    );
-
-  test("lets 95 % of the known sequences pass where decoys are as probable as they", () => {
-    const found = calibratedThreshold(between(0.5, 1), between(0.5, 1), 2);
-    expect(found.passing).toBe(0.95);
-    expect(found.flagged).toBeCloseTo(0.05, 1);
-  });
-
-  test("is what flags 99 % of the decoys where that lets more pass, but never below a half", () => {
-    const apart = calibratedThreshold(between(0.95, 1), between(0.5, 0.9), 2);
-    expect(apart.passing).toBe(1);
-    expect(apart.flagged).toBe(0.99);
-    expect(apart.threshold).toBeCloseTo(0.896, 2);
-    const low = calibratedThreshold(between(0.95, 1), new Float32Array(3000).fill(1 / 3), 3);
-    expect(low).toEqual({ threshold: 0.5, passing: 1, flagged: 1 });
-    const unsure = Float32Array.from({ length: 4000 }, (_, i) => [0.3, 0.3, 0.2, 0.2][i % 4]!);
-    expect(calibratedThreshold(unsure, unsure, 4).threshold).toBe(Math.fround(0.3));
-  });
-
-  test("decoys have the residues of their sequences, in another order", () => {
-    const residues = Array.from({ length: 6 }, (_, i) => randomResidues(rng, 20 + 10 * i));
-    const set = sequenceSet(residues.map((text, label) => ({ residues: text, label: label % 2 })));
-    const rows = Uint32Array.of(5, 0, 3);
-    const decoys = decoysOf(set, rows, 40);
-    expect(decoys.count).toBe(3);
-    expect([...decoys.offsets]).toEqual([0, 40, 60, 100]);
-    rows.forEach((row, i) => {
-      const from = set.offsets[row]!;
-      const own = [...set.ids.subarray(from, Math.min(set.offsets[row + 1]!, from + 40))];
-      const decoy = [...decoys.ids.subarray(decoys.offsets[i]!, decoys.offsets[i + 1]!)];
-      expect(decoy).not.toEqual(own);
-      if (i === 1) expect(decoy).toEqual(own.toReversed());
-      else expect(decoy.toSorted()).toEqual(own.toSorted());
-    });
-  });
 });
 
 test("batches are smaller for small sets only", () => {
