@@ -9,7 +9,8 @@ import { synthClicks } from "../../src/recsys/data/synth/clicks.ts";
 import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
 import type { StrategyName } from "../../src/recsys/strategies/strategy.ts";
 import type { TrainingSettings } from "../../src/recsys/training/settings.ts";
-import { trainClicks, type TrainClicksResult } from "../../src/recsys/training/trainClicks.ts";
+import type { TrainClicksResult } from "../../src/recsys/training/clickResult.ts";
+import { trainClicks } from "../../src/recsys/training/trainClicks.ts";
 import type { BenchRow } from "../harness/rows.ts";
 import { median } from "../harness/timing.ts";
 

@@ -53,13 +53,12 @@ export type { SchedulerOptions, SchedulerState } from "./strategies/fae/schedule
 export type { TrainingSegment, TrainingStrategy } from "./strategies/strategy.ts";
 export { ClickNetwork } from "./training/clickNetwork.ts";
 export { evaluate, predictLogits } from "./training/evaluate.ts";
-export type { RunConfig } from "./training/runConfig.ts";
+export type { ClickConfig } from "./training/clickConfig.ts";
+export type { TrainClicksResult } from "./training/clickResult.ts";
 export type { OptimizerName, TrainingSettings } from "./training/settings.ts";
 export { StepPipeline } from "./training/stepPipeline.ts";
 export { prepareClicks } from "./training/prepareClicks.ts";
 export { trainClicks } from "./training/trainClicks.ts";
-export type { TrainClicksOptions, TrainClicksResult } from "./training/trainClicks.ts";
+export type { TrainClicksOptions } from "./training/trainClicks.ts";
 export { loadNetwork, openTrainedModel } from "./training/trainedModel.ts";
 export type { TrainedModel } from "./training/trainedModel.ts";
-export { Trainer } from "./training/trainer.ts";
-export type { TrainerOptions, TrainerState } from "./training/trainer.ts";

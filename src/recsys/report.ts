@@ -2,7 +2,7 @@
 import type { PreparedDataset } from "./data/encode/prepareDataset.ts";
 import { describeMachine, paretoVersion } from "../base/environment.ts";
 import type { DatasetProfile } from "./profile/profile.ts";
-import type { TrainClicksResult } from "./training/trainClicks.ts";
+import type { TrainClicksResult } from "./training/clickResult.ts";
 import { reportRun, type ReportData, type ReportProfile, type ReportRun } from "../report/data.ts";
 import { formatCount } from "../base/format.ts";
 import type { RunEvent } from "../run/events.ts";

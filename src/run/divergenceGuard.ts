@@ -12,12 +12,12 @@ export interface DivergenceGuardOptions {
   floor?: number;
   /** Steps over which the loss is smoothed. Defaults to 20. */
   window?: number;
+  /** Where the learning rate is set, for the advice to lower it. Defaults to "learning rate". */
+  learningRateOption?: string;
 }
 
 /** The validation loss may be this many times the best one: overfitting alone, which early stopping sees to, stays below. */
 const VALIDATION_FACTOR = 10;
-const FIX =
-  "Start a new run with a lower learning rate (try a tenth of it); the checkpoints of this one stay as they are.";
 
 /** What a guard remembers. */
 export interface DivergenceGuardState {
@@ -35,16 +35,23 @@ export class DivergenceGuard {
   readonly #factor: number;
   readonly #floor: number;
   readonly #window: number;
+  readonly #fix: string;
   readonly #state: DivergenceGuardState;
 
   /** @param state to go on from, of {@link state} */
   constructor(
-    { factor = 3, floor = Math.LN2, window = 20 }: DivergenceGuardOptions = {},
+    {
+      factor = 3,
+      floor = Math.LN2,
+      window = 20,
+      learningRateOption = "learning rate",
+    }: DivergenceGuardOptions = {},
     state?: DivergenceGuardState,
   ) {
     this.#factor = factor;
     this.#floor = floor;
     this.#window = window;
+    this.#fix = `Start a new run with a lower ${learningRateOption} (try a tenth of it); the checkpoints of this one stay as they are.`;
     this.#state = { seen: 0, smoothed: 0, best: null, bestValidation: null, ...state };
   }
 
@@ -65,7 +72,7 @@ export class DivergenceGuard {
         code: "TRAIN_LOSS_NAN",
         where: `step ${step}`,
         message: `the training loss is no longer a finite number, got ${loss}`,
-        fix: FIX,
+        fix: this.#fix,
       });
     }
     const state = this.#state;
@@ -80,7 +87,7 @@ export class DivergenceGuard {
         code: "TRAIN_DIVERGED",
         where: `step ${step}`,
         message: `the training loss has run away from its best of ${state.best.toPrecision(4)}, got ${state.smoothed.toPrecision(4)}`,
-        fix: FIX,
+        fix: this.#fix,
       });
     }
   }
@@ -98,7 +105,7 @@ export class DivergenceGuard {
         code: "TRAIN_LOSS_NAN",
         where,
         message: `the validation loss is not a finite number, got ${loss}`,
-        fix: FIX,
+        fix: this.#fix,
       });
     }
     const best = this.#state.bestValidation;
@@ -108,7 +115,7 @@ export class DivergenceGuard {
         code: "TRAIN_DIVERGED",
         where,
         message: `the validation loss has run away: it may be ${limit.toPrecision(4)} at most, got ${loss.toPrecision(4)}`,
-        fix: FIX,
+        fix: this.#fix,
       });
     }
     this.#state.bestValidation = Math.min(best ?? loss, loss);

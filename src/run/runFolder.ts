@@ -167,16 +167,6 @@ export async function requireNewFolder(path: string): Promise<void> {
     throw runExists(path, names.includes(RECORD) ? "holds a run already" : "is not empty");
 }
 
-/** Data that is not what a run began with. */
-export function dataChanged(path: string, fingerprint: string): ParetoError {
-  return new ParetoError({
-    code: "RESUME_DATA",
-    where: path,
-    message: `the data has changed since the run began, got fingerprint ${fingerprint.slice(0, 12)}`,
-    fix: "Put the old files back, or start a new run with --out.",
-  });
-}
-
 function runExists(path: string, how: string): ParetoError {
   return new ParetoError({
     code: "RUN_EXISTS",

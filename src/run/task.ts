@@ -60,6 +60,8 @@ export interface TrainingPlan {
   /** Epochs without a better metric before training stops. */
   patience: number;
   learningRate: LearningRateSchedule;
+  /** Where a user sets the base of it, e.g. `--lr`. */
+  learningRateOption: string;
   metric: { name: MetricName; goal: "lowest" | "highest" };
   /** Loss of a guess: noise around less than that is no divergence. */
   guessLoss: number;

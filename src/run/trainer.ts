@@ -68,7 +68,8 @@ export class Trainer {
     this.#options = options;
     const { trainable, context } = options;
     const { guard, position: _, ...state } = options.state ?? {};
-    this.#guard = new DivergenceGuard({ floor: trainable.plan.guessLoss }, guard);
+    const { guessLoss: floor, learningRateOption } = trainable.plan;
+    this.#guard = new DivergenceGuard({ floor, learningRateOption }, guard);
     this.#state = {
       epoch: 0,
       epochStep: 0,
@@ -202,12 +203,13 @@ export class Trainer {
   /** @returns whether this epoch is the best so far */
   async #validate(): Promise<boolean> {
     const { trainable, context } = this.#options;
+    const { learningRateOption } = trainable.plan;
     const { name, goal } = trainable.plan.metric;
     const { isConstant, ...quality } = await context.span("evaluate", () => trainable.validate());
     const { epoch, step, trainSeconds: seconds, best } = this.#state;
     context.onEvent({ event: "metrics", part: "validation", epoch, step, seconds, ...quality });
     if (isConstant) {
-      const message = `After epoch ${epoch} the model gives every validation input the same probability: lower the learning rate, or look at the inputs.`;
+      const message = `After epoch ${epoch} the model gives every validation input the same probability: lower ${learningRateOption}, or look at the inputs.`;
       context.onEvent({ event: "notice", level: "warning", code: "TRAIN_CONSTANT", message });
     }
     this.#guard.observeValidation(quality.logLoss, epoch);

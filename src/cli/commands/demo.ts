@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { synthClicks, type SynthClicksResult } from "../../recsys/data/synth/clicks.ts";
-import type { RunConfig } from "../../recsys/training/runConfig.ts";
+import type { ClickConfig } from "../../recsys/training/clickConfig.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../base/format.ts";
 import { writeReport } from "../../report/writeReport.ts";
 import { wholeNumber } from "../../base/optionSchemas.ts";
@@ -81,7 +81,7 @@ async function demo(out: Output, values: Values<typeof options>): Promise<void> 
   out.json({ event: "done", report, log, runs: results });
 }
 
-function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, threads: number): RunConfig {
+function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, threads: number): ClickConfig {
   return {
     source: { paths: [file] },
     prepare: { label: "label", time: "time" },

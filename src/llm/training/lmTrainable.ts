@@ -61,6 +61,7 @@ export class LmTrainable implements Trainable<TrainLmResult> {
       steps,
       patience: Number.POSITIVE_INFINITY,
       learningRate: { kind: "cosine", base: learningRate, warmupSteps, last: LAST_SHARE },
+      learningRateOption: "optimizer.learningRate of the recipe",
       metric: { name: "logLoss", goal: "lowest" },
       guessLoss: Math.log(data.vocabulary),
       curveSteps: CURVE_STEPS,

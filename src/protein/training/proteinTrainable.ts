@@ -60,6 +60,7 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
       steps: epochs * this.#epochSteps,
       patience,
       learningRate: { kind: "plateau", base: learningRate, factor: 0.5, patience: STALE_EPOCHS },
+      learningRateOption: "--lr",
       metric: { name: "macroF1", goal: "highest" },
       // A guess among C classes costs ln C.
       guessLoss: Math.log(network.model.classes),

@@ -10,31 +10,31 @@ import type { TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { digest } from "./digest.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
-import type { RunConfig } from "./runConfig.ts";
+import type { ClickConfig } from "./clickConfig.ts";
+import type { StrategyPosition } from "./clickTrainable.ts";
 import { sparseOptimizer } from "./settings.ts";
-import type { TrainerState } from "./trainer.ts";
 
 /**
  * Makes the strategy that a run's settings name; FAE calibrates, or finds its file in the cache.
- * @param state of the checkpoint that the run goes on from
+ * @param saved where the strategy of the checkpoint stood that the run goes on from
  */
 export async function createStrategy(
-  { settings }: RunConfig,
+  { settings }: ClickConfig,
   prepared: PreparedDataset,
   network: ClickNetwork,
   { clock, onEvent }: { clock: () => number; onEvent: OnEvent },
-  state: TrainerState | undefined,
+  saved: StrategyPosition | null,
 ): Promise<TrainingStrategy> {
   const { train } = prepared;
   const { batchSize, seed } = settings;
-  let position = state?.strategy;
+  let position = saved?.state;
   // Another strategy, or other hot rows, order the epoch differently: it begins anew.
-  const beginAnew = (saved: string, now: string): void => {
+  const beginAnew = (before: string, now: string): void => {
     position = undefined;
-    const message = `The run was saved under ${saved}; ${now} begins epoch ${state!.epoch + 1} from its start.`;
+    const message = `The run was saved under ${before}; ${now} begins the epoch under way from its start.`;
     onEvent({ event: "notice", level: "info", code: "RESUME_STRATEGY", message });
   };
-  if (state && state.strategyName !== settings.strategy) beginAnew(state.strategyName, settings.strategy);
+  if (saved && saved.name !== settings.strategy) beginAnew(saved.name, settings.strategy);
   if (settings.strategy === "baseline") {
     return new BaselineStrategy(network.tables, train, batchSize, position as BaselineState | undefined);
   }

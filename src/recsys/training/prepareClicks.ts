@@ -4,11 +4,11 @@ import { prepareDataset, type PreparedDataset } from "../data/encode/prepareData
 import { openSource } from "../data/source/source.ts";
 import type { OnEvent } from "../../run/events.ts";
 import { digest } from "./digest.ts";
-import type { RunConfig } from "./runConfig.ts";
+import type { ClickConfig } from "./clickConfig.ts";
 
 /** Opens a run's sources and encodes them, or finds them encoded. */
 export async function prepareClicks(
-  config: Pick<RunConfig, "source" | "prepare">,
+  config: Pick<ClickConfig, "source" | "prepare">,
   cacheDirectory: string,
   onEvent: OnEvent = () => {},
 ): Promise<PreparedDataset> {

@@ -1,57 +1,63 @@
 /** @file Everything that decides a training run, as plain data, with its defaults. */
+import { z } from "zod";
 import { ParetoError } from "../../base/errors.ts";
-import type { Precision } from "../../engine/program.ts";
 import type { DenseOptimizer } from "../../nn/optimizers.ts";
+import { mayChange } from "../../run/resumedConfig.ts";
 import type { SparseOptimizer } from "../embedding/embeddingStore.ts";
-import type { StrategyName } from "../strategies/strategy.ts";
 
-/** Optimizers by name, for rows and dense parameters together. */
-export type OptimizerName = "sgd" | "adagrad" | "rwsadagrad" | "adam";
-
-/**
- * Which memory holds the rows when a GPU computes: `device`, all in its memory; `hybrid`, all in the host's, from where
- * they are gathered for each batch; `auto`, device if they fit. Under FAE hot rows are on the GPU and the others hybrid.
- */
-export type PlacementName = "auto" | "device" | "hybrid";
+const count = z.int().min(1);
+const widths = z.array(count);
 
 /** A training run's settings. */
-export interface TrainingSettings {
-  model: "dlrm";
+export const trainingSettings = z.strictObject({
+  model: z.enum(["dlrm"]),
   /** Embedding dimension (D). */
-  dim: number;
+  dim: count,
   /** Hidden widths of the bottom MLP; a last layer of width D follows. */
-  bottom: number[];
+  bottom: widths,
   /** Hidden widths of the top MLP; a last layer of width 1 follows. */
-  top: number[];
-  strategy: StrategyName;
+  top: widths,
+  // Where rows are and how many threads work changes no result, or no more than the order of training.
+  strategy: mayChange(z.enum(["baseline", "fae"])),
   /** FAE: bytes of fast memory for hot rows and their optimizer state. */
-  hotBudgetBytes: number;
+  hotBudgetBytes: mayChange(z.number().min(0)),
   /** FAE: share of training inputs to sample for the access profile. */
-  sampleRate: number;
+  sampleRate: mayChange(z.number().positive()),
   /** FAE: how hot rows are chosen. */
-  hotPolicy: "threshold" | "topk";
+  hotPolicy: mayChange(z.enum(["threshold", "topk"])),
   /** FAE: whether the round size adapts to the validation loss. */
-  scheduler: "adaptive" | "fixed";
+  scheduler: mayChange(z.enum(["adaptive", "fixed"])),
   /** FAE: percent of cold and of hot batches in a round, at first. */
-  shuffleRate: number;
-  optimizer: OptimizerName;
-  learningRate: number;
+  shuffleRate: mayChange(z.number().positive()),
+  /** For rows and dense parameters together. */
+  optimizer: z.enum(["sgd", "adagrad", "rwsadagrad", "adam"]),
+  learningRate: z.number().positive(),
   /** How the learning rate falls over all epochs: not at all, or linearly to 0. */
-  decay: "constant" | "linear";
-  batchSize: number;
-  epochs: number;
+  decay: z.enum(["constant", "linear"]),
+  batchSize: count,
+  epochs: count,
   /** Epochs without a better validation log loss before training stops. */
-  patience: number;
-  seed: number;
+  patience: count,
+  seed: z.int().min(0),
   /** Threads of the dense step, and as many kernel threads. */
-  threads: number;
+  threads: mayChange(count),
   /** Target that the dense part runs on. */
-  device: "cpu" | "cuda";
-  /** `auto` unless told. */
-  placement?: PlacementName;
-  /** How a GPU multiplies float32 matrices; `float32` unless told. */
-  precision?: Precision;
-}
+  device: mayChange(z.enum(["cpu", "cuda"])),
+  /**
+   * Which memory holds the rows when a GPU computes: `device`, all in its memory; `hybrid`, all in the host's, from where
+   * they are gathered for each batch; `auto`, device if they fit. Under FAE hot rows are on the GPU and the others hybrid.
+   * Defaults to `auto`.
+   */
+  placement: mayChange(z.enum(["auto", "device", "hybrid"]).exactOptional()),
+  /** How a GPU multiplies float32 matrices. Defaults to `float32`. */
+  precision: mayChange(z.enum(["float32", "tf32"]).exactOptional()),
+});
+
+/** A training run's settings. */
+export type TrainingSettings = z.infer<typeof trainingSettings>;
+
+/** Optimizers by name, for rows and dense parameters together. */
+export type OptimizerName = TrainingSettings["optimizer"];
 
 /**
  * Checks that device, placement, precision and strategy go together.

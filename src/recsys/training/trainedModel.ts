@@ -6,13 +6,13 @@ import { Encoder } from "../data/encode/encoder.ts";
 import { openRunFolder } from "../../run/runFolder.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
-import type { RunConfig } from "./runConfig.ts";
+import type { ClickConfig } from "./clickConfig.ts";
 import type { TrainingSettings } from "./settings.ts";
-import { BEST, LAST } from "./trainer.ts";
+import { BEST, LAST } from "../../run/trainer.ts";
 
 /** A finished run's model. */
 export interface TrainedModel {
-  config: RunConfig;
+  config: ClickConfig;
   encoder: Encoder;
   /** Folder of the checkpoint with its weights: the best one, or the last where there was one epoch. */
   checkpoint: string;
@@ -31,7 +31,7 @@ export async function openTrainedModel(run: string): Promise<TrainedModel> {
     () => false,
   );
   return {
-    config: (folder.record.config as unknown as { run: RunConfig }).run,
+    config: folder.record.config as unknown as ClickConfig,
     encoder,
     checkpoint: hasBest ? best : join(folder.file("checkpoints"), LAST),
   };

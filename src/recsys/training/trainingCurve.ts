@@ -3,6 +3,7 @@
  * learned from, so in the first epoch this is quality on unseen data.
  */
 import { auc } from "../../run/metrics/auc.ts";
+import type { Quality } from "../../run/task.ts";
 import type { StepReport } from "./stepPipeline.ts";
 
 /** Gathers steps into points. */
@@ -19,7 +20,8 @@ export class TrainingCurve {
   }
 
   /** The point of the steps so far, and a fresh start; `auc` is left out where there was one class only. */
-  point(): { logLoss: number; auc?: number } {
+  take(): Quality | null {
+    if (this.#logits.length === 0) return null;
     const logits = joined(this.#logits);
     const area = auc(logits, joined(this.#labels));
     const logLoss = this.#loss / logits.length;

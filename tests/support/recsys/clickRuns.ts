@@ -14,7 +14,9 @@ import type { TrainingStrategy } from "../../../src/recsys/strategies/strategy.t
 import { ClickNetwork } from "../../../src/recsys/training/clickNetwork.ts";
 import { maxLookupsOf } from "../../../src/recsys/training/maxLookups.ts";
 import { sparseOptimizer, type TrainingSettings } from "../../../src/recsys/training/settings.ts";
-import { LAST, Trainer, type TrainerState } from "../../../src/recsys/training/trainer.ts";
+import { ClickTrainable } from "../../../src/recsys/training/clickTrainable.ts";
+import { RunContext } from "../../../src/run/context.ts";
+import { LAST, Trainer, type TrainerState } from "../../../src/run/trainer.ts";
 import type { RunEvent } from "../../../src/run/events.ts";
 import { bagLog, type Bags } from "./bags.ts";
 import { WatchedStrategy, type Watch } from "./watchedStrategy.ts";
@@ -117,7 +119,6 @@ async function strategyFor(
   data: RunData,
   settings: TrainingSettings,
   network: ClickNetwork,
-  clock: () => number,
   onEvent: (event: RunEvent) => void,
   position: unknown,
 ): Promise<TrainingStrategy> {
@@ -136,13 +137,11 @@ async function strategyFor(
     maxLookups,
     mode,
     shuffleRate,
-    clock,
+    clock: () => performance.now() / 1000,
     onEvent,
     ...state,
   });
 }
-
-const clock = () => performance.now() / 1000;
 
 /** How to run. */
 export interface RunOptions {
@@ -183,33 +182,36 @@ export async function run(data: RunData, options: RunOptions): Promise<RunOutcom
     options.onEvent?.(event);
   };
   const network = await networkFor(data, settings);
+  const context = new RunContext({ onEvent, ...(signal && { signal }) });
   let strategy: TrainingStrategy | undefined;
+  const trainable = new ClickTrainable({
+    config: { source: { paths: [] }, prepare: {}, settings },
+    network,
+    train: data.train,
+    validation: data.validation,
+    test: data.validation,
+    context,
+    run: directory,
+    async createStrategy(saved, onEvent) {
+      const position = saved?.name === settings.strategy ? saved.state : undefined;
+      strategy = options.makeStrategy
+        ? await options.makeStrategy(network, onEvent)
+        : await strategyFor(data, settings, network, onEvent, position);
+      return new WatchedStrategy(strategy, options.watch ?? {});
+    },
+  });
   try {
     const state = options.resume
-      ? ((await network.load(join(directory, LAST))) as unknown as TrainerState)
+      ? ((await trainable.load(join(directory, LAST))) as unknown as TrainerState)
       : null;
-    const position = state?.strategyName === settings.strategy ? state.strategy : undefined;
-    strategy = options.makeStrategy
-      ? await options.makeStrategy(network, onEvent)
-      : await strategyFor(data, settings, network, clock, onEvent, position);
-    const trainer = new Trainer({
-      network,
-      strategy: new WatchedStrategy(strategy, options.watch ?? {}),
-      settings,
-      train: data.train,
-      validation: data.validation,
-      directory,
-      clock,
-      onEvent,
-      ...(signal && { signal }),
-      ...(state && { state }),
-    });
+    await trainable.start(state?.position ?? null);
+    const trainer = new Trainer({ trainable, context, directory, ...(state && { state }) });
     const finished = await trainer.run();
     const hash = await hashOf(network);
-    return { finished, hash, state: trainer.state, sync: strategy.sync, hot: strategy.hot, validation };
+    const { sync, hot } = strategy!;
+    return { finished, hash, state: trainer.state, sync, hot, validation };
   } finally {
-    await strategy?.dispose();
-    await network.dispose();
+    await trainable.dispose();
   }
 }
 

@@ -64,6 +64,7 @@ export class FakeTrainable implements Trainable<FakeResult> {
       steps: 3 * this.#epochSteps,
       patience: 100,
       learningRate: { kind: "linear", base: 0.1, steps: 3 * this.#epochSteps },
+      learningRateOption: "--lr",
       metric: { name: "logLoss", goal: "lowest" },
       guessLoss: Math.LN2,
       curveSteps: 2,

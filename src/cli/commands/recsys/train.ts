@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
 import { ParetoError } from "../../../base/errors.ts";
-import type { ConfigChanges, RequestedConfig } from "../../../recsys/training/runConfig.ts";
+import type { ClickConfig, RequestedConfig } from "../../../recsys/training/clickConfig.ts";
 import {
   formatBytes,
   formatCount,
@@ -12,6 +12,7 @@ import {
   formatShare,
 } from "../../../base/format.ts";
 import { writeReport } from "../../../report/writeReport.ts";
+import type { Changes } from "../../../run/resumedConfig.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
 import { reportOf } from "../../../recsys/report.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
@@ -102,7 +103,7 @@ function newRun({ values }: Input): { directory: string; config: RequestedConfig
 }
 
 /** What a resumed run is asked to change. */
-function changedConfig({ values, isGiven }: Input): ConfigChanges {
+function changedConfig({ values, isGiven }: Input): Changes<ClickConfig> {
   if (values.out !== undefined) {
     throw new ParetoError({
       code: "CLI_OPTION",
@@ -119,10 +120,12 @@ function changedConfig({ values, isGiven }: Input): ConfigChanges {
     ) as Partial<T>;
   const paths = values.source ?? [];
   const prepare = prepareOptions(values, values.label ?? "", values.seed);
+  const { batchSize, ...others } = trainingSettings(values);
+  const settings = { ...others, ...(batchSize !== null && { batchSize }) };
   return {
     source: { ...pick(sourceOptions(paths, values)), ...(paths.length > 0 && { paths }) },
     prepare: isGiven("fractions") ? pick(prepare, { split: "fractions" }) : pick(prepare),
-    settings: pick(trainingSettings(values), {
+    settings: pick(settings, {
       hotBudgetBytes: "hotBudget",
       learningRate: "lr",
       ...(values.placement === "fae" && { strategy: "placement" }),

@@ -2,11 +2,8 @@
 import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
 import type { DatasetProfile } from "../../../recsys/profile/profile.ts";
 import { profileClicks } from "../../../recsys/profile/profileClicks.ts";
-import {
-  trainClicks,
-  type TrainClicksOptions,
-  type TrainClicksResult,
-} from "../../../recsys/training/trainClicks.ts";
+import type { TrainClicksResult } from "../../../recsys/training/clickResult.ts";
+import { trainClicks, type TrainClicksOptions } from "../../../recsys/training/trainClicks.ts";
 import type { RunEvent } from "../../../run/events.ts";
 import { interruptible } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";

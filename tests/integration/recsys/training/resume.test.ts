@@ -138,7 +138,7 @@ describe.each<OptimizerName>(["sgd", "rwsadagrad"])("a run with %s", (optimizer)
     expect(second.hash).not.toBe(first.hash);
     // The epoch under way begins anew, then the second.
     expect(second.state.step).toBe(first.state.step + 2 * data.train.batchCount(settings.batchSize));
-    expect(second.state.strategyName).toBe("baseline");
+    expect(second.state.position).toMatchObject({ name: "baseline" });
     expect(second.validation).toHaveLength(2);
     for (const { logLoss } of second.validation) expect(logLoss).toBeLessThan(0.8);
   });

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Rng } from "../../../../src/base/rng.ts";
-import type { RunConfig } from "../../../../src/recsys/training/runConfig.ts";
+import type { ClickConfig } from "../../../../src/recsys/training/clickConfig.ts";
 import type { TrainingSettings } from "../../../../src/recsys/training/settings.ts";
-import { trainClicks, type TrainClicksResult } from "../../../../src/recsys/training/trainClicks.ts";
+import type { TrainClicksResult } from "../../../../src/recsys/training/clickResult.ts";
+import { trainClicks } from "../../../../src/recsys/training/trainClicks.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { smallSettings } from "../../../support/recsys/clickRuns.ts";
 
@@ -42,7 +43,7 @@ beforeEach(() => {
   directory = join(root, `run${runs++}`);
 });
 
-function configOf(changes: Partial<TrainingSettings>): RunConfig {
+function configOf(changes: Partial<TrainingSettings>): ClickConfig {
   const settings = {
     ...smallSettings,
     optimizer: "rwsadagrad",
@@ -58,7 +59,10 @@ function configOf(changes: Partial<TrainingSettings>): RunConfig {
 }
 
 /** Trains until an event, then is stopped by the signal. */
-async function stopAt(config: RunConfig, matches: (event: RunEvent) => boolean): Promise<TrainClicksResult> {
+async function stopAt(
+  config: ClickConfig,
+  matches: (event: RunEvent) => boolean,
+): Promise<TrainClicksResult> {
   const controller = new AbortController();
   const onEvent = (event: RunEvent): void => {
     if (matches(event)) controller.abort();
