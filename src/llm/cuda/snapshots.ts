@@ -66,7 +66,10 @@ export async function restoreSnapshot(
   { tokensSeen, promptTokens, decodedTokens, layers }: SequenceSnapshot,
 ): Promise<void> {
   const text = caches.at(sequence)!;
-  Object.assign(text, { tokensSeen, promptTokens, step: decodedTokens, hasRead: true });
+  text.tokensSeen = tokensSeen;
+  text.promptTokens = promptTokens;
+  text.step = decodedTokens;
+  text.hasPrompt = true;
   for (const [layer, snapshot] of layers.entries()) {
     const most = snapshot.lengths.reduce((longest, length) => Math.max(longest, length), 0);
     const slab = caches.newSlab(Math.max(most, caches.wantedCapacity(text, layer, promptTokens)));
