@@ -22,7 +22,7 @@ const layers = [
 const targets = ["cuda", "cpu"];
 
 /** Cycles that stand until these parts are redrawn. */
-const standingCycles = ["^src/report/budget", "^src/recsys/embedding/"];
+const standingCycles = ["^src/report/budget"];
 
 /** What may look inside a target: its tests, and the script that builds its kernels. */
 const insiders = ["^tests/", "^scripts/buildKernels\\.ts$"];

@@ -11,7 +11,7 @@ import type { Lookups } from "../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { Arena, type KernelTask, ThreadPool } from "../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../src/recsys/embedding/embeddingTables.ts";
-import type { SparseOptimizer } from "../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../src/recsys/embedding/sparseOptimizer.ts";
 import { BATCH, cardinalities as kaggleRows, DIM } from "./kaggle.ts";
 import type { BenchRow } from "../harness/rows.ts";
 import { median } from "../harness/timing.ts";

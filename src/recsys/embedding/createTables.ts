@@ -2,7 +2,8 @@
 import type { Device } from "../../engine/program.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import { EmbeddingTables } from "./embeddingTables.ts";
-import type { SparseOptimizer, EmbeddingTableStore } from "./embeddingStore.ts";
+import type { EmbeddingTableStore } from "./embeddingStore.ts";
+import type { SparseOptimizer } from "./sparseOptimizer.ts";
 
 /** The tables to make. */
 export interface TablesRequest {

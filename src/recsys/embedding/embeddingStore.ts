@@ -15,15 +15,7 @@ import type { Lookups } from "../data/batches/clickBatch.ts";
 import type { DeviceTensor } from "../../engine/program.ts";
 import type { RowFormat } from "./rowFormat.ts";
 import type { TableRows } from "./rowTransfer.ts";
-
-/** How a row changes on a step. All coalesce the gradients of a row's duplicates first, in input order. */
-export type SparseOptimizer =
-  | { kind: "sgd" }
-  | { kind: "adagrad"; epsilon: number }
-  /** One accumulator a row: mean of squares over the row (DLRM's RWSAdagrad). */
-  | { kind: "rwsadagrad"; epsilon: number }
-  /** Moments move only on touched rows; bias correction by the global step (LazyAdam). */
-  | { kind: "adam"; beta1: number; beta2: number; epsilon: number };
+import type { SparseOptimizer } from "./sparseOptimizer.ts";
 
 /**
  * Rows or gradients of a part: on the host `[size, T, D]` for its inputs; on a device for as many inputs as the program

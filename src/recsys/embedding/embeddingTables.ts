@@ -3,9 +3,9 @@
  * they are gathered and updated.
  */
 import { type KernelTask, ThreadPool } from "../../engine/targets/cpu/index.ts";
-import { HostEmbeddings, type HostEmbeddingsOptions, type TablePart } from "./hostEmbeddings.ts";
+import { HostEmbeddings, type HostEmbeddingsOptions } from "./hostEmbeddings.ts";
 import type { EmbeddingTableStore } from "./embeddingStore.ts";
-import { readParts, type TableRows, writeParts } from "./rowTransfer.ts";
+import { readParts, type TablePart, type TableRows, writeParts } from "./rowTransfer.ts";
 
 /** How to create {@link EmbeddingTables}. */
 export interface EmbeddingTablesOptions extends HostEmbeddingsOptions {

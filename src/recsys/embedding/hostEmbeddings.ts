@@ -24,7 +24,9 @@ import { badBag, badLookup } from "./lookupErrors.ts";
 import { optimizerTask } from "./optimizerTask.ts";
 import { planArenaLayout } from "./arenaLayout.ts";
 import { type RowFormat, rowFormat } from "./rowFormat.ts";
-import type { EmbeddingStore, SparseOptimizer } from "./embeddingStore.ts";
+import type { TablePart } from "./rowTransfer.ts";
+import type { EmbeddingStore } from "./embeddingStore.ts";
+import type { SparseOptimizer } from "./sparseOptimizer.ts";
 import {
   hashEntries,
   hashPointer,
@@ -56,17 +58,6 @@ export interface StoredTables {
   storedBy: readonly number[];
   /** Expected distinct rows of each logical table, to start the longest tasks first. */
   weightOf: readonly number[];
-}
-
-/** A range of a stored table's rows: pointers of its columns in its arena. */
-export interface TablePart {
-  arena: Arena;
-  firstRow: number;
-  rows: number;
-  /** Pointer of each column of the {@link RowFormat}. */
-  columns: number[];
-  /** Byte map of rows changed since the last sync. */
-  changed: number;
 }
 
 /** Inputs that one gather task handles. */

@@ -12,7 +12,8 @@ import type { Lookups } from "../data/batches/clickBatch.ts";
 import type { EmbeddingTables } from "./embeddingTables.ts";
 import { type HotLists, hotLists } from "./hotLists.ts";
 import type { HotEmbeddingStore, SyncReport } from "./hotEmbeddingStore.ts";
-import { HostEmbeddings, type TablePart } from "./hostEmbeddings.ts";
+import { HostEmbeddings } from "./hostEmbeddings.ts";
+import type { TablePart } from "./rowTransfer.ts";
 
 /** How to create a {@link HotEmbeddings}. */
 export interface HotEmbeddingsOptions {

@@ -1,7 +1,7 @@
 /** @file Turns an optimizer and its step into the numbers that its kernels are told, and into the CPU's kernel call. */
 import { ParetoError } from "../../base/errors.ts";
 import type { KernelName } from "../../engine/targets/cpu/index.ts";
-import type { SparseOptimizer } from "./embeddingStore.ts";
+import type { SparseOptimizer } from "./sparseOptimizer.ts";
 
 /** What the kernels of one step are told; numbers that an optimizer does not use are left out. */
 export interface OptimizerRates {

@@ -2,7 +2,7 @@
  * @file How a row and its optimizer state lie in memory: one array of rows a column (weights, then each state),
  * rows padded with zeros to whole SIMD vectors.
  */
-import type { SparseOptimizer } from "./embeddingStore.ts";
+import type { SparseOptimizer } from "./sparseOptimizer.ts";
 
 /** One array of a table: its weights or one of its optimizer states. */
 export interface RowColumn {

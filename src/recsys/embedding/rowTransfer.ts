@@ -3,8 +3,19 @@
  * checkpoints read and write. The result does not depend on where the parts lie.
  */
 import { ParetoError } from "../../base/errors.ts";
+import type { Arena } from "../../engine/targets/cpu/index.ts";
 import type { RowColumn, RowFormat } from "./rowFormat.ts";
-import type { TablePart } from "./hostEmbeddings.ts";
+
+/** A range of a stored table's rows: pointers of its columns in its arena. */
+export interface TablePart {
+  arena: Arena;
+  firstRow: number;
+  rows: number;
+  /** Pointer of each column of the {@link RowFormat}. */
+  columns: number[];
+  /** Byte map of rows changed since the last sync. */
+  changed: number;
+}
 
 /** Rows of one table with their optimizer state. */
 export interface TableRows {

@@ -16,7 +16,7 @@ import {
   writeTableView,
 } from "../../engine/targets/cpu/index.ts";
 import type { RowFormat } from "./rowFormat.ts";
-import type { TablePart } from "./hostEmbeddings.ts";
+import type { TablePart } from "./rowTransfer.ts";
 import type { StagingBuffer } from "./stagingBuffer.ts";
 
 /** A logical table whose rows are far. */

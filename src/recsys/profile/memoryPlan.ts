@@ -4,7 +4,7 @@
  * Counted are the arrays that grow with the data or the model. The runtime itself, the dense step's intermediate
  * tensors and files that the system caches are not. Rows in GPU memory are not held on the host too, save hot ones.
  */
-import type { SparseOptimizer } from "../embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../embedding/sparseOptimizer.ts";
 import { bytesPerRow, stateBytesPerRow } from "../strategies/fae/rowBytes.ts";
 
 /** The training to plan for. */

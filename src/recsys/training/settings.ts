@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ParetoError } from "../../base/errors.ts";
 import type { DenseOptimizer } from "../../nn/optimizers.ts";
 import { mayChange } from "../../run/resumedConfig.ts";
-import type { SparseOptimizer } from "../embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../embedding/sparseOptimizer.ts";
 
 const count = z.int().min(1);
 const widths = z.array(count);

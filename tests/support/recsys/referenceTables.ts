@@ -4,7 +4,7 @@
  */
 import type { Lookups } from "../../../src/recsys/data/batches/clickBatch.ts";
 import { philox, type Rng } from "../../../src/base/rng.ts";
-import type { SparseOptimizer } from "../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../src/recsys/embedding/sparseOptimizer.ts";
 
 /** The initial value of an element, from the definition in `EmbeddingTables.create`. */
 export function initialElement(

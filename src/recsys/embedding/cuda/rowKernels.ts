@@ -11,7 +11,7 @@ import {
   updateKernels,
   type UpdateKernels,
 } from "../../../engine/targets/cuda/index.ts";
-import type { SparseOptimizer } from "../embeddingStore.ts";
+import type { SparseOptimizer } from "../sparseOptimizer.ts";
 
 /** What every store in device memory is told. */
 export interface DeviceEmbeddingsOptions {

@@ -3,7 +3,7 @@
  * move with them (invariant I7). The authors' profiler counts weights only; a budget that ignores the state
  * would be overrun.
  */
-import type { SparseOptimizer } from "../../embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../embedding/sparseOptimizer.ts";
 
 /** Bytes of optimizer state a row: SGD 0, rowwise Adagrad 4, Adagrad 4·dim, Adam 8·dim. */
 export function stateBytesPerRow(optimizer: SparseOptimizer, dim: number): number {

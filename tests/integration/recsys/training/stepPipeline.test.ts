@@ -4,7 +4,8 @@ import type { ClickBatch } from "../../../../src/recsys/data/batches/clickBatch.
 import { openDevice } from "../../../../src/engine/openDevice.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { EmbeddingStore, SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { EmbeddingStore } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/sparseOptimizer.ts";
 import { DenseModel } from "../../../../src/recsys/models/denseModel.ts";
 import { dlrm } from "../../../../src/recsys/models/dlrm.ts";
 import {

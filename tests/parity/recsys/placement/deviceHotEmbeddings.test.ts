@@ -8,11 +8,8 @@ import { DeviceHotEmbeddings } from "../../../../src/recsys/embedding/cuda/devic
 import { DeviceTables } from "../../../../src/recsys/embedding/cuda/deviceTables.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
 import type { SyncReport } from "../../../../src/recsys/embedding/hotEmbeddingStore.ts";
-import type {
-  EmbeddingStore,
-  SparseOptimizer,
-  EmbeddingTableStore,
-} from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { EmbeddingStore, EmbeddingTableStore } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/sparseOptimizer.ts";
 import { OPTIMIZERS, randomLookups } from "../../../support/recsys/referenceTables.ts";
 import { cudaMissing, floatsOf, giveGradients, openCuda } from "./cudaDevice.ts";
 

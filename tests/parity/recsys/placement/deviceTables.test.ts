@@ -7,10 +7,8 @@ import type { CudaDevice } from "../../../../src/engine/targets/cuda/index.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { DeviceTables } from "../../../../src/recsys/embedding/cuda/deviceTables.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type {
-  SparseOptimizer,
-  EmbeddingTableStore,
-} from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { EmbeddingTableStore } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/sparseOptimizer.ts";
 import { mapLookups } from "../../../../src/recsys/data/batches/mapLookups.ts";
 import { sizeOf } from "../../../../src/base/shape.ts";
 import { OPTIMIZERS, randomLookups, ReferenceTables } from "../../../support/recsys/referenceTables.ts";

@@ -5,7 +5,7 @@ import type { Lookups } from "../../../../src/recsys/data/batches/clickBatch.ts"
 import { Rng } from "../../../../src/base/rng.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/sparseOptimizer.ts";
 import { HotEmbeddings } from "../../../../src/recsys/embedding/hotEmbeddings.ts";
 import { paddedSize } from "../../../../src/recsys/embedding/partPadding.ts";
 import { mapLookups } from "../../../../src/recsys/data/batches/mapLookups.ts";

@@ -4,7 +4,7 @@ import { ParetoError } from "../../../../src/base/errors.ts";
 import { Rng } from "../../../../src/base/rng.ts";
 import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import type { SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/sparseOptimizer.ts";
 import {
   initialElement,
   OPTIMIZERS,

@@ -5,7 +5,7 @@ import { ThreadPool } from "../../../../src/engine/targets/cpu/index.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
 import { HotEmbeddings } from "../../../../src/recsys/embedding/hotEmbeddings.ts";
 import type { SyncReport } from "../../../../src/recsys/embedding/hotEmbeddingStore.ts";
-import type { SparseOptimizer } from "../../../../src/recsys/embedding/embeddingStore.ts";
+import type { SparseOptimizer } from "../../../../src/recsys/embedding/sparseOptimizer.ts";
 import { OPTIMIZERS, randomGradients, randomLookups } from "../../../support/recsys/referenceTables.ts";
 
 let pool: ThreadPool;
