@@ -41,10 +41,11 @@ const domains: Readonly<Record<string, Domain>> = {
     },
   },
   protein: {
-    summary: "Protein families from FASTA: train a network, classify sequences, export it.",
+    summary: "Protein families from FASTA: train a network, classify sequences, evaluate and export it.",
     verbs: {
       train: () => import("./commands/protein/train.ts"),
       classify: () => import("./commands/protein/classify.ts"),
+      evaluate: () => import("./commands/protein/evaluate.ts"),
       export: () => import("./commands/protein/export.ts"),
     },
   },

@@ -7,6 +7,8 @@ export { classifyFasta } from "./classify/classifyFasta.ts";
 export type { Candidate, Classification, ClassifyOptions } from "./classify/classifyFasta.ts";
 export { DEFAULT_MODEL_PATH } from "./defaultModel.ts";
 export type { SequenceSet } from "./encodedSequences.ts";
+export { evaluateProteinModel } from "./evaluateModel.ts";
+export type { EvaluateProteinOptions, ProteinEvaluation, UnknownShare } from "./evaluateModel.ts";
 export { exportProteinModel } from "./exportProtein.ts";
 export { readFamilies } from "./families/families.ts";
 export type { FamilyOptions, FamilyReport } from "./families/families.ts";

@@ -307,6 +307,28 @@ describe("classify", () => {
   });
 });
 
+describe("evaluate", () => {
+  it("measures a model on sequences that it was not trained on, and says which are unknown", async () => {
+    await writeFamilies(work.path("held"), records);
+    const { done, lines } = await work.json(["protein", "evaluate", "run", "held"]);
+    expect(done).toMatchObject({ known: { sequences: 90, families: 3 }, others: null });
+    expect(done["accuracy"]).toBeGreaterThan(0.9);
+    expect(done["threshold"]).toBe(trained.done["threshold"]);
+    expect(lines.some(({ event, task }) => event === "progress" && task === "evaluate")).toBe(true);
+    const { status, stdout } = await work.run(["protein", "evaluate", "run", "held", "--min-prob", "1"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^accuracy [\d.]+, macro-F1 .* on 90 sequences of 3 families$/m);
+    expect(stdout).toMatch(/^unknown {2}\d+\.\d % of them, below a probability of 1\.0+$/m);
+  });
+
+  it("refuses sequences of families that the model does not know", async () => {
+    await writeFile(work.path("strange.fa"), fastaText(records.slice(0, 3)));
+    const { status, stderr } = await work.run(["protein", "evaluate", "run", "strange.fa"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("PROTEIN_NO_KNOWN_FAMILY");
+  });
+});
+
 describe("export", () => {
   it("writes a model that answers as classify does, at any batch size", async () => {
     const { done } = await work.json(["protein", "export", "run", "--onnx", "model.onnx"]);

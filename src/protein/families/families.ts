@@ -20,6 +20,8 @@ export interface FamilyOptions {
   familyFrom: "file" | "header";
   /** Smaller families are left out (default 10: fewer cannot be divided 80/10/10). */
   minimum?: number;
+  /** Fewest families that are left (default 2: one alone cannot be told from another). */
+  leastFamilies?: number;
   /** At most so many sequences of a family, drawn by the seed (default: all). */
   cap?: number;
   /** For the draw under `cap`. */
@@ -58,7 +60,7 @@ export async function readFamilies(
   paths: readonly string[],
   options: FamilyOptions,
 ): Promise<{ set: SequenceSet; report: FamilyReport }> {
-  const { familyFrom, minimum = 10, cap = Infinity, seed, onProgress } = options;
+  const { familyFrom, minimum = 10, leastFamilies = 2, cap = Infinity, seed, onProgress } = options;
   const files = await findFamilyFiles(paths);
   const sequences = new DistinctSequences();
   const familyIds = new Map<string, number>();
@@ -90,7 +92,9 @@ export async function readFamilies(
   }
   if (familyIds.size === 0) throw noFamily(files, records, withoutFamily, bad.first[0]);
   const { set, families, tooSmall, ambiguous } = select(sequences, [...familyIds.keys()], minimum, cap, seed);
-  if (families.length < 2) throw oneFamily(files, families.length, familyIds.size, minimum);
+  if (families.length < leastFamilies) {
+    throw tooFewFamilies(files, `${families.length} of ${familyIds.size}`, { minimum, leastFamilies });
+  }
   const distinct = sequences.count - ambiguous;
   return {
     set,
@@ -210,11 +214,15 @@ function noFamily(
   });
 }
 
-function oneFamily(files: readonly string[], kept: number, found: number, minimum: number): ParetoError {
+function tooFewFamilies(
+  files: readonly string[],
+  found: string,
+  { minimum, leastFamilies }: Required<Pick<FamilyOptions, "minimum" | "leastFamilies">>,
+): ParetoError {
   return new ParetoError({
     code: "PROTEIN_ONE_FAMILY",
     where: files.join(", "),
-    message: `two families of ${minimum} sequences or more are needed at least, got ${kept} of ${found} families`,
+    message: `at least ${leastFamilies} families of ${minimum} sequences or more are needed, got ${found} families`,
     fix: "Give more families, lower the minimum, or take families from headers when one file holds them all.",
   });
 }

@@ -33,14 +33,11 @@ import {
   text,
   words,
 } from "../../options/spec.ts";
+import { familyFromOption } from "./familyFrom.ts";
 import { interruptible } from "../../interrupt.ts";
 import { formatTable, type Output } from "../../output.ts";
 import { proteinReport } from "../../../protein/report.ts";
 
-const FAMILY_FROM = {
-  file: "a file is a family, by its name",
-  header: "family=NAME, a Pfam or InterPro accession, or NAME| in each header",
-} as const;
 const SPLITS = {
   random: "sequences",
   species: "whole species",
@@ -68,10 +65,7 @@ const options = {
     summary: flag("Print the network's layers and parameters; without sources do nothing else"),
   }),
   ...inGroup("Data:", {
-    familyFrom: option("what", words(FAMILY_FROM), {
-      meaning: `What names the family of a sequence: ${listWords(FAMILY_FROM)}`,
-      default: "file",
-    }),
+    familyFrom: familyFromOption,
     split: option("name", words(SPLITS), {
       meaning: `What is held out for validation and test, 10 % each: ${listWords(SPLITS)}`,
       default: "random",

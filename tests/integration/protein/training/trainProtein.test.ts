@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { measureUnknown } from "../../../../bench/protein/unknown.ts";
 import { Rng } from "../../../../src/base/rng.ts";
+import { evaluateProteinModel, type EvaluateProteinOptions } from "../../../../src/protein/evaluateModel.ts";
 import { readFamilies } from "../../../../src/protein/families/families.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../../src/protein/savedModel.ts";
 import { split } from "../../../../src/protein/splits/split.ts";
@@ -15,7 +16,7 @@ import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../../src/protein/
 import type { TrainProteinResult } from "../../../../src/protein/training/proteinResult.ts";
 import { trainProtein } from "../../../../src/protein/training/trainProtein.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
-import { madeRecords, writeFamilies } from "../../../support/protein/madeFamilies.ts";
+import { fastaText, madeRecords, writeFamilies } from "../../../support/protein/madeFamilies.ts";
 
 let folder: string;
 let result: TrainProteinResult;
@@ -219,4 +220,61 @@ test("shuffled labels are not learned", async () => {
   });
   // Chance is a quarter.
   expect(null_.test!.accuracy).toBeLessThan(0.5);
+});
+
+test("a saved model, evaluated on the sequences of its test part, has the figures of its training", async () => {
+  const { set } = await readFamilies([join(folder, "data")], { familyFrom: "file", minimum: 10, seed: 1 });
+  const tested = new Set(Array.from(split(set, "random", 1).test, (row) => set.names[row]!));
+  const records = madeRecords(3, 3, 200).filter(({ id }) => tested.has(id));
+  await writeFamilies(join(folder, "held"), records);
+  const opened = await openProteinModel(join(folder, "run"));
+  const network = await loadProteinNetwork(opened, { device: "cpu", threads: 1, batchSize: 20 });
+  const { families } = opened.config;
+  const evaluate = (options: Partial<EvaluateProteinOptions>) =>
+    evaluateProteinModel(network, opened.config, {
+      paths: [join(folder, "held")],
+      familyFrom: "file",
+      ...options,
+    });
+  try {
+    const done: number[] = [];
+    const found = await evaluate({ onProgress: (sequences) => done.push(sequences) });
+    expect(done.at(-1)).toBe(60);
+    const { accuracy, macroF1, rows, logLoss, classes } = result.test!;
+    expect(found.metrics).toMatchObject({ accuracy, macroF1, rows });
+    expect(found.metrics.logLoss).toBeCloseTo(logLoss, 5);
+    expect(found.metrics.classes).toEqual(classes);
+    expect(found).toMatchObject({ threshold: result.threshold, others: null });
+    expect(found.known).toMatchObject({ sequences: 60, families: 3 });
+    expect(found.known.unknown).toBeLessThan(0.3);
+    expect((await evaluate({ threshold: 1 })).known.unknown).toBeGreaterThan(0.9);
+
+    // Families that it does not know change nothing of what is measured on the others.
+    const strangers = madeRecords(9, 2, 40).map((record) => ({
+      ...record,
+      family: `other-${record.family}`,
+    }));
+    await writeFamilies(join(folder, "held"), strangers);
+    const both = await evaluate({});
+    expect(both.metrics).toMatchObject({ accuracy, rows });
+    expect(both.others).toMatchObject({ sequences: 80, families: 2 });
+    expect((await evaluate({ threshold: 1 })).others!.unknown).toBeGreaterThan(0.9);
+    expect((await evaluate({ threshold: 0 })).others!.unknown).toBe(0);
+
+    // By headers, one family alone.
+    const one = join(folder, "one.fa");
+    const own = records.filter(({ family }) => family === families[0]);
+    await writeFile(
+      one,
+      fastaText(own.map((record) => ({ ...record, id: `${record.family}|${record.id}` }))),
+    );
+    const single = await evaluate({ paths: [one], familyFrom: "header" });
+    expect(single.known).toMatchObject({ sequences: own.length, families: 1 });
+    await expect(evaluate({ paths: [one] })).rejects.toMatchObject({
+      code: "PROTEIN_NO_KNOWN_FAMILY",
+      message: expect.stringMatching(/got one$/),
+    });
+  } finally {
+    await network.dispose();
+  }
 });
