@@ -1,5 +1,6 @@
 /**
- * @file Keeps the documentation in step with the code: writes `docs/cli.md` from the commands' own options, copies
+ * @file Keeps the documentation in step with the code: writes `docs/cli.md` from the commands' own options and
+ * `docs/policies.md` from the policies' definitions, copies
  * example files into the pages that show them, and follows every relative link. With `--check` it writes nothing and
  * fails where a page is stale. It runs neither the examples nor the benchmarks: `--demo FILE` and `--bench FILE` put
  * the table of a saved output of `npm start` or `npm run bench` into every page that shows it; what was measured on a
@@ -13,6 +14,8 @@ import type { AnyCommand } from "../src/cli/command.ts";
 import { allCommands } from "../src/cli/commandTree.ts";
 import { commonOptions } from "../src/cli/options/common.ts";
 import { optionText, syntax } from "../src/cli/options/spec.ts";
+import { LISTED_KINDS, listPolicies, type ListedPolicy } from "../src/cli/policyList.ts";
+import { POLICY_KINDS } from "../src/run/policies/policy.ts";
 import { llmQuality, recallPlot, llmSpeed, llmSummary } from "./llmResults.ts";
 import { proteinQuality } from "./proteinResults.ts";
 import { linkTo, newestResult } from "./resultFiles.ts";
@@ -47,6 +50,32 @@ function commandPage(name: string, { summary, operands, options }: AnyCommand): 
 async function cliPage(): Promise<string> {
   const commands = await allCommands();
   return [CLI_INTRO, ...commands.map(({ name, command }) => commandPage(name, command))].join("\n");
+}
+
+const POLICIES_INTRO = `# Policies
+
+Made from the policies' definitions by \`node scripts/docs.ts\`; \`pareto policies\` prints the same. A policy is written as its name, or with options behind a colon: \`keyformer:budget=50%,noise=none\`. In a configuration file it is that text, or an object: \`{ "name": "keyformer", "budget": "50%" }\`.
+`;
+
+/** The page of all policies. */
+async function policiesPage(): Promise<string> {
+  const policies = await listPolicies();
+  const sections = LISTED_KINDS.map((kind) => {
+    const listed = policies.filter((policy) => policy.kind === kind).map(policySection);
+    const about = POLICY_KINDS[kind];
+    return [`## ${kind}\n\nDecides ${about}.\n`, ...listed].join("\n");
+  });
+  return [POLICIES_INTRO, ...sections].join("\n");
+}
+
+function policySection({ name, summary, source, options }: ListedPolicy): string {
+  const head = `### ${name}\n\n${summary} Source: ${source}.\n`;
+  if (options.length === 0) return head;
+  const rows = options.map(({ name: key, takes, default: value, meaning }) => {
+    const cells = [`\`${key}\``, takes, value ?? "–", meaning];
+    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll("<", "&lt;")).join(" | ")} |`;
+  });
+  return `${head}\n| option | takes | default | meaning |\n|---|---|---|---|\n${rows.join("\n")}\n`;
 }
 
 /** A page with the example after each `<!-- file: PATH -->` as that file is now, imports as a user writes them. */
@@ -160,6 +189,7 @@ async function keep(file: string, wanted: string): Promise<void> {
 }
 
 await keep("docs/cli.md", await cliPage());
+await keep("docs/policies.md", await policiesPage());
 const plot = await recallPlot();
 if (plot !== null) await keep("docs/images/recall-by-budget.svg", plot);
 const docs = (await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md"));

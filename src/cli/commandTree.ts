@@ -53,6 +53,10 @@ const domains: Readonly<Record<string, Domain>> = {
 
 /** Commands of no domain by name. */
 const general: Readonly<Record<string, { summary: string; load: () => Promise<CommandFile> }>> = {
+  policies: {
+    summary: "List every policy with its options, their defaults, and where it is published.",
+    load: () => import("./commands/policies.ts"),
+  },
   doctor: {
     summary: "Check by real computations that each target works here, and time it.",
     load: () => import("./commands/doctor.ts"),
