@@ -137,8 +137,8 @@ export async function benchLlmCpu(threads: number, isSmall: boolean): Promise<Ll
     await runner.prepare(promptTokens);
     const arms: Record<Arm, (budget: number) => KvPolicy> = {
       full,
-      noiseless: (tokens) => keyformer({ budget: { tokens }, noise: "none", horizon: 1000 }),
-      keyformer: (tokens) => keyformer({ budget: { tokens }, horizon: 1000 }),
+      noiseless: (tokens) => keyformer({ budget: { count: tokens }, noise: "none", horizon: 1000 }),
+      keyformer: (tokens) => keyformer({ budget: { count: tokens }, horizon: 1000 }),
     };
     const names = Object.keys(arms) as Arm[];
     const empty = () =>

@@ -28,10 +28,10 @@ export interface ContextPoint {
 const STEPS = 12;
 const BUDGETS = [0.2, 0.5, 0.7];
 
-const policies: Record<string, (ratioOfPrompt: number) => KvPolicy> = {
-  window: (ratioOfPrompt) => window({ budget: { ratioOfPrompt } }),
-  h2o: (ratioOfPrompt) => h2o({ budget: { ratioOfPrompt } }),
-  keyformer: (ratioOfPrompt) => keyformer({ budget: { ratioOfPrompt }, horizon: 1024 }),
+const policies: Record<string, (share: number) => KvPolicy> = {
+  window: (share) => window({ budget: { share: share } }),
+  h2o: (share) => h2o({ budget: { share: share } }),
+  keyformer: (share) => keyformer({ budget: { share: share }, horizon: 1024 }),
 };
 
 /** Measures every context, the longest first, since shorter ones fit in the same memory. */
@@ -51,7 +51,7 @@ export async function measureCurves(bench: GpuBench): Promise<ContextPoint[]> {
       for (const [name, make] of Object.entries(policies)) {
         for (const budget of BUDGETS) await measure(context, name, budget, make(budget));
       }
-      await measure(context, "snapkv", 0.5, snapkv({ budget: { ratioOfPrompt: 0.5 } }));
+      await measure(context, "snapkv", 0.5, snapkv({ budget: { share: 0.5 } }));
       bench.log(`context ${context} measured`);
     }
   });

@@ -27,7 +27,7 @@ function promptOf({ vocabSize }: DecoderConfig, tokens: number): number[] {
   return Array.from({ length: tokens }, (_, i) => (i * 7919 + (i >> 5)) % vocabSize);
 }
 
-const half = { ratioOfPrompt: 0.5 };
+const half = { share: 0.5 };
 export const keyformerHalf: LayerPolicies = () => keyformer({ budget: half, horizon: 1024 });
 /** The same length of cache, with nothing scored: what scoring costs is what is missing here. */
 export const windowHalf: LayerPolicies = () => window({ budget: half });

@@ -1,7 +1,6 @@
 /** @file A story that a model goes on with, token by token: how soon and how far policies lead away from it. */
-import { fullVariant, isNoisy, namedVariants, type Variant } from "../../src/llm/eval/variants.ts";
+import { fullVariant, isNoisy, variantsOf, type Variant } from "../../src/llm/eval/variants.ts";
 import { scoreLikelihoods } from "../../src/llm/eval/score.ts";
-import type { PolicyName } from "../../src/llm/kv/choosePolicy.ts";
 import type { LlmRunner } from "../../src/llm/runner/runner.ts";
 import type { QualityFile, StoryResult } from "./qualityFile.ts";
 
@@ -46,7 +45,7 @@ export function repetition(tokens: readonly number[]): number {
 export async function storyResults(
   runner: LlmRunner,
   start: readonly number[],
-  policies: readonly PolicyName[],
+  policies: readonly string[],
   seeds: number,
 ): Promise<NonNullable<QualityFile["stories"]>> {
   const story = await greedy(runner, fullVariant, start, PROMPT - start.length + NEW, 0);
@@ -54,7 +53,7 @@ export async function storyResults(
   const rest = story.slice(PROMPT - start.length);
   const item = { prompt: Int32Array.from(prompt), forced: Int32Array.from(rest), answer: new Int32Array(0) };
   const results: StoryResult[] = [];
-  for (const variant of [fullVariant, ...namedVariants(policies, [BUDGET])]) {
+  for (const variant of [fullVariant, ...variantsOf(policies, [BUDGET])]) {
     for (let seed = 0; seed < (isNoisy(variant.make(1)) ? seeds : 1); seed++) {
       const said = await greedy(runner, variant, prompt, NEW, seed);
       const { scores } = await scoreLikelihoods(runner, variant, [item], { seed, first: 0 });

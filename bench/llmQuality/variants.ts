@@ -18,7 +18,7 @@ const variants: readonly [name: string, options: Partial<KeyformerOptions>][] = 
   ["τ 1→4", { tauEnd: 4 }],
   ...[0, 10, 20, 50, 70, 100].map((percent): [string, Partial<KeyformerOptions>] => [
     `recent ${percent} %`,
-    { recent: { ratioOfBudget: percent / 100 } },
+    { recent: { share: percent / 100 } },
   ]),
   ["scores shared by layers", { scope: "shared" }],
   ["new positions", { positions: "new" }],
@@ -36,7 +36,7 @@ export function variantArms(budgets: readonly number[]): Variant[] {
     budgets.map((budget): Variant => ({
       policy,
       budget,
-      make: (horizon) => keyformer({ budget: { ratioOfPrompt: budget }, horizon, ...options }),
+      make: (horizon) => keyformer({ budget: { share: budget }, horizon, ...options }),
     })),
   );
   return [fullVariant, ...arms];

@@ -64,8 +64,8 @@ function samplesOf({ small, sweep }: AttentionProfileOptions): { count: number; 
 
 const policies: Record<string, (entries: number) => KvPolicy> = {
   full: () => full(),
-  window: (entries) => window({ budget: { tokens: entries - 1 } }),
-  keyformer: (entries) => keyformer({ budget: { tokens: entries - 1 }, horizon: 1024 }),
+  window: (entries) => window({ budget: { count: entries - 1 } }),
+  keyformer: (entries) => keyformer({ budget: { count: entries - 1 }, horizon: 1024 }),
 };
 
 /** Layouts that are compared. */

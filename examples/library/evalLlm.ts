@@ -16,7 +16,7 @@ if (path === undefined || textFile === undefined) throw new Error("usage: evalLl
 const { files, tokenizer } = await openModel(path);
 
 // A way of caching is a policy for texts of so many decoded tokens, under a name.
-const half = (horizon: number) => keyformer({ budget: { ratioOfPrompt: 0.5 }, horizon, noise: "none" });
+const half = (horizon: number) => keyformer({ budget: { share: 0.5 }, horizon, noise: "none" });
 const variants = [
   fullArm,
   ...namedArms(["window", "keyformer"], [0.5]),

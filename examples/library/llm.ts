@@ -73,7 +73,7 @@ console.log(`${kvBytes} bytes of keys and values, with every token kept ${fullKv
 runner.release(0);
 
 // Many texts over four sequences: one that beams search for, others drawn. Each comes when it is over.
-const policies = () => keyformer({ budget: { ratioOfPrompt: 0.6 }, horizon: 24 });
+const policies = () => keyformer({ budget: { share: 0.6 }, horizon: 24 });
 const requests = ["Tom had a red ball.", "The dog ran", "One day, a cat and a bird met."].map((text, i) => ({
   prompt: tokenizer.encode(text),
   text: { policies, maxNewTokens: 24, seed: 1 },

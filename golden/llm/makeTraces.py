@@ -66,11 +66,11 @@ class Policy:
 
     def visible(self, tokens):
         budget = self.options["budget"]
-        return budget["tokens"] if "tokens" in budget else max(math.floor(tokens * budget["ratioOfPrompt"] + 1e-9), 2)
+        return budget["count"] if "count" in budget else max(math.floor(tokens * budget["share"] + 1e-9), 2)
 
     def share(self, budget):
-        recent = self.get("recent", {"ratioOfBudget": 0.5 if self.name == "h2o" else 0.3})
-        return recent["tokens"] if "tokens" in recent else math.floor(budget * recent["ratioOfBudget"] + 1e-9)
+        recent = self.get("recent", {"share": 0.5 if self.name == "h2o" else 0.3})
+        return recent["count"] if "count" in recent else math.floor(budget * recent["share"] + 1e-9)
 
     def budget(self, tokens):
         if self.name == "full":
@@ -304,11 +304,11 @@ def random_case(draw):
         case["reads"].append({"tokens": draw.randrange(1, 16), "newTokens": draw.randrange(8)})
     names = ["keyformer"] * 8 + ["h2o", "tova", "snapkv", "window", "streaming", "knorm", "random"]
     name = draw.choice(names)
-    ratio = {"ratioOfPrompt": draw.choice([0.05, 0.2, 0.29, 0.5, 0.57, 0.7, 0.9, 1])}
-    options = {"budget": draw.choice([ratio, {"tokens": draw.randrange(2, 20)}])}
+    ratio = {"share": draw.choice([0.05, 0.2, 0.29, 0.5, 0.57, 0.7, 0.9, 1])}
+    options = {"budget": draw.choice([ratio, {"count": draw.randrange(2, 20)}])}
     if name not in ("tova", "window", "streaming") and draw.random() < 0.6:
-        share = {"ratioOfBudget": draw.choice([0, 0.1, 0.2, 0.3, 0.5, 1])}
-        options["recent"] = draw.choice([share, {"tokens": draw.randrange(10)}])
+        share = {"share": draw.choice([0, 0.1, 0.2, 0.3, 0.5, 1])}
+        options["recent"] = draw.choice([share, {"count": draw.randrange(10)}])
     if name == "streaming":
         options["sinks"] = draw.randrange(8)
     if name == "snapkv":
@@ -332,11 +332,11 @@ def random_case(draw):
                 options[option] = draw.choice(list(values))
         if draw.random() < 0.15:
             options = {key: value for key, value in options.items() if key not in ("sinks", "evictEvery")}
-            share = {"ratioOfBudget": draw.choice([0, 0.2, 0.5, 1])}
-            options |= {"mode": "reference-mask", "budget": {"ratioOfPrompt": draw.choice([0.3, 0.5, 0.8, 1])}, "recent": share}
+            share = {"share": draw.choice([0, 0.2, 0.5, 1])}
+            options |= {"mode": "reference-mask", "budget": {"share": draw.choice([0.3, 0.5, 0.8, 1])}, "recent": share}
             case["window"], case["reads"] = 0, case["reads"][:1]
         elif "scope" not in options:
-            own = [{}, {}, {"budget": {"tokens": 9}}, {"noise": "none"}, {"tauEnd": 3, "recent": {"tokens": 2}}, "full"]
+            own = [{}, {}, {"budget": {"count": 9}}, {"noise": "none"}, {"tauEnd": 3, "recent": {"count": 2}}, "full"]
             case["layers"] = [draw.choice(own) for _ in range(layers)]
     return {**case, "policy": name, "options": options}
 

@@ -1,12 +1,12 @@
 /**
  * @file `pareto/llm`: language models whose KV cache evicts. A `KvPolicy` decides what each layer's cache keeps;
- * `choosePolicy` makes one by its name, and users may write their own.
+ * `kvPolicy` makes one from text such as `keyformer:budget=50%`, and users may write their own.
  *
  * `openModel` → `openRunner` → `runner.begin` for each text → `generateTokens`, or `runBatch` for many at once.
  */
 export { estimate } from "./estimate.ts";
 export type { CacheEstimate, Estimate, EstimateOptions } from "./estimate.ts";
-export { fullVariant as fullArm, namedVariants as namedArms } from "./eval/variants.ts";
+export { fullVariant as fullArm, variantsOf as namedArms } from "./eval/variants.ts";
 export type { Variant } from "./eval/variants.ts";
 export type { Interval } from "./eval/bootstrap.ts";
 export { evaluate } from "./eval/evaluate.ts";
@@ -20,10 +20,8 @@ export { runBatch } from "./generate/runBatch.ts";
 export type { BatchOptions, BatchRequest, BatchResult, BatchTimes } from "./generate/runBatch.ts";
 export { Sampler } from "./generate/sampler.ts";
 export type { SamplerOptions } from "./generate/sampler.ts";
-export { parseBudget, parseRecent } from "./kv/budget.ts";
 export type { Budget, Recent } from "./kv/budget.ts";
-export { choosePolicy, POLICY_NAMES } from "./kv/choosePolicy.ts";
-export type { PolicyChoice, PolicyName } from "./kv/choosePolicy.ts";
+export { kvPolicies, kvPolicy } from "./kv/kvPolicies.ts";
 export { KvCache } from "./kv/kvCache.ts";
 export type { KvCacheOptions, KvStats } from "./kv/kvCache.ts";
 export type { CacheSequence, CacheShape, LayerCache } from "./kv/layerCache.ts";
@@ -47,6 +45,7 @@ export type {
   HeadView,
   KvDecision,
   KvPolicy,
+  KvPolicyContext,
   LayerPolicies,
   NoiseKind,
   Scoring,

@@ -35,11 +35,11 @@ describe("pareto llm estimate", () => {
       "--bandwidth",
       "20",
     ];
-    const { status, stdout } = await work.run([...args, "--kv", "h2o", "--kv-budget", "20"]);
+    const { status, stdout } = await work.run([...args, "--kv", "h2o:budget=20"]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/100 \+ 50 tokens × 1 +full +h2o/);
     expect(stdout).toMatch(/tokens\/s at most +\d+ +\d+/);
-    const { done } = await work.json([...args, "--kv", "h2o", "--kv-budget", "20"]);
+    const { done } = await work.json([...args, "--kv", "h2o:budget=20"]);
     const perToken = 2 * 2 * 64 * 4;
     expect(done).toMatchObject({
       kvBytesPerToken: perToken,
@@ -50,7 +50,7 @@ describe("pareto llm estimate", () => {
   });
 
   test("is right about the cache that generate then has", async () => {
-    const args = ["tiny.bin", "--kv", "keyformer", "--kv-budget", "6"];
+    const args = ["tiny.bin", "--kv", "keyformer:budget=6"];
     const estimated = await work.json(["llm", "estimate", ...args, "--context", "12", "--new-tokens", "9"]);
     const generated = await work.json([
       "llm",

@@ -27,7 +27,7 @@ describe("pareto llm evaluate", () => {
       "--context",
       "48",
       "--kv",
-      "h2o,keyformer,full",
+      "h2o,keyformer:noise=gaussian,sinks=1,full",
     ];
     const { done } = await work.json([...args, "--seeds", "2", "--out", "copy", ...SMALL]);
     expect(done).toMatchObject({ items: 6, measure: "accuracy", full: { policy: "full", budget: null } });
@@ -35,8 +35,8 @@ describe("pareto llm evaluate", () => {
     expect(points.map(({ policy, budget, seeds }) => [policy, budget, seeds])).toEqual([
       ["h2o", 0.2, 1],
       ["h2o", 0.5, 1],
-      ["keyformer", 0.2, 2],
-      ["keyformer", 0.5, 2],
+      ["keyformer:noise=gaussian,sinks=1", 0.2, 2],
+      ["keyformer:noise=gaussian,sinks=1", 0.5, 2],
     ]);
     // What this model says is noise.
     expect(done["warnings"]).toEqual([expect.stringContaining("With a full cache")]);
@@ -103,7 +103,8 @@ describe("pareto llm evaluate", () => {
       ["words", "--task", "delayed-recall", "--protocol", "in-prompt"],
       "CLI_OPTION",
     ],
-    ["an option that a policy has not", ["words", "--kv", "window", "--recent", "50%"], "KV_OPTION"],
+    ["an option that a policy has not", ["words", "--kv", "window:recent=50%"], "POLICY_OPTION"],
+    ["a budget of a policy beside those of all", ["words", "--kv", "h2o:budget=50%"], "POLICY_OPTION"],
     ["a budget above all", ["words", "--budgets", "120"], "CLI_OPTION"],
     ["a text too short for its question", ["words", "--context", "5"], "LLM_TASK_LENGTH"],
     [

@@ -1,6 +1,7 @@
 /** @file `pareto llm generate` as a user runs it, on tiny models and, where there is one, on a real checkpoint. */
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { KvDecisionEvent } from "../../src/llm/kv/decisionEvent.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeTinyLlama2c } from "../support/llm/tinyLlama2c.ts";
 import { Workspace } from "./cli.ts";
@@ -51,7 +52,7 @@ describe("pareto llm generate", () => {
     const run = async (...args: string[]) =>
       (await work.json(["llm", "generate", bin, "--prompt", PROMPT, "--max-new-tokens", "20", ...args])).done;
     const full = await run();
-    const done = await run("--kv", "keyformer", "--kv-budget", "6", "--recent", "50%");
+    const done = await run("--kv", "keyformer:budget=6,recent=50%");
     const bytesPerToken = 2 * 2 * 2 * 4 * 4;
     expect(full["evictedTokens"]).toBe(0);
     expect(full["fullKvBytes"]).toBe((full["tokensSeen"] as number) * bytesPerToken);
@@ -91,7 +92,7 @@ describe("pareto llm generate", () => {
       JSON.stringify({ prompt, max_new_tokens: 12 - 3 * i, ...(i === 1 && { id: "second", seed: 9 }) }),
     );
     await writeFile(work.path("batch.jsonl"), `${lines.join("\n")}\n\n`);
-    const drawn = ["--temperature", "1.3", "--seed", "4", "--kv", "keyformer", "--kv-budget", "6"];
+    const drawn = ["--temperature", "1.3", "--seed", "4", "--kv", "keyformer:budget=6"];
     const batch = ["llm", "generate", bin, "--batch", "batch.jsonl", "--max-seqs", "2", ...drawn];
     const { status, stdout } = await work.run(batch);
     expect(status).toBe(0);
@@ -108,7 +109,7 @@ describe("pareto llm generate", () => {
       expect(texts[i]).toMatchObject({ text, finishReason, promptTokens, newTokens });
     }
     const { done } = await work.json(batch);
-    expect(done).toMatchObject({ texts: 4, kv: "keyformer" });
+    expect(done).toMatchObject({ texts: 4, kv: "keyformer:budget=6" });
   });
 
   test("searches with beams, alone and in a batch", async () => {
@@ -135,27 +136,39 @@ describe("pareto llm generate", () => {
   });
 
   test("writes each decision of the policy", async () => {
-    const policy = ["--kv", "keyformer", "--kv-budget", "6", "--kv-noise", "none", "--evict-every", "2"];
+    const policy = ["--kv", "keyformer:budget=6,noise=none,evictEvery=2"];
     const text = ["llm", "generate", bin, "--prompt", PROMPT, "--max-new-tokens", "5"];
     const { done } = await work.json([...text, ...policy, "--decisions", "decisions.jsonl"]);
     const decisions = (await readFile(work.path("decisions.jsonl"), "utf8"))
       .trimEnd()
       .split("\n")
-      .map((line) => JSON.parse(line) as { id: number; kind: string; step: number; positions: number[] });
-    const kept = decisions.filter(({ kind }) => kind === "keep");
-    expect(kept).toHaveLength(2 * 2);
-    for (const { step, positions } of kept) {
+      .map((line) => JSON.parse(line) as KvDecisionEvent);
+    for (const { event, kind, policy, subject } of decisions)
+      expect({ event, kind, policy, subject }).toEqual({
+        event: "decision",
+        kind: "kv.evict",
+        policy: "keyformer",
+        subject: "1",
+      });
+    const kept = decisions.filter(({ chose }) => "keep" in chose);
+    expect(kept.map(({ saw }) => [saw.layer, saw.kvHead])).toEqual([
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+    for (const { step, chose } of kept) {
       expect(step).toBe(0);
-      expect(positions).toHaveLength(6);
+      expect(chose).toEqual({ keep: expect.toSatisfy((positions: number[]) => positions.length === 6) });
     }
     // Four tokens are read, and every second one evicts.
-    const evicted = decisions.filter(({ kind }) => kind === "evict").map(({ step }) => step);
+    const evicted = decisions.filter(({ chose }) => "evict" in chose).map(({ step }) => step);
     expect(new Set(evicted)).toEqual(new Set([2, 4]));
     expect(done["evictedTokens"]).toBe((done["promptTokens"] as number) - 6 + evicted.length / 4);
   });
 
   test("ends a text after the token at hand on Ctrl-C, and says what it came to", async () => {
-    const endless = ["--max-new-tokens", "1000000", "--kv", "window", "--kv-budget", "8"];
+    const endless = ["--max-new-tokens", "1000000", "--kv", "window:budget=8"];
     const { child, done } = work.start(["llm", "generate", bin, "--prompt", PROMPT, "--json", ...endless]);
     await new Promise<void>((resolve) => {
       child.stdout!.on("data", (text: string) => text.includes('"event":"token"') && resolve());
@@ -207,20 +220,20 @@ describe("pareto llm generate", () => {
     ["sequences for one text", ["tiny.bin", "--prompt", "a", "--max-seqs", "2"], "CLI_OPTION"],
     ["drawing with beams", ["tiny.bin", "--prompt", "a", "--beams", "2", "--temperature", "1"], "CLI_OPTION"],
     ["decisions of beams", ["tiny.bin", "--prompt", "a", "--beams", "2", "--decisions", "d"], "CLI_OPTION"],
-    [
-      "noise for a policy without",
-      ["tiny.bin", "--prompt", "a", "--kv", "h2o", "--kv-noise", "none"],
-      "KV_OPTION",
-    ],
+    ["noise for a policy without", ["tiny.bin", "--prompt", "a", "--kv", "h2o:noise=none"], "POLICY_OPTION"],
     ["half precision on the cpu", ["tiny.bin", "--prompt", "a", "--dtype", "bf16"], "LLM_DTYPE"],
     ["a model that is not there", ["none", "--prompt", "a"], "FILE_MISSING"],
     ["a file that is a part of a model", ["weights.safetensors", "--prompt", "a"], "LLM_FILE_MISSING"],
     ["a prompt's file that is not there", ["tiny.bin", "--prompt", "@nobody"], "FILE_MISSING"],
     ["a folder that is no model", [".", "--prompt", "a"], "LLM_FILE_MISSING"],
-    ["a budget for the full cache", ["tiny.bin", "--prompt", "a", "--kv-budget", "50%"], "KV_OPTION"],
-    ["a budget of no tokens", ["tiny.bin", "--prompt", "a", "--kv", "h2o", "--kv-budget", "0"], "KV_BUDGET"],
+    [
+      "a budget for the full cache",
+      ["tiny.bin", "--prompt", "a", "--kv", "full:budget=50%"],
+      "POLICY_OPTION",
+    ],
+    ["a budget of no tokens", ["tiny.bin", "--prompt", "a", "--kv", "h2o:budget=0"], "KV_BUDGET"],
     ["a choice of tokens when none is drawn", ["tiny.bin", "--prompt", "a", "--top-p", "0.9"], "CLI_OPTION"],
-    ["an unknown policy", ["tiny.bin", "--prompt", "a", "--kv", "fifo"], "CLI_OPTION"],
+    ["an unknown policy", ["tiny.bin", "--prompt", "a", "--kv", "fifo"], "POLICY_UNKNOWN"],
   ])("refuses %s", async (_, args, code) => {
     const { status, stderr } = await work.run(["llm", "generate", ...args]);
     expect(status).toBe(2);
@@ -248,7 +261,7 @@ describe.skipIf(stories === undefined)("stories260K (PARETO_STORIES)", () => {
 
   test("goes on in words with half of the cache", async () => {
     const prompt = START.slice(0, 120);
-    const args = ["--kv", "keyformer", "--kv-budget", "50%", "--max-new-tokens", "60"];
+    const args = ["--kv", "keyformer:budget=50%", "--max-new-tokens", "60"];
     const { done } = await work.json(["llm", "generate", stories!, "--prompt", prompt, ...args]);
     expect(done["text"]).toMatch(/^[\w\s.,!?'"-]+$/);
     expect(done["kvBytes"]).toBeLessThan((done["fullKvBytes"] as number) / 2);

@@ -1,49 +1,65 @@
 /** @file The ways of caching that an evaluation compares: policies, each at several budgets, and the full cache. */
-import { choosePolicy, type PolicyName } from "../kv/choosePolicy.ts";
+import { ParetoError } from "../../base/errors.ts";
+import { readPolicyText, writePolicyText } from "../../run/policies/policyText.ts";
+import type { PolicyRequest } from "../../run/policies/registry.ts";
+import { kvPolicies } from "../kv/kvPolicies.ts";
+import { full } from "../kv/policies/full.ts";
 import type { KvPolicy } from "../kv/policy.ts";
 
 /** One way of caching. */
 export interface Variant {
-  /** As tables show it. */
+  /** As tables show it, e.g. `keyformer:noise=none`. */
   policy: string;
   /** Share of the prompt that stays; null for everything. */
   budget: number | null;
-  /** The policy of every layer for a text of which so many tokens are decoded. */
+  /** The policy of every layer for a sequence of which so many tokens are decoded. */
   make: (decodedTokens: number) => KvPolicy;
 }
 
-/** The variant that all others are measured against. */
-export const fullVariant: Variant = {
-  policy: "full",
-  budget: null,
-  make: (maxNewTokens) => choosePolicy({ name: "full", maxNewTokens }),
-};
-
-/** Makes a policy of a name, with a share of the prompt as its budget. */
-type MakePolicy = (name: PolicyName, ratioOfPrompt: number, decodedTokens: number) => KvPolicy;
-
-const plain: MakePolicy = (name, ratioOfPrompt, maxNewTokens) =>
-  choosePolicy({ name, maxNewTokens, budget: { ratioOfPrompt } });
+/** The variant that all others are measured against: the full cache. */
+export const fullVariant: Variant = { policy: "full", budget: null, make: full };
 
 /**
- * Policies by name at every budget, besides `full`.
+ * Policies at every budget, besides `full`.
+ * @param policies without a budget of their own
  * @param budgets shares of the prompt, above 0 and at most 1
- * @param make policies with their own options; plain ones when left out
- * @throws ParetoError KV_POLICY_UNKNOWN, KV_BUDGET and what else `make` refuses, before any model is loaded
+ * @param where the option or argument at fault in errors
+ * @throws ParetoError POLICY_TEXT, POLICY_UNKNOWN, POLICY_OPTION, KV_BUDGET and what else a policy refuses, before any
+ *   model is loaded
  */
-export function namedVariants(
-  names: readonly PolicyName[],
+export function variantsOf(
+  policies: readonly PolicyRequest[],
   budgets: readonly number[],
-  make = plain,
+  where = "policies",
 ): Variant[] {
-  return names
-    .filter((name) => name !== "full")
-    .flatMap((name) =>
-      budgets.map((budget): Variant => {
-        make(name, budget, 1);
-        return { policy: name, budget, make: (decodedTokens) => make(name, budget, decodedTokens) };
-      }),
-    );
+  return policies.flatMap((request) => {
+    const { name, options } =
+      typeof request === "string" ? readPolicyText(request, where) : separate(request);
+    if ("budget" in options) throw ownBudget(name, where);
+    const policy = writePolicyText(name, options);
+    if (name === fullVariant.policy) {
+      kvPolicies.parse({ ...options, name }, where);
+      return [];
+    }
+    return budgets.map((budget): Variant => {
+      const choice = kvPolicies.parse({ ...options, name, budget: { share: budget } }, where);
+      choice.create({ maxNewTokens: 1 });
+      return { policy, budget, make: (maxNewTokens) => choice.create({ maxNewTokens }) };
+    });
+  });
+}
+
+function separate({ name, ...options }: Exclude<PolicyRequest, string>) {
+  return { name, options };
+}
+
+function ownBudget(name: string, where: string): ParetoError {
+  return new ParetoError({
+    code: "POLICY_OPTION",
+    where,
+    message: `an evaluation measures every policy at the same budgets, got a budget for ${name}`,
+    fix: "Leave the policy's budget out, and give the evaluation's budgets.",
+  });
 }
 
 /** Whether what a policy keeps depends on drawn numbers, so that one seed says little. */

@@ -103,6 +103,12 @@ export interface KvPolicy {
   readonly rule?: (budget: number, promptTokens: number) => EvictionRule;
 }
 
+/** What is known when a policy is made from its definition. */
+export interface KvPolicyContext {
+  /** Tokens that will be generated: the horizon of Keyformer's temperature. */
+  maxNewTokens: number;
+}
+
 /** The policy of each layer of a model. */
 export type LayerPolicies = (layer: number) => KvPolicy;
 

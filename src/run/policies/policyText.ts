@@ -37,6 +37,21 @@ export function writePolicyText(name: string, options: Readonly<Record<string, u
   return parts.length === 0 ? name : `${name}:${parts.join(",")}`;
 }
 
+/**
+ * Splits a list of policy texts at its commas: what stands behind a comma is a further option of the policy before it
+ * where it has an equals sign ahead of any colon, else a policy of its own. `window,keyformer:noise=none,sinks=4,h2o` is
+ * three policies.
+ * @throws ParetoError POLICY_TEXT
+ */
+export function splitPolicyList(text: string, where: string): string[] {
+  const policies: string[] = [];
+  for (const part of splitAtCommas(text, text, where)) {
+    if (/^[^:(]*=/.test(part) && policies.length > 0) policies.push(`${policies.pop()!},${part}`);
+    else policies.push(part.trim());
+  }
+  return policies.filter((policy) => policy !== "");
+}
+
 function splitAtCommas(rest: string, text: string, where: string): string[] {
   const parts: string[] = [];
   let [depth, from] = [0, 0];

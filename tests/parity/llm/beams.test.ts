@@ -96,7 +96,7 @@ onEachDevice((device) => {
           for (const start of [0, 25]) {
             const request: BatchRequest = {
               prompt: cases.tokens.slice(start, start + 24),
-              text: { policies: () => h2o({ budget: { tokens: 10 } }), maxNewTokens: 20 },
+              text: { policies: () => h2o({ budget: { count: 10 } }), maxNewTokens: 20 },
               beams: 4,
               eosTokenIds: [],
             };
@@ -128,7 +128,7 @@ onEachDevice((device) => {
         try {
           const wanted = await run(runner, full());
           for (const noise of ["gumbel", "none"] as const) {
-            const policy = keyformer({ budget: { tokens: 50 }, noise, horizon: 20 });
+            const policy = keyformer({ budget: { count: 50 }, noise, horizon: 20 });
             expect(await run(runner, policy)).toEqual(wanted);
           }
         } finally {
@@ -141,7 +141,7 @@ onEachDevice((device) => {
       const runner = await openCase("llama", "default", 3, device);
       try {
         const search = async () => {
-          const policy = keyformer({ budget: { tokens: 12 }, horizon: 24 });
+          const policy = keyformer({ budget: { count: 12 }, horizon: 24 });
           const text = { policies: () => policy, maxNewTokens: 24, seed: 5 };
           const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, eosTokenIds: [] };
           return (await collect(runBatch(runner, [request])))[0]!;

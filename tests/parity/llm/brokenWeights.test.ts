@@ -43,7 +43,7 @@ async function withBroken(
 onEachDevice((device) => {
   test("logits that are not numbers are refused where they would be scores", async () => {
     await withBroken(device, "model.layers.1.self_attn.k_proj.weight", async (runner) => {
-      runner.begin(0, { policies: () => keyformer({ budget: { tokens: 4 }, horizon: 4 }), maxNewTokens: 4 });
+      runner.begin(0, { policies: () => keyformer({ budget: { count: 4 }, horizon: 4 }), maxNewTokens: 4 });
       const read = runner.prefill([{ sequence: 0, tokens: PROMPT }]);
       await expect(read).rejects.toMatchObject({ code: "KV_LOGITS_NOT_FINITE" });
     });

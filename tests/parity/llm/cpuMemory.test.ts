@@ -22,9 +22,9 @@ function kvBytes(entries: number): number {
 }
 
 test.each<[name: string, policy: KvPolicy, wordsASlot: number, entries: number]>([
-  ["keyformer", keyformer({ budget: { tokens: 20 }, horizon: 4000 }), 2, 21],
-  ["keyformer, evicting every 4", keyformer({ budget: { tokens: 20 }, evictEvery: 4, horizon: 4000 }), 2, 24],
-  ["streaming", streaming({ budget: { tokens: 20 } }), 3, 21],
+  ["keyformer", keyformer({ budget: { count: 20 }, horizon: 4000 }), 2, 21],
+  ["keyformer, evicting every 4", keyformer({ budget: { count: 20 }, evictEvery: 4, horizon: 4000 }), 2, 24],
+  ["streaming", streaming({ budget: { count: 20 } }), 3, 21],
 ])("%s holds its budget and the newest entries over 4,000 steps", async (_name, policy, words, entries) => {
   const { layers, kvHeads } = runner.config;
   runner.begin(0, { policies: () => policy, maxNewTokens: 4000 });

@@ -3,7 +3,7 @@
  * of one token, one shorter than the budget, a text past its horizon.
  */
 import { expect, test } from "vitest";
-import { choosePolicy, POLICY_NAMES } from "../../../src/llm/kv/choosePolicy.ts";
+import { kvPolicies, kvPolicy } from "../../../src/llm/kv/kvPolicies.ts";
 import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import type { KvPolicy } from "../../../src/llm/kv/policy.ts";
 import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
@@ -47,7 +47,7 @@ function shareOfFlips(a: readonly KvDecision[], b: readonly KvDecision[]): numbe
 
 const policyNamed = (name: string) =>
   // The horizon ends before the text does.
-  choosePolicy({ name, budget: { tokens: BUDGET }, maxNewTokens: STEPS / 2 });
+  kvPolicy({ name, budget: { count: BUDGET } }, { maxNewTokens: STEPS / 2 });
 
 onEachDevice((device) => {
   test("the same seed decides the same, another seed otherwise", async () => {
@@ -85,7 +85,7 @@ onEachDevice((device) => {
 
   if (device === "cpu") return;
 
-  const evicting = POLICY_NAMES.filter((name) => name !== "full");
+  const evicting = kvPolicies.names.filter((name) => name !== "full");
   const models = Object.keys(cases.models).map((model): [string, string] => [model, "default"]);
   test.each([
     ...evicting.map((policy) => ["llama", "default", policy] as const),

@@ -21,7 +21,7 @@ onEachDevice((device) => {
           all = [];
           const decided: string[] = [];
           runner.begin(0, {
-            policies: () => keyformer({ budget: { tokens }, horizon: STEPS }),
+            policies: () => keyformer({ budget: { count: tokens }, horizon: STEPS }),
             maxNewTokens: STEPS,
             onDecision: ({ positions }) => decided.push(positions.join()),
           });
@@ -40,8 +40,8 @@ onEachDevice((device) => {
 
   test.each([
     ["full", full()],
-    ["keyformer", keyformer({ budget: { ratioOfPrompt: 0.5 }, horizon: STEPS, evictEvery: 2 })],
-    ["streaming", streaming({ budget: { tokens: 12 } })],
+    ["keyformer", keyformer({ budget: { share: 0.5 }, horizon: STEPS, evictEvery: 2 })],
+    ["streaming", streaming({ budget: { count: 12 } })],
   ])("%s: takes what is estimated before a model is loaded", async (_, policy) => {
     const runner = await openCase("llama", "default", 1, device);
     try {
@@ -107,7 +107,7 @@ onEachDevice((device) => {
         const same = async (call: (on: LlmRunner) => Promise<Float32Array>) =>
           expect(largestDifference(await call(runner), await call(host))).toBeLessThan(1e-4);
         for (const each of [runner, host])
-          each.begin(0, { policies: () => streaming({ budget: { tokens: 20 } }), maxNewTokens: STEPS });
+          each.begin(0, { policies: () => streaming({ budget: { count: 20 } }), maxNewTokens: STEPS });
         for (let turn = 0; turn < 2; turn++) {
           await same((on) => on.prefill([{ sequence: 0, tokens: PROMPT }]));
           for (let step = 0; step < STEPS; step++)
@@ -125,7 +125,10 @@ onEachDevice((device) => {
       const { scaling } = runner.config.rotary!;
       const original = scaling.kind === "longrope" ? scaling.original : 0;
       const read = async (tokens: number) => {
-        runner.begin(0, { policies: () => streaming({ budget: { tokens } }), maxNewTokens: 2 * original });
+        runner.begin(0, {
+          policies: () => streaming({ budget: { count: tokens } }),
+          maxNewTokens: 2 * original,
+        });
         return runner.prefill([{ sequence: 0, tokens: PROMPT }]);
       };
       await expect(read(original)).rejects.toMatchObject({ code: "LLM_POSITIONS" });

@@ -31,8 +31,8 @@ const golden = JSON.parse(
 
 const horizon = cases.tokens.length - cases.prompt;
 const sizesOf = (name: string) => ({
-  budget: { tokens: golden.budget },
-  recent: { tokens: golden.recent[name]! },
+  budget: { count: golden.budget },
+  recent: { count: golden.recent[name]! },
 });
 const policies: Record<string, () => KvPolicy> = {
   keyformer: () => keyformer({ ...sizesOf("keyformer"), horizon }),

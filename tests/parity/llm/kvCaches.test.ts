@@ -31,7 +31,7 @@ import {
 
 const opened = await tryOpenDevice("cuda");
 
-const tokens = (count: number) => ({ tokens: count });
+const tokens = (count: number) => ({ count: count });
 const budget = tokens(20);
 const kf = (options: Partial<KeyformerOptions> = {}) => keyformer({ budget, horizon: 12, ...options });
 

@@ -31,8 +31,8 @@ const traceProjections: ProjectionOf = (_layer, first, tokens) => {
   return { q, k, v: k };
 };
 
-const BUDGET = { tokens: 4 };
-const RECENT = { tokens: 2 };
+const BUDGET = { count: 4 };
+const RECENT = { count: 2 };
 const kept = (states: TextState[]) => states.map(({ entries }) => entries![0]![0]!.positions);
 
 const sameSets = [

@@ -1,6 +1,6 @@
 /** @file Likelihoods that an evaluation decodes against those of transformers' logits, which see the whole text at once. */
 import { expect, test } from "vitest";
-import { fullVariant, namedVariants } from "../../../src/llm/eval/variants.ts";
+import { fullVariant, variantsOf } from "../../../src/llm/eval/variants.ts";
 import { textItems } from "../../../src/llm/eval/textItems.ts";
 import { negativeLogLikelihood, scoreLikelihoods } from "../../../src/llm/eval/score.ts";
 import { cases, goldenLogits, openCase } from "./goldenModels.ts";
@@ -25,7 +25,7 @@ test.each(["llama", "gpt2", "mpt"])(
       });
       for (const { score } of scores) expect(score).toBeCloseTo(wanted, 4);
       // Half of the cache gives other likelihoods, or nothing would be measured.
-      const [half] = namedVariants(["h2o"], [0.5]);
+      const [half] = variantsOf(["h2o"], [0.5]);
       const evicted = await scoreLikelihoods(runner, half!, items, { seed: 0, first: 0 });
       expect(Math.abs(evicted.scores[0]!.score - wanted)).toBeGreaterThan(1e-3);
       expect(evicted.memory.evictedTokens).toBeGreaterThan(0);

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import type { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
-import { choosePolicy, POLICY_NAMES } from "../../../src/llm/kv/choosePolicy.ts";
+import { kvPolicies, kvPolicy } from "../../../src/llm/kv/kvPolicies.ts";
 import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
@@ -70,9 +70,9 @@ async function differencesOf(device: RunnerDevice, model: string, name: string, 
 
 onEachDevice((device) => {
   describe("a cache that evicts equals a mask over everything", () => {
-    const evicting = POLICY_NAMES.filter((name) => name !== "full");
+    const evicting = kvPolicies.names.filter((name) => name !== "full");
     test.each(evicting)("llama, %s", async (name) => {
-      const policy = choosePolicy({ name, budget: { tokens: BUDGET }, maxNewTokens: STEPS });
+      const policy = kvPolicy({ name, budget: { count: BUDGET } }, { maxNewTokens: STEPS });
       const { difference, evicted } = await differencesOf(device, "llama", "default", policy);
       expect(evicted).toBe(2 * 2 * (PROMPT + STEPS - BUDGET));
       expect(difference).toBeLessThan(TOLERANCE);
@@ -84,7 +84,7 @@ onEachDevice((device) => {
         .map((model): [string, string] => [model, "default"])
         .concat([["llama", "mistral"]]),
     )("%s %s, keyformer", async (model, name) => {
-      const policy = keyformer({ budget: { tokens: BUDGET }, horizon: STEPS });
+      const policy = keyformer({ budget: { count: BUDGET }, horizon: STEPS });
       expect((await differencesOf(device, model, name, policy)).difference).toBeLessThan(TOLERANCE);
     });
   });
@@ -96,7 +96,7 @@ onEachDevice((device) => {
     ["llama", "default"],
     ["llama", "yarn"],
   ])("%s %s, streaming: entries numbered anew", async (model, name) => {
-    const policy = streaming({ budget: { tokens: BUDGET } });
+    const policy = streaming({ budget: { count: BUDGET } });
     expect(policy.positions).toBe("new");
     expect((await differencesOf(device, model, name, policy)).difference).toBeLessThan(TOLERANCE);
   });
@@ -121,7 +121,7 @@ onEachDevice((device) => {
       for (const texts of [1, 3]) {
         const wanted = await run(full(), texts);
         for (const noise of ["gumbel", "none"] as const)
-          expect(await run(keyformer({ budget: { tokens: 40 }, noise, horizon: 10 }), texts)).toEqual(wanted);
+          expect(await run(keyformer({ budget: { count: 40 }, noise, horizon: 10 }), texts)).toEqual(wanted);
       }
     } finally {
       await runner.dispose();

@@ -32,7 +32,7 @@ onEachDevice((device) => {
     test("a text in a ragged batch is what it is alone, whatever its sequence", async () => {
       const runner = await openCase(model, name, LENGTHS.length, device);
       try {
-        const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: STEPS });
+        const policy = keyformer({ budget: { share: 0.4 }, horizon: STEPS });
         const run = async (texts: readonly number[], sequenceOf: (i: number) => number) => {
           const decisions = new Map<number, KvDecision[]>(texts.map((i) => [i, []]));
           for (const i of texts) {
@@ -91,7 +91,7 @@ onEachDevice((device) => {
   test("a continuous batch gives each text what it comes to alone", async () => {
     const runner = await openCase("llama", "default", 4, device);
     try {
-      const policy = keyformer({ budget: { ratioOfPrompt: 0.4 }, horizon: 9 });
+      const policy = keyformer({ budget: { share: 0.4 }, horizon: 9 });
       const requests = LENGTHS.map((_, i): BatchRequest => {
         return {
           prompt: promptOf(i),
@@ -173,15 +173,15 @@ onEachDevice((device) => {
       // The last token is chosen at position 128 but never read.
       await expect(read(prompt, text(70))).rejects.toThrow(refusal("LLM_CONTEXT"));
       await expect(read(prompt, text(69))).resolves.toHaveLength(64);
-      const renumbered = () => streaming({ budget: { tokens: 20 } });
+      const renumbered = () => streaming({ budget: { count: 20 } });
       expect((await textOf(prompt, 100, renumbered)).tokens).toHaveLength(100);
     });
 
     test("goes on from one token, within and beyond a budget", async () => {
       const wanted = await textOf([5], 30);
-      const within = await textOf([5], 30, () => keyformer({ budget: { tokens: 40 }, horizon: 30 }));
+      const within = await textOf([5], 30, () => keyformer({ budget: { count: 40 }, horizon: 30 }));
       expect(within.tokens).toEqual(wanted.tokens);
-      const beyond = await textOf([5], 30, () => keyformer({ budget: { tokens: 8 }, horizon: 30 }));
+      const beyond = await textOf([5], 30, () => keyformer({ budget: { count: 8 }, horizon: 30 }));
       expect(beyond.times.memory).toMatchObject({
         tokensSeen: 30,
         evictedTokens: 22,

@@ -3,7 +3,7 @@
  * and snapshots. A turn equals the mask over everything, and scores equal the sums of attention that the mask sees.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type PolicyName, choosePolicy } from "../../../src/llm/kv/choosePolicy.ts";
+import { kvPolicy } from "../../../src/llm/kv/kvPolicies.ts";
 import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
@@ -55,7 +55,7 @@ async function converse(
   }
 }
 
-const POLICIES: [string, string, PolicyName][] = [
+const POLICIES: [string, string, string][] = [
   ["llama", "default", "keyformer"],
   ["llama", "default", "h2o"],
   ["llama", "default", "tova"],
@@ -73,7 +73,7 @@ onEachDevice((device) => {
       const runner = await openCase(model, name, 1, device);
       const dense = await openDense(model, name);
       try {
-        const policy = choosePolicy({ name: policyName, budget: { tokens: BUDGET }, maxNewTokens: 30 });
+        const policy = kvPolicy({ name: policyName, budget: { count: BUDGET } }, { maxNewTokens: 30 });
         const masked = new MaskedModel(dense, policy.positions === "new");
         let read = 0;
         await converse(runner, policy, async (logits, decisions, seen) => {
@@ -102,7 +102,7 @@ onEachDevice((device) => {
           const masked = new MaskedModel(dense, false);
           let read = 0;
           let decided = 0;
-          await converse(runner, h2o({ budget: { tokens: BUDGET } }), async (_, decisions, seen) => {
+          await converse(runner, h2o({ budget: { count: BUDGET } }), async (_, decisions, seen) => {
             while (read < seen) await masked.read(TEXT[read]!, read++);
             for (const decision of decisions) {
               masked.expectHeavy(decision, seen, BUDGET / 2);
@@ -121,7 +121,7 @@ onEachDevice((device) => {
     test("a budget that is a share is one of all tokens seen when the turn ends", async () => {
       const runner = await openCase("llama", "default", 1, device);
       try {
-        const policy = keyformer({ budget: { ratioOfPrompt: 0.5 }, horizon: 30 });
+        const policy = keyformer({ budget: { share: 0.5 }, horizon: 30 });
         const live: number[] = [];
         await converse(runner, policy, (_, __, seen) => {
           live.push(seen - runner.memory(0).evictedTokens);
@@ -138,8 +138,8 @@ onEachDevice((device) => {
     test.each([1, 7, 13])("in pieces of %i tokens they come to the same", async (pieceTokens) => {
       const runner = await openCase("llama", "default", 1, device);
       try {
-        const byScores = { budget: { tokens: BUDGET }, horizon: 30 };
-        const snapkv = choosePolicy({ name: "snapkv", budget: { tokens: BUDGET }, maxNewTokens: 30 });
+        const byScores = { budget: { count: BUDGET }, horizon: 30 };
+        const snapkv = kvPolicy({ name: "snapkv", budget: { count: BUDGET } }, { maxNewTokens: 30 });
         // Of a further turn nobody knows the last queries until it ends, so SnapKV's votes are compared in the first one.
         for (const [policy, passes] of [
           [keyformer(byScores), Number.POSITIVE_INFINITY],
@@ -172,8 +172,8 @@ onEachDevice((device) => {
     afterAll(() => runner.dispose());
 
     const policies: KvPolicy[] = [
-      keyformer({ budget: { tokens: BUDGET }, horizon: 30 }),
-      streaming({ budget: { tokens: BUDGET } }),
+      keyformer({ budget: { count: BUDGET }, horizon: 30 }),
+      streaming({ budget: { count: BUDGET } }),
     ];
 
     /** Decodes some tokens from a place of the text, and reads a turn. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { generateTokens } from "../../../src/llm/generate/generate.ts";
 import { runBatch, type BatchRequest } from "../../../src/llm/generate/runBatch.ts";
 import { Sampler } from "../../../src/llm/generate/sampler.ts";
-import { choosePolicy, POLICY_NAMES, type PolicyChoice } from "../../../src/llm/kv/choosePolicy.ts";
+import { kvPolicies, kvPolicy } from "../../../src/llm/kv/kvPolicies.ts";
 import { openModel } from "../../../src/llm/load/openModel.ts";
 import { openRunner } from "../../../src/llm/runner/openRunner.ts";
 import type { LlmRunner } from "../../../src/llm/runner/runner.ts";
@@ -38,16 +38,22 @@ export const GENERATING_MODELS = Object.keys(MODELS) as ShippedModel[];
 const PROMPT =
   "KING HENRY:\nO God of battles! steel my soldiers' hearts;\nPossess them not with fear; take from them now\nThe sense of reckoning, if the opposed numbers\nPluck their hearts from them.\n\nGLOUCESTER:\n";
 
+/** A policy and its options. */
+type PolicyOptions = { name: string } & Record<string, unknown>;
+
 /** Policies with other options than their defaults. */
-const VARIANTS: Record<string, Omit<PolicyChoice, "maxNewTokens">> = {
+const VARIANTS: Record<string, PolicyOptions> = {
   "keyformer shared": { name: "keyformer", scope: "shared", noise: "gaussian", sinks: 2 },
   "keyformer renumbered": { name: "keyformer", noise: "none", positions: "new", evictEvery: 3 },
   "keyformer reference-mask": { name: "keyformer", mode: "reference-mask", noise: "constant" },
   "keyformer expected": { name: "keyformer", noise: "expected", tauInit: 0.5, tauEnd: 1.5 },
   "streaming original": { name: "streaming", sinks: 2, positions: "original" },
-  "h2o recent": { name: "h2o", recent: { ratioOfBudget: 0.5 } },
+  "h2o recent": { name: "h2o", recent: { share: 0.5 } },
 };
-const CHOICES = { ...Object.fromEntries(POLICY_NAMES.map((name) => [name, { name }])), ...VARIANTS };
+const CHOICES: Record<string, PolicyOptions> = {
+  ...Object.fromEntries(kvPolicies.names.map((name) => [name, { name }])),
+  ...VARIANTS,
+};
 
 /** A model with a prompt, and tokens that follow it. */
 interface Subject {
@@ -84,8 +90,8 @@ async function withModel<T>(
 /** How a text is cached under one of {@link CHOICES}. */
 function cachedBy(choice: string, maxNewTokens: number) {
   const { name, ...options } = CHOICES[choice]!;
-  const budget = name === "full" ? {} : { budget: { ratioOfPrompt: 0.4 } };
-  const policy = choosePolicy({ name, maxNewTokens, ...budget, ...options });
+  const budget = name === "full" ? {} : { budget: { share: 0.4 } };
+  const policy = kvPolicy({ name, ...budget, ...options }, { maxNewTokens });
   return { policies: () => policy, maxNewTokens, seed: 7 };
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
-  choosePolicy,
+  kvPolicy,
   estimate,
   full,
   keyformer,
@@ -55,7 +55,7 @@ async function shapeOf(config: object) {
   return (await readModelShape(path)).config;
 }
 
-const half = keyformer({ budget: { ratioOfPrompt: 0.5 }, horizon: 1024 });
+const half = keyformer({ budget: { share: 0.5 }, horizon: 1024 });
 const KILO = { contextTokens: 1024, newTokens: 1024, dtype: "bf16" } as const;
 
 describe("estimate", () => {
@@ -133,12 +133,12 @@ describe("estimate", () => {
 describe("capacity, against caches that run", () => {
   const policies: ((share: number) => KvPolicy)[] = [
     full,
-    (share) => keyformer({ budget: { ratioOfPrompt: share }, horizon: 9 }),
-    (share) => keyformer({ budget: { ratioOfPrompt: share }, horizon: 9, evictEvery: 4 }),
-    (share) => keyformer({ budget: { ratioOfPrompt: share }, horizon: 9, mode: "reference-mask" }),
-    (share) => streaming({ budget: { ratioOfPrompt: share } }),
-    (share) => snapkv({ budget: { tokens: 2 + Math.floor(30 * share) } }),
-    (share) => choosePolicy({ name: "tova", budget: { ratioOfPrompt: share }, maxNewTokens: 9 }),
+    (share) => keyformer({ budget: { share: share }, horizon: 9 }),
+    (share) => keyformer({ budget: { share: share }, horizon: 9, evictEvery: 4 }),
+    (share) => keyformer({ budget: { share: share }, horizon: 9, mode: "reference-mask" }),
+    (share) => streaming({ budget: { share: share } }),
+    (share) => snapkv({ budget: { count: 2 + Math.floor(30 * share) } }),
+    (share) => kvPolicy({ name: "tova", budget: { share: share } }, { maxNewTokens: 9 }),
   ];
 
   test("bytes and attended entries are those of the cache", () => {

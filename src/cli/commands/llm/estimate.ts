@@ -2,19 +2,13 @@
 import { describeMachine } from "../../../base/environment.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { estimate, type Estimate } from "../../../llm/estimate.ts";
-import { POLICY_NAMES } from "../../../llm/kv/choosePolicy.ts";
 import { readModelShape, type ModelShape } from "../../../llm/load/modelConfig.ts";
 import { dtypeOf } from "../../../llm/runner/dtype.ts";
 import { formatBytes, formatCount } from "../../../base/format.ts";
 import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { readPolicyText } from "../../../run/policies/policyText.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
-import {
-  kvBudget,
-  kvTuningOptions,
-  policyName,
-  policyOf,
-  runnerOptions,
-} from "../../options/languageModel.ts";
+import { kvOption, policyOf, runnerOptions } from "../../options/languageModel.ts";
 import { inGroup, operand, option, text } from "../../options/spec.ts";
 import { formatTable, type Output } from "../../output.ts";
 
@@ -31,14 +25,7 @@ const options = {
     default: 1024,
   }),
   batch: option("n", wholeNumber({ min: 1, max: 65_536 }), { meaning: "Texts at a time", default: 1 }),
-  ...inGroup("KV cache:", {
-    kv: option("policy", policyName, {
-      meaning: `Policy to compare with a full cache: ${POLICY_NAMES.join(", ")}`,
-      default: "keyformer",
-    }),
-    kvBudget,
-  }),
-  ...kvTuningOptions,
+  ...inGroup("KV cache:", { kv: kvOption("Policy to compare with a full cache", "keyformer") }),
   ...runnerOptions,
   bandwidth: option("rate", decimal({ above: 0 }), {
     meaning: "Rate at which memory is read",
@@ -141,7 +128,7 @@ function textOf(
       `memory of this ${device === "cpu" ? "machine" : "GPU"}: ${formatBytes(memoryBytes)}; a full cache ${fits(full.peakBytes)}, ${kv} ${fits(policy.peakBytes)}`,
     );
   }
-  if (kv !== "full") {
+  if (readPolicyText(kv, "--kv").name !== "full") {
     const tokens = (n: number | null) =>
       n === null ? "never" : n === 1 ? "at any prompt" : `from prompts of ${formatCount(n)} tokens`;
     lines.push(

@@ -1,41 +1,32 @@
 /** @file `pareto llm evaluate`: what a language model still knows, by cache policy and budget. */
 import { totalmem } from "node:os";
 import { z } from "zod";
-import { fullVariant, namedVariants, type Variant } from "../../../llm/eval/variants.ts";
+import { fullVariant, variantsOf } from "../../../llm/eval/variants.ts";
 import { evaluate } from "../../../llm/eval/evaluate.ts";
 import { maxSequencesFor } from "../../../llm/eval/maxSequences.ts";
 import type { Protocol } from "../../../llm/tasks/task.ts";
-import { POLICY_NAMES, type PolicyName } from "../../../llm/kv/choosePolicy.ts";
+import { kvPolicies } from "../../../llm/kv/kvPolicies.ts";
 import { openModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
+import { splitPolicyList } from "../../../run/policies/policyText.ts";
 import { createRunFolder, defaultRunPath } from "../../../run/runFolder.ts";
 import { writeJson } from "../../../base/jsonFile.ts";
 import { configOf, evalReport, valuesOf } from "./evaluationReport.ts";
 import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel } from "./evalTask.ts";
 import { choice, decimal, listOf, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
-import {
-  kvTuningOptions,
-  modelOperand,
-  policyName,
-  policyOf,
-  runnerOptions,
-  runnerSettings,
-  tokenizer,
-} from "../../options/languageModel.ts";
+import { modelOperand, runnerOptions, runnerSettings, tokenizer } from "../../options/languageModel.ts";
 import { inGroup, listWords, option, text, words } from "../../options/spec.ts";
 import { formatTable, type Output } from "../../output.ts";
 
-const POLICIES: readonly PolicyName[] = [
-  "window",
-  "streaming",
-  "h2o",
-  "keyformer",
-  "tova",
-  "snapkv",
-  "random",
-];
+const POLICIES = ["window", "streaming", "h2o", "keyformer", "tova", "snapkv", "random"];
+
+/** Policy texts between commas. */
+const policyList = z.preprocess(
+  (given) => (typeof given === "string" ? splitPolicyList(given, "--kv") : given),
+  z.array(text),
+);
 
 const PROTOCOLS = {
   "in-prompt": "the question ends the prompt and comes once more after it",
@@ -81,8 +72,8 @@ const options = {
     tokenizer,
   }),
   ...inGroup("KV cache:", {
-    kv: option("policies", listOf(policyName), {
-      meaning: `Policies between commas: ${POLICY_NAMES.join(", ")}; the full cache is always measured`,
+    kv: option("policies", policyList, {
+      meaning: `Policies between commas: ${kvPolicies.names.join(", ")}, with options behind a colon, e.g. window,keyformer:noise=none,sinks=4; the full cache is always measured`,
       default: [...POLICIES],
     }),
     budgets: option("percents", budgets, {
@@ -96,7 +87,6 @@ const options = {
       default: 3,
     }),
   }),
-  ...kvTuningOptions,
   ...runnerOptions,
   maxSeqs: option("n", wholeNumber({ min: 1, max: 4096 }), {
     meaning: "Texts at a time",
@@ -126,7 +116,7 @@ export const command = defineCommand({
 
 async function run(out: Output, path: string, values: Flags): Promise<void> {
   refuseUnused(values);
-  const variants = variantsOf(values);
+  const variants = [fullVariant, ...variantsOf(values.kv, values.budgets, "--kv")];
   const opened = await openModel(path, values.tokenizer);
   try {
     const { name, config } = opened.files;
@@ -172,13 +162,6 @@ async function run(out: Output, path: string, values: Flags): Promise<void> {
   } finally {
     await opened.files.close();
   }
-}
-
-function variantsOf(values: Flags): Variant[] {
-  const variants = namedVariants(values.kv, values.budgets, (kv, ratioOfPrompt, decoded) =>
-    policyOf({ ...values, kv, kvBudget: { ratioOfPrompt } }, decoded),
-  );
-  return [fullVariant, ...variants];
 }
 
 async function gpuBytes(): Promise<number> {

@@ -1,7 +1,6 @@
 /** @file From an evaluation to its report. */
 import { describeMachine, paretoVersion } from "../../../base/environment.ts";
 import type { VariantResult, Evaluated } from "../../../llm/eval/evaluate.ts";
-import type { PolicyName } from "../../../llm/kv/choosePolicy.ts";
 import type { BudgetReport } from "../../../report/budgetReport.ts";
 import { formatCount } from "../../../base/format.ts";
 import type { EvalTask, EvalTaskValues } from "./evalTask.ts";
@@ -12,7 +11,7 @@ const SOLVED = 0.95;
 
 /** The options of an evaluation that its report shows. */
 export interface EvaluationValues extends EvalTaskValues, RunnerValues {
-  readonly kv: readonly PolicyName[];
+  readonly kv: readonly string[];
   readonly budgets: readonly number[];
   readonly seeds: number;
 }

@@ -6,15 +6,12 @@ import { shippedModelPath } from "../../../llm/shippedModels.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { formatCount } from "../../../base/format.ts";
 import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
-import { POLICY_NAMES } from "../../../llm/kv/choosePolicy.ts";
+import { EventLog } from "../../../run/eventLog.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
-import { DecisionsFile } from "./decisionsFile.ts";
 import { searchText, streamText, type Text, writeBatch } from "./generateTexts.ts";
 import {
-  kvBudget,
-  kvTuningOptions,
+  kvOption,
   modelOperand,
-  policyName,
   policyOf,
   runnerOptions,
   runnerSettings,
@@ -72,18 +69,13 @@ const options = {
     }),
   }),
   ...inGroup("KV cache:", {
-    kv: option("policy", policyName, {
-      meaning: `Which tokens stay in the cache: ${POLICY_NAMES.join(", ")}`,
-      default: "full",
-    }),
-    kvBudget,
+    kv: kvOption("Which tokens stay in the cache", "full"),
     decisions: option("file", text, {
       meaning: "File to write of what the policy keeps and evicts, a JSON line for each decision",
       defaultText: "none",
       writes: "file",
     }),
   }),
-  ...kvTuningOptions,
   ...runnerOptions,
 };
 type Flags = CommandInput<typeof operands & typeof options>["values"];
@@ -154,13 +146,13 @@ async function generate(out: Output, model: string, values: Flags): Promise<void
       onProgress: (done, total, unit) =>
         out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null }),
     });
-    const decisions = values.decisions === undefined ? null : new DecisionsFile(values.decisions);
+    const decisions = values.decisions === undefined ? null : new EventLog(values.decisions, "replace");
     try {
       // So that the rates are those of the texts; the first ones of a batch are read together.
       await runner.prepare(...texts.slice(0, sequences).map(({ prompt }) => prompt.length));
       out.close();
       await endingEarly((signal) => {
-        const run = { out, opened, runner, values, signal, onDecision: decisions?.add };
+        const run = { out, opened, runner, values, signal, onDecision: decisions?.append };
         if (isBatch) return writeBatch(run, texts);
         return values.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
       });

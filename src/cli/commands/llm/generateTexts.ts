@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { generateTokens } from "../../../llm/generate/generate.ts";
 import { type BatchRequest, type BatchResult, runBatch } from "../../../llm/generate/runBatch.ts";
 import { Sampler, type SamplerOptions } from "../../../llm/generate/sampler.ts";
-import type { KvDecision } from "../../../llm/kv/policy.ts";
+import { kvDecisionEvent, type KvDecisionEvent } from "../../../llm/kv/decisionEvent.ts";
 import type { OpenedModel } from "../../../llm/load/openModel.ts";
 import type { LlmRunner, SequenceMemory, SequenceOptions } from "../../../llm/runner/runner.ts";
 import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";
@@ -35,8 +35,8 @@ export interface TextRun {
   runner: LlmRunner;
   values: GenerationValues;
   signal: AbortSignal;
-  /** Receives each decision of the policy, and the id of its text. */
-  onDecision: ((decision: KvDecision, id: Text["id"]) => void) | undefined;
+  /** Receives each decision of the policy; its subject is the id of the text. */
+  onDecision: ((decision: KvDecisionEvent) => void) | undefined;
 }
 
 /** What the last line states. */
@@ -165,11 +165,14 @@ function memoryOf(texts: readonly SequenceMemory[]): SequenceMemory {
 function textOptions({ values, onDecision }: TextRun, text: Text): SequenceOptions {
   const { id, maxNewTokens, seed = values.seed } = text;
   const policy = policyOf(values, maxNewTokens);
+  const policies = () => policy;
   return {
-    policies: () => policy,
+    policies,
     maxNewTokens,
     seed,
-    ...(onDecision && { onDecision: (decision) => onDecision(decision, id) }),
+    ...(onDecision && {
+      onDecision: (decision) => onDecision(kvDecisionEvent(decision, policies, String(id))),
+    }),
   };
 }
 

@@ -1,5 +1,7 @@
 /** @file The policy that keeps everything: the reference that the others are measured against. */
-import type { KvPolicy } from "../policy.ts";
+import { z } from "zod";
+import { definePolicy } from "../../../run/policies/policy.ts";
+import type { KvPolicy, KvPolicyContext } from "../policy.ts";
 import { ruled } from "../evictionRule.ts";
 
 /** Keeps every token. */
@@ -14,3 +16,13 @@ export function full(): KvPolicy {
     ...ruled((recent) => ({ sinks: 0, recent, keep: "age", evict: "age", evictFrom: 0, hasGap: false })),
   };
 }
+
+/** `full` by name. */
+export const fullDefinition = definePolicy({
+  kind: "kv.evict",
+  name: "full",
+  summary: "Keeps every token.",
+  source: "the reference that the others are measured against",
+  options: z.object({}),
+  create: (_: object, _context: KvPolicyContext) => full(),
+});

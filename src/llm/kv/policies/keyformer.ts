@@ -5,7 +5,10 @@
  * `mode: "reference-mask"` decides as the authors' published masks do: the token that leaves the recent ones is always
  * dropped, so no decoded token becomes a key token, and a query sees `budget` tokens with itself included.
  */
+import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
+import { choice, decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { definePolicy } from "../../../run/policies/policy.ts";
 import {
   type Budget,
   budgetTokens,
@@ -15,12 +18,29 @@ import {
   recentShare,
   recentTokens,
 } from "../budget.ts";
-import type { AttentionScoring, GroupReduce, KvPolicy, LayerPolicies, NoiseKind } from "../policy.ts";
+import type {
+  AttentionScoring,
+  GroupReduce,
+  KvPolicy,
+  KvPolicyContext,
+  LayerPolicies,
+  NoiseKind,
+} from "../policy.ts";
+import {
+  budgetOption,
+  groupReduceOption,
+  positionsOption,
+  recentOption,
+  sinksOption,
+} from "../policyOptions.ts";
 import { ruled } from "../evictionRule.ts";
 import { checkSinks } from "../sinks.ts";
 import { type TemperatureOptions, temperatureSchedule } from "../temperature.ts";
 import { full } from "./full.ts";
 import { gapRule } from "./referenceMask.ts";
+
+/** Of the budget, where a user leaves it out. */
+const RECENT_SHARE = 0.3;
 
 /** What {@link keyformer} takes. */
 export interface KeyformerOptions extends TemperatureOptions {
@@ -77,7 +97,7 @@ export function keyformerLayers(
 
 /** A policy by accumulated attention, under a name: Keyformer, or one that is Keyformer with certain options. */
 export function accumulated(name: string, options: KeyformerOptions): KvPolicy {
-  const recent = options.recent ?? { ratioOfBudget: 0.3 };
+  const recent = options.recent ?? { share: RECENT_SHARE };
   const sinks = options.sinks ?? 0;
   const evictEvery = options.evictEvery ?? 1;
   checkBudget(options.budget);
@@ -177,3 +197,53 @@ function checkReferenceMask(sinks: number, evictEvery: number): void {
     fix: 'leave sinks and evictEvery out, or use mode "paper"',
   });
 }
+
+/** `keyformer` by name. */
+export const keyformerDefinition = definePolicy({
+  kind: "kv.evict",
+  name: "keyformer",
+  summary:
+    "Keeps the newest tokens and the older ones with the largest sum of attention, scored with Gumbel noise and a rising temperature.",
+  source: "Adnan et al., MLSys 2024, arXiv 2403.09054",
+  options: z.object({
+    budget: budgetOption,
+    recent: recentOption(RECENT_SHARE),
+    noise: choice(["gumbel", "gaussian", "constant", "none", "expected"])
+      .default("gumbel")
+      .describe("Noise on the logits that are scored; expected scores as gumbel does on average."),
+    noiseReuse: choice(["fresh", "per-key"])
+      .default("fresh")
+      .describe("Whether noise is drawn for each query and key, or once a key."),
+    tauInit: decimal({ above: 0 }).default(1).describe("Temperature of scores in the prompt."),
+    tauEnd: decimal({ above: 0 })
+      .default(2)
+      .describe("Temperature of scores at the last new token and later."),
+    tauDelta: decimal()
+      .optional()
+      .describe(
+        "Change of temperature per new token, in place of an even rise from tauInit to tauEnd over the new tokens.",
+      ),
+    damping: decimal({ above: 0, max: 1 })
+      .default(1)
+      .describe("What scores are multiplied by before the attention of a new token is added."),
+    scope: choice(["layer", "shared"])
+      .default("layer")
+      .describe(
+        "Whether each layer keeps its own tokens, or all share one choice by the sum of their scores.",
+      ),
+    positions: positionsOption("original"),
+    groupReduce: groupReduceOption,
+    sinks: sinksOption(0),
+    evictEvery: wholeNumber({ min: 1 }).default(1).describe("New tokens between evictions."),
+    mode: choice(["paper", "reference-mask"])
+      .default("paper")
+      .describe("As the paper says, or as the authors' published masks do."),
+  }),
+  create: ({ tauDelta, ...options }, { maxNewTokens }: KvPolicyContext) =>
+    // A single token has no later step, but the schedule wants one.
+    keyformer({
+      ...options,
+      ...(tauDelta !== undefined && { tauDelta }),
+      horizon: Math.max(1, maxNewTokens),
+    }),
+});

@@ -2,14 +2,21 @@
  * @file SnapKV (Li et al., arXiv 2404.14469): the prompt's last queries vote for the tokens before them; the best stay
  * with that window. The method ends with the prompt; in decode the window slides and the chosen tokens stay.
  */
+import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
+import { shareOrCount, wholeNumber } from "../../../base/optionSchemas.ts";
+import { definePolicy } from "../../../run/policies/policy.ts";
 import { type Budget, type Recent, budgetTokens, checkBudget, checkRecent, recentTokens } from "../budget.ts";
-import type { KvPolicy } from "../policy.ts";
+import type { KvPolicy, KvPolicyContext } from "../policy.ts";
+import { budgetOption } from "../policyOptions.ts";
 import { ruled } from "../evictionRule.ts";
 import { constantTemperature } from "../temperature.ts";
 
 /** Most queries that vote when `recent` is left out; the paper has 16 to 64. */
 const MOST_VOTERS = 32;
+
+/** Width of the average over votes, where a user leaves it out. */
+const POOL = 5;
 
 /** What {@link snapkv} takes. */
 export interface SnapkvOptions {
@@ -26,7 +33,7 @@ export interface SnapkvOptions {
  */
 export function snapkv(options: SnapkvOptions): KvPolicy {
   const { recent } = options;
-  const pool = options.pool ?? 5;
+  const pool = options.pool ?? POOL;
   checkBudget(options.budget);
   if (recent !== undefined) checkRecent(recent);
   checkPool(pool);
@@ -70,3 +77,24 @@ function checkPool(pool: number): void {
     fix: "use 5 or 7, or 1 for no average",
   });
 }
+
+/** `snapkv` by name. */
+export const snapkvDefinition = definePolicy({
+  kind: "kv.evict",
+  name: "snapkv",
+  summary: "Keeps what the prompt's last queries attend to, and a window of the newest tokens.",
+  source: "Li et al. 2024, arXiv 2404.14469",
+  options: z.object({
+    budget: budgetOption,
+    recent: shareOrCount()
+      .optional()
+      .describe(
+        "The prompt's last queries, which vote and stay: a share of the budget, or a count. Left out, 32, but at most half of the budget.",
+      ),
+    pool: wholeNumber({ min: 1 })
+      .default(POOL)
+      .describe("Odd width of the average over neighbouring votes; 1 takes none."),
+  }),
+  create: ({ budget, recent, pool }, _: KvPolicyContext) =>
+    snapkv({ budget, pool, ...(recent !== undefined && { recent }) }),
+});

@@ -2,8 +2,11 @@
  * @file StreamingLLM (Xiao et al., arXiv 2309.17453): the first tokens, which draw attention as sinks, and the newest.
  * Entries are numbered anew by their rank in the cache.
  */
+import { z } from "zod";
+import { definePolicy } from "../../../run/policies/policy.ts";
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
-import type { KvPolicy } from "../policy.ts";
+import type { KvPolicy, KvPolicyContext } from "../policy.ts";
+import { budgetOption, positionsOption, sinksOption } from "../policyOptions.ts";
 import { ruled } from "../evictionRule.ts";
 import { checkSinks } from "../sinks.ts";
 
@@ -47,3 +50,13 @@ export function streaming(options: StreamingOptions): KvPolicy {
     }),
   };
 }
+
+/** `streaming` by name. */
+export const streamingDefinition = definePolicy({
+  kind: "kv.evict",
+  name: "streaming",
+  summary: "Keeps the first tokens, which draw attention as sinks, and the newest.",
+  source: "StreamingLLM, Xiao et al. 2023, arXiv 2309.17453",
+  options: z.object({ budget: budgetOption, sinks: sinksOption(SINKS), positions: positionsOption("new") }),
+  create: (options, _: KvPolicyContext) => streaming(options),
+});

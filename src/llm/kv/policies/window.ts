@@ -1,6 +1,9 @@
 /** @file The newest tokens only: a sliding window. */
+import { z } from "zod";
+import { definePolicy } from "../../../run/policies/policy.ts";
 import { type Budget, budgetTokens, checkBudget } from "../budget.ts";
-import type { KvPolicy } from "../policy.ts";
+import type { KvPolicy, KvPolicyContext } from "../policy.ts";
+import { budgetOption } from "../policyOptions.ts";
 import { ruled } from "../evictionRule.ts";
 
 /**
@@ -19,3 +22,13 @@ export function window(options: { budget: Budget }): KvPolicy {
     ...ruled((recent) => ({ sinks: 0, recent, keep: "age", evict: "age", evictFrom: 0, hasGap: false })),
   };
 }
+
+/** `window` by name. */
+export const windowDefinition = definePolicy({
+  kind: "kv.evict",
+  name: "window",
+  summary: "Keeps the newest tokens.",
+  source: "sliding window attention; a baseline of every paper here",
+  options: z.object({ budget: budgetOption }),
+  create: (options, _: KvPolicyContext) => window(options),
+});

@@ -37,7 +37,7 @@ const base: DecoderConfig = {
   eosTokenIds: [],
 };
 
-const budget = { tokens: 12 };
+const budget = { count: 12 };
 const gumbel = () => keyformer({ budget, horizon: 8 });
 
 /** What changes of the model, and the policy. */
@@ -63,7 +63,7 @@ const cases: [name: string, change: Partial<DecoderConfig>, policy: KvPolicy][] 
   ["constant noise", {}, keyformer({ budget, noise: "constant", horizon: 8 })],
   ["noise of a key", {}, keyformer({ budget, noiseReuse: "per-key", horizon: 8 })],
   ["damped scores", {}, keyformer({ budget, damping: 0.9, horizon: 8 })],
-  ["votes", {}, snapkv({ budget, recent: { tokens: 5 } })],
+  ["votes", {}, snapkv({ budget, recent: { count: 5 } })],
   ["the last row", {}, tova({ budget })],
   ["entries numbered anew", {}, streaming({ budget })],
   [

@@ -1,6 +1,6 @@
 /** @file What an evaluation asks, counts and concludes, on a runner whose answers are known. */
 import { describe, expect, test } from "vitest";
-import { fullVariant, namedVariants } from "../../../../src/llm/eval/variants.ts";
+import { fullVariant, variantsOf } from "../../../../src/llm/eval/variants.ts";
 import { Bootstrap } from "../../../../src/llm/eval/bootstrap.ts";
 import { evaluate, type EvaluateOptions } from "../../../../src/llm/eval/evaluate.ts";
 import { textItems } from "../../../../src/llm/eval/textItems.ts";
@@ -80,7 +80,7 @@ describe("evaluate", () => {
     measure: "answers",
     item: (i) => item([i % 7, 3], [], [i % 4 === 0 ? 4 : 5], (i % 10) / 10),
     items: 40,
-    variants: [fullVariant, ...namedVariants(["h2o", "keyformer"], [0.25, 0.5])],
+    variants: [fullVariant, ...variantsOf(["h2o", "keyformer"], [0.25, 0.5])],
     seeds: 3,
     ...more,
   });

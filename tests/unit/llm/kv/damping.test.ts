@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { keyformer } from "../../../../src/llm/index.ts";
 import { driveCache } from "../../../support/llm/driveCache.ts";
 
-const options = { budget: { tokens: 50 }, noise: "none", tauEnd: 1 } as const;
+const options = { budget: { count: 50 }, noise: "none", tauEnd: 1 } as const;
 
 test("a decoded token's row is added to what is left of the scores; a prompt's rows are only summed", () => {
   // Equal logits: a row of n keys gives each 1 / n.

@@ -22,11 +22,11 @@ function slotsOf({ lengths, positions, capacity }: CopiedEntries): number[][] {
 }
 
 describe.each<[string, KvPolicy, number | null]>([
-  ["by scores", h2o({ budget: { tokens: 9 } }), null],
-  ["by age", streaming({ budget: { tokens: 9 }, sinks: 2 }), null],
-  ["with several evictions at once", { ...h2o({ budget: { tokens: 9 } }), evictEvery: 4 }, null],
-  ["within a sliding window", h2o({ budget: { tokens: 9 } }), 7],
-  ["in all layers together", { ...h2o({ budget: { tokens: 9 } }), scope: "shared" }, null],
+  ["by scores", h2o({ budget: { count: 9 } }), null],
+  ["by age", streaming({ budget: { count: 9 }, sinks: 2 }), null],
+  ["with several evictions at once", { ...h2o({ budget: { count: 9 } }), evictEvery: 4 }, null],
+  ["within a sliding window", h2o({ budget: { count: 9 } }), 7],
+  ["in all layers together", { ...h2o({ budget: { count: 9 } }), scope: "shared" }, null],
 ])("decisions about copies from a GPU, %s", (_, policy, window) => {
   test("are those about a host's cache, slot by slot", () => {
     const [promptTokens, newTokens] = [24, 12];

@@ -42,7 +42,7 @@ test.each([
 test("is noiseless Keyformer at the temperatures that it names", () => {
   const logit = (layer: number, head: number, query: number, key: number) =>
     ((7 * query + 3 * key + query * key + layer + head) % 11) * 0.3;
-  const common = { budget: { ratioOfPrompt: 0.5 }, horizon: 20 } as const;
+  const common = { budget: { share: 0.5 }, horizon: 20 } as const;
   const drive = (options: Partial<Parameters<typeof keyformer>[0]>) =>
     driveCache(logit, { policy: keyformer({ ...common, ...options }), promptTokens: 30, newTokens: 20 })
       .steps;

@@ -33,7 +33,7 @@ function compacted(heads: HeadTensors[], bias: (head: number, query: number, key
     maxNewTokens: newTokens,
     seed,
     stream: 0,
-    policies: () => keyformer({ budget: { tokens: budget }, horizon: newTokens }),
+    policies: () => keyformer({ budget: { count: budget }, horizon: newTokens }),
   });
   const layer = cache.layers[0]!;
   const outputs: number[][][] = [];

@@ -16,7 +16,7 @@ function kvBytes(entries: number, layers = SHAPE.layers): number {
 
 it("holds one layer's prompt at a time, then exactly its budget and one entry, flat over 4,000 steps", () => {
   const [promptTokens, budget] = [100, 20];
-  const cache = cacheOf(window({ budget: { tokens: budget } }), promptTokens, 4000);
+  const cache = cacheOf(window({ budget: { count: budget } }), promptTokens, 4000);
   expect(cache.stats.kvBytes).toBe(0);
   const prompt = new Float32Array(promptTokens * ROW);
   for (const [index, layer] of cache.layers.entries()) {
@@ -43,7 +43,7 @@ it("overwrites the evicted one with the newest token and leaves every other slot
   const { cache, steps } = driveCache(hashLogit(1, 3), {
     promptTokens: 30,
     newTokens: 0,
-    policy: h2o({ budget: { tokens: 10 } }),
+    policy: h2o({ budget: { count: 10 } }),
   });
   const layer = cache.layers[0]!;
   expect(steps[0]![0]![0]!.positions).toEqual(Array.from(layer.view(0).positions.subarray(0, 10)));
@@ -67,14 +67,14 @@ it("takes its room at once: the prompt's in chunks too, and what decoding will n
     layer.append(tokens, tokens, chunk);
     return layer.capacity;
   };
-  expect(capacity(window({ budget: { tokens: 20 } }), 7, 100)).toBe(40);
-  expect(capacity(window({ budget: { tokens: 60 } }), 7, 100)).toBe(61);
-  expect(capacity(window({ budget: { tokens: 60 } }), 7, 10)).toBe(50);
+  expect(capacity(window({ budget: { count: 20 } }), 7, 100)).toBe(40);
+  expect(capacity(window({ budget: { count: 60 } }), 7, 100)).toBe(61);
+  expect(capacity(window({ budget: { count: 60 } }), 7, 10)).toBe(50);
   expect(capacity(full(), 7, 100)).toBe(140);
 });
 
 it("lets a cache grow between evictions, and then evicts all that is over", () => {
-  const policy = keyformer({ budget: { tokens: 10 }, evictEvery: 3, horizon: 9 });
+  const policy = keyformer({ budget: { count: 10 }, evictEvery: 3, horizon: 9 });
   const { cache, steps } = driveCache(hashLogit(4, 3), { promptTokens: 30, newTokens: 9, policy });
   const lengths = steps.map((layers) => layers[0]![0]!.positions.length);
   expect(lengths).toEqual([10, 11, 12, 10, 11, 12, 10, 11, 12, 10]);
@@ -82,7 +82,7 @@ it("lets a cache grow between evictions, and then evicts all that is over", () =
 });
 
 it("takes several tokens at once after eviction, and trims to the best and the newest", () => {
-  const policy = h2o({ budget: { tokens: 10 }, recent: { tokens: 4 } });
+  const policy = h2o({ budget: { count: 10 }, recent: { count: 4 } });
   const logit = hashLogit(6, 3);
   const { cache } = driveCache(logit, { promptTokens: 30, newTokens: 3, policy });
   const layer = cache.layers[0]!;
@@ -104,7 +104,7 @@ it("takes several tokens at once after eviction, and trims to the best and the n
 });
 
 it("makes room beyond the tokens that were foretold", () => {
-  for (const policy of [full(), keyformer({ budget: { tokens: 12 }, noise: "none", horizon: 2 })]) {
+  for (const policy of [full(), keyformer({ budget: { count: 12 }, noise: "none", horizon: 2 })]) {
     const { cache, steps } = driveCache(hashLogit(2, 3), { promptTokens: 4, newTokens: 0, policy });
     expect(steps.length).toBe(1);
     const layer = cache.layers[0]!;
@@ -129,7 +129,7 @@ it("drops first what a model's sliding window hides from every later query", () 
     query - key >= 8 ? -Infinity : ((query * 7 + key * 5) % 9) / 3;
   for (const [policy, most] of [
     [full(), 7],
-    [h2o({ budget: { tokens: 5 } }), 5],
+    [h2o({ budget: { count: 5 } }), 5],
   ] as const) {
     const { steps } = driveCache(logit, { ...sizes, policy });
     for (const [step, layers] of steps.entries()) {

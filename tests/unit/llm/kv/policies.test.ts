@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import {
-  choosePolicy,
   full,
   h2o,
   keyformer,
@@ -8,70 +7,104 @@ import {
   KvCache,
   type KvDecision,
   type KvPolicy,
-  parseBudget,
-  parseRecent,
-  POLICY_NAMES,
+  kvPolicies,
+  kvPolicy,
+  knorm,
   random,
   snapkv,
   streaming,
+  tova,
   window,
 } from "../../../../src/llm/index.ts";
+import { describeOptions } from "../../../../src/run/policies/describe.ts";
 import { authorsMask } from "./authorsMask.ts";
 import { driveCache, hashLogit, keptOf } from "../../../support/llm/driveCache.ts";
 
 const LOGIT = hashLogit(3, 3);
 const SIZES = { promptTokens: 40, newTokens: 24 };
-const HALF = { ratioOfPrompt: 0.5 };
+const HALF = { share: 0.5 };
 
 function kept(policy: KvPolicy, logit = LOGIT): number[][] {
   return keptOf(driveCache(logit, { ...SIZES, policy }));
 }
 
+/** The policy of a text, and the options that it was made with. */
+const parsed = (text: string) => {
+  const choice = kvPolicies.parse(text, "--kv");
+  return { options: choice.options, policy: choice.create({ maxNewTokens: 8 }) };
+};
+const code = (...codes: string[]) =>
+  expect.objectContaining({ code: expect.toSatisfy((one: string) => codes.includes(one)) });
+
 describe("budgets", () => {
   it("reads shares and counts", () => {
-    expect(parseBudget("50%")).toEqual({ ratioOfPrompt: 0.5 });
-    expect(parseBudget("1024")).toEqual({ tokens: 1024 });
-    expect(parseRecent("30%")).toEqual({ ratioOfBudget: 0.3 });
-    expect(parseRecent("0")).toEqual({ tokens: 0 });
+    expect(parsed("h2o:budget=50%,recent=30%").options).toMatchObject({
+      budget: { share: 0.5 },
+      recent: { share: 0.3 },
+    });
+    expect(parsed("h2o:budget=1024,recent=0").options).toMatchObject({
+      budget: { count: 1024 },
+      recent: { count: 0 },
+    });
   });
 
   it.each(["", "50 tokens", "-3", "0", "1", "0%", "101%", "1e3", "3.5"])("refuses a budget of %j", (text) => {
-    expect(() => parseBudget(text)).toThrow(expect.objectContaining({ code: "KV_BUDGET" }));
+    expect(() => parsed(`h2o:budget=${text}`)).toThrow(code("KV_BUDGET", "POLICY_OPTION"));
   });
 
   it.each(["", "x", "101%", "-1", "2.5"])("refuses %j recent", (text) => {
-    expect(() => parseRecent(text)).toThrow(expect.objectContaining({ code: "KV_RECENT" }));
+    expect(() => parsed(`h2o:recent=${text}`)).toThrow(code("POLICY_OPTION"));
   });
 
   it("rounds down as percentages of whole numbers do, to at least two tokens", () => {
-    expect(keyformer({ budget: parseBudget("60%"), horizon: 1 }).budget(1920)).toBe(1152);
-    expect(keyformer({ budget: parseBudget("29%"), horizon: 1 }).budget(100)).toBe(29);
-    expect(keyformer({ budget: parseBudget("1%"), horizon: 1 }).budget(100)).toBe(2);
-    expect(keyformer({ budget: parseBudget("50%"), horizon: 1 }).budget(1)).toBe(2);
+    expect(parsed("keyformer:budget=60%").policy.budget(1920)).toBe(1152);
+    expect(parsed("keyformer:budget=29%").policy.budget(100)).toBe(29);
+    expect(parsed("keyformer:budget=1%").policy.budget(100)).toBe(2);
+    expect(parsed("keyformer:budget=50%").policy.budget(1)).toBe(2);
   });
 });
 
 describe("policies by name", () => {
   it("makes each that ships", () => {
-    const named = (name: string) => choosePolicy({ name, maxNewTokens: 8 });
-    expect(POLICY_NAMES.map((name) => named(name).name)).toEqual([...POLICY_NAMES]);
-    expect(named("keyformer").budget(100)).toBe(50);
-    expect(named("full").budget(100)).toBe(Infinity);
+    expect(kvPolicies.names.map((name) => parsed(name).policy.name)).toEqual(kvPolicies.names);
+    expect(parsed("keyformer").policy.budget(100)).toBe(50);
+    expect(parsed("full").policy.budget(100)).toBe(Infinity);
+  });
+
+  it("has the library's defaults", () => {
+    const budget = { share: 0.5 };
+    const decisions = (policy: KvPolicy) => kept(policy);
+    for (const [text, policy] of [
+      ["window", window({ budget })],
+      ["streaming", streaming({ budget })],
+      ["h2o", h2o({ budget })],
+      ["keyformer", keyformer({ budget, horizon: 8 })],
+      ["tova", tova({ budget })],
+      ["snapkv", snapkv({ budget })],
+      ["knorm", knorm({ budget })],
+      ["random", random({ budget })],
+    ] as const)
+      expect(decisions(parsed(text).policy), text).toEqual(decisions(policy));
+  });
+
+  it("describes every option of every policy", () => {
+    for (const { name, summary, source, options } of kvPolicies.definitions) {
+      expect(summary, name).toMatch(/\.$/);
+      expect(source, name).not.toBe("");
+      for (const option of describeOptions(options)) expect(option.meaning, option.name).toMatch(/\.$/);
+    }
   });
 
   it("refuses an unknown name, and options that a policy has not", () => {
-    const code = (code: string) => expect.objectContaining({ code });
-    expect(() => choosePolicy({ name: "lru", maxNewTokens: 8 })).toThrow(code("KV_POLICY_UNKNOWN"));
-    expect(() => choosePolicy({ name: "full", budget: HALF, maxNewTokens: 8 })).toThrow(code("KV_OPTION"));
-    expect(() => choosePolicy({ name: "tova", recent: { tokens: 3 }, maxNewTokens: 8 })).toThrow(
-      code("KV_OPTION"),
-    );
+    expect(() => parsed("lru")).toThrow(code("POLICY_UNKNOWN"));
+    expect(() => parsed("full:budget=50%")).toThrow(code("POLICY_OPTION"));
+    expect(() => parsed("tova:recent=3")).toThrow(code("POLICY_OPTION"));
   });
 });
 
 describe("Keyformer", () => {
   it("is H2O without noise at a constant temperature of 1", () => {
-    const recent = { ratioOfBudget: 0.3 };
+    const recent = { share: 0.3 };
     const options = { budget: HALF, recent };
     expect(kept(keyformer({ ...options, noise: "none", tauInit: 1, tauEnd: 1 }))).toEqual(kept(h2o(options)));
   });
@@ -86,16 +119,14 @@ describe("Keyformer", () => {
 
   it("is a window when all of the budget is recent, and streaming when the rest are sinks", () => {
     const options = { budget: HALF, horizon: 24 };
-    expect(kept(keyformer({ ...options, recent: { ratioOfBudget: 1 } }))).toEqual(
-      kept(window({ budget: HALF })),
-    );
-    expect(kept(keyformer({ ...options, recent: { tokens: 16 }, sinks: 4 }))).toEqual(
+    expect(kept(keyformer({ ...options, recent: { share: 1 } }))).toEqual(kept(window({ budget: HALF })));
+    expect(kept(keyformer({ ...options, recent: { count: 16 }, sinks: 4 }))).toEqual(
       kept(streaming({ budget: HALF })),
     );
   });
 
   it("keeps one recent token, and still evicts, where none is asked for", () => {
-    const states = kept(keyformer({ budget: HALF, recent: { tokens: 0 }, horizon: 24 }));
+    const states = kept(keyformer({ budget: HALF, recent: { count: 0 }, horizon: 24 }));
     expect(states.map(({ length }) => length)).toEqual(states.map(() => 20));
     for (const [step, positions] of states.entries()) expect(positions).toContain(39 + step);
   });
@@ -117,7 +148,7 @@ describe("Keyformer", () => {
   it("lets a decoded token become a key token, which reference-mask mode never does", () => {
     const logit = (_layer: number, _head: number, query: number, key: number) =>
       LOGIT(0, 0, query, key) + (key === 41 && query > 41 ? 12 : 0);
-    const options = { budget: HALF, recent: { tokens: 6 }, noise: "none" as const, horizon: 24 };
+    const options = { budget: HALF, recent: { count: 6 }, noise: "none" as const, horizon: 24 };
     expect(kept(keyformer(options), logit).at(-1)).toContain(41);
     expect(kept(keyformer({ ...options, mode: "reference-mask" }), logit).at(-1)).not.toContain(41);
   });
@@ -125,7 +156,7 @@ describe("Keyformer", () => {
   it("agrees in reference-mask mode with the authors' masks, for 40 tokens, 50 % and 30 %", () => {
     const policy = keyformer({
       budget: HALF,
-      recent: { ratioOfBudget: 0.3 },
+      recent: { share: 0.3 },
       noise: "none",
       mode: "reference-mask",
       horizon: 24,
@@ -145,13 +176,13 @@ describe("Keyformer", () => {
   });
 
   it("never evicts in reference-mask mode without recent tokens, as the authors' code", () => {
-    const policy = keyformer({ budget: HALF, recent: { tokens: 0 }, mode: "reference-mask", horizon: 24 });
+    const policy = keyformer({ budget: HALF, recent: { count: 0 }, mode: "reference-mask", horizon: 24 });
     expect(kept(policy).at(-1)!.length).toBe(64);
   });
 
   it("has options of a layer's own, and layers that keep everything", () => {
     const policies = keyformerLayers({ budget: HALF, horizon: 24 }, (layer) =>
-      layer === 0 ? "full" : { budget: { tokens: 10 * layer } },
+      layer === 0 ? "full" : { budget: { count: 10 * layer } },
     );
     const { steps } = driveCache(LOGIT, { ...SIZES, layers: 3, policy: policies });
     expect(steps[0]!.map(([head]) => head!.positions.length)).toEqual([40, 10, 20]);
@@ -159,9 +190,9 @@ describe("Keyformer", () => {
   });
 
   it("keeps the same tokens in all layers, by the sum of their scores, in shared scope", () => {
-    const options = { noise: "none" as const, recent: { tokens: 6 }, horizon: 24 };
+    const options = { noise: "none" as const, recent: { count: 6 }, horizon: 24 };
     const sizes = { promptTokens: 40, newTokens: 1, layers: 3 };
-    const policy = (tokens: number) => keyformer({ ...options, budget: { tokens }, scope: "shared" });
+    const policy = (tokens: number) => keyformer({ ...options, budget: { count: tokens }, scope: "shared" });
     const all = driveCache(LOGIT, { ...sizes, policy: policy(50) }).steps[0]!;
     const sums = all[0]![0]!.positions.map((at) => all.reduce((sum, [head]) => sum + head!.scores[at]!, 0));
     const best = Array.from({ length: 34 }, (_, at) => at)
@@ -182,7 +213,7 @@ describe("Keyformer", () => {
     ["mean", (a: number, b: number) => (a + b) / 2],
   ] as const)("joins grouped heads' rows by their %s", (groupReduce, join) => {
     const sizes = { promptTokens: 1, newTokens: 1 };
-    const policy = keyformer({ budget: { tokens: 9 }, noise: "none", tauEnd: 1, groupReduce });
+    const policy = keyformer({ budget: { count: 9 }, noise: "none", tauEnd: 1, groupReduce });
     const logit = (_layer: number, head: number, query: number, key: number) =>
       query === 1 && key === 0 ? Math.log(head === 0 ? 3 : 1 / 3) : 0;
     const scores = driveCache(logit, { ...sizes, policy, queryHeads: 2 }).steps[1]![0]![0]!.scores;
@@ -192,7 +223,7 @@ describe("Keyformer", () => {
 
   it("keeps a key's noise for all queries where it is drawn once a key", () => {
     const ratios = (noiseReuse: "fresh" | "per-key") => {
-      const policy = keyformer({ budget: { tokens: 9 }, tauEnd: 1, noiseReuse });
+      const policy = keyformer({ budget: { count: 9 }, tauEnd: 1, noiseReuse });
       const { steps } = driveCache(() => 0, { promptTokens: 1, newTokens: 3, policy });
       const scores = steps.map((layers) => layers[0]![0]!.scores);
       // What a step adds to the first two tokens, one over the other.
@@ -221,7 +252,7 @@ describe("the rivals", () => {
   it("H2O gives half of its budget to the newest tokens", () => {
     // Every query attends to the first token alone, so all others tie and the older ones stay.
     const logit = (_layer: number, _head: number, _query: number, key: number) => (key === 0 ? 0 : -Infinity);
-    const states = kept(h2o({ budget: { tokens: 8 } }), logit);
+    const states = kept(h2o({ budget: { count: 8 } }), logit);
     expect(states[0]).toEqual([0, 1, 2, 3, 36, 37, 38, 39]);
     expect(states.at(-1)).toEqual([0, 1, 2, 3, 60, 61, 62, 63]);
   });
@@ -229,22 +260,22 @@ describe("the rivals", () => {
   it("SnapKV lets at most half of its budget vote, and at most 32, over five neighbours", () => {
     const logit = (_layer: number, _head: number, query: number, key: number) =>
       key === 10 && query >= 35 ? 9 : key === 20 && query < 35 ? 9 : -Infinity;
-    const policy = snapkv({ budget: { tokens: 10 } });
+    const policy = snapkv({ budget: { count: 10 } });
     const { steps } = driveCache(logit, { ...SIZES, policy });
     for (const [heads] of steps) {
       expect(heads![0]!.positions.slice(0, 5)).toEqual([8, 9, 10, 11, 12]);
       expect(heads![0]!.scores.slice(0, 5)).toEqual([1, 1, 1, 1, 1]);
     }
     expect(kept(policy, logit)[0]!.slice(5)).toEqual([35, 36, 37, 38, 39]);
-    const { scoring } = snapkv({ budget: { tokens: 100 } });
+    const { scoring } = snapkv({ budget: { count: 100 } });
     expect(scoring.from === "attention" && scoring.window?.(500)).toBe(32);
   });
 
   it("streaming keeps four sinks and the newest, numbered anew", () => {
-    const policy = streaming({ budget: { tokens: 8 } });
+    const policy = streaming({ budget: { count: 8 } });
     expect(kept(policy)[0]).toEqual([0, 1, 2, 3, 36, 37, 38, 39]);
     expect(kept(policy).at(-1)).toEqual([0, 1, 2, 3, 60, 61, 62, 63]);
-    expect(kept(streaming({ budget: { tokens: 3 } })).at(-1)).toEqual([0, 1, 63]);
+    expect(kept(streaming({ budget: { count: 3 } })).at(-1)).toEqual([0, 1, 63]);
     const layer = driveCache(LOGIT, { ...SIZES, policy }).cache.layers[0]!;
     expect(Array.from(layer.attentionPositions(0)).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(layer.nextPosition(0)).toBe(8);
@@ -252,7 +283,7 @@ describe("the rivals", () => {
   });
 
   it("random keeps a uniform sample of the older tokens", () => {
-    const policy = random({ budget: { tokens: 20 }, recent: { tokens: 4 } });
+    const policy = random({ budget: { count: 20 }, recent: { count: 4 } });
     const counts = new Float64Array(36);
     const seeds = 2000;
     for (let seed = 0; seed < seeds; seed++) {
@@ -265,18 +296,16 @@ describe("the rivals", () => {
 
   it("knorm keeps the keys with the smallest norms", () => {
     // The driver's keys are (position, layer), so the oldest have the smallest.
-    const policy = choosePolicy({
-      name: "knorm",
-      budget: { tokens: 6 },
-      recent: { tokens: 2 },
-      maxNewTokens: 24,
-    });
+    const policy = kvPolicy(
+      { name: "knorm", budget: { count: 6 }, recent: { count: 2 } },
+      { maxNewTokens: 24 },
+    );
     expect(kept(policy)[0]).toEqual([0, 1, 2, 3, 38, 39]);
     expect(kept(policy).at(-1)).toEqual([0, 1, 2, 3, 62, 63]);
   });
 
   it("TOVA decides for all heads of a layer by their mean", () => {
-    const policy = choosePolicy({ name: "tova", budget: { tokens: 6 }, maxNewTokens: 24 });
+    const policy = kvPolicy({ name: "tova", budget: { count: 6 } }, { maxNewTokens: 24 });
     const { steps } = driveCache(LOGIT, { ...SIZES, policy, queryHeads: 6, kvHeads: 3 });
     for (const [heads] of steps) {
       expect(heads![1]!.positions).toEqual(heads![0]!.positions);
@@ -288,7 +317,7 @@ describe("the rivals", () => {
 describe("a policy of the user's own", () => {
   /** Keeps every fourth token of the prompt, then drops what lies in the last slot. */
   const sparse: KvPolicy = {
-    ...window({ budget: { tokens: 10 } }),
+    ...window({ budget: { count: 10 } }),
     name: "sparse",
     keep: ({ positions, length }) =>
       [...Array.from({ length }).keys()].filter((slot) => positions[slot]! % 4 === 0),
@@ -330,7 +359,7 @@ describe("a policy of the user's own", () => {
 });
 
 it("refuses a logit that is not a number, by its place", () => {
-  const policy = h2o({ budget: { tokens: 4 } });
+  const policy = h2o({ budget: { count: 4 } });
   const logit = (_layer: number, head: number, query: number, key: number) =>
     head === 1 && query === 7 && key === 3 ? Number.NaN : 0;
   expect(() => driveCache(logit, { promptTokens: 9, newTokens: 1, policy, queryHeads: 2 })).toThrow(
@@ -339,7 +368,7 @@ it("refuses a logit that is not a number, by its place", () => {
 });
 
 it("scores a masked key 0, and the others as if it were not there", () => {
-  const policy = keyformer({ budget: { tokens: 50 }, horizon: 4 });
+  const policy = keyformer({ budget: { count: 50 }, horizon: 4 });
   const cacheOf = () =>
     new KvCache({
       layers: 1,

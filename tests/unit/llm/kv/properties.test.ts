@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { choosePolicy, keyformer, type KvPolicy, POLICY_NAMES } from "../../../../src/llm/index.ts";
+import { keyformer, kvPolicies, kvPolicy, type KvPolicy } from "../../../../src/llm/index.ts";
 import { type DriveOptions, driveCache, hashLogit } from "../../../support/llm/driveCache.ts";
 
 /** Any Keyformer on any small model. */
@@ -25,8 +25,8 @@ const keyformerDrives = fc
     const { ratio, recent, group, scale, seed, ...rest } = config;
     const { sinks, evictEvery, noise, noiseReuse, scope } = rest;
     const policy = keyformer({
-      budget: { ratioOfPrompt: ratio },
-      recent: { ratioOfBudget: recent },
+      budget: { share: ratio },
+      recent: { share: recent },
       sinks,
       evictEvery,
       noise,
@@ -91,7 +91,7 @@ it("decides the same, to the bit, for every chunk size", () => {
 it("decides in each head by that head alone", () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer({ min: 4, max: 24 }), (seed, promptTokens) => {
-      const policy = keyformer({ budget: { tokens: 4 }, noise: "none", horizon: 8 });
+      const policy = keyformer({ budget: { count: 4 }, noise: "none", horizon: 8 });
       const logit = hashLogit(seed, 4);
       const sizes = { policy, promptTokens, newTokens: 8 };
       const both = driveCache(logit, { ...sizes, queryHeads: 2, kvHeads: 2 });
@@ -107,7 +107,7 @@ it("decides in each head by that head alone", () => {
 it("draws other noise, and keeps other tokens, for another seed or stream", () => {
   const logit = hashLogit(7, 2);
   const sizes = {
-    policy: keyformer({ budget: { ratioOfPrompt: 0.25 }, recent: { tokens: 4 }, horizon: 8 }),
+    policy: keyformer({ budget: { share: 0.25 }, recent: { count: 4 }, horizon: 8 }),
     promptTokens: 64,
     newTokens: 8,
   };
@@ -121,7 +121,7 @@ it("draws other noise, and keeps other tokens, for another seed or stream", () =
 
 it("keeps with noise most of what it keeps without, and of what another seed keeps", () => {
   const kept = (noise: "gumbel" | "none", seed: number, logits: number) => {
-    const policy = keyformer({ budget: { ratioOfPrompt: 0.25 }, recent: { tokens: 1 }, noise, horizon: 1 });
+    const policy = keyformer({ budget: { share: 0.25 }, recent: { count: 1 }, noise, horizon: 1 });
     // Logits of deviation 2, as uniform ones within √3 times that.
     const logit = hashLogit(logits, 2 * Math.sqrt(3));
     const { steps } = driveCache(logit, { policy, promptTokens: 256, newTokens: 0, seed });
@@ -137,7 +137,7 @@ it("keeps with noise most of what it keeps without, and of what another seed kee
 });
 
 const everyPolicy = fc.record({
-  name: fc.constantFrom(...POLICY_NAMES),
+  name: fc.constantFrom(...kvPolicies.names),
   tokens: fc.integer({ min: 2, max: 40 }),
   promptTokens: fc.integer({ min: 1, max: 40 }),
   newTokens: fc.integer({ min: 1, max: 12 }),
@@ -148,10 +148,8 @@ const everyPolicy = fc.record({
 it("evicts one entry a step and head once a cache is full, by every policy", () => {
   fc.assert(
     fc.property(everyPolicy, ({ name, tokens, seed, kvHeads, ...sizes }) => {
-      const policy: KvPolicy = choosePolicy({
-        name,
+      const policy: KvPolicy = kvPolicy(name === "full" ? name : { name, budget: { count: tokens } }, {
         maxNewTokens: sizes.newTokens,
-        ...(name === "full" ? {} : { budget: { tokens } }),
       });
       const most = name === "full" ? Infinity : tokens;
       const { steps } = driveCache(hashLogit(seed, 3), {

@@ -4,8 +4,8 @@ import { type Drive, driveCache, keptOf, traceLogit } from "../../../support/llm
 
 /** Golden traces of six prompt tokens and four decoded ones, k = 4, w = 2, made by float64 NumPy scripts. */
 const SIZES = { promptTokens: 6, newTokens: 4 };
-const BUDGET = { tokens: 4 };
-const RECENT = { tokens: 2 };
+const BUDGET = { count: 4 };
+const RECENT = { count: 2 };
 
 function trace(options: Partial<KeyformerOptions>): Drive {
   const policy = keyformer({ budget: BUDGET, recent: RECENT, horizon: 4, ...options });
@@ -14,7 +14,7 @@ function trace(options: Partial<KeyformerOptions>): Drive {
 
 /** The scores of the prompt's six tokens: a budget of six keeps them all. */
 function promptScores(options: Partial<KeyformerOptions>): number[] {
-  return trace({ ...options, budget: { tokens: 6 } }).steps[0]![0]![0]!.scores;
+  return trace({ ...options, budget: { count: 6 } }).steps[0]![0]![0]!.scores;
 }
 
 function expectScores(drive: Drive, expected: number[][]): void {
@@ -119,7 +119,7 @@ it("TOVA keeps as golden trace F5, the older of tied tokens first", () => {
 describe("SnapKV", () => {
   it("votes and keeps as golden trace F6", () => {
     const options = { recent: RECENT, pool: 1 };
-    const all = driveCache(traceLogit, { ...SIZES, policy: snapkv({ ...options, budget: { tokens: 6 } }) });
+    const all = driveCache(traceLogit, { ...SIZES, policy: snapkv({ ...options, budget: { count: 6 } }) });
     expectClose(all.steps[0]![0]![0]!.scores.slice(0, 4), [0.24837, 0.468507, 0.685141, 0.223701]);
     const drive = driveCache(traceLogit, { ...SIZES, policy: snapkv({ ...options, budget: BUDGET }) });
     expect(keptOf(drive)[0]).toEqual([1, 2, 4, 5]);
@@ -136,7 +136,7 @@ describe("SnapKV", () => {
   });
 
   it("averages votes over neighbours, zeros beyond the ends included", () => {
-    const policy = snapkv({ budget: { tokens: 6 }, recent: RECENT, pool: 3 });
+    const policy = snapkv({ budget: { count: 6 }, recent: RECENT, pool: 3 });
     const votes = driveCache(traceLogit, { ...SIZES, policy }).steps[0]![0]![0]!.scores;
     expectClose(votes, [
       (0.24837 + 0.468507) / 3,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { choice, shareOrCount, wholeNumber } from "../../../../src/base/optionSchemas.ts";
 import { describeOptions } from "../../../../src/run/policies/describe.ts";
 import { definePolicy } from "../../../../src/run/policies/policy.ts";
-import { readPolicyText, writePolicyText } from "../../../../src/run/policies/policyText.ts";
+import { readPolicyText, splitPolicyList, writePolicyText } from "../../../../src/run/policies/policyText.ts";
 import { PolicyRegistry } from "../../../../src/run/policies/registry.ts";
 
 const options = z.object({
@@ -50,6 +50,16 @@ describe("policy text", () => {
       name: "a",
       options: { b: "1", c: "d:e=2,f=(g)", h: "50%" },
     });
+  });
+
+  it("splits a list at the commas between policies", () => {
+    expect(splitPolicyList("full, keeps:noise=none,sinks=4,plain,keeps:sinks=(a,b=1)", "--kv")).toEqual([
+      "full",
+      "keeps:noise=none,sinks=4",
+      "plain",
+      "keeps:sinks=(a,b=1)",
+    ]);
+    expect(splitPolicyList(" , ", "--kv")).toEqual([]);
   });
 
   it("reads back what it writes", () => {
