@@ -81,7 +81,7 @@ const CASES: [string, string[], Record<string, string | RegExp>][] = [
     {
       code: "DATA_CSV_ROW",
       where: "fields.csv:52",
-      message: /^Row 51 .*2 such rows/,
+      message: /^row 51 .*2 such rows/,
       fix: /--on-bad-row skip/,
     },
   ],
@@ -90,7 +90,7 @@ const CASES: [string, string[], Record<string, string | RegExp>][] = [
     labelled("two.csv"),
     { code: "DATA_LABEL_VALUE", where: /two\.csv.*row 6/, message: /"2"/ },
   ],
-  ["one class", labelled("one.csv"), { code: "DATA_LABEL_ONE_CLASS", message: /0 zeros, 240 ones/ }],
+  ["one class", labelled("one.csv"), { code: "DATA_LABEL_ONE_CLASS", message: /0 zeros and 240 ones/ }],
   ["no --label", train("good.csv"), { code: "CLI_LABEL" }],
   [
     "an absent label",

@@ -239,7 +239,7 @@ export class HostEmbeddings implements EmbeddingStore {
       code: "STORE_DISPOSED",
       where: this.constructor.name,
       message: "the rows are gone: the store was disposed",
-      fix: "dispose of a store after its last use, or create it again",
+      fix: "Dispose of a store after its last use, or create it again.",
     });
   }
 
@@ -362,6 +362,6 @@ export function positive(name: string, value: number): number {
     code: "ROWS_OPTIONS",
     where: "EmbeddingStore",
     message: `${name} must be a whole number from 1 to 2^31 - 1, got ${value}`,
-    fix: `give ${name} a positive whole number`,
+    fix: `Give ${name} a positive whole number.`,
   });
 }

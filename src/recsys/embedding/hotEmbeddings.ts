@@ -85,7 +85,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
         code: "HOT_EMBEDDINGS_TOO_LARGE",
         where: "HotEmbeddings",
         message: `hot rows must fit one memory of 4 GiB, got ${count} rows of ${this.format.storedBytes} bytes`,
-        fix: "use a smaller hot budget",
+        fix: "Use a smaller hot budget.",
       });
     }
     [this.#indexList, this.#rowList, this.rowTables, this.#counts, this.#nan, this.#arrived] = arrays.map(

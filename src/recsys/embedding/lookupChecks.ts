@@ -86,6 +86,6 @@ function tooMany(most: number, received: number): ParetoError {
     code: "LOOKUPS_TOO_MANY",
     where: "EmbeddingStore.stage",
     message: `a batch may hold ${most} lookups, got ${received}`,
-    fix: "create the store with a larger maxLookups, or use smaller batches",
+    fix: "Create the store with a larger maxLookups, or use smaller batches.",
   });
 }

@@ -7,7 +7,7 @@ export function badBag(table: number, input: number, cause?: unknown): ParetoErr
     code: "LOOKUPS_OFFSETS",
     where: `table ${table}, input ${input}`,
     message: "a bag's end lies before its start",
-    fix: "make offsets the running sum of bag lengths",
+    fix: "Make offsets the running sum of bag lengths.",
     cause,
   });
 }
@@ -30,7 +30,7 @@ export function badLookup({ table, lookup, id, rows, owned }: BadLookup, cause?:
     code: "LOOKUP_OUT_OF_RANGE",
     where: `table ${table}, lookup ${lookup}`,
     message: `ids must name one of ${rows} rows${owned ? " of this table" : ""}, got ${id}`,
-    fix: "encode inputs with the vocabularies that sized the tables",
+    fix: "Encode inputs with the vocabularies that sized the tables.",
     cause,
   });
 }

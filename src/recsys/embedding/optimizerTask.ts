@@ -33,7 +33,7 @@ export function optimizerRates(
       code: "LEARNING_RATE",
       where: "EmbeddingStore.update",
       message: `the learning rate must be a finite number, got ${learningRate}`,
-      fix: "check the schedule that computes it",
+      fix: "Check the schedule that computes it.",
     });
   }
   if (optimizer.kind === "sgd") return { rate: learningRate };
@@ -43,8 +43,8 @@ export function optimizerRates(
     throw new ParetoError({
       code: "OPTIMIZER_STEP",
       where: "EmbeddingStore.update",
-      message: `Adam counts steps from 1, got ${step}`,
-      fix: "pass the 1-based number of this optimizer step",
+      message: `steps of Adam count from 1, got ${step}`,
+      fix: "Pass the 1-based number of this optimizer step.",
     });
   }
   const { beta1, beta2 } = optimizer;

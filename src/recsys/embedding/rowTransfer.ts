@@ -104,7 +104,7 @@ export function checkRowsLength({ name, length }: RowColumn, got: number, count:
     code: "ROWS_LENGTH",
     where: name,
     message: `${count} rows need ${count * length} values of ${name}, got ${got}`,
-    fix: "pass whole rows, written under the same dimension and optimizer",
+    fix: "Pass whole rows, written under the same dimension and optimizer.",
   });
 }
 
@@ -156,6 +156,6 @@ export function checkRange(rows: number, firstRow: number, count: number): void 
     code: "ROWS_RANGE",
     where: "table rows",
     message: `rows must lie in a table of ${rows} rows, got ${count} from row ${firstRow}`,
-    fix: "ask for a table and rows that the store has",
+    fix: "Ask for a table and rows that the store has.",
   });
 }

@@ -141,7 +141,7 @@ export function partOf(starts: readonly number[], part: number): { from: number;
     code: "PART_INVALID",
     where: "EmbeddingStore",
     message: `parts of the staged batch are numbered 0 to ${starts.length - 2}, got ${part}`,
-    fix: "ask for a part that was staged",
+    fix: "Ask for a part that was staged.",
   });
 }
 
@@ -163,7 +163,7 @@ export function stagingBufferOf<Buffer>(buffers: readonly Buffer[], buffer: numb
     code: "STAGING_BUFFER_INVALID",
     where,
     message: `buffers are numbered 0 to ${buffers.length - 1}, got ${buffer}`,
-    fix: "create the store with more buffers, or use one of these",
+    fix: "Create the store with more buffers, or use one of these.",
   });
 }
 
@@ -179,6 +179,6 @@ export function stagedBufferOf<Buffer extends { isStaged: boolean }>(
     code: "STAGING_BUFFER_EMPTY",
     where,
     message: `no batch is staged there, got buffer ${buffer}`,
-    fix: "await stage() of this buffer first",
+    fix: "Await stage() of this buffer first.",
   });
 }

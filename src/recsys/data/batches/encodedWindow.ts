@@ -80,7 +80,7 @@ export async function readGroups(
         throw new ParetoError({
           code: "DATA_ENCODED_DAMAGED",
           where: path,
-          message: `An encoded data set is shorter than its index says: it ends at byte ${offset + done}`,
+          message: `an encoded data set is shorter than its index says, got an end at byte ${offset + done}`,
           fix: "Delete the folder and prepare the data again.",
         });
       }

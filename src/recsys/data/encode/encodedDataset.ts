@@ -66,7 +66,7 @@ export class EncodedDataset {
       throw new ParetoError({
         code: "DATA_ENCODED_MISSING",
         where: directory,
-        message: `There is no complete encoded data set here: ${directory}`,
+        message: `there is no complete encoded data set here, got ${directory}`,
         fix: "Prepare the data first; a preparation that was interrupted must be run again.",
       });
     }

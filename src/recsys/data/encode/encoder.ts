@@ -133,7 +133,7 @@ export class Encoder {
       throw new ParetoError({
         code: "DATA_COLUMN_UNKNOWN",
         where: source.name,
-        message: `The source lacks a column that the model was trained on: "${name}"`,
+        message: `the source lacks a column that the model was trained on, got no "${name}"`,
         fix: suggestColumn(
           name,
           source.columns.map((other) => other.name),
@@ -148,7 +148,7 @@ export class Encoder {
           throw new ParetoError({
             code: "DATA_COLUMN_TYPE",
             where: `${source.name}, column "${field.name}"`,
-            message: `The model was trained on ${field.multiHot ? "lists" : "single values"} here; the column is ${column.type}`,
+            message: `the model was trained on ${field.multiHot ? "lists" : "single values"} here, got a column of ${column.type}`,
             fix: "Convert it with a query.",
           });
         }

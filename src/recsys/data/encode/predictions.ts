@@ -26,7 +26,7 @@ function copyOptions(path: string): string {
   throw new ParetoError({
     code: "DATA_OUTPUT_FORMAT",
     where: path,
-    message: `The ending of the output file says no known format: ${path}`,
+    message: `the ending of the output file must name a known format, got ${path}`,
     fix: "Name it .parquet, .csv, .tsv, .ndjson, or .csv.gz and the like.",
   });
 }
@@ -47,7 +47,7 @@ export async function writePredictions(
     throw new ParetoError({
       code: "DATA_COLUMN_DUPLICATE",
       where: source.name,
-      message: `Predictions add a column that the source already has: "${PROBABILITY}"`,
+      message: `predictions add a column that the source already has, got "${PROBABILITY}"`,
       fix: "Rename the source's column with a query.",
     });
   }
@@ -61,7 +61,7 @@ export async function writePredictions(
       throw new ParetoError({
         code: "DATA_PREDICTION_COUNT",
         where: path,
-        message: `There must be one probability for each of the ${source.rows} rows: ${written}`,
+        message: `there must be one probability for each of the ${source.rows} rows, got ${written}`,
         fix: "Predict the same source that is written.",
       });
     }

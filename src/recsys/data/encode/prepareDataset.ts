@@ -229,7 +229,7 @@ function bucketsOf(buckets: PrepareOptions["hashBuckets"], name: string): number
   throw new ParetoError({
     code: "DATA_HASH_BUCKETS",
     where: name,
-    message: `Hashing needs a whole number of buckets, 2 or more: ${found}`,
+    message: `hashing needs a whole number of buckets, 2 or more, got ${found}`,
     fix: "Say e.g. 1000000.",
   });
 }
@@ -246,7 +246,7 @@ async function checkParts(source: Source, split: Split, label: string): Promise<
     throw new ParetoError({
       code: "DATA_SPLIT_ONE_CLASS",
       where: source.name,
-      message: `The ${PARTS[part]!} part has labels of one class only: ${rows - ones} zeros, ${ones} ones`,
+      message: `the ${PARTS[part]!} part has labels of one class only, got ${rows - ones} zeros and ${ones} ones`,
       fix: "Split at random, change the fractions, or give more rows.",
     });
   }

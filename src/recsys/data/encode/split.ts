@@ -90,7 +90,7 @@ async function timeKey(source: Source, column: SourceColumn): Promise<{ sql: str
   throw new ParetoError({
     code: "DATA_TIME_TYPE",
     where: `${source.name}, column "${column.name}"`,
-    message: `The time column cannot be ordered: it is ${column.type} and holds ${JSON.stringify(first?.value ?? null)}`,
+    message: `the time column cannot be ordered, got ${column.type} that holds ${JSON.stringify(first?.value ?? null)}`,
     fix: "Convert it with a query, e.g. strptime(text, format), or name a date, timestamp or number.",
   });
 }
@@ -100,7 +100,7 @@ function checkFractions(fractions: readonly number[]): void {
   throw new ParetoError({
     code: "DATA_FRACTIONS",
     where: "fractions",
-    message: `Three shares above 0 are needed, for training, validation and test: ${fractions.join(", ")}`,
+    message: `three shares above 0 are needed, for training, validation and test, got ${fractions.join(", ")}`,
     fix: "Say e.g. 70,10,20.",
   });
 }
@@ -124,7 +124,7 @@ export async function splitRows(
     throw new ParetoError({
       code: "DATA_SPLIT_EMPTY",
       where: source.name,
-      message: `A part of the split is empty: ${rows.join(", ")} rows for training, validation and test`,
+      message: `training, validation and test need a row each at least, got ${rows.join(", ")}`,
       fix: "Give more rows, or fractions that leave some for each part.",
     });
   }

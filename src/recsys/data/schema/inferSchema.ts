@@ -112,7 +112,7 @@ function checkNames(source: Source, options: RoleOptions): void {
         throw new ParetoError({
           code: "DATA_COLUMN_UNKNOWN",
           where: list,
-          message: `There is no column of this name: "${name}"`,
+          message: `there is no column of this name, got "${name}"`,
           fix: suggestColumn(name, names),
         });
       }
@@ -121,7 +121,7 @@ function checkNames(source: Source, options: RoleOptions): void {
         throw new ParetoError({
           code: "DATA_COLUMN_ROLES",
           where: list,
-          message: `A column can have one role only; it is also named as ${other}: "${name}"`,
+          message: `a column can have one role only and is named as ${other} too, got "${name}"`,
           fix: "Remove it from one of the lists.",
         });
       }
@@ -132,7 +132,7 @@ function checkNames(source: Source, options: RoleOptions): void {
     throw new ParetoError({
       code: "DATA_TIME_ABSENT",
       where: source.name,
-      message: `There is no time column of this name: "${options.time}"`,
+      message: `there is no time column of this name, got "${options.time}"`,
       fix: suggestColumn(options.time, names),
     });
   }
@@ -174,7 +174,7 @@ async function checkNumeric(source: Source, column: SourceColumn): Promise<void>
   throw new ParetoError({
     code: "DATA_NOT_NUMERIC",
     where: `${source.name}, column "${column.name}", row ${first.row + 1}`,
-    message: `A dense column must hold numbers; "${column.name}" (${column.type}) holds: "${first.value}"`,
+    message: `a dense column must hold numbers; "${column.name}" is ${column.type}, got "${first.value}"`,
     fix: "Name it as categorical, or convert it with a query.",
   });
 }
@@ -190,7 +190,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
     throw new ParetoError({
       code: "DATA_LABEL_ABSENT",
       where: source.name,
-      message: "No label column was named: undefined",
+      message: "a label column must be named, got none",
       fix: `Name the 0/1 column, one of: ${source.columns.map((column) => column.name).join(", ")}.`,
     });
   }
@@ -223,7 +223,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       throw new ParetoError({
         code: "DATA_TYPE_UNSUPPORTED",
         where: `${source.name}, column "${name}"`,
-        message: `A categorical column must be a scalar or a list of scalars; "${name}" is ${type}`,
+        message: `a categorical column must be a scalar or a list of scalars, got ${type}`,
         fix: "Take what you need out of it with a query.",
       });
     }
@@ -245,7 +245,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
     throw new ParetoError({
       code: "DATA_NO_FEATURES",
       where: source.name,
-      message: `No column is left to learn from: ${columns.map((c) => `${c.name} (${c.role})`).join(", ")}`,
+      message: `no column is left to learn from, got ${columns.map((c) => `${c.name} (${c.role})`).join(", ")}`,
       fix: "Ignore fewer columns, or give data with features beside the label.",
     });
   }

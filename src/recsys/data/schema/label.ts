@@ -26,7 +26,7 @@ export function findLabel(source: Source, name: string): SourceColumn {
   throw new ParetoError({
     code: "DATA_LABEL_ABSENT",
     where: source.name,
-    message: `There is no label column of this name: "${name}"`,
+    message: `there is no label column of this name, got "${name}"`,
     fix: suggestColumn(
       name,
       source.columns.map((other) => other.name),
@@ -62,7 +62,7 @@ export async function checkLabel(
     throw new ParetoError({
       code: "DATA_COLUMN_NULL",
       where,
-      message: `The label is missing in every row: column "${column.name}"`,
+      message: `the label is missing in every row, got column "${column.name}"`,
       fix: "Name another column as the label.",
     });
   }
@@ -75,7 +75,7 @@ export async function checkLabel(
     throw new ParetoError({
       code: "DATA_LABEL_VALUE",
       where: `${where}, row ${first! + 1}`,
-      message: `Labels must be 0 or 1; ${bad} row${bad === 1 ? " is" : "s are"} not, the first of them row ${first! + 1}: ${value}`,
+      message: `labels must be 0 or 1; ${bad} row${bad === 1 ? " is" : "s are"} not, the first of them row ${first! + 1}, got ${value}`,
       fix: `Map or filter the values with a query, e.g. --sql "SELECT * REPLACE (... AS label) FROM source WHERE ...".`,
     });
   }
@@ -83,7 +83,7 @@ export async function checkLabel(
     throw new ParetoError({
       code: "DATA_LABEL_ONE_CLASS",
       where,
-      message: `The label has only one class, so there is nothing to learn: ${zeros} zeros, ${ones} ones`,
+      message: `the label has only one class, so there is nothing to learn, got ${zeros} zeros and ${ones} ones`,
       fix: "Give data that holds both clicks and non-clicks, or name another column as the label.",
     });
   }

@@ -82,7 +82,7 @@ export function refuseDuplicates(names: readonly string[], where: string): void 
       throw new ParetoError({
         code: "DATA_COLUMN_DUPLICATE",
         where,
-        message: `Two columns share a name: "${name}"`,
+        message: `two columns share a name, got "${name}"`,
         fix: "Rename one of them; in a query, give each column a name of its own with AS.",
       });
     }
@@ -98,7 +98,7 @@ export function refuseDifferent(first: readonly string[], other: readonly string
   throw new ParetoError({
     code: "DATA_COLUMNS_DIFFER",
     where,
-    message: `The files of a source must have the same columns; not in all of them is: "${odd}"`,
+    message: `the files of a source must have the same columns, got "${odd}" in some of them only`,
     fix: "Bring the files to the same columns, or select the common ones with a query.",
   });
 }
@@ -110,7 +110,7 @@ export function refuseReordered(first: readonly string[], other: readonly string
   throw new ParetoError({
     code: "DATA_COLUMNS_DIFFER",
     where,
-    message: `The CSV files of a source must have their columns in one order; column ${at + 1} is "${first[at]!}" and here: "${other[at]!}"`,
+    message: `the CSV files of a source must have their columns in one order; column ${at + 1} is "${first[at]!}", got "${other[at]!}"`,
     fix: "Bring the files to the same order, or convert them to Parquet, whose columns are matched by name.",
   });
 }

@@ -13,7 +13,7 @@ export function wrapDuckdbError(error: unknown, where: string): ParetoError {
     return new ParetoError({
       code: "DATA_MEMORY",
       where,
-      message: `DuckDB needs more memory than it was given, got ${line}`,
+      message: `reading the data needs more memory than it may use, got ${line}`,
       fix: "Raise the memory limit of the data layer, or lower its threads.",
       cause: error,
     });
@@ -21,7 +21,7 @@ export function wrapDuckdbError(error: unknown, where: string): ParetoError {
   return new ParetoError({
     code: "DATA_READ",
     where,
-    message: `DuckDB could not read the data, got ${line}`,
+    message: `the data could not be read by DuckDB, got ${line}`,
     fix: "Check the file or the query; DuckDB's own words are above.",
     cause: error,
   });

@@ -20,7 +20,7 @@ async function topNames(database: Database, file: string): Promise<string[]> {
     throw new ParetoError({
       code: "DATA_PARQUET_DAMAGED",
       where: file,
-      message: `The Parquet file is truncated or damaged: ${firstLine(error)}`,
+      message: `the Parquet file is truncated or damaged, got ${firstLine(error)}`,
       fix: "Write or copy the file again; a copy that was cut off lacks the footer at its end.",
       cause: error,
     });

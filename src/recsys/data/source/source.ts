@@ -111,7 +111,7 @@ export async function openSource(options: SourceOptions): Promise<Source> {
     throw new ParetoError({
       code: "FILE_MISSING",
       where: "openSource",
-      message: "A source needs at least one file or a query: []",
+      message: "a source needs at least one file or a query, got none",
       fix: "Name a Parquet, CSV or JSON file.",
     });
   }
@@ -173,7 +173,7 @@ async function read(
     throw new ParetoError({
       code: "DATA_EMPTY",
       where: name,
-      message: `There is no row to read${skippedRows > 0 ? ` (${skippedRows} malformed rows were skipped)` : ""}: 0 rows`,
+      message: `there is no row to read, got 0 rows${skippedRows > 0 ? ` and ${skippedRows} malformed ones, which were skipped` : ""}`,
       fix: "Give a file with a header and rows, or a query that returns some.",
     });
   }
@@ -218,7 +218,7 @@ async function runQuery(
     throw new ParetoError({
       code: "DATA_SQL",
       where: "query",
-      message: `DuckDB refused the query: ${error instanceof ParetoError ? firstLine(error.cause) : firstLine(error)}`,
+      message: `the query was refused by DuckDB, got ${error instanceof ParetoError ? firstLine(error.cause) : firstLine(error)}`,
       fix: 'Write a SELECT over the view "source", or over files by their quoted paths.',
       cause: error,
     });

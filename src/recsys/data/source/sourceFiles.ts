@@ -79,7 +79,7 @@ async function detectFormat(path: string): Promise<SourceFormat> {
     throw new ParetoError({
       code: "DATA_FORMAT_UNKNOWN",
       where: path,
-      message: `The file is neither Parquet, CSV nor JSON; it begins with: ${JSON.stringify(text.slice(0, 8))}`,
+      message: `the file is neither Parquet, CSV nor JSON, got one that begins with ${JSON.stringify(text.slice(0, 8))}`,
       fix: text.startsWith("PK") ? "Unpack the archive first." : "Convert it to Parquet or CSV first.",
     });
   }
@@ -105,7 +105,7 @@ export async function findSourceFiles(
         throw new ParetoError({
           code: "DATA_FILE_EMPTY",
           where: file,
-          message: `The file is empty: 0 bytes`,
+          message: "the file is empty, got 0 bytes",
           fix: "Give a file with at least a header and some rows.",
         });
       }
@@ -116,7 +116,7 @@ export async function findSourceFiles(
       throw new ParetoError({
         code: "DATA_FORMATS_MIXED",
         where: file,
-        message: `The files of a source must share one format: ${files[0]!} is ${format}, ${file} is ${found}`,
+        message: `the files of a source must share one format, got ${format} in ${files[0]!} and ${found} in ${file}`,
         fix: "Read them one by one, or join them by a query that names both files.",
       });
     }

@@ -66,7 +66,7 @@ export async function stageToParquet(
     throw new ParetoError({
       code: "DATA_CSV_HEADER",
       where,
-      message: `The header has ${header.names.length} names, but rows have another number of fields: ${names.length}`,
+      message: `rows must have as many fields as the header has names, ${header.names.length}, got ${names.length}`,
       fix: "Give every field a name in the first line; a delimiter at the end of each line counts as a field.",
     });
   }
@@ -191,7 +191,7 @@ async function checkRejects(
   throw new ParetoError({
     code: "DATA_CSV_ROW",
     where: `${first!.path}:${first!.line}`,
-    message: `Row ${row} is malformed (${first!.message.replace(/\s+/g, " ").trim()}; ${bad} such row${bad === 1 ? "" : "s"}): ${first!.text}`,
+    message: `row ${row} is malformed (${first!.message.replace(/\s+/g, " ").trim()}; ${bad} such row${bad === 1 ? "" : "s"}), got ${first!.text}`,
     fix: "Correct the row, or skip malformed rows with --on-bad-row skip, which counts them.",
   });
 }

@@ -247,7 +247,7 @@ export class DeviceEmbeddings implements EmbeddingStore {
       code: "STORE_DISPOSED",
       where: this.constructor.name,
       message: "the rows are gone: the store was disposed, got a call after dispose()",
-      fix: "dispose of a store after its last use, or create it again",
+      fix: "Dispose of a store after its last use, or create it again.",
     });
   }
 
@@ -346,7 +346,7 @@ function refuseAbove(name: string, value: number, most: number): void {
     code: "ROWS_OPTIONS",
     where: "DeviceEmbeddings",
     message: `${name} in GPU memory must be below ${most}, got ${value}`,
-    fix: "keep the rows on the host (placement hybrid), or use smaller batches",
+    fix: "Keep the rows on the host (placement hybrid), or use smaller batches.",
   });
 }
 
@@ -357,7 +357,7 @@ function refuseUnaligned(dim: number, parts: number): void {
     code: "PART_ALIGNMENT",
     where: "EmbeddingStore.stage",
     message: `a batch in ${parts} parts in GPU memory needs rows of a multiple of 4 floats, got ${dim}`,
-    fix: "use an embedding dimension that is a multiple of 4, or a strategy whose batches have one part",
+    fix: "Use an embedding dimension that is a multiple of 4, or a strategy whose batches have one part.",
   });
 }
 

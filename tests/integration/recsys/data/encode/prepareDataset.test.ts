@@ -117,14 +117,14 @@ describe("labels", () => {
     await attempt("SELECT CASE i WHEN 5 THEN 3 ELSE i % 2 END AS y, i AS v FROM range(9) t(i)").toMatchObject(
       {
         code: "DATA_LABEL_VALUE",
-        message: expect.stringMatching(/row 6: "3"$/),
+        message: expect.stringMatching(/row 6, got "3"$/),
       },
     );
     await attempt(
       "SELECT CASE i WHEN 2 THEN NULL ELSE i % 2 END AS y, i AS v FROM range(9) t(i)",
     ).toMatchObject({
       code: "DATA_LABEL_VALUE",
-      message: expect.stringMatching(/row 3: missing$/),
+      message: expect.stringMatching(/row 3, got missing$/),
     });
     await attempt("SELECT NULL::INTEGER AS y, i AS v FROM range(9) t(i)").toMatchObject({
       code: "DATA_COLUMN_NULL",

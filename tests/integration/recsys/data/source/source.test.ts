@@ -163,7 +163,7 @@ describe("bad input", () => {
     await failure({ paths: [path] }).toMatchObject({
       code: "DATA_CSV_ROW",
       where: `${path}:3`,
-      message: expect.stringMatching(/Row 2 .*2 such rows\): 4,5$/),
+      message: expect.stringMatching(/^row 2 .*2 such rows\), got 4,5$/),
     });
     const { rows, skipped, notices } = await read({ paths: [path], onBadRow: "skip" });
     expect(rows.map((row) => row["c0"])).toEqual([1, 6, 1]);
