@@ -94,7 +94,7 @@ export class RunFolder {
 
   /** Opens its events and decisions to append to. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
   openLog(): RunLog {
-    return new RunLog(this.path);
+    return new RunLog(this.path, this.#record.config);
   }
 
   /** Writes what the run came to. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */

@@ -7,7 +7,12 @@ import type { RunEvent } from "../../../src/run/events.ts";
 import { readRun } from "../../../src/run/readRun.ts";
 import { openRunFolder } from "../../../src/run/runFolder.ts";
 import { runTraining } from "../../../src/run/runTraining.ts";
-import { fakeTask, type FakeRequest, type FakeTask, type FakeTrainable } from "./fakeTraining.ts";
+import {
+  fakeTask,
+  type FakeRequest,
+  type FakeTask,
+  type FakeTrainable,
+} from "../../support/run/fakeTraining.ts";
 
 let root: string;
 let directory: string;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RunContext } from "../../../src/run/context.ts";
 import type { RunEvent } from "../../../src/run/events.ts";
 import { BEST, LAST, Trainer, type TrainerState } from "../../../src/run/trainer.ts";
-import { FakeTrainable, type FakeOptions } from "./fakeTraining.ts";
+import { FakeTrainable, type FakeOptions } from "../../support/run/fakeTraining.ts";
 
 let directory: string;
 beforeEach(async () => {
