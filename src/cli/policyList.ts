@@ -18,6 +18,7 @@ interface Listed {
 
 /** Where each kind is registered. */
 const registries: Readonly<Partial<Record<PolicyKind, () => Promise<Listed>>>> = {
+  "kv.evict": async () => (await import("../llm/kv/kvPolicies.ts")).kvPolicies,
   "protein.threshold": async () =>
     (await import("../protein/threshold/thresholdPolicy.ts")).thresholdPolicies,
 };

@@ -4,6 +4,7 @@ import { kvPolicies } from "../../llm/kv/kvPolicies.ts";
 import type { KvPolicy } from "../../llm/kv/policy.ts";
 import type { RunnerOptions } from "../../llm/runner/openRunner.ts";
 import { threads } from "./compute.ts";
+import { policyText } from "./policy.ts";
 import { inGroup, listWords, operand, option, text, words, type Values } from "./spec.ts";
 
 const DEVICES = { cpu: "", cuda: "an NVIDIA GPU" } as const;
@@ -27,7 +28,7 @@ export const tokenizer = option("path", text, {
  * @param meaning a phrase that ends before the policies' names
  */
 export const kvOption = (meaning: string, policy: string) =>
-  option("policy", text, {
+  option("policy", policyText, {
     meaning: `${meaning}: ${kvPolicies.names.join(", ")}; options follow a colon, e.g. keyformer:budget=50%,noise=none`,
     default: policy,
   });

@@ -9,7 +9,6 @@ import { kvPolicies } from "../../../llm/kv/kvPolicies.ts";
 import { openModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
 import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
-import { splitPolicyList } from "../../../run/policies/policyText.ts";
 import { createRunFolder, defaultRunPath } from "../../../run/runFolder.ts";
 import { writeJson } from "../../../base/jsonFile.ts";
 import { configOf, evalReport, valuesOf } from "./evaluationReport.ts";
@@ -17,16 +16,11 @@ import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel } from "./e
 import { choice, decimal, listOf, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
 import { modelOperand, runnerOptions, runnerSettings, tokenizer } from "../../options/languageModel.ts";
+import { policyTextList } from "../../options/policy.ts";
 import { inGroup, listWords, option, text, words } from "../../options/spec.ts";
 import { formatTable, type Output } from "../../output.ts";
 
 const POLICIES = ["window", "streaming", "h2o", "keyformer", "tova", "snapkv", "random"];
-
-/** Policy texts between commas. */
-const policyList = z.preprocess(
-  (given) => (typeof given === "string" ? splitPolicyList(given, "--kv") : given),
-  z.array(text),
-);
 
 const PROTOCOLS = {
   "in-prompt": "the question ends the prompt and comes once more after it",
@@ -72,7 +66,7 @@ const options = {
     tokenizer,
   }),
   ...inGroup("KV cache:", {
-    kv: option("policies", policyList, {
+    kv: option("policies", policyTextList("--kv"), {
       meaning: `Policies between commas: ${kvPolicies.names.join(", ")}, with options behind a colon, e.g. window,keyformer:noise=none,sinks=4; the full cache is always measured`,
       default: [...POLICIES],
     }),

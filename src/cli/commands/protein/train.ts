@@ -22,6 +22,7 @@ import { defaultRunPath } from "../../../run/runFolder.ts";
 import { choice, decimal, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
 import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
+import { policyText } from "../../options/policy.ts";
 import {
   flag,
   flagName,
@@ -120,7 +121,7 @@ const options = {
         "Share of the sequences that are trained on between random residues, as a domain is in its protein; Pareto's own, not of the publication",
       default: DEFAULT_SETTINGS.flanks,
     }),
-    threshold: option("policy", text, {
+    threshold: option("policy", policyText, {
       meaning: `Policy that chooses the probability below which a sequence is of no known family, as name:key=value: ${thresholdPolicies.names.join(" or ")}`,
       default: DEFAULT_SETTINGS.threshold,
     }),
