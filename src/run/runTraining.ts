@@ -7,8 +7,9 @@ import { ParetoError } from "../base/errors.ts";
 import { fileExists } from "../base/files.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
 import { RunContext } from "./context.ts";
-import type { OnEvent, RunEvent } from "./events.ts";
+import type { OnEvent } from "./events.ts";
 import { readEvents } from "./eventLog.ts";
+import { RunRecorder } from "./recordRun.ts";
 import { resumedConfig, type Changes } from "./resumedConfig.ts";
 import { createRunFolder, openRunFolder, requireNewFolder, type RunFolder } from "./runFolder.ts";
 import { LOG_FILES } from "./runLog.ts";
@@ -46,14 +47,9 @@ export async function runTraining<Config extends Requested, Requested, Result ex
     "resume" in request
       ? resumedConfig(task.schema, storedConfig(task, earlier!), request.resume)
       : request.config;
-  // What happens before there is a folder is recorded once there is one.
-  const early: RunEvent[] = [];
-  let record: OnEvent = (event) => early.push(event);
+  const recorder = new RunRecorder(request.onEvent);
   const context = new RunContext({
-    onEvent: (event) => {
-      record(event);
-      request.onEvent?.(event);
-    },
+    onEvent: recorder.onEvent,
     ...(request.signal && { signal: request.signal }),
     secondsBefore: earlier ? await secondsOf(earlier) : 0,
   });
@@ -63,23 +59,10 @@ export async function runTraining<Config extends Requested, Requested, Result ex
     context.onEvent({ event: "span", span: "prepare", start, end: context.clock() });
     const folder = earlier ?? (await newFolder(task.command, prepared, request.directory));
     if (earlier) await keepConfig(earlier, prepared);
-    const log = folder.openLog();
-    early.forEach(log.append);
-    record = log.append;
-    try {
-      await folder.setStatus("running");
-      const { maxMinutes } = request;
-      const deadline = maxMinutes === undefined ? undefined : start + 60 * maxMinutes;
-      const result = await trainIn(folder, prepared, { context, deadline, isResumed: earlier !== null });
-      await folder.writeResult(result);
-      await folder.setStatus(result.finished ? "done" : "interrupted", context.clock());
-      return result;
-    } catch (error) {
-      await folder.setStatus("failed", context.clock()).catch(() => undefined);
-      throw error;
-    } finally {
-      log.close();
-    }
+    const { maxMinutes } = request;
+    const deadline = maxMinutes === undefined ? undefined : start + 60 * maxMinutes;
+    const job = { context, deadline, isResumed: earlier !== null };
+    return await recorder.recordIn(folder, context, () => trainIn(folder, prepared, job));
   } finally {
     await prepared.dispose?.();
   }
@@ -92,7 +75,7 @@ interface Job {
   isResumed: boolean;
 }
 
-async function trainIn<Result>(
+async function trainIn<Result extends TrainingResult>(
   folder: RunFolder,
   prepared: PreparedTask<unknown, Result>,
   { context, deadline, isResumed }: Job,

@@ -1,11 +1,10 @@
 /** @file A k-mer baseline on the sequences and the split of a training run, for an honest comparison. */
 import type { OnEvent } from "../../run/events.ts";
-import { createRunFolder, requireNewFolder } from "../../run/runFolder.ts";
-import type { FamilyReport } from "../families/families.ts";
+import { recordRun } from "../../run/recordRun.ts";
 import { measureBaseline, type BaselineName, type BaselineResult } from "../kmer/baselines.ts";
-import type { SequenceSplit } from "../splits/split.ts";
 import type { ProteinData } from "./proteinConfig.ts";
 import { readProteinData } from "./readProteinData.ts";
+import type { OnRead } from "./trainProtein.ts";
 
 /** What a baseline came to. */
 export interface TrainBaselineResult extends BaselineResult {
@@ -17,7 +16,7 @@ export interface TrainBaselineResult extends BaselineResult {
 }
 
 /**
- * Trains a baseline and tests it; the folder holds `run.json` and `result.json`.
+ * Trains a baseline and tests it, in a run folder without a model.
  * @throws ParetoError `RUN_EXISTS`, and what reading families throws
  */
 export async function trainBaseline(options: {
@@ -25,28 +24,30 @@ export async function trainBaseline(options: {
   name: BaselineName;
   data: ProteinData;
   seed: number;
-  onEvent: OnEvent;
-  onRead: (report: FamilyReport, split: SequenceSplit) => void;
+  onEvent?: OnEvent;
+  onRead?: OnRead;
 }): Promise<TrainBaselineResult> {
   const { directory, name, data, seed, onEvent, onRead } = options;
-  await requireNewFolder(directory);
-  const { set, report, parts } = await readProteinData(data, onEvent);
-  onRead(report, parts);
-  const folder = await createRunFolder(directory, {
-    command: "protein train",
-    config: { baseline: name, data: { ...data } },
-    seed,
-  });
-  try {
-    const measured = measureBaseline(name, set, parts, seed);
-    const { train, validation, test } = parts;
-    const sequences = { train: train.length, validation: validation.length, test: test.length };
-    const result = { ...measured, run: folder.path, families: set.families, sequences, data };
-    await folder.writeResult(result);
-    await folder.setStatus("done");
-    return result;
-  } catch (error) {
-    await folder.setStatus("failed").catch(() => undefined);
-    throw error;
-  }
+  return recordRun(
+    {
+      directory,
+      async prepare(context) {
+        const { set, report, parts } = await readProteinData(data, context.onEvent);
+        onRead?.(report, parts);
+        return { set, parts };
+      },
+      start: () => ({ command: "protein train", config: { baseline: name, data: { ...data } }, seed }),
+      async work({ set, parts }, context, folder) {
+        const measured = await context.span("train", async () => measureBaseline(name, set, parts, seed));
+        const { train, validation, test } = parts;
+        const sequences = { train: train.length, validation: validation.length, test: test.length };
+        const { logLoss, accuracy, macroF1 } = measured.test;
+        const { seconds } = measured;
+        const figures = { epoch: 1, step: 0, seconds, logLoss, accuracy, macroF1 };
+        context.onEvent({ event: "metrics", part: "test", ...figures });
+        return { ...measured, run: folder.path, families: set.families, sequences, data };
+      },
+    },
+    onEvent ? { onEvent } : {},
+  );
 }
