@@ -1,5 +1,5 @@
 /** @file Whether a protein model says `unknown` where it should. See `protein/unknown.ts`. */
-import { DEFAULT_MODEL_PATH } from "../src/protein/defaultModel.ts";
+import { DEFAULT_MODEL_PATH } from "../src/protein/savedModel.ts";
 import type { BenchArea } from "./harness/area.ts";
 import { measureUnknown, unknownRows } from "./protein/unknown.ts";
 

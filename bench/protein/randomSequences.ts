@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { finished } from "node:stream/promises";
 import { Rng } from "../../src/base/rng.ts";
-import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../src/protein/sequenceSet.ts";
 
 /** Draws a length. */
 export type LengthDraw = (rng: Rng) => number;

@@ -5,15 +5,15 @@
  * All sequences are of full length, so that both do the same work: PyTorch's script pads nothing and skips nothing. A
  * second rate is of lengths as in HF73, where batches of like length save work; PyTorch is not measured on it.
  */
-import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../src/protein/sequenceSet.ts";
 import { proteinModel } from "../../src/protein/models/models.ts";
 import {
   bucketedBatches,
   bucketLengths,
   type BucketBatch,
-} from "../../src/protein/training/bucketedBatches.ts";
-import { ProteinNetwork } from "../../src/protein/training/proteinNetwork.ts";
-import { openReplicas } from "../../src/protein/training/replicas.ts";
+} from "../../src/protein/network/bucketedBatches.ts";
+import { ProteinNetwork } from "../../src/protein/network/proteinNetwork.ts";
+import { openReplicas } from "../../src/protein/network/replicas.ts";
 import { torchProteinRate } from "../harness/torch.ts";
 import { naturalLength, randomSet } from "./randomSequences.ts";
 import type { ProteinSizes, TrainingSize } from "./sizes.ts";

@@ -10,7 +10,7 @@
 import { Readable } from "node:stream";
 import { Rng } from "../../src/base/rng.ts";
 import { classifyFasta, type Classification } from "../../src/protein/classify/classifyFasta.ts";
-import type { SequenceSet } from "../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../src/protein/sequenceSet.ts";
 import { readFamilies } from "../../src/protein/families/families.ts";
 import {
   loadProteinNetwork,
@@ -18,8 +18,8 @@ import {
   type ProteinModelFolder,
 } from "../../src/protein/savedModel.ts";
 import { split, SPLIT_NAMES, type SplitName } from "../../src/protein/splits/split.ts";
-import { predictRows } from "../../src/protein/training/predictRows.ts";
-import type { ProteinNetwork } from "../../src/protein/training/proteinNetwork.ts";
+import { predictRows } from "../../src/protein/network/predictRows.ts";
+import type { ProteinNetwork } from "../../src/protein/network/proteinNetwork.ts";
 import type { BenchRow } from "../harness/rows.ts";
 
 /** One kind of sequences. */

@@ -10,8 +10,8 @@ import { multiclassMetrics, type MulticlassMetrics } from "../run/metrics/multic
 import { readFamilies, type FamilyOptions } from "./families/families.ts";
 import type { ProteinModelConfig } from "./savedModel.ts";
 import { highestProbabilities } from "./threshold/thresholdPolicy.ts";
-import { predictRows } from "./training/predictRows.ts";
-import type { ProteinNetwork } from "./training/proteinNetwork.ts";
+import { predictRows } from "./network/predictRows.ts";
+import type { ProteinNetwork } from "./network/proteinNetwork.ts";
 
 /** What to evaluate on. */
 export interface EvaluateProteinOptions {

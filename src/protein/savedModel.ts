@@ -3,6 +3,7 @@
  * quality where it was measured), `weights.safetensors` holds its float32 weights.
  */
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { SafetensorsFile } from "../base/safetensors.ts";
@@ -14,9 +15,12 @@ import { parseJson, unusableJson, type JsonFormat } from "../base/jsonFile.ts";
 import { sameShape, formatShape } from "../base/shape.ts";
 import { writeSafetensors } from "../base/writeSafetensors.ts";
 import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
-import { ProteinNetwork } from "./training/proteinNetwork.ts";
-import { openReplicas } from "./training/replicas.ts";
-import { proteinParameters } from "./training/traceProtein.ts";
+import { ProteinNetwork } from "./network/proteinNetwork.ts";
+import { openReplicas } from "./network/replicas.ts";
+import { proteinParameters } from "./network/traceProtein.ts";
+
+/** Folder of the model that ships with Pareto, of the 73 families of HF73; `classify` uses it when it is given none. */
+export const DEFAULT_MODEL_PATH = fileURLToPath(new URL("../../models/profamnet-hf73", import.meta.url));
 
 const CONFIG = "config.json";
 const WEIGHTS = "weights.safetensors";

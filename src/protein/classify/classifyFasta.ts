@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { encodeInto } from "../alphabet.ts";
 import { readFastaGroups } from "../fasta/fasta.ts";
 import type { BadRecord, FastaOptions, FastaRecord } from "../fasta/fastaRecord.ts";
-import type { Predicted, ProteinNetwork } from "../training/proteinNetwork.ts";
+import type { Predicted, ProteinNetwork } from "../network/proteinNetwork.ts";
 import { AttentionTrack, type AttentionSpan } from "./attentionTrack.ts";
 import { WindowBatches, type WindowOwner } from "./windowBatches.ts";
 import { windowCount, windowsOf, type Window } from "./windows.ts";
@@ -43,8 +43,9 @@ export interface ClassifyOptions extends FastaOptions {
   length: number;
   /** Below this probability a sequence is of no known family. */
   threshold: number;
-  /** Candidates of a sequence; 1 unless told. */
+  /** How many candidates of a sequence are listed. Defaults to 1. */
   top?: number;
+  /** Whether to say where the network looked, if it has attention. Defaults to false. */
   attention?: boolean;
 }
 

@@ -4,8 +4,8 @@
  * host fills the next ones while the device computes. Buffers are made once and used again and again: a file of
  * millions of records leaves no garbage of arrays.
  */
-import { bucketLengths } from "../training/bucketedBatches.ts";
-import type { Predicted, ProteinNetwork } from "../training/proteinNetwork.ts";
+import { bucketLengths } from "../network/bucketedBatches.ts";
+import type { Predicted, ProteinNetwork } from "../network/proteinNetwork.ts";
 import type { Window } from "./windows.ts";
 
 /** Receives what was predicted of one of its windows: row `row` of a batch, to be copied from. */
@@ -53,7 +53,7 @@ export class WindowBatches {
   /**
    * Adds a window.
    * @param ids those of the residues of the whole sequence
-   * @param owner told, before {@link flush} returns
+   * @param owner receives what was predicted, at the latest before {@link flush} returns
    * @returns a promise where a batch has to be done first
    */
   add(ids: Uint8Array, window: Window, owner: WindowOwner): Promise<void> | undefined {

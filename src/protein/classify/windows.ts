@@ -1,6 +1,6 @@
 /** @file How a long sequence is read: in overlapping windows. */
 
-/** A stretch of residues `[start, end)`. */
+/** Residues `[start, end)` of a sequence. */
 export interface Window {
   start: number;
   end: number;

@@ -7,7 +7,7 @@
  */
 import { ParetoError } from "../../base/errors.ts";
 import { Rng } from "../../base/rng.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { readFastaGroups } from "../fasta/fasta.ts";
 import type { BadRecord } from "../fasta/fastaRecord.ts";
 import { DistinctSequences } from "./distinctSequences.ts";

@@ -30,7 +30,7 @@ export function looksLikeNucleotides(letters: Uint8Array, count: number): boolea
   const seen = new Set<number>();
   for (let i = 0; i < count; i++) {
     const kind = KIND[letters[i]!]!;
-    // Nearly every protein is told by its first few residues.
+    // The first few residues decide for nearly every protein.
     if (kind === 0) return false;
     if (kind === BASE) bases++;
     if (seen.size < 3 && "ACGTU".includes(String.fromCharCode(letters[i]!))) seen.add(letters[i]!);

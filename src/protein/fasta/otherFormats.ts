@@ -1,6 +1,6 @@
 /**
  * @file Formats of biology and of the web that are text and no FASTA, by how they begin. Read as FASTA they would be one
- * long sequence without a header; a user is better told what the file is.
+ * long sequence without a header; it helps more to say what the file is.
  */
 
 /** A format, and what to do with a file of it. */

@@ -3,7 +3,7 @@
  */
 import { multiclassMetrics } from "../../run/metrics/multiclass.ts";
 import type { MulticlassMetrics } from "../../run/metrics/multiclass.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import type { SequenceSplit } from "../splits/split.ts";
 import { predictLogistic, trainLogistic } from "./logistic.ts";
 import { predictNaiveBayes, trainNaiveBayes } from "./naiveBayes.ts";

@@ -1,5 +1,5 @@
 /** @file A sequence as a sparse vector: the square roots of its k-mer counts, scaled to length 1. */
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { kmerCount, longest, writeKmers } from "./kmers.ts";
 
 /** One sequence at a time, in arrays that are used again. */

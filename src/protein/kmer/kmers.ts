@@ -1,6 +1,6 @@
 /** @file k-mers of sequences as numbers: the residue ids as digits of base 22, the first the highest. */
 import { ALPHABET_SIZE } from "../alphabet.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 
 /** How many numbers k-mers may take. @param k at most 6 */
 export function kmerCount(k: number): number {

@@ -6,7 +6,7 @@
  * order: a seed gives the same weights on every machine with the same `Math.exp`.
  */
 import { Rng } from "../../base/rng.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { KmerFeatures } from "./kmerFeatures.ts";
 import { kmerCount } from "./kmers.ts";
 import { softmax } from "./softmax.ts";

@@ -4,7 +4,7 @@
  * The score of family c is log P(c) + Σ log P(kmer | c) over the k-mers of a sequence, repeats included, with
  * P(kmer | c) = (count + smoothing) / (total of c + smoothing · 22^k).
  */
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { kmerCount, longest, writeKmers } from "./kmers.ts";
 import { softmax } from "./softmax.ts";
 

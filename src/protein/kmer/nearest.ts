@@ -7,7 +7,7 @@
  * family scores as its most similar sequence; of equals the first family wins. A query that shares no k-mer with any
  * sequence goes to the family with most of them.
  */
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { distinctKmers, kmerCount } from "./kmers.ts";
 
 /** What the nearest sequences of each query say. */

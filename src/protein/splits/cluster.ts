@@ -1,10 +1,8 @@
 /** @file The cluster split: what resembles the other sequences of its family least is held out. */
 import { Rng } from "../../base/rng.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import { rowsByFamily, type SequenceSet } from "../sequenceSet.ts";
 import { clusterSequences } from "./clusters.ts";
-import { rowsByFamily } from "./rowsByFamily.ts";
-import { TEST, TRAIN, VALIDATION } from "./parts.ts";
-import type { Parts } from "./parts.ts";
+import { TEST, TRAIN, VALIDATION, type Parts } from "./parts.ts";
 
 const CLUSTER_STREAM = 0x636c7573;
 

@@ -3,13 +3,12 @@
  *
  * Two sequences of a family are linked when they share at least 20 % of the distinct 4-mers of the one that has fewer;
  * a cluster is a connected component of these links. Every pair that shares a 4-mer is counted: for each sequence the
- * lists of earlier sequences with its 4-mers are walked, and no bound or sample stands in for a count. The work is the
+ * lists of earlier sequences with its 4-mers are read, and no bound or sample stands in for a count. The work is the
  * sum over 4-mers of the squared number of sequences that hold them, half of it: 4.3 · 10^9 steps for the 343,580
  * sequences of HF73.
  */
-import type { SequenceSet } from "../encodedSequences.ts";
+import { rowsByFamily, type SequenceSet } from "../sequenceSet.ts";
 import { distinctKmers, kmerCount } from "../kmer/kmers.ts";
-import { rowsByFamily } from "./rowsByFamily.ts";
 
 const K = 4;
 /** Linked when shared · LINK_DIVISOR >= fewer: 20 %, in whole numbers. */
@@ -31,7 +30,7 @@ export function clusterSequences(set: SequenceSet): Uint32Array {
 /** `[rows]`: for each row of one family the smallest index of its component. */
 function clusterFamily(set: SequenceSet, rows: Uint32Array): Uint32Array {
   const { kmers, starts } = distinctKmers(set, rows, K);
-  // Lists of the rows that hold each 4-mer, one after the other, filled as the rows are walked.
+  // Lists of the rows that hold each 4-mer, one after the other, filled row by row.
   const ends = listStarts(kmers);
   const begins = ends.slice();
   const holders = new Uint32Array(kmers.length);

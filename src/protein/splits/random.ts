@@ -1,9 +1,7 @@
 /** @file The random split: of each family the same shares, so that every family stands in every part. */
 import { Rng } from "../../base/rng.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
-import { rowsByFamily } from "./rowsByFamily.ts";
-import { TEST, TRAIN, VALIDATION } from "./parts.ts";
-import type { Parts } from "./parts.ts";
+import { rowsByFamily, type SequenceSet } from "../sequenceSet.ts";
+import { TEST, TRAIN, VALIDATION, type Parts } from "./parts.ts";
 
 const RANDOM_STREAM = 0x73706c74;
 

@@ -1,9 +1,8 @@
 /** @file The species split: all sequences of a species stand in one part. */
 import { createHash } from "node:crypto";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { proteinOfId } from "../families/familyOfHeader.ts";
-import { TEST, TRAIN, VALIDATION } from "./parts.ts";
-import type { Parts } from "./parts.ts";
+import { TEST, TRAIN, VALIDATION, type Parts } from "./parts.ts";
 
 /** The part of a species: the first 32 bits of the MD5 of its code, as a share of 2^32, below .8, below .9, or above. */
 function partOf(code: string): number {

@@ -5,10 +5,9 @@
  * three are Pareto's own choice. None depends on anything but the set and the seed.
  */
 import { proteinOfId } from "../families/familyOfHeader.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { splitByCluster } from "./cluster.ts";
-import { TEST, TRAIN, VALIDATION } from "./parts.ts";
-import type { Parts } from "./parts.ts";
+import { TEST, TRAIN, VALIDATION, type Parts } from "./parts.ts";
 import { splitAtRandom } from "./random.ts";
 import { splitBySpecies } from "./species.ts";
 

@@ -1,6 +1,6 @@
 /** @file Decoys: sequences with the composition of real ones, and of no family. */
 import { Rng } from "../../base/rng.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 
 /** Apart from the streams of training. */
 const DECOY_STREAM = 0x75000000;

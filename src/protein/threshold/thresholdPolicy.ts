@@ -36,8 +36,8 @@ const share = () =>
   );
 
 /**
- * A network that learned from decoys tells them so well that far more sequences pass than have to; for one that did not,
- * the share that has to pass decides.
+ * A network that was trained on decoys separates them so well that far more sequences pass than have to; for one that was
+ * not, the share that has to pass decides.
  */
 const calibrated = definePolicy({
   kind: "protein.threshold",

@@ -13,7 +13,7 @@ import type {
   TrainingPlan,
   TrainingSummary,
 } from "../../run/task.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { saveProteinModel } from "../savedModel.ts";
 import type { SequenceSplit } from "../splits/split.ts";
 import { decoysOf } from "../threshold/decoys.ts";
@@ -23,10 +23,10 @@ import {
   thresholdDecision,
   thresholdPolicies,
 } from "../threshold/thresholdPolicy.ts";
-import { batchCount, bucketLengths, bucketedBatches } from "./bucketedBatches.ts";
-import { evaluateRows, predictRows } from "./predictRows.ts";
+import { batchCount, bucketLengths, bucketedBatches } from "../network/bucketedBatches.ts";
+import { evaluateRows, predictRows } from "../network/predictRows.ts";
 import type { ProteinConfig } from "./proteinConfig.ts";
-import type { ProteinNetwork } from "./proteinNetwork.ts";
+import type { ProteinNetwork } from "../network/proteinNetwork.ts";
 import type { TrainProteinResult } from "./proteinResult.ts";
 import { decoyRows, STALE_EPOCHS } from "./settings.ts";
 

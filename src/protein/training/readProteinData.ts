@@ -1,9 +1,9 @@
-/** @file A run's sequences: read, divided, and what the user should know of them told. */
+/** @file A run's sequences: read, divided, and notices of what was left out. */
 import { crc32 } from "node:zlib";
 import { ParetoError } from "../../base/errors.ts";
 import { viewBytes } from "../../base/dtype.ts";
 import type { OnEvent } from "../../run/events.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { readFamilies, type FamilyReport } from "../families/families.ts";
 import { split, type SequenceSplit } from "../splits/split.ts";
 import type { ProteinData } from "./proteinConfig.ts";
@@ -26,7 +26,7 @@ export async function readProteinData(
   });
   const parts = split(set, data.split, data.dataSeed, { strict: data.strict });
   requireParts(parts, data);
-  for (const message of remarks(report)) {
+  for (const message of notices(report)) {
     onEvent({ event: "notice", level: "warning", code: "PROTEIN_DATA", message });
   }
   return { set, report, parts };
@@ -39,7 +39,7 @@ export function fingerprintOf(set: SequenceSet): number {
 }
 
 /** What the user should know of the data. */
-function remarks(report: FamilyReport): string[] {
+function notices(report: FamilyReport): string[] {
   const found: string[] = [];
   const { bad, withoutFamily, ambiguous, tooSmall } = report;
   if (bad.count > 0) {

@@ -30,7 +30,7 @@ export const proteinSettings = z.strictObject({
 /** Settings of training, all resolved. */
 export type ProteinSettings = z.infer<typeof proteinSettings>;
 
-/** Settings where none are said; the size of a batch follows from the data, by {@link batchSizeFor}. */
+/** Default settings; the size of a batch follows from the data, by {@link batchSizeFor}. */
 export const DEFAULT_SETTINGS = {
   model: "profamnet",
   length: 256,

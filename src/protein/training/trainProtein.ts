@@ -6,11 +6,11 @@ import { proteinModel } from "../models/models.ts";
 import type { SequenceSplit } from "../splits/split.ts";
 import { thresholdPolicies } from "../threshold/thresholdPolicy.ts";
 import { proteinConfig, type ProteinConfig, type RequestedConfig } from "./proteinConfig.ts";
-import { ProteinNetwork } from "./proteinNetwork.ts";
+import { ProteinNetwork } from "../network/proteinNetwork.ts";
 import type { TrainProteinResult } from "./proteinResult.ts";
 import { ProteinTrainable } from "./proteinTrainable.ts";
 import { fingerprintOf, readProteinData } from "./readProteinData.ts";
-import { openReplicas } from "./replicas.ts";
+import { openReplicas } from "../network/replicas.ts";
 import { batchSizeFor, DEFAULT_SETTINGS } from "./settings.ts";
 
 /** Receives what was read, before training begins. */

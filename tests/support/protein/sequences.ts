@@ -1,6 +1,6 @@
 /** @file Sets of sequences for the tests of this folder. */
 import { encodeResidues } from "../../../src/protein/alphabet.ts";
-import type { SequenceSet } from "../../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../../src/protein/sequenceSet.ts";
 import { Rng } from "../../../src/base/rng.ts";
 
 export interface Labelled {

@@ -2,9 +2,8 @@
 import { availableParallelism } from "node:os";
 import { ParetoError } from "../../../base/errors.ts";
 import { classifyFasta } from "../../../protein/classify/classifyFasta.ts";
-import { DEFAULT_MODEL_PATH } from "../../../protein/defaultModel.ts";
 import type { BadRecord, FastaWarning } from "../../../protein/fasta/fasta.ts";
-import { loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
+import { DEFAULT_MODEL_PATH, loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
 import { formatCount } from "../../../base/format.ts";
 import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";

@@ -1,7 +1,6 @@
 /** @file `pareto protein export`: a trained protein model as a standard ONNX file. */
-import { exportProteinModel } from "../../../protein/exportProtein.ts";
-import { DEFAULT_MODEL_PATH } from "../../../protein/defaultModel.ts";
-import { openProteinModel } from "../../../protein/savedModel.ts";
+import { exportProteinModel } from "../../../protein/exportModel.ts";
+import { DEFAULT_MODEL_PATH, openProteinModel } from "../../../protein/savedModel.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { defineCommand } from "../../command.ts";
 import { operand, required, text } from "../../options/spec.ts";

@@ -10,7 +10,7 @@ import type { ProteinConfig, ProteinData, RequestedConfig } from "../../../prote
 import type { TrainProteinResult } from "../../../protein/training/proteinResult.ts";
 import { DEFAULT_SETTINGS } from "../../../protein/training/settings.ts";
 import { thresholdPolicies } from "../../../protein/threshold/thresholdPolicy.ts";
-import { proteinParameters } from "../../../protein/training/traceProtein.ts";
+import { proteinParameters } from "../../../protein/network/traceProtein.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
 import { trainProtein } from "../../../protein/training/trainProtein.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../base/format.ts";

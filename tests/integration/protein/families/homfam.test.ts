@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { SequenceSet } from "../../../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../../../src/protein/sequenceSet.ts";
 import { readFamilies } from "../../../../src/protein/families/families.ts";
 import { proteinOfId } from "../../../../src/protein/families/familyOfHeader.ts";
 import { measureBaseline } from "../../../../src/protein/kmer/baselines.ts";

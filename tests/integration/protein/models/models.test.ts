@@ -6,7 +6,7 @@ import { Rng } from "../../../../src/base/rng.ts";
 import { Parameters } from "../../../../src/nn/parameters.ts";
 import { PROTEIN_MODELS, proteinModel } from "../../../../src/protein/models/models.ts";
 import { summarizeLayers } from "../../../../src/nn/summary.ts";
-import { proteinParameters, tracePrediction } from "../../../../src/protein/training/traceProtein.ts";
+import { proteinParameters, tracePrediction } from "../../../../src/protein/network/traceProtein.ts";
 
 test("ProFamNet has the parameters of its specification, layer by layer", () => {
   const layers = Object.fromEntries(

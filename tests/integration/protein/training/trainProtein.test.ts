@@ -10,7 +10,7 @@ import { evaluateProteinModel, type EvaluateProteinOptions } from "../../../../s
 import { readFamilies } from "../../../../src/protein/families/families.ts";
 import { loadProteinNetwork, openProteinModel } from "../../../../src/protein/savedModel.ts";
 import { split } from "../../../../src/protein/splits/split.ts";
-import { predictRows } from "../../../../src/protein/training/predictRows.ts";
+import { predictRows } from "../../../../src/protein/network/predictRows.ts";
 import type { ProteinConfig } from "../../../../src/protein/training/proteinConfig.ts";
 import { DEFAULT_SETTINGS, type ProteinSettings } from "../../../../src/protein/training/settings.ts";
 import type { TrainProteinResult } from "../../../../src/protein/training/proteinResult.ts";

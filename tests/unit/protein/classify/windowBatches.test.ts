@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { WindowBatches, type WindowOwner } from "../../../../src/protein/classify/windowBatches.ts";
 import { windowsOf } from "../../../../src/protein/classify/windows.ts";
-import type { Predicted, ProteinNetwork } from "../../../../src/protein/training/proteinNetwork.ts";
+import type { Predicted, ProteinNetwork } from "../../../../src/protein/network/proteinNetwork.ts";
 
 const ROWS = 4;
 const LENGTH = 128;

@@ -1,7 +1,7 @@
 /** @file The k-mer baselines against their definitions on small sets. */
 import { describe, expect, test } from "vitest";
 import { Rng } from "../../../../src/base/rng.ts";
-import type { SequenceSet } from "../../../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../../../src/protein/sequenceSet.ts";
 import { BASELINE_NAMES, measureBaseline } from "../../../../src/protein/kmer/baselines.ts";
 import { KmerFeatures } from "../../../../src/protein/kmer/kmerFeatures.ts";
 import { distinctKmers, kmerCount } from "../../../../src/protein/kmer/kmers.ts";

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { proteinOfId } from "../../../../src/protein/families/familyOfHeader.ts";
-import type { SequenceSet } from "../../../../src/protein/encodedSequences.ts";
+import type { SequenceSet } from "../../../../src/protein/sequenceSet.ts";
 import { clusterSequences } from "../../../../src/protein/splits/clusters.ts";
 import { split, SPLIT_NAMES } from "../../../../src/protein/splits/split.ts";
 import type { SequenceSplit } from "../../../../src/protein/splits/split.ts";

@@ -4,7 +4,7 @@
  * depends on the seed and the epoch only.
  */
 import { Rng } from "../../base/rng.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 
 /** A batch; rows behind `size` are decoys, with label {@link DECOY}, and then padding: length 1, label −1. */
 export interface BucketBatch {

@@ -8,8 +8,8 @@ import {
   bucketLengths,
   bucketedBatches,
   DECOY,
-} from "../../../../src/protein/training/bucketedBatches.ts";
-import { partRows } from "../../../../src/protein/training/replicas.ts";
+} from "../../../../src/protein/network/bucketedBatches.ts";
+import { partRows } from "../../../../src/protein/network/replicas.ts";
 import { batchSizeFor } from "../../../../src/protein/training/settings.ts";
 import { randomResidues, sequenceSet } from "../../../support/protein/sequences.ts";
 

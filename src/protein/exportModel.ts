@@ -10,7 +10,7 @@ import { exportOnnx, type ExportedModel, type StateValues } from "../engine/onnx
 import { Parameters } from "../nn/parameters.ts";
 import { proteinModel } from "./models/models.ts";
 import { readProteinWeights, type ProteinModelFolder } from "./savedModel.ts";
-import { tracePrediction } from "./training/traceProtein.ts";
+import { tracePrediction } from "./network/traceProtein.ts";
 
 /**
  * Exports a saved model.

@@ -1,6 +1,6 @@
 /** @file The probabilities of many sequences of a set, in the order that they are asked for. */
 import { multiclassMetrics, type MulticlassMetrics } from "../../run/metrics/multiclass.ts";
-import type { SequenceSet } from "../encodedSequences.ts";
+import type { SequenceSet } from "../sequenceSet.ts";
 import { bucketLengths, bucketedBatches, type BucketBatch } from "./bucketedBatches.ts";
 import type { ProteinNetwork } from "./proteinNetwork.ts";
 
