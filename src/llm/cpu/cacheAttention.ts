@@ -261,7 +261,7 @@ export class CacheAttention {
         code: "KV_LOGITS_NOT_FINITE",
         where: `layer ${layer}, head ${kvHead * group + (index % group)}, query ${text.first + Math.floor(index / group)}`,
         message: "an attention logit must be a number below infinity, got a row with one that is not",
-        fix: "check the model's weights for values that overflow, or compute in float32",
+        fix: "Check the model's weights for values that overflow, or compute in float32.",
         cause: error,
       });
     }

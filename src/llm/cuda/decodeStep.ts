@@ -283,7 +283,7 @@ export function checkFaults(records: Int32Array, sequences: readonly number[]): 
       code: "KV_LOGITS_NOT_FINITE",
       where: `layer ${fault - 1}`,
       message: `logits of attention must be finite or −∞, got another one in sequence ${sequence}`,
-      fix: "check the weights, and that the dtype holds the model's activations (bf16 has float32's range)",
+      fix: "Check the weights, and that the dtype holds the model's activations (bf16 has float32's range).",
     });
   }
 }

@@ -11,13 +11,17 @@ import type { HeadView, KvPolicy } from "./policy.ts";
 export function checkedKeep(policy: KvPolicy, head: HeadView): number[] {
   const slots = policy.keep(head);
   if (slots.length > head.budget) {
-    throw policyError(policy, head, `kept more than its budget of ${head.budget}: ${slots.length} slots`);
+    throw policyError(
+      policy,
+      head,
+      `must keep at most its budget of ${head.budget}, got ${slots.length} slots`,
+    );
   }
   let previous = -1;
   for (const slot of slots) {
     const position = isLive(slot, head) ? head.positions[slot]! : -1;
     if (position <= previous) {
-      throw policyError(policy, head, `kept slots that are not live, or not by position: ${String(slots)}`);
+      throw policyError(policy, head, `must keep live slots by position, got ${String(slots)}`);
     }
     previous = position;
   }
@@ -31,7 +35,7 @@ export function checkedKeep(policy: KvPolicy, head: HeadView): number[] {
 export function checkedEvict(policy: KvPolicy, head: HeadView): number {
   const slot = policy.evict(head);
   if (isLive(slot, head)) return slot;
-  throw policyError(policy, head, `chose a slot to evict outside its ${head.length} slots: ${slot}`);
+  throw policyError(policy, head, `must evict one of its ${head.length} slots, got ${slot}`);
 }
 
 function isLive(slot: number, head: HeadView): boolean {
@@ -43,6 +47,6 @@ function policyError(policy: KvPolicy, head: HeadView, what: string): ParetoErro
     code: "KV_POLICY",
     where: `KV policy ${policy.name}, layer ${head.layer}, KV head ${head.kvHead}`,
     message: `the policy ${what}`,
-    fix: "return distinct slots below head.length, ascending by head.positions, at most head.budget of them",
+    fix: "Return distinct slots below head.length, ascending by head.positions, at most head.budget of them.",
   });
 }

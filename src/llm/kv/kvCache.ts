@@ -142,6 +142,6 @@ function checkShared(layer: LayerCache, first: LayerCache): void {
     code: "KV_SHARED",
     where: `KV policy ${policy.name}`,
     message: `layers that share their scores need one policy and one budget, got ${first.budget} and ${layer.budget}`,
-    fix: 'give every layer the same options, or use scope "layer"',
+    fix: 'Give every layer the same options, or use scope "layer".',
   });
 }

@@ -132,7 +132,7 @@ export class ScoreRows {
       code: "KV_LOGITS_NOT_FINITE",
       where: `layer ${this.#layer}, head ${head}, query ${query}`,
       message: `an attention logit must be a number below infinity, got ${logit}`,
-      fix: "check the model's weights for values that overflow, or compute in float32",
+      fix: "Check the model's weights for values that overflow, or compute in float32.",
     });
   }
 }

@@ -8,6 +8,6 @@ export function checkSinks(sinks: number): void {
     code: "KV_SINKS",
     where: "attention sinks",
     message: `sinks are a whole number of at least 0, got ${sinks}`,
-    fix: "give the number of first tokens to keep, such as 4",
+    fix: "Give the number of first tokens to keep, such as 4.",
   });
 }

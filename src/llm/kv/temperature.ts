@@ -63,6 +63,6 @@ function refuse(message: string): ParetoError {
     code: "KV_TEMPERATURE",
     where: "scoring temperature",
     message,
-    fix: "give tauInit and tauEnd above 0, and horizon as the number of tokens to generate",
+    fix: "Give tauInit and tauEnd above 0, and horizon as the number of tokens to generate.",
   });
 }

@@ -203,7 +203,7 @@ async function* decodeBytes(
       code: "FASTA_NOT_TEXT",
       where,
       message: `the file was compressed twice, got ${encoding} data inside`,
-      fix: "Decompress it once before, e.g. gzip -dc FILE | … -",
+      fix: "Decompress it once before: gzip -dc FILE | … -",
     });
   }
 }

@@ -238,7 +238,7 @@ export class HostEmbeddings implements EmbeddingStore {
     throw new ParetoError({
       code: "STORE_DISPOSED",
       where: this.constructor.name,
-      message: "the rows are gone: the store was disposed",
+      message: "the rows are gone, got a call on a store that was disposed of",
       fix: "Dispose of a store after its last use, or create it again.",
     });
   }

@@ -277,7 +277,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
     throw new ParetoError({
       code,
       where: "HotEmbeddings",
-      message: `the hot rows that count must be those of the ${wanted}, they are those of the ${this.#owner}`,
+      message: `the hot rows that count must be those of the ${wanted}, got those of the ${this.#owner}`,
       fix,
     });
   }

@@ -6,7 +6,7 @@ export function badBag(table: number, input: number, cause?: unknown): ParetoErr
   return new ParetoError({
     code: "LOOKUPS_OFFSETS",
     where: `table ${table}, input ${input}`,
-    message: "a bag's end lies before its start",
+    message: `a bag must not end before its start, got input ${input} of table ${table}`,
     fix: "Make offsets the running sum of bag lengths.",
     cause,
   });

@@ -173,7 +173,7 @@ function withoutUsable(source: string, count: number, { line, message, fix }: Ba
   return new ParetoError({
     code: "FASTA_NOTHING_USABLE",
     where: source === "-" ? "standard input" : source,
-    message: `not one of ${formatCount(count)} records can be used, the first because of line ${line}: ${message}`,
+    message: `not one of ${formatCount(count)} records can be used, got on line ${line} of the first: ${message}`,
     fix,
   });
 }

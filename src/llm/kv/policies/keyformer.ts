@@ -174,7 +174,7 @@ function checkEvictEvery(evictEvery: number): void {
     code: "KV_EVICT_EVERY",
     where: "evictEvery",
     message: `tokens between evictions are a whole number of at least 1, got ${evictEvery}`,
-    fix: "use 1 to evict at each token",
+    fix: "Use 1 to evict at each token.",
   });
 }
 
@@ -184,7 +184,7 @@ function checkDamping(damping = 1): void {
     code: "KV_DAMPING",
     where: "damping",
     message: `scores are damped by a number above 0 and at most 1, got ${damping}`,
-    fix: "leave it out, or use 0.975",
+    fix: "Leave it out, or use 0.975.",
   });
 }
 
@@ -194,7 +194,7 @@ function checkReferenceMask(sinks: number, evictEvery: number): void {
     code: "KV_REFERENCE_MASK",
     where: 'mode "reference-mask"',
     message: `the authors' masks have no sinks and change at each token, got sinks ${sinks}, evictEvery ${evictEvery}`,
-    fix: 'leave sinks and evictEvery out, or use mode "paper"',
+    fix: 'Leave sinks and evictEvery out, or use mode "paper".',
   });
 }
 

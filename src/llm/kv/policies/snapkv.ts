@@ -74,7 +74,7 @@ function checkPool(pool: number): void {
     code: "KV_POOL",
     where: "KV policy snapkv",
     message: `the width of the average over votes is an odd whole number, got ${pool}`,
-    fix: "use 5 or 7, or 1 for no average",
+    fix: "Use 5 or 7, or 1 for no average.",
   });
 }
 
