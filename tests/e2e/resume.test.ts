@@ -2,6 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readRun } from "../../src/run/readRun.ts";
 import { jsonLines, SMALL, Workspace } from "./cli.ts";
 
 const STRATEGIES = {
@@ -128,5 +129,15 @@ describe("a run", () => {
     await done;
     await work.json(["recsys", "train", "--resume", "killed", "--cache", "cache"]);
     expect(await work.tensorsHash("killed")).toBe(await work.tensorsHash("baseline-whole"));
+    // Its log reads as that of the run that was not killed, and its clock went on.
+    const points = async (run: string) => {
+      const { events } = await readRun(work.path(run));
+      return events.flatMap((event) => (event.event === "metrics" ? [`${event.part} ${event.step}`] : []));
+    };
+    expect(await points("killed")).toEqual(await points("baseline-whole"));
+    const { events, record } = await readRun(work.path("killed"));
+    const ends = events.flatMap((event) => (event.event === "span" ? [event.end] : []));
+    expect(ends).toEqual(ends.toSorted((a, b) => a - b));
+    expect(record.seconds).toBeGreaterThanOrEqual(ends.at(-1)!);
   });
 });
