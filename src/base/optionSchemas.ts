@@ -18,7 +18,7 @@ function textOr<T extends z.ZodType>(read: (text: string) => unknown, value: T) 
   return z.preprocess((given) => (typeof given === "string" ? read(given.trim()) : given), value);
 }
 
-/** A number within limits; what it refuses is told the limits. */
+/** A number within limits; its error names the limits. */
 function limited(
   make: (message: string) => z.ZodNumber,
   noun: string,

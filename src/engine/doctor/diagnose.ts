@@ -24,7 +24,7 @@ export interface Diagnosis {
 /**
  * Checks a target on this machine.
  * @param target e.g. `cpu`
- * @param options.threads threads that compute; the cores available unless told
+ * @param options.threads threads that compute; defaults to the cores available
  * @throws ParetoError TARGET_UNKNOWN
  */
 export async function diagnose(target: string, options: { threads?: number } = {}): Promise<Diagnosis> {

@@ -1,6 +1,6 @@
 /**
- * @file Walking and rebuilding graphs. Both rely on ids: a node's inputs always have smaller ids than the node,
- * so ascending ids are a topological order and no walk recurses, whatever the depth of the graph.
+ * @file Traversing and rebuilding graphs. Both rely on ids: a node's inputs always have smaller ids than the node,
+ * so ascending ids are a topological order and no traversal recurses, whatever the depth of the graph.
  */
 import { Node, type AnyNode, type Tensor } from "./node.ts";
 

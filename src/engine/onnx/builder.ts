@@ -6,6 +6,7 @@ import type { OnnxAttribute, OnnxGraph, OnnxInitializer, OnnxNode, OnnxType, Onn
 /** Hands out names that are unique over a graph and the bodies of its loops. */
 export class NameSource {
   #next = 0;
+  /** A name that no other tensor of the model has. */
   fresh(stem: string): string {
     return `${stem}_${this.#next++}`;
   }

@@ -38,9 +38,9 @@ export interface ExportOptions {
   freeAxes?: Readonly<Record<string, Readonly<Record<number, string>>>>;
   /** Kept in the model's `metadata_props`. */
   metadata?: Readonly<Record<string, string>>;
-  /** Bytes of elements up to which the model is one file; 1.5 GiB unless told. */
+  /** Bytes of elements up to which the model is one file; defaults to 1.5 GiB. */
   inlineBytes?: number;
-  /** Told bytes of elements written so far, and in all. */
+  /** Called with the bytes of elements written so far, and in all. */
   onProgress?: (done: number, total: number, unit: "bytes") => void;
 }
 

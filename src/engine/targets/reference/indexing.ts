@@ -1,6 +1,6 @@
 /**
- * @file Kernels that read or add at indices. An index outside its table is a `ParetoError INDEX_RANGE` here, where
- * the truth is told; fast targets do not check.
+ * @file Kernels that read or add at indices. An index outside its table is a `ParetoError INDEX_RANGE` here;
+ * fast targets do not check.
  */
 import type { TypedArray } from "../../../base/dtype.ts";
 import { ParetoError } from "../../../base/errors.ts";

@@ -1,5 +1,5 @@
 /**
- * @file The interpreter: walks a graph in order and applies each node's kernel. The meaning of every
+ * @file The interpreter: visits the nodes of a graph in order and applies each one's kernel. The meaning of every
  * primitive is stated by the kernels in this folder; other targets are tested against them. Composites must have
  * been decomposed.
  */

@@ -16,7 +16,7 @@ import type { EncodeInput, Progress } from "./encode.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
 import { fileError } from "../../../base/fileErrors.ts";
 import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
-import { suggestColumn } from "../../../base/nearestName.ts";
+import { suggestColumn } from "../schema/suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import type { EncodedField } from "./vocabulary.ts";
 

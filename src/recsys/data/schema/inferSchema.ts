@@ -14,7 +14,7 @@
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind, elementType, numberSql } from "./columnTypes.ts";
 import { findLabel } from "./label.ts";
-import { suggestColumn } from "../../../base/nearestName.ts";
+import { suggestColumn } from "./suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 
 /** What a column is to the model. */

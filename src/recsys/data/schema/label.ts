@@ -3,7 +3,7 @@
  */
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind } from "./columnTypes.ts";
-import { suggestColumn } from "../../../base/nearestName.ts";
+import { suggestColumn } from "./suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 
 /** 0 or 1 as a FLOAT, NULL where the value is neither. */

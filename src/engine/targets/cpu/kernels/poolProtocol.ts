@@ -29,8 +29,9 @@ export const COMPLETED = 16;
 const FIRST_JOB = 32;
 const JOB_WORDS = 16;
 
-/** Words of a job, from {@link jobWord}: unclaimed tasks, unfinished tasks, and the worst failure. */
+/** Word of a job, from {@link jobWord}: tasks that no thread has claimed. */
 export const REMAINING = 0;
+/** Word of a job: tasks that are not finished. */
 export const PENDING = 1;
 /** 1 + the highest failed record (records are in reverse task order, so it is the first failed task); 0: none. */
 export const FAILED = 2;

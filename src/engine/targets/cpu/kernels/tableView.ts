@@ -1,5 +1,5 @@
 /**
- * @file The loader's side of `assembly/tableView.ts`: what a kernel is told about one table of a staged batch,
+ * @file The loader's side of `assembly/tableView.ts`: what a kernel receives about one table of a staged batch,
  * as 32-bit fields in the same order. What each field means is documented there.
  */
 import type { Arena } from "./arena.ts";

@@ -148,6 +148,7 @@ export class Scope {
     return this.#values.get(key) ?? this.#parent?.recall(key);
   }
 
+  /** Remembers code under a key, for this scope and those within. */
   remember(key: string, code: string): void {
     this.#values.set(key, code);
   }

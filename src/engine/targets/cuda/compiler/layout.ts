@@ -52,7 +52,7 @@ export function layOutMemory(steps: readonly Step[]): Layout {
   for (const interval of [...intervals.values()].sort((a, b) => b.bytes - a.bytes)) {
     const alive = placed.filter(({ first, last }) => first <= interval.last && interval.first <= last);
     const offset = tightestGap(alive, interval.bytes);
-    // Kept in order of offsets, so that gaps are found in one walk.
+    // Kept in order of offsets, so that gaps are found in one pass.
     const at = placed.findIndex((other) => other.offset > offset);
     placed.splice(at < 0 ? placed.length : at, 0, { ...interval, offset });
     offsets.set(interval.buffer, offset);

@@ -48,6 +48,7 @@ export class Constants {
   readonly #tensors = new Map<Tensor, BufferView>();
   readonly #integers = new Map<string, BufferView>();
 
+  /** Where the elements of a constant tensor lie. */
   view(t: Tensor): BufferView {
     let view = this.#tensors.get(t);
     if (!view) {
@@ -58,6 +59,7 @@ export class Constants {
     return view;
   }
 
+  /** Where a list of int32 lies; equal lists are one. */
   integers(values: readonly number[]): BufferView {
     const key = values.join();
     let view = this.#integers.get(key);

@@ -65,7 +65,7 @@ export class KernelCompiler {
     if (known) return known;
     const module = this.#load(source);
     this.#modules.set(source.code, module);
-    // A failure is told to whoever waits now; the next one tries anew.
+    // A failure goes to whoever waits now; the next call tries again.
     module.catch(() => this.#modules.delete(source.code));
     return module;
   }

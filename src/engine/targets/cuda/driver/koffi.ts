@@ -82,6 +82,7 @@ export function addressOf(array: ArrayBufferView): number {
 /** A place for C to write one 64-bit handle, address or size. */
 export class OutWord {
   readonly place = new BigUint64Array(1);
+  /** What was written. */
   get value(): number {
     return Number(this.place[0]);
   }

@@ -4,7 +4,7 @@
  */
 import type { Access, Extent, KernelSource } from "../plan.ts";
 
-/** An argument; `P` is how a place in device memory is told. */
+/** An argument; `P` is what stands for a place in device memory: a view of a buffer, or an address. */
 export type CallArgument<P> =
   | { readonly kind: "buffer"; readonly place: P; readonly access: Access; readonly bytes: number }
   | { readonly kind: "int32" | "float32"; readonly value: number };

@@ -80,7 +80,7 @@ export function partialBytes(dim: number, n: number): number {
   return 4 * strideOf(dim) * Math.max(1, partialRows(n));
 }
 
-/** Sizes that an update is told. */
+/** Sizes of an update. */
 export interface UpdateShape {
   /** Lookups, above 0. */
   n: number;

@@ -1,5 +1,5 @@
 /**
- * @file What a kernel is told about the newest tokens of one text in one layer and the cache that they attend to:
+ * @file What a kernel receives about the newest tokens of one text in one layer and the cache that they attend to:
  * 32-bit fields in the order that `src/llm/cpu/cacheView.ts` writes them. Pointers are byte offsets into the memory.
  */
 @unmanaged

@@ -1,5 +1,5 @@
 /**
- * @file What a kernel is told about one table of one staged batch: 32-bit fields in the order that
+ * @file What a kernel receives about one table of one staged batch: 32-bit fields in the order that
  * `tableView.ts` of the loader writes them. Pointers are byte offsets into the memory.
  */
 @unmanaged
