@@ -8,7 +8,7 @@ import { learningRateAt } from "../nn/schedules.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
 import type { RunContext } from "./context.ts";
 import { DivergenceGuard, type DivergenceGuardState } from "./divergenceGuard.ts";
-import { RateMeter } from "./rateMeter.ts";
+import { ProgressMeter } from "./progressMeter.ts";
 import type { BestEpoch, PlannedStep, StepReport, Trainable, TrainingSummary } from "./task.ts";
 
 /** Where a run stands; kept in its checkpoint. */
@@ -50,19 +50,16 @@ export const LAST = "last";
 /** The checkpoint with the best validation metric; runs of a single epoch have none. */
 export const BEST = "best";
 
-const PROGRESS_MS = 100;
-
 /** Trains a model. */
 export class Trainer {
   readonly #options: TrainerOptions;
   readonly #state: Omit<TrainerState, "guard" | "position">;
   readonly #guard: DivergenceGuard;
-  readonly #meter = new RateMeter();
+  readonly #meter = new ProgressMeter();
   readonly #startedAt: number;
   /** Learning rates of the steps under way, and of the last that was done. */
   readonly #rates = new Map<number, number>();
   #lastRate = 0;
-  #lastProgress = 0;
 
   constructor(options: TrainerOptions) {
     this.#options = options;
@@ -189,15 +186,11 @@ export class Trainer {
   }
 
   #showProgress({ loss }: StepReport): void {
-    const now = performance.now();
-    if (now - this.#lastProgress < PROGRESS_MS) return;
-    this.#lastProgress = now;
     const { trainable, context } = this.#options;
-    const { unit, total } = trainable.plan.samples;
     const { epoch, samples: done } = this.#state;
-    const rate = this.#meter.observe(done, now);
     const values = { epoch: epoch + 1, loss };
-    context.onEvent({ event: "progress", task: "train", done, total, unit, rate, values });
+    const event = this.#meter.observe({ task: "train", done, ...trainable.plan.samples, values });
+    if (event) context.onEvent(event);
   }
 
   /** @returns whether this epoch is the best so far */
