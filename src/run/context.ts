@@ -42,13 +42,13 @@ export class RunContext {
     return value;
   }
 
-  /** Tells of a stretch of the time line that ends now. */
+  /** Reports a stretch of the time line that ends now. */
   spanEnded(span: string, start: number, detail?: Record<string, number>): void {
     const { step } = this;
     this.onEvent({ event: "span", span, start, end: this.clock(), step, ...(detail && { detail }) });
   }
 
-  /** Tells how far a task has come. */
+  /** Reports how far a task has come. */
   progress(task: string, done: number, total: number | null, unit: string): void {
     this.onEvent({ event: "progress", task, done, total, unit, rate: null });
   }

@@ -1,27 +1,27 @@
-/** @file How far a task has come, told a few times a second, with its pace over the last few seconds. */
+/** @file How far a task has come, reported a few times a second with its rate over the last few seconds. */
 import type { ProgressEvent } from "./events.ts";
 
-/** Progress is told at most this often. */
+/** Progress is reported at most this often. */
 const INTERVAL_MS = 100;
-/** The pace is that of this long a time. */
+/** The rate is measured over this time. */
 const WINDOW_MS = 5000;
 
 /** Turns rising counts into progress events. */
 export class ProgressMeter {
   readonly #points: { done: number; at: number }[] = [];
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #reportedAt = Number.NEGATIVE_INFINITY;
 
   /**
    * Takes a count.
    * @param at milliseconds, rising
-   * @returns the event to be told; null where the last one was told a moment ago
+   * @returns the event to report; null where the last one was reported a moment ago
    */
   observe(
     progress: Omit<ProgressEvent, "event" | "rate">,
     at: number = performance.now(),
   ): ProgressEvent | null {
-    if (at - this.#toldAt < INTERVAL_MS) return null;
-    this.#toldAt = at;
+    if (at - this.#reportedAt < INTERVAL_MS) return null;
+    this.#reportedAt = at;
     return { event: "progress", ...progress, rate: this.#rate(progress.done, at) };
   }
 

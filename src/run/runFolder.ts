@@ -63,7 +63,7 @@ const runFormat: JsonFormat<RunRecord> = {
   fix: "Give a folder that a Pareto run has made.",
 };
 
-/** What a new run is told. */
+/** What a new run is made from. */
 export interface RunStart {
   command: string;
   config: JsonValue;
@@ -189,7 +189,7 @@ export async function openRunFolder(path: string): Promise<RunFolder> {
     code: "RUN_MISSING",
     where: path,
     message: `there is no such run folder, got ${path}`,
-    fix: "Check the path; runs lie under runs/ unless --out said otherwise.",
+    fix: "Check the path; runs lie under runs/ unless --out names another folder.",
   });
 }
 

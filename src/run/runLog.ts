@@ -38,7 +38,7 @@ export class RunLog {
     try {
       this.#record(event);
     } catch (error) {
-      // A file that cannot be made does not stop the run, and is told of at its end.
+      // A file that cannot be made does not stop the run; the error is thrown at its end.
       this.#error ??= error;
     }
   };

@@ -157,7 +157,7 @@ async function keepConfig(
   await folder.setConfig(plain(config));
 }
 
-/** Seconds that a run has taken so far; a process that was killed has told it in its events alone. */
+/** Seconds that a run has taken so far; a process that was killed left it in its events alone. */
 async function secondsOf(folder: RunFolder): Promise<number> {
   let { seconds } = folder.record;
   const events = folder.file(LOG_FILES.events);

@@ -144,7 +144,7 @@ export interface Trainable<Result = unknown> {
    * @param position what {@link position} gave
    */
   start?(position: JsonValue | null): Promise<void>;
-  /** Trains to the end of the epoch, or until it is told to stop. @returns whether the end was reached */
+  /** Trains to the end of the epoch, or until it should stop. @returns whether the end was reached */
   train(epoch: EpochUnderWay): Promise<boolean>;
   /** Figures of the steps since the last call; null when there were none. */
   takeCurvePoint(): Quality | null;

@@ -31,7 +31,7 @@ function groupOf(
   { length, texts }: Recipe["validation"],
 ): ValidationGroup {
   const task = taskNamed(name, "after");
-  // Drawn now, so that a length that is too short is told before anything is trained.
+  // Drawn now, so that a length that is too short is an error before anything is trained.
   task.item(0, { tokens: length, seed: VALIDATION_SEED });
   return {
     name,

@@ -14,7 +14,7 @@ const STREAM = 0x74000000;
 
 /**
  * Reads text files and cuts them into tokens.
- * @param onProgress told characters cut so far, and in all
+ * @param onProgress receives characters cut so far, and in all
  * @throws ParetoError `LLM_TEXT_SHORT`, `FILE_MISSING`, `FILE_REFUSED`
  */
 export async function textData(

@@ -66,7 +66,7 @@ export class ClickNetwork {
   ): Promise<ClickNetwork> {
     checkPlacement(settings);
     const { batchSize, seed, threads, dim, strategy, placement = "auto", precision = "float32" } = settings;
-    // A device that is not there is told before memory is filled.
+    // A missing device is an error before memory is filled.
     const device = given.device ?? (await openDevice(settings.device, { threads, precision }));
     let tables: EmbeddingTableStore | undefined;
     try {

@@ -151,7 +151,7 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
     return this.#strategy;
   }
 
-  /** @returns false when it was told to stop before the epoch's end */
+  /** @returns false when it had to stop before the epoch's end */
   async #trainSegments(strategy: TrainingStrategy, epoch: EpochUnderWay): Promise<boolean> {
     let step = epoch.step;
     for (;;) {

@@ -43,7 +43,7 @@ function clickTask(options: ClickOptions): TrainingTask<ClickConfig, RequestedCo
     async prepare(requested, context) {
       checkPlacement(requested.settings);
       const { device: target, threads, precision = "float32" } = requested.settings;
-      // A device that is not there is told before data is read and a folder made.
+      // A missing device is an error before data is read and a folder made.
       const device = await openDevice(target, { threads, precision });
       try {
         const prepared = await prepareClicks(requested, options.cacheDirectory, context.onEvent);
