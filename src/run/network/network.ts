@@ -77,8 +77,8 @@ export class Network<Shape extends object> {
   readonly #stepInputs: StepInputs;
   /** Gradients of each part of a batch, then their sum. */
   readonly #gradients: Float32Array[] = [];
-  /** Steps of several parts that are under way, and the last of them. */
-  #splitSteps = 0;
+  /** Steps that others must wait for, of several parts or with a program to compile, and the last of them. */
+  #queuedSteps = 0;
   #lastStep: Promise<unknown> = Promise.resolve();
   #nextDevice = 0;
 
@@ -127,8 +127,9 @@ export class Network<Shape extends object> {
   }
 
   /**
-   * One step of training over a batch in one part or more, whose losses add up to the batch's. At most one step of
-   * several parts computes at a time; others wait for it.
+   * One step of training over a batch in one part or more, whose losses add up to the batch's. Steps update in the
+   * order that they are asked for: at most one of several parts computes at a time, and while a program is compiled,
+   * the steps behind it wait.
    *
    * A step of one part whose program is compiled is asked for on the device before this returns, so that what is asked
    * for next comes after it.
@@ -137,13 +138,18 @@ export class Network<Shape extends object> {
   train(parts: readonly BatchPart<Shape>[], time: StepTime): Promise<HostTensors[]> {
     const [part] = parts;
     const isWhole = part !== undefined && parts.length === 1 && !this.#trainingOf().reduce;
-    if (isWhole && this.#splitSteps === 0) return this.#trainWhole(part, time);
-    this.#splitSteps++;
+    if (isWhole && this.#queuedSteps === 0 && this.#isCompiled(part.shape))
+      return this.#trainWhole(part, time);
+    this.#queuedSteps++;
     const done = this.#lastStep
       .then(() => (isWhole ? this.#trainWhole(part, time) : this.#trainParts(parts, time)))
-      .finally(() => this.#splitSteps--);
+      .finally(() => this.#queuedSteps--);
     this.#lastStep = done.catch(() => undefined);
     return done;
+  }
+
+  #isCompiled(shape: Shape): boolean {
+    return this.devices.every((_, device) => this.#programs.isCompiled(this.#step(device, shape)));
   }
 
   /** Compiles the program of a step of one part ahead of the first. */

@@ -25,6 +25,12 @@ export class ProgramCache {
     await this.#program(graph);
   }
 
+  /** Whether a graph has been compiled. */
+  isCompiled({ device, key }: Pick<CachedGraph, "device" | "key">): boolean {
+    const program = this.#programs.get(`${device} ${key}`);
+    return program !== undefined && !(program instanceof Promise);
+  }
+
   /** Runs a graph. Once it is compiled, the device is asked for the run before this returns. */
   run(graph: CachedGraph, feeds: BoundTensors, into?: BoundTensors): Promise<HostTensors> {
     const program = this.#program(graph);

@@ -105,6 +105,25 @@ test("a run that is stopped between two steps goes on to the same weights", asyn
   expect(resumed.test).toEqual(result.test);
 });
 
+test("so does one of small batches, which one device takes whole, of several lengths", async () => {
+  const small = config({ batchSize: 24, threads: 1, epochs: 2 });
+  await trainProtein({ directory: join(folder, "small"), config: small });
+  const stop = new AbortController();
+  let steps = 0;
+  const stopped = await trainProtein({
+    directory: join(folder, "small-stopped"),
+    config: small,
+    signal: stop.signal,
+    // Of 20 steps an epoch, some way into the second.
+    onEvent: (event) => {
+      if (event.event === "metrics" && event.part === "train" && ++steps === 22) stop.abort();
+    },
+  });
+  expect(stopped.finished).toBe(false);
+  await trainProtein({ directory: join(folder, "small-stopped"), resume: {} });
+  expect(await weights("small-stopped")).toBe(await weights("small"));
+});
+
 test("a run that is not told the size of its batches keeps the one that the set got, with its threshold", async () => {
   const { data, settings } = config({ epochs: 1 });
   const { batchSize: _, ...others } = settings;

@@ -131,6 +131,30 @@ test("steps asked for before the last has come back go one after the other", asy
   expect(await learned(eager)).toEqual(await learned(waiting));
 });
 
+test("a step whose program is compiled waits for one before it whose program is not", async () => {
+  const times = [1, 2, 3, 4].map((step) => ({ step, learningRate: 0.1 }));
+  const batch = (step: number): BatchPart<Shape>[] => {
+    const rows = step % 2 === 0 ? 2 : 3;
+    return [{ shape: { rows }, feeds: { x: new Float32Array(4 * rows).fill(step) } }];
+  };
+  const networks = [];
+  for (const isSlow of [false, true]) {
+    const [device] = await devicesOf(1);
+    const network = await networkOf([device!]);
+    const compile = device!.compile.bind(device);
+    await network.compile({ rows: 3 });
+    if (isSlow) {
+      device!.compile = async (graph) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return compile(graph);
+      };
+    } else await network.compile({ rows: 2 });
+    await Promise.all(times.map((time) => network.train(batch(time.step), time)));
+    networks.push(await learned(network));
+  }
+  expect(networks[1]).toEqual(networks[0]);
+});
+
 test("a compiled step is asked for before train returns, so that what follows comes after it", async () => {
   const [device] = await devicesOf(1, "cpu");
   const network = await networkOf([device!]);
