@@ -5,9 +5,9 @@
  * Headers are not trusted: sizes and counts have limits, and the tensors must tile the data without hole or
  * overlap, as the format demands (https://github.com/huggingface/safetensors#format).
  */
-import { dtypeBytes, type DType } from "./dtype.ts";
+import type { DType } from "./dtype.ts";
 import { ParetoError } from "./errors.ts";
-import { sizeOf, type Shape } from "./shape.ts";
+import { tensorBytes, type Shape } from "./shape.ts";
 
 /** Longest header that is read, the format's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -73,7 +73,7 @@ export function placeTensors(
   let start = 0;
   const placed = new Map<string, TensorEntry>();
   for (const { name, dtype, shape } of tensors) {
-    const sizeBytes = sizeOf(shape) * dtypeBytes(dtype);
+    const sizeBytes = tensorBytes({ shape, dtype });
     placed.set(name, { dtype, shape: [...shape], start, sizeBytes });
     start += sizeBytes;
   }
@@ -188,7 +188,7 @@ function decodeEntry(path: string, name: string, { start, sizeBytes, shape, code
       fix: `Convert it to one of: ${[...dtypes.keys()].join(", ")}.`,
     });
   }
-  const needed = sizeOf(shape) * dtypeBytes(dtype);
+  const needed = tensorBytes({ shape, dtype });
   if (!Number.isSafeInteger(needed)) throw badTensor(path, name, "is larger than any file", shape);
   if (needed !== sizeBytes) {
     const takes = `of shape [${shape.join(", ")}] takes ${needed} bytes`;

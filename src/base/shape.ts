@@ -4,6 +4,7 @@
  * A shape is a readonly list of non-negative integers, row-major; `[]` is a scalar. A zero anywhere makes the
  * tensor empty, which is legal in every op.
  */
+import { dtypeBytes, type DType } from "./dtype.ts";
 import { ParetoError } from "./errors.ts";
 
 /** Lengths of a tensor's axes, outermost first. */
@@ -14,6 +15,11 @@ export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const n of shape) size *= n;
   return size;
+}
+
+/** Bytes of a tensor's elements. */
+export function tensorBytes({ shape, dtype }: { readonly shape: Shape; readonly dtype: DType }): number {
+  return sizeOf(shape) * dtypeBytes(dtype);
 }
 
 /** Row-major strides in elements. */

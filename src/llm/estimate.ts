@@ -82,7 +82,7 @@ function scoringBytes(policy: KvPolicy, contextTokens: number): number {
   const { scoring } = policy;
   // The position is read (noise is keyed by it, the newest are found by it), the score read and written.
   if (scoring.from === "attention" && scoring.rows !== "window") return 12;
-  // Victims go by age alone.
+  // Entries are evicted by age alone.
   if (scoring.from === "nothing" || scoring.from === "attention") return 4;
   return 8;
 }

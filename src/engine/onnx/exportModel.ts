@@ -13,7 +13,7 @@ import type { Tensor } from "../graph/node.ts";
 import { PartialFile } from "../../base/partialFile.ts";
 import { decomposeComposites } from "../passes/decomposeComposites.ts";
 import { simplify } from "../passes/simplify.ts";
-import { formatShape, sizeOf } from "../../base/shape.ts";
+import { formatShape, sizeOf, tensorBytes } from "../../base/shape.ts";
 import { lowerGraph } from "./lowerGraph.ts";
 import { modelParts, type ModelParts, type OnnxGraph, type OnnxInitializer } from "./proto.ts";
 
@@ -70,7 +70,7 @@ export async function exportOnnx(
   const graph = simplify(decomposeComposites(traceModel(TRIAL_LENGTHS[0])));
   requireExportable(graph, values);
   const states = new Map(graph.states.map((t) => [stateName(t), t]));
-  const elementBytes = graph.states.reduce((n, t) => n + stateBytes(t), 0);
+  const elementBytes = graph.states.reduce((n, t) => n + tensorBytes(t), 0);
   const isExternal = elementBytes > (options.inlineBytes ?? INLINE_BYTES);
   const stored = placeStates(graph.states, isExternal ? `${basename(file)}.data` : null);
   const parts = modelParts(lower(graph, stored, options, TRIAL_LENGTHS[0]), options.metadata);
@@ -79,7 +79,7 @@ export async function exportOnnx(
   let done = 0;
   const write = async (to: PartialFile, name: string) => {
     const t = states.get(name)!;
-    const end = to.sizeBytes + stateBytes(t);
+    const end = to.sizeBytes + tensorBytes(t);
     for await (const chunk of values.get(name)!()) {
       checkHostArray(`values of ${name}`, chunk, t.dtype, chunk.length);
       if (to.sizeBytes + chunk.byteLength > end) throw wrongCount(name, t, "more");
@@ -126,17 +126,13 @@ function rethrowAfter(cleanUp: () => Promise<void>): (error: unknown) => Promise
   };
 }
 
-function stateBytes({ shape, dtype }: Tensor): number {
-  return sizeOf(shape) * dtypeBytes(dtype);
-}
-
 /** Where each state's elements will be: behind its header in the model, or in the file `location`. */
 function placeStates(states: readonly Tensor[], location: string | null): Map<string, OnnxInitializer> {
   let offset = 0;
   return new Map(
     states.map((t) => {
       const name = stateName(t);
-      const sizeBytes = stateBytes(t);
+      const sizeBytes = tensorBytes(t);
       const data = location === null ? { sizeBytes } : { location, offset, sizeBytes };
       offset = Math.ceil((offset + sizeBytes) / ALIGN_BYTES) * ALIGN_BYTES;
       return [name, { name, dtype: t.dtype, shape: t.shape, data }];

@@ -17,7 +17,7 @@ import {
   type HostTensors,
   type Program,
 } from "../../program.ts";
-import { sizeOf } from "../../../base/shape.ts";
+import { tensorBytes } from "../../../base/shape.ts";
 import type { CudaContext } from "./driver/context.ts";
 import { CudaEvent } from "./driver/event.ts";
 import type { Kernel } from "./driver/module.ts";
@@ -101,9 +101,7 @@ export class CudaProgram implements Program {
     this.#device = device;
     this.#parts = parts;
     const { graph, plan } = parts;
-    this.#inputs = layOutBuffers(
-      Object.entries(graph.inputs).map(([name, t]) => [name, sizeOf(t.shape) * dtypeBytes(t.dtype)]),
-    );
+    this.#inputs = layOutBuffers(Object.entries(graph.inputs).map(([name, t]) => [name, tensorBytes(t)]));
     this.#outputs = layOutBuffers(Object.entries(plan.outputs).map(([name, { bytes }]) => [name, bytes]));
     try {
       if (!parts.isQueued) this.#memoryOfRuns();

@@ -1,7 +1,7 @@
 /** @file Tensors that are other tensors under another shape, or a slice of one: they need no memory of their own. */
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { AnyNode, Tensor } from "../../../graph/node.ts";
-import { sizeOf, stridesOf, type Shape } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes, stridesOf, type Shape } from "../../../../base/shape.ts";
 
 /** Where a slice may begin, so that 16-byte loads work on it. */
 const ALIGNMENT = 16;
@@ -56,7 +56,7 @@ export function partOffsets(parts: readonly Tensor[], axis: number, shape: Shape
   let offset = 0;
   return parts.map((part) => {
     const at = offset;
-    offset += sizeOf(part.shape) * dtypeBytes(part.dtype);
+    offset += tensorBytes(part);
     return at;
   });
 }

@@ -4,12 +4,11 @@
  */
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { TensorSpec } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { elementType, type ElementType } from "./elementTypes.ts";
 import type { Scope } from "./kernelBuilder.ts";
 import { follows, isMultiple, type Linear } from "./linear.ts";
-import { bytesOf } from "./places.ts";
 
 /** Elements that a multiprocessor keeps near. */
 const CACHED_ELEMENTS = 8192;
@@ -99,7 +98,7 @@ export class CodeWriter {
   ): string[] {
     const type = elementType(t.dtype);
     type.helpers?.forEach((name) => this.#scope.kernel.helpers.add(name));
-    const pointer = this.#scope.kernel.pointer(view, t.dtype, bytesOf(t), "read");
+    const pointer = this.#scope.kernel.pointer(view, t.dtype, tensorBytes(t), "read");
     const at = (position: Linear) => this.#scope.index(position);
     if (guards.every((guard) => guard === guards[0]) && this.#areNeighbours(view, t, flat)) {
       this.accesses.together++;
@@ -130,7 +129,7 @@ export class CodeWriter {
   store(view: BufferView, t: TensorSpec, positions: readonly Linear[], values: readonly string[]): void {
     const type = elementType(t.dtype);
     type.helpers?.forEach((name) => this.#scope.kernel.helpers.add(name));
-    const pointer = this.#scope.kernel.pointer(view, t.dtype, bytesOf(t), "write");
+    const pointer = this.#scope.kernel.pointer(view, t.dtype, tensorBytes(t), "write");
     if (this.#areNeighbours(view, t, positions)) {
       this.accesses.together++;
       const width = vectorLanes(t, positions.length);

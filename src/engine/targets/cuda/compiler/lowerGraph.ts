@@ -6,7 +6,7 @@ import type { BufferView, Plan, PlanBuffer } from "../plan.ts";
 import { sameElements } from "./aliases.ts";
 import { layOutMemory } from "./layout.ts";
 import { Constants, lowerNodes, type LowerOptions } from "./lowerNodes.ts";
-import { bytesOf } from "./places.ts";
+import { tensorBytes } from "../../../../base/shape.ts";
 
 /**
  * Lowers a graph.
@@ -17,7 +17,7 @@ export function lowerGraph(graph: Graph, options: LowerOptions): Plan {
   const constants = new Constants();
   const bound = new Map<Tensor, BufferView>();
   const named = (kind: PlanBuffer["kind"], name: string, t: Tensor): BufferView => ({
-    buffer: { kind, name, bytes: bytesOf(t) },
+    buffer: { kind, name, bytes: tensorBytes(t) },
     offsetBytes: 0,
   });
   const inputs: Record<string, BufferView> = {};
@@ -54,7 +54,7 @@ export function lowerGraph(graph: Graph, options: LowerOptions): Plan {
       targets.push([t, view]);
       kept.set(base, view);
     }
-    outputs[name] = { view, dtype: t.dtype, bytes: bytesOf(t) };
+    outputs[name] = { view, dtype: t.dtype, bytes: tensorBytes(t) };
   }
   const steps = lowerNodes({ bound, targets }, options, constants);
   return { steps, ...layOutMemory(steps), inputs, outputs };

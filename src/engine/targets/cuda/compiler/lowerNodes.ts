@@ -7,14 +7,14 @@ import type { Node, Tensor } from "../../../graph/node.ts";
 import type { OpName } from "../../../graph/opAttrs.ts";
 import { reachableNodes } from "../../../graph/rewrite.ts";
 import type { Precision } from "../../../program.ts";
-import { formatShape } from "../../../../base/shape.ts";
+import { formatShape, tensorBytes } from "../../../../base/shape.ts";
 import type { LowerContext, LowerRule } from "../lower/lowering.ts";
 import { matchMatmuls } from "../lower/matchMatmuls.ts";
 import { lowerMatmul } from "../lower/matmul.ts";
 import type { BufferView, PlanBuffer, Step } from "../plan.ts";
 import { KernelBuilder } from "./kernelBuilder.ts";
 import { classify, isOuterProduct, materialize, type LoweredNode } from "./materialize.ts";
-import { bytesOf, type Places } from "./places.ts";
+import { type Places } from "./places.ts";
 import { addConcat, addPointwise, isWide, writeResults } from "./pointwise.ts";
 import { addReduction, partDtype, partsSource, sourceOf, storeParts, storeResults } from "./reduction.ts";
 import { planParts, planReduction } from "./reductionPlan.ts";
@@ -201,11 +201,11 @@ class Emitter {
     const base = {
       order: Math.min(...outputsOf(group).map((t) => t.node.id)),
       isGenerated: true,
-      elements: Math.max(group.size, ...reads.map((t) => bytesOf(t) / dtypeBytes(t.dtype))),
+      elements: Math.max(group.size, ...reads.map((t) => tensorBytes(t) / dtypeBytes(t.dtype))),
       parameters: reads.length + outputsOf(group).length + 1,
       heldBytes: reads
         .filter((t) => this.#storage.views.get(t)?.buffer.kind === "scratch")
-        .reduce((sum, t) => sum + bytesOf(t), 0),
+        .reduce((sum, t) => sum + tensorBytes(t), 0),
       ops: this.#opsOf(group),
       shape: formatShape(group.node.outputs[0]!.shape),
     };

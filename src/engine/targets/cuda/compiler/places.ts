@@ -1,8 +1,7 @@
 /** @file Elements of tensors: at which index, under which condition, and where the tensors lie. */
-import { dtypeBytes } from "../../../../base/dtype.ts";
 import { invariant } from "../../../../base/errors.ts";
-import type { Tensor, TensorSpec } from "../../../graph/node.ts";
-import { sizeOf, type Shape } from "../../../../base/shape.ts";
+import type { Tensor } from "../../../graph/node.ts";
+import type { Shape } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { fixed, plus, times, type Linear } from "./linear.ts";
 
@@ -47,9 +46,4 @@ export type Lanes = 1 | 4 | 8;
 /** Neighbouring positions from lanes · v on. */
 export function lanesFrom(v: Linear, lanes: Lanes): Linear[] {
   return Array.from({ length: lanes }, (_, lane) => plus(times(v, lanes), fixed(lane)));
-}
-
-/** Bytes of a tensor. */
-export function bytesOf(t: TensorSpec): number {
-  return sizeOf(t.shape) * dtypeBytes(t.dtype);
 }

@@ -5,10 +5,9 @@
  */
 import { invariant } from "../../../../base/errors.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
 import type { BufferView, CopyStep, PlanBuffer } from "../plan.ts";
 import { partOffsets, sameElements } from "./aliases.ts";
-import { bytesOf } from "./places.ts";
 import {
   outputsOf,
   producersOf,
@@ -74,7 +73,7 @@ export function place(
   // Copies of leaves first: they are readers of what may be replaced.
   for (const [result, to] of targets) {
     const base = sameElements(result);
-    const bytes = bytesOf(result);
+    const bytes = tensorBytes(result);
     if (!isLeaf(base) || bytes === 0) continue;
     const from = leafView(base);
     if (from.buffer === to.buffer && from.offsetBytes === to.offsetBytes) continue;
@@ -91,7 +90,7 @@ export function place(
 
   for (const [result, to] of targets) {
     const base = sameElements(result);
-    const bytes = bytesOf(result);
+    const bytes = tensorBytes(result);
     if (isLeaf(base)) continue;
     wanted.add(base);
     const known = views.get(base);
@@ -113,7 +112,7 @@ export function place(
   const placed = new Map<Tensor, ReadonlySet<number>>();
   for (const group of [...groups.all].toReversed()) {
     for (const t of outputsOf(group)) {
-      if (!views.has(t) && !internal.has(t)) views.set(t, scratch(group.node.op, bytesOf(t)));
+      if (!views.has(t) && !internal.has(t)) views.set(t, scratch(group.node.op, tensorBytes(t)));
     }
     if (group.kind !== "concat") continue;
     // Parts are written early, when what the concat is to replace may still be read.

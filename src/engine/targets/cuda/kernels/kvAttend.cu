@@ -495,7 +495,7 @@ kvAttend(const int* rowSequences, Sequence* records, const uint4* slabs, const S
         if (slot >= length) break;
         float score = (isLastRow ? 0.f : kept * old[t]) + share * sum[t];
         scores[slot] = score;
-        unsigned long long key = victimKey(at[t], score, settings.evictByAge);
+        unsigned long long key = evictionKey(at[t], score, settings.evictByAge);
         if (isOne && at[t] >= goesFrom && at[t] < goesTo && key < worst) {
           worst = key;
           worstOwn = slot;

@@ -5,7 +5,7 @@
 
 // The order in which entries go: the oldest first, or that of the lowest score, of equals the newest. No two entries have
 // one position, so keys are distinct.
-__device__ __forceinline__ unsigned long long victimKey(int position, float score, bool byAge) {
+__device__ __forceinline__ unsigned long long evictionKey(int position, float score, bool byAge) {
   return byAge ? (unsigned)position : (unsigned long long)ordered(score) << 32 | (0xfffffffeu - (unsigned)position);
 }
 
@@ -28,7 +28,7 @@ __device__ __forceinline__ int worstSlot(const int* positions, const float* scor
 #pragma unroll 8
   for (int slot = threadIdx.x; slot < length; slot += THREADS) {
     int position = positions[slot];
-    unsigned long long key = victimKey(position, scores[slot], byAge);
+    unsigned long long key = evictionKey(position, scores[slot], byAge);
     if (position >= from && position < to && key < worst) {
       worst = key;
       own = slot;
@@ -38,7 +38,7 @@ __device__ __forceinline__ int worstSlot(const int* positions, const float* scor
 }
 
 // The slot that goes: the worst of those in question, or of all where none is.
-__device__ __forceinline__ int victimSlot(const int* positions, const float* scores, int length, const Settings& settings, int tokensSeen) {
+__device__ __forceinline__ int slotToEvict(const int* positions, const float* scores, int length, const Settings& settings, int tokensSeen) {
   int to = tokensSeen - settings.recent;
   int slot = worstSlot(positions, scores, length, settings.evictByAge, settings.hasGap ? to - 1 : settings.evictFrom, to);
   return slot >= 0 ? slot : worstSlot(positions, scores, length, settings.evictByAge, 0, tokensSeen);
@@ -100,7 +100,7 @@ __device__ __forceinline__ int evictHeads(Slab slab, int first, int count, int l
   }
   if (length - settings.budget < settings.evictEvery) return length;
   while (length > settings.budget) {
-    int slot = victimSlot(positions, scores, length, settings, tokensSeen);
+    int slot = slotToEvict(positions, scores, length, settings, tokensSeen);
     for (int head = first; head < first + count; head++) dropSlot(slab, head, slot, length, settings.renumbered);
     length--;
   }

@@ -40,7 +40,7 @@ kvSharedEvict(const int* rowSequences, const Sequence* records, const uint4* sla
       sums[slot] = sum;
     }
     __syncthreads();
-    while (length > settings.budget) dropAll(victimSlot(own.positions(head), sums, length, settings, tokensSeen));
+    while (length > settings.budget) dropAll(slotToEvict(own.positions(head), sums, length, settings, tokensSeen));
   }
   for (int layer = threadIdx.x; layer < LAYERS; layer += THREADS) slabOf(slabs + (long long)layer * sequences, sequence).lengths()[head] = length;
 }

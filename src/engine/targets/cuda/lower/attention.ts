@@ -7,10 +7,10 @@
  */
 import type { Node, Tensor } from "../../../graph/node.ts";
 import { optionalOperands, type OptionalOperands } from "../../../graph/ops/composite/attentionScores.ts";
-import { sizeOf, stridesOf } from "../../../../base/shape.ts";
+import { sizeOf, stridesOf, tensorBytes } from "../../../../base/shape.ts";
 import type { KernelArgument } from "../plan.ts";
 import { attentionKernels, type AttentionProblem } from "./attentionKernels.ts";
-import { bytesOf, float32, int32, int64, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
+import { float32, int32, int64, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 
 type AttentionNode = Node<"attention"> | Node<"attentionGradient">;
@@ -92,7 +92,7 @@ export const lowerAttentionGradient: LowerRule<"attentionGradient"> = (node, con
   const count = problem.batchHeads * problem.queries;
   if (problem.width === 0 || problem.batchHeads === 0) return;
   if (count === 0) {
-    for (const t of [dk, dv]) context.emit({ kind: "clear", to: context.view(t), bytes: bytesOf(t) });
+    for (const t of [dk, dv]) context.emit({ kind: "clear", to: context.view(t), bytes: tensorBytes(t) });
     return;
   }
   const kernels = attentionKernels(problem, context);

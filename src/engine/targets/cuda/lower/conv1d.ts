@@ -6,18 +6,9 @@
  */
 import type { Tensor } from "../../../graph/node.ts";
 import type { Conv1dAttrs } from "../../../graph/opAttrs.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
 import type { BufferView, KernelArgument, MatmulSpec } from "../plan.ts";
-import {
-  bytesOf,
-  elementwise,
-  int32,
-  int64,
-  kernelStep,
-  reads,
-  scratchArgument,
-  writes,
-} from "./kernelStep.ts";
+import { elementwise, int32, int64, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 
 /** The lengths of a convolution. */
@@ -124,8 +115,8 @@ function swapAxes(
 function byGroup(context: LowerContext, y: Tensor): BufferView {
   const [batch, outputs, steps] = y.shape as [number, number, number];
   if (batch === 1) return context.view(y);
-  const swapped = context.scratch(bytesOf(y));
-  const to = scratchArgument(swapped, "write", bytesOf(y));
+  const swapped = context.scratch(tensorBytes(y));
+  const to = scratchArgument(swapped, "write", tensorBytes(y));
   swapAxes(context, y, [reads(context, y), to], [batch, outputs, steps]);
   return swapped;
 }
@@ -160,7 +151,7 @@ function matmul(
 function isNothing(context: LowerContext, inputs: readonly Tensor[], output: Tensor): boolean {
   if (inputs.every((t) => sizeOf(t.shape) > 0) && sizeOf(output.shape) > 0) return false;
   if (sizeOf(output.shape) > 0) {
-    context.emit({ kind: "clear", to: context.view(output), bytes: bytesOf(output) });
+    context.emit({ kind: "clear", to: context.view(output), bytes: tensorBytes(output) });
   }
   return true;
 }
@@ -181,11 +172,11 @@ export const lowerConv1d: LowerRule<"conv1d"> = ({ inputs, outputs, attrs }, con
   }
   const b = unfold(context, x, s, "byGroup");
   const n = s.batch * s.steps;
-  const out = s.batch === 1 ? context.view(y) : context.scratch(bytesOf(y));
+  const out = s.batch === 1 ? context.view(y) : context.scratch(tensorBytes(y));
   const spec = { m: s.outputs, n, k, batch: attrs.groups, strideA: s.outputs * k, strideB: k * n };
   matmul(context, "conv1d", spec, { a, b, out });
   if (s.batch === 1) return;
-  const from = scratchArgument(out, "read", bytesOf(y));
+  const from = scratchArgument(out, "read", tensorBytes(y));
   swapAxes(context, y, [from, writes(context, y)], [y.shape[1]!, s.batch, s.steps]);
 };
 

@@ -1,7 +1,7 @@
 /** @file Rules of DLRM's dot interaction, alone and joined with its dense vector, and of their gradients. */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
-import { bytesOf, elementwise, int32, int64, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
+import { elementwise, int32, int64, kernelStep, reads, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 
 /** Warps a block. */
@@ -87,7 +87,7 @@ function emit(context: LowerContext, interaction: Interaction): void {
   if (dim === 0 || features === 1) {
     // No pairs, or pairs of nothing: what is left is x by itself.
     for (const t of outputs.filter(({ shape }) => sizeOf(shape) > 0)) {
-      const place = { to: context.view(t), bytes: bytesOf(t) };
+      const place = { to: context.view(t), bytes: tensorBytes(t) };
       if (x && features === 1) context.emit({ kind: "copy", from: context.view(g ?? x), ...place });
       else context.emit({ kind: "clear", ...place });
     }

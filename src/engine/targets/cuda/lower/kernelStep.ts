@@ -1,7 +1,7 @@
 /** @file How rules write down kernel launches: arguments, and the widest access that operands allow. */
 import { dtypeBytes, type DType } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { formatShape, sizeOf } from "../../../../base/shape.ts";
+import { formatShape, tensorBytes } from "../../../../base/shape.ts";
 import { cuSource } from "../kernels/source.ts";
 import type { BufferView, Extent, KernelArgument, KernelStep } from "../plan.ts";
 import type { LowerContext } from "./lowering.ts";
@@ -9,17 +9,14 @@ import type { LowerContext } from "./lowering.ts";
 /** Threads a block of kernels that give each element a thread. */
 const THREADS = 256;
 
-/** Bytes of a tensor's elements. */
-export const bytesOf = (t: Tensor): number => sizeOf(t.shape) * dtypeBytes(t.dtype);
-
 /** An operand that a kernel reads. */
 export function reads(context: LowerContext, t: Tensor): KernelArgument {
-  return { kind: "buffer", view: context.view(t), access: "read", bytes: bytesOf(t) };
+  return { kind: "buffer", view: context.view(t), access: "read", bytes: tensorBytes(t) };
 }
 
 /** A tensor that a kernel writes. */
 export function writes(context: LowerContext, t: Tensor): KernelArgument {
-  return { kind: "buffer", view: context.view(t), access: "write", bytes: bytesOf(t) };
+  return { kind: "buffer", view: context.view(t), access: "write", bytes: tensorBytes(t) };
 }
 
 /** Scratch memory that a kernel reads or writes. */

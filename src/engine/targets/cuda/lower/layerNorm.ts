@@ -3,19 +3,10 @@
  * each sum some rows, then columns of their sums are added.
  */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
 import type { BufferView } from "../plan.ts";
 import { elementType } from "./axes.ts";
-import {
-  bytesOf,
-  float32,
-  int32,
-  kernelStep,
-  reads,
-  scratchArgument,
-  vectorWidth,
-  writes,
-} from "./kernelStep.ts";
+import { float32, int32, kernelStep, reads, scratchArgument, vectorWidth, writes } from "./kernelStep.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
 import { emitRowKernel } from "./rowKernel.ts";
 import { rowShape } from "./rowShape.ts";
@@ -49,7 +40,7 @@ export const lowerLayerNormGradient: LowerRule<"layerNormGradient"> = (
   if (width === 0) return;
   if (rows === 0) {
     for (const t of [dweight, dbias]) {
-      context.emit({ kind: "clear", to: context.view(t), bytes: bytesOf(t) });
+      context.emit({ kind: "clear", to: context.view(t), bytes: tensorBytes(t) });
     }
     return;
   }

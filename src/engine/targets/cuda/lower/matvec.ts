@@ -2,10 +2,10 @@
 import { invariant } from "../../../../base/errors.ts";
 import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
 import { elementType } from "./axes.ts";
 import type { KernelArgument } from "../plan.ts";
-import { bytesOf, kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
+import { kernelStep, reads, scratchArgument, writes } from "./kernelStep.ts";
 import type { LowerContext } from "./lowering.ts";
 import type { MatvecActivation, MatmulMatch } from "./matchMatmuls.ts";
 
@@ -76,7 +76,7 @@ export function lowerMatvec(match: MatmulMatch, output: Tensor, context: LowerCo
 function aligned(context: LowerContext, t: Tensor): KernelArgument {
   const from = context.view(t);
   if (from.offsetBytes % ACCESS_BYTES === 0) return reads(context, t);
-  const bytes = bytesOf(t);
+  const bytes = tensorBytes(t);
   const to = context.scratch(bytes);
   context.emit({ kind: "copy", from, to, bytes });
   return scratchArgument(to, "read", bytes);

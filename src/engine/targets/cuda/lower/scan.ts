@@ -5,20 +5,17 @@
  * A carry alternates between two places. One that is also an output of the step needs none: the next turn reads it
  * where this turn stored it.
  */
-import { dtypeBytes } from "../../../../base/dtype.ts";
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { tensorBytes } from "../../../../base/shape.ts";
 import type { BufferView, PlanBuffer, Step } from "../plan.ts";
 import type { LowerContext, LowerRule } from "./lowering.ts";
-
-const bytesOf = (t: Tensor) => sizeOf(t.shape) * dtypeBytes(t.dtype);
 
 /** Rule of scan. */
 export const lowerScan: LowerRule<"scan"> = (node, context) => {
   const { body, length, reverse } = node.attrs;
   const { parameters, results, constants, carries } = body;
-  const placeholders = parameters.map((t) => placeholder("parameter", bytesOf(t)));
-  const targets = results.map((t) => placeholder("result", bytesOf(t)));
+  const placeholders = parameters.map((t) => placeholder("parameter", tensorBytes(t)));
+  const targets = results.map((t) => placeholder("result", tensorBytes(t)));
   const bound = new Map(parameters.map((t, i): [Tensor, BufferView] => [t, start(placeholders[i]!)]));
   // A carry that is stored as an output is computed there, and not a second time.
   const storedAs = results.slice(0, carries).map((t) => {
@@ -56,7 +53,7 @@ export const lowerScan: LowerRule<"scan"> = (node, context) => {
     held = held.map((_, c) => places.get(targets[storedAs[c] ?? c]!)!);
   }
   storedAs.forEach((output, c) => {
-    const bytes = bytesOf(results[c]!);
+    const bytes = tensorBytes(results[c]!);
     if (output !== undefined && bytes > 0)
       context.emit({ kind: "copy", from: held[c]!, to: made[c]!, bytes });
   });
@@ -71,11 +68,11 @@ function start(buffer: PlanBuffer): BufferView {
 }
 
 function slice({ buffer, offsetBytes }: BufferView, t: Tensor, at: number): BufferView {
-  return { buffer, offsetBytes: offsetBytes + at * bytesOf(t) };
+  return { buffer, offsetBytes: offsetBytes + at * tensorBytes(t) };
 }
 
 function twoPlaces(t: Tensor, context: LowerContext): [BufferView, BufferView] {
-  return [context.scratch(bytesOf(t)), context.scratch(bytesOf(t))];
+  return [context.scratch(tensorBytes(t)), context.scratch(tensorBytes(t))];
 }
 
 /** A step with placeholders replaced by what they stand for in one turn. */

@@ -3,9 +3,9 @@
  * result, many are sorted by row and summed in segments.
  */
 import type { Tensor } from "../../../graph/node.ts";
-import { sizeOf } from "../../../../base/shape.ts";
+import { sizeOf, tensorBytes } from "../../../../base/shape.ts";
 import { elementType } from "./axes.ts";
-import { bytesOf, elementwise, int32, int64, kernelStep, reads, writes } from "./kernelStep.ts";
+import { elementwise, int32, int64, kernelStep, reads, writes } from "./kernelStep.ts";
 import type { LowerRule } from "./lowering.ts";
 import { emitSegmentSum } from "./segmentSum.ts";
 
@@ -20,7 +20,7 @@ export const lowerScatterAdd: LowerRule<"scatterAdd"> = ({ inputs, outputs }, co
   if (size === 0) return;
   const count = sizeOf(indices.shape);
   if (count === 0) {
-    context.emit({ kind: "clear", to: context.view(y), bytes: bytesOf(y) });
+    context.emit({ kind: "clear", to: context.view(y), bytes: tensorBytes(y) });
     return;
   }
   const rows = y.shape[0]!;

@@ -4,7 +4,7 @@ import { backpropagate } from "../../../../../../src/engine/autodiff.ts";
 import type { Node, Tensor } from "../../../../../../src/engine/graph/node.ts";
 import { lstmScan } from "../../../../../../src/engine/graph/ops/composite/lstmScan.ts";
 import { input } from "../../../../../../src/engine/graph/ops/leaf.ts";
-import { bytesOf } from "../../../../../../src/engine/targets/cuda/lower/kernelStep.ts";
+import { tensorBytes } from "../../../../../../src/base/shape.ts";
 import type { LowerContext } from "../../../../../../src/engine/targets/cuda/lower/lowering.ts";
 import {
   lowerLstmScan,
@@ -30,7 +30,7 @@ function launches({ batch, hidden, reverse }: Loop, gpu: typeof hopper) {
     ...gpu,
     arch: "sm_90a",
     compute: "float32",
-    view: (t: Tensor) => ({ buffer: { kind: "scratch", name: "", bytes: bytesOf(t) }, offsetBytes: 0 }),
+    view: (t: Tensor) => ({ buffer: { kind: "scratch", name: "", bytes: tensorBytes(t) }, offsetBytes: 0 }),
     scratch: (bytes) => ({ buffer: { kind: "scratch", name: "", bytes }, offsetBytes: 0 }),
     emit: (step) => steps.push(step),
     lowerBody: () => {

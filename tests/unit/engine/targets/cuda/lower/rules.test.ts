@@ -5,8 +5,8 @@ import { rootsOf } from "../../../../../../src/engine/graph/graph.ts";
 import type { AnyNode, Node, Tensor } from "../../../../../../src/engine/graph/node.ts";
 import type { OpName } from "../../../../../../src/engine/graph/opAttrs.ts";
 import { reachableNodes } from "../../../../../../src/engine/graph/rewrite.ts";
-import { sizeOf } from "../../../../../../src/base/shape.ts";
-import { bytesOf, vectorWidth } from "../../../../../../src/engine/targets/cuda/lower/kernelStep.ts";
+import { sizeOf, tensorBytes } from "../../../../../../src/base/shape.ts";
+import { vectorWidth } from "../../../../../../src/engine/targets/cuda/lower/kernelStep.ts";
 import type { LowerContext, LowerRule } from "../../../../../../src/engine/targets/cuda/lower/lowering.ts";
 import { rowShape } from "../../../../../../src/engine/targets/cuda/lower/rowShape.ts";
 import { rules } from "../../../../../../src/engine/targets/cuda/lower/rules.ts";
@@ -25,7 +25,7 @@ function lower(node: AnyNode): { steps: Step[]; views: Map<Tensor, BufferView> }
     buffer: { kind: "scratch", name: "", bytes } satisfies PlanBuffer,
     offsetBytes: 0,
   });
-  for (const t of [...node.inputs, ...node.outputs]) if (!views.has(t)) views.set(t, buffer(bytesOf(t)));
+  for (const t of [...node.inputs, ...node.outputs]) if (!views.has(t)) views.set(t, buffer(tensorBytes(t)));
   const context: LowerContext = {
     arch: "sm_90a",
     multiprocessors: 132,
@@ -36,7 +36,7 @@ function lower(node: AnyNode): { steps: Step[]; views: Map<Tensor, BufferView> }
     emit: (step) => steps.push(step),
     // Of a state too wide for the kernel; steps that stand for those of the loop.
     lowerBody: (results, _, targets) =>
-      results.map((t, i) => ({ kind: "clear", to: targets[i]!, bytes: bytesOf(t) })),
+      results.map((t, i) => ({ kind: "clear", to: targets[i]!, bytes: tensorBytes(t) })),
   };
   (rules[node.op as keyof typeof rules] as LowerRule<OpName>)(node as unknown as Node, context);
   return { steps, views };
