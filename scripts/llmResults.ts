@@ -3,7 +3,9 @@ import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile
 import { contextTable } from "../bench/llm/curves.ts";
 import type { BenchRow } from "../bench/harness/rows.ts";
 import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
-import { budgetSvg, type Panel } from "./budgetSvg.ts";
+import { drawPicture, type Panel } from "../src/report/picture.ts";
+import { loadPlot } from "../src/report/plotLibrary.ts";
+import { seriesColor } from "../src/report/style.ts";
 import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";
 import { gpuOf, origin, speedResults, type SpeedFile } from "./speedResults.ts";
 
@@ -86,24 +88,37 @@ export async function recallPlot(): Promise<string | null> {
     );
     return result === undefined ? [] : [panelOf(result, title)];
   });
-  return panels.length === 0 ? null : budgetSvg(panels);
+  if (panels.length === 0) return null;
+  const words = "Right answers in percent by the share of the prompt that is kept, for each cache policy";
+  return drawPicture(await loadPlot(), words, panels);
 }
 
+/** Percent of the prompt between two policies' bars, which would hide each other at the same place. */
+const APART = 0.3;
+
 function panelOf({ arms, tokens, items }: QualityResult, title: string): Panel {
+  const measured = DRAWN.filter((policy) => arms.some((arm) => arm.policy === policy));
   return {
     title: `Recall, ${title}`,
-    note: `right answers, %; ${items} texts of ${tokens} tokens`,
-    full: 100 * arms[0]!.mean,
-    lines: DRAWN.map((policy) => ({
-      name: policy,
-      points: arms
-        .filter((arm) => arm.policy === policy && arm.budget !== null)
-        .map(({ budget, mean, low, high }) => ({
-          x: 100 * budget!,
-          y: 100 * mean,
-          low: 100 * low,
-          high: 100 * high,
-        })),
-    })).filter(({ points }) => points.length > 0),
+    note: `${items} texts of ${tokens} tokens`,
+    chart: {
+      kind: "lines",
+      x: { label: "% of the prompt kept in the cache", domain: [0, 100], ticks: [0, 20, 40, 60, 80, 100] },
+      y: { label: "right answers, %", domain: [0, 100], ticks: [0, 25, 50, 75, 100] },
+      rules: [{ axis: "y", at: 100 * arms[0]!.mean, label: "full cache" }],
+      series: measured.map((policy, i) => ({
+        name: policy,
+        color: seriesColor(i),
+        mark: "dots",
+        points: arms
+          .filter((arm) => arm.policy === policy && arm.budget !== null)
+          .map(({ budget, mean, low, high }) => ({
+            x: 100 * budget! + APART * (i - (measured.length - 1) / 2),
+            y: 100 * mean,
+            low: 100 * low,
+            high: 100 * high,
+          })),
+      })),
+    },
   };
 }

@@ -57,6 +57,10 @@ const general: Readonly<Record<string, { summary: string; load: () => Promise<Co
     summary: "List every policy with its options, their defaults, and where it is published.",
     load: () => import("./commands/policies.ts"),
   },
+  report: {
+    summary: "Write the report of a run from its folder, or one page that compares runs.",
+    load: () => import("./commands/report.ts"),
+  },
   doctor: {
     summary: "Check by real computations that each target works here, and time it.",
     load: () => import("./commands/doctor.ts"),

@@ -1,52 +1,117 @@
-/** @file From the result and the events of a protein run to the HTML report. */
-import { describeMachine, paretoVersion } from "../base/environment.ts";
-import type { FamilyReport } from "./families/families.ts";
+/** @file The report of protein classifiers' training: what the page shows of runs, networks or k-mer methods. */
+import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../base/format.ts";
+import { namedRuns } from "../report/namedRun.ts";
+import type { Page, Section } from "../report/page.ts";
+import {
+  decisionsSection,
+  learningSection,
+  resultSection,
+  settingsSection,
+  timeSection,
+  warningsSection,
+  type Scalar,
+} from "../report/runSections.ts";
+import type { RunFiles } from "../run/readRun.ts";
+import type { TrainBaselineResult } from "./training/trainBaseline.ts";
 import type { TrainProteinResult } from "./training/proteinResult.ts";
-import { reportRun, type ReportData } from "../report/data.ts";
-import { formatCount } from "../base/format.ts";
-import type { RunEvent } from "../run/events.ts";
 
-/** The report of a finished run. */
-export function proteinReport(
-  { test, families, sequences, config, ...facts }: TrainProteinResult,
-  events: readonly RunEvent[],
-  read: FamilyReport,
-): ReportData {
-  const { cpu, cores, memoryBytes } = describeMachine();
-  const { classes, confusions, macroF1, weightedF1, top3, calibrationError, accuracy, logLoss } = test!;
-  const summary = {
-    auc: null,
-    accuracy,
-    macroF1,
-    weightedF1,
-    top3,
-    calibrationError,
-    logLoss,
-    parameters: facts.parameters,
-    weightBytes: facts.weightBytes,
-    samplesPerSecond: facts.sequencesPerSecond,
-    trainSeconds: facts.trainSeconds,
-  };
-  const { paths, ...data } = config.data;
-  const settings = { ...data, paths: paths.join(", "), ...config.settings };
+type Result = TrainProteinResult | TrainBaselineResult | null;
+
+const resultOf = ({ result }: RunFiles) => result as unknown as Result;
+const dataOf = (result: NonNullable<Result>) => ("config" in result ? result.config.data : result.data);
+
+function nameOf(run: RunFiles): string {
+  const result = resultOf(run);
+  if (!result) return "run";
+  return "config" in result ? result.config.settings.model : result.name;
+}
+
+/** The page of runs. Classes are those of the first. */
+export function proteinReport(files: readonly RunFiles[]): Page {
+  const runs = namedRuns(files, nameOf);
+  const results = files.map(resultOf);
+  const [first] = results;
+  const test = first?.test ?? null;
   return {
-    title: `${config.settings.model}, ${config.data.split} split`,
-    subtitle: `${formatCount(families.length)} families from ${formatCount(read.files)} files; ${formatCount(sequences.train)} training, ${formatCount(sequences.validation)} validation and ${formatCount(sequences.test)} test sequences`,
-    createdAt: new Date().toISOString(),
-    runs: [reportRun(config.settings.model, summary, events, settings)],
-    classes: classes.map((quality, c) => ({ name: families[c]!, ...quality })),
-    confusions: confusions.map(({ label, predicted, count, share }) => ({
-      label: families[label]!,
-      predicted: families[predicted]!,
-      count,
-      share,
-    })),
-    environment: {
-      pareto: paretoVersion(),
-      node: process.version,
-      cpu,
-      cores,
-      memoryGiB: Math.round(memoryBytes / 2 ** 30),
-    },
+    title: `${runs.map(({ name }) => name).join(", ")}${first ? `, ${dataOf(first).split} split` : ""}`,
+    subtitle: subtitleOf(first ?? null),
+    sections: [
+      resultSection(runs, resultRows(results)),
+      warningsSection(runs),
+      learningSection(runs, ["logLoss", "macroF1", "accuracy"]),
+      ...(first && test
+        ? [confusionsSection(first.families, test), classesSection(first.families, test)]
+        : []),
+      timeSection(runs),
+      decisionsSection(runs),
+      settingsSection(runs, results.map(settingsOf)),
+    ],
   };
+}
+
+function subtitleOf(result: Result): string {
+  if (!result) return "not finished";
+  const { train, validation, test } = result.sequences;
+  return `${formatCount(result.families.length)} families; ${formatCount(train)} training, ${formatCount(validation)} validation and ${formatCount(test)} test sequences`;
+}
+
+function resultRows(results: readonly Result[]): [string, ...string[]][] {
+  const row = (name: string, cell: (result: NonNullable<Result>) => string): [string, ...string[]] => [
+    name,
+    ...results.map((result) => (result ? cell(result) : "–")),
+  ];
+  const network = (result: NonNullable<Result>) => ("config" in result ? result : null);
+  return [
+    row("Macro-F1 (test)", ({ test }) => formatFixed(test?.macroF1)),
+    row("Weighted F1", ({ test }) => formatFixed(test?.weightedF1)),
+    row("Accuracy", ({ test }) => formatFixed(test?.accuracy)),
+    row("Among the top 3", ({ test }) => formatFixed(test?.top3)),
+    row("Log loss", ({ test }) => formatFixed(test?.logLoss)),
+    row("Calibration error", ({ test }) => formatFixed(test?.calibrationError)),
+    row("Unknown below a probability of", (result) => formatFixed(network(result)?.threshold)),
+    row("Parameters", ({ parameters }) => formatCount(parameters)),
+    row("Bytes of weights", (result) => formatBytes(network(result)?.weightBytes)),
+    row("Epochs", (result) => formatCount(network(result)?.epochs)),
+    row("Weights of epoch", (result) => formatCount(network(result)?.bestEpoch)),
+    row("Training", (result) => formatSeconds("config" in result ? result.trainSeconds : result.seconds)),
+    row("Sequences a second", (result) => formatCount(network(result)?.sequencesPerSecond)),
+  ];
+}
+
+type Test = NonNullable<NonNullable<Result>["test"]>;
+
+function classesSection(families: readonly string[], { classes }: Test): Section {
+  const worstFirst = classes
+    .map((quality, c) => ({ name: families[c]!, ...quality }))
+    // What is not defined is null in a file, and comes last.
+    .toSorted((a, b) => (a.f1 ?? 2) - (b.f1 ?? 2));
+  const rows = worstFirst.map(({ name, support, precision, recall, f1 }) => [
+    name,
+    formatCount(support),
+    formatFixed(precision),
+    formatFixed(recall),
+    formatFixed(f1),
+  ]);
+  const head = ["Family, the worst first", "Test sequences", "Precision", "Recall", "F1"];
+  return { title: "Quality by family", blocks: [{ kind: "table", table: { head, rows } }] };
+}
+
+function confusionsSection(families: readonly string[], { confusions }: Test): Section {
+  const rows = confusions.map(({ label, predicted, count, share }) => [
+    families[label]!,
+    families[predicted]!,
+    formatCount(count),
+    formatShare(share),
+  ]);
+  const head = ["Family", "taken for", "Test sequences", "of the family"];
+  return {
+    title: "Worst confusions",
+    blocks: rows.length > 0 ? [{ kind: "table", table: { head, rows } }] : [],
+  };
+}
+
+function settingsOf(result: Result): Record<string, Scalar> {
+  if (!result) return {};
+  const { paths, ...data } = dataOf(result);
+  return { ...data, paths: paths.join(", "), ...("config" in result && result.config.settings) };
 }

@@ -1,85 +1,192 @@
-/** @file From results, events and a profile to the HTML report. */
-import type { PreparedDataset } from "./data/encode/prepareDataset.ts";
-import { describeMachine, paretoVersion } from "../base/environment.ts";
-import type { DatasetProfile } from "./profile/profile.ts";
+/** @file The report of CTR models' training: what the page shows of runs over one click log. */
+import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../base/format.ts";
+import type { LineChart } from "../report/chart.ts";
+import { namedRuns, type NamedRun } from "../report/namedRun.ts";
+import type { Figure, Page, Section } from "../report/page.ts";
+import {
+  decisionsSection,
+  learningSection,
+  resultSection,
+  runCells,
+  settingsSection,
+  timeSection,
+  warningsSection,
+  type Scalar,
+} from "../report/runSections.ts";
+import { seriesColor } from "../report/style.ts";
+import type { RunFiles } from "../run/readRun.ts";
+import { accessFigures } from "./accessFigures.ts";
+import { readAccessProfile, type AccessProfile } from "./profile/accessProfile.ts";
 import type { TrainClicksResult } from "./training/clickResult.ts";
-import { reportRun, type ReportData, type ReportProfile, type ReportRun } from "../report/data.ts";
-import { formatCount } from "../base/format.ts";
-import type { RunEvent } from "../run/events.ts";
 
-/** A run to be reported. */
-export interface ReportedRun {
-  result: TrainClicksResult;
-  events: readonly RunEvent[];
-  /** Best AUC that planted truth allows, when it is known. */
+/** What a report may be told beside the runs. */
+export interface ClickReportOptions {
+  /** Defaults to the model and the strategies. */
+  title?: string;
+  /** The best AUC that planted truth allows on the test part; known of synthetic logs alone. */
   bayesAuc?: number;
 }
 
-/** The report of runs over one data set. */
-export function reportOf(
-  title: string,
-  runs: readonly ReportedRun[],
-  prepared: PreparedDataset,
-  profile: DatasetProfile | null,
-): ReportData {
-  const { train, validation, test } = prepared;
-  const { cpu, cores, memoryBytes } = describeMachine();
+/** What runs came to; of one that is not done, nothing. */
+type Results = readonly (TrainClicksResult | null)[];
+
+const resultOf = ({ result }: RunFiles) => result as unknown as TrainClicksResult | null;
+
+/** The page of runs over the same data. @throws ParetoError RUN_INVALID, RUN_VERSION, FILE_REFUSED */
+export async function clickReport(
+  files: readonly RunFiles[],
+  { title, bayesAuc }: ClickReportOptions = {},
+): Promise<Page> {
+  const runs = namedRuns(files, (run) => resultOf(run)?.strategy ?? "run");
+  const results = files.map(resultOf);
+  const profiles = await Promise.all(files.map(({ path }) => readAccessProfile(path)));
+  const access = profiles.find((profile) => profile !== null) ?? null;
   return {
-    title,
-    subtitle: `${formatCount(train.rows)} training, ${formatCount(validation.rows)} validation and ${formatCount(test.rows)} test rows; ${prepared.schema.dense.length} dense and ${prepared.schema.categorical.length} categorical columns`,
-    createdAt: new Date().toISOString(),
-    runs: runs.map(toRun),
-    ...(profile && { profile: toProfile(profile, prepared) }),
-    environment: {
-      pareto: paretoVersion(),
-      node: process.version,
-      cpu,
-      cores,
-      memoryGiB: Math.round(memoryBytes / 2 ** 30),
-    },
+    title:
+      title ??
+      `${results[0]?.config.settings.model ?? "CTR model"}: ${runs.map(({ name }) => name).join(", ")}`,
+    subtitle: subtitleOf(results, access),
+    sections: [
+      clickResults(runs, results, bayesAuc),
+      warningsSection(runs),
+      learningSection(runs, ["logLoss", "auc"], bayesAuc === undefined ? {} : { auc: bayesAuc }),
+      ...(access ? [accessSection(access)] : []),
+      timeSection(runs),
+      schedulerSection(runs),
+      decisionsSection(runs, ["recsys.rate"]),
+      ...(access ? [fieldsSection(access)] : []),
+      settingsSection(runs, results.map(settingsOf)),
+    ],
   };
 }
 
-function toRun({ result, events, bayesAuc }: ReportedRun): ReportRun {
-  const { auc, logLoss, accuracy, samplesPerSecond, trainSeconds, hot, sync, peakRssBytes, config } = result;
-  const summary = {
-    auc,
-    logLoss,
-    accuracy,
-    bayesAuc: bayesAuc ?? null,
-    samplesPerSecond,
-    trainSeconds,
-    hot,
-    sync: hot ? sync : null,
-    peakRssBytes,
-  };
-  const settings = Object.entries(config.settings).map(([name, value]) => [
+function subtitleOf(results: Results, access: AccessProfile | null): string {
+  const rows = results.find((result) => result !== null)?.rows;
+  const parts = rows
+    ? `${formatCount(rows.train)} training, ${formatCount(rows.validation)} validation and ${formatCount(rows.test)} test rows`
+    : "not finished";
+  if (!access) return parts;
+  const { dense, categorical } = access.columns;
+  return `${parts}; ${formatCount(dense)} dense and ${formatCount(categorical)} categorical columns`;
+}
+
+function clickResults(runs: readonly NamedRun[], results: Results, bayesAuc?: number): Section {
+  const row = (name: string, cell: (result: TrainClicksResult) => string): [string, ...string[]] => [
     name,
-    Array.isArray(value) ? value.join(", ") : value,
+    ...results.map((result) => (result ? cell(result) : "–")),
+  ];
+  return resultSection(runs, [
+    row("AUC (test)", ({ auc }) => formatFixed(auc)),
+    row("Best possible AUC", () => formatFixed(bayesAuc)),
+    row("Log loss", ({ logLoss }) => formatFixed(logLoss)),
+    row("Accuracy", ({ accuracy }) => formatFixed(accuracy)),
+    row("Training", ({ trainSeconds }) => formatSeconds(trainSeconds)),
+    row("Samples a second", ({ samplesPerSecond }) => formatCount(samplesPerSecond)),
+    row("Hot inputs", ({ hot }) => formatShare(hot?.inputShare)),
+    row("Hot accesses", ({ hot }) => formatShare(hot?.accessShare)),
+    row("Hot rows", ({ hot }) => formatCount(hot?.rows)),
+    row("Hot bytes", ({ hot }) => formatBytes(hot?.bytes)),
+    row("Synchronisations", ({ hot, sync }) => formatCount(hot && sync.count)),
+    row("Bytes synchronised", ({ hot, sync }) => formatBytes(hot && sync.bytes)),
+    row("Time synchronising", ({ hot, sync }) => formatSeconds(hot && sync.seconds)),
+    row("Bytes of embeddings", ({ tableBytes }) => formatBytes(tableBytes)),
+    row("Peak resident memory", ({ peakRssBytes }) => formatBytes(peakRssBytes)),
+    row("Peak GPU memory", ({ peakGpuBytes }) => formatBytes(peakGpuBytes)),
   ]);
-  return reportRun(result.strategy, summary, events, Object.fromEntries(settings));
 }
 
-function toProfile(
-  profile: DatasetProfile,
-  { columns, train, validation, test }: PreparedDataset,
-): ReportProfile {
-  const rows = train.rows + validation.rows + test.rows;
-  const missing = new Map(columns.map((column) => [column.name, column.missing]));
+function accessSection(access: AccessProfile): Section {
+  const figures = accessFigures(access);
+  return { title: "What is accessed", blocks: figures.length > 0 ? [{ kind: "figures", figures }] : [] };
+}
+
+const RATES = [1, 3, 10, 25, 50, 100];
+
+/** The rate of the shuffle scheduler over training, and the validation loss that moves it. */
+function schedulerSection(runs: readonly NamedRun[]): Section {
+  const series = (of: "rate" | "loss"): LineChart["series"] =>
+    runs.flatMap(({ name, files }, index) => {
+      const points = files.decisions.flatMap((decision) => {
+        if (decision.kind !== "recsys.rate") return [];
+        const y = of === "rate" ? decision.chose["rate"] : decision.saw["loss"];
+        return typeof y === "number" && Number.isFinite(y) ? [{ x: decision.step, y }] : [];
+      });
+      if (points.length === 0) return [];
+      const line = of === "rate" ? "stepped" : "solid";
+      return [{ name, color: seriesColor(index), points, line, mark: points.length <= 60 ? "dots" : "none" }];
+    });
+  const [rates, losses] = [series("rate"), series("loss")];
+  if (rates.length === 0) return { title: "Shuffle scheduler", blocks: [] };
+  const x = { label: "optimizer steps", ticks: 5, format: (value: number) => formatCount(value) };
+  const figures: Figure[] = [
+    {
+      id: "rate",
+      title: "Rate after each round",
+      alt: "The share of the batches of a class that a round takes, over training.",
+      chart: {
+        kind: "lines",
+        x,
+        y: {
+          label: "% of the batches of a class",
+          scale: "log",
+          domain: [1, 100],
+          ticks: RATES,
+          format: (value) => String(Number(value.toPrecision(3))),
+        },
+        series: rates,
+      },
+    },
+  ];
+  if (losses.length > 0) {
+    figures.push({
+      id: "rate-loss",
+      title: "Validation loss that the scheduler saw",
+      alt: "The log loss on a slice of the validation part after each round.",
+      chart: {
+        kind: "lines",
+        x,
+        y: { label: "log loss", exact: (value) => value.toFixed(4) },
+        series: losses,
+      },
+    });
+  }
   return {
-    skew: profile.skew.curve,
-    budgets: profile.inputShare.map(({ budgetBytes: bytes, inputShare, accessShare }) => ({
-      bytes,
-      inputShare,
-      accessShare,
-    })),
-    chosenBudgetBytes: profile.hot.budgetBytes,
-    fields: profile.tables.map(({ name, rows: tableRows, top1, top10 }) => ({
-      name,
-      rows: tableRows,
-      missingShare: (missing.get(name) ?? 0) / Math.max(1, rows),
-      top1Share: top1,
-      top10Share: top10,
-    })),
+    title: "Shuffle scheduler",
+    blocks: [
+      {
+        kind: "figures",
+        figures,
+        key: runCells(runs).filter((_, i) => rates.some(({ name }) => name === runs[i]!.name)),
+      },
+      {
+        kind: "text",
+        text: "A falling loss lets the rate grow, so that hot and cold batches take turns less often; a rise halves it.",
+      },
+    ],
   };
+}
+
+function fieldsSection({ fields }: AccessProfile): Section {
+  const rows = fields.map(({ name, rows, missingShare, top1Share, top10Share }) => [
+    name,
+    formatCount(rows),
+    formatShare(missingShare),
+    formatShare(top1Share),
+    formatShare(top10Share),
+  ]);
+  const head = ["Column", "Rows", "Missing", "Top 1 % takes", "Top 10 % takes"];
+  return {
+    title: "Categorical columns",
+    blocks: rows.length > 0 ? [{ kind: "table", table: { head, rows } }] : [],
+  };
+}
+
+function settingsOf(result: TrainClicksResult | null): Record<string, Scalar> {
+  if (!result) return {};
+  return Object.fromEntries(
+    Object.entries(result.config.settings).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.join(", ") : (value as Scalar),
+    ]),
+  );
 }

@@ -39,8 +39,8 @@ describe("pareto llm evaluate", () => {
       ["keyformer:noise=gaussian,sinks=1", 0.5, 2],
     ]);
     // What this model says is noise.
-    expect(done["warnings"]).toEqual([expect.stringContaining("With a full cache")]);
-    const saved = JSON.parse(await readFile(work.path("copy", "evaluation.json"), "utf8"));
+    expect(done["warnings"]).toEqual([expect.stringContaining("with a full cache")]);
+    const saved = JSON.parse(await readFile(work.path("copy", "result.json"), "utf8"));
     expect(saved.values).toHaveLength(5);
     expect(saved.values[3].values).toHaveLength(6);
     expect(await readFile(work.path("copy", "report.html"), "utf8")).toContain("copy, in-prompt");
@@ -91,7 +91,7 @@ describe("pareto llm evaluate", () => {
     ];
     const { done } = await work.json([...args, ...SMALL]);
     expect(done["items"]).toBe(4);
-    expect(done["warnings"]).toContainEqual(expect.stringContaining("Time was up after 4 of 6 texts"));
+    expect(done["warnings"]).toContainEqual(expect.stringContaining("time was up after 4 of 6 texts"));
   });
 
   test.each([

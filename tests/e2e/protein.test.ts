@@ -85,7 +85,14 @@ describe("train", () => {
 
   it("writes a report with curves, the table of families and the confusions", async () => {
     const page = await readFile(work.path("run", "report.html"), "utf8");
-    for (const text of ["Macro-F1 (test)", "Quality by class", "fam1", "f1-by-step", "loss-by-step"]) {
+    for (const text of [
+      "Macro-F1 (test)",
+      "Quality by family",
+      "fam1",
+      "macroF1-by-step",
+      "logLoss-by-step",
+      "protein.threshold",
+    ]) {
       expect(page).toContain(text);
     }
   });

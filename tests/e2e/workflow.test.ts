@@ -50,6 +50,7 @@ const MODEL = [
 const SCHEDULE = ["--strategy", "--scheduler", "--lr", "--epochs", "--patience", "--decay"];
 const COMMANDS: [string[], string[]][] = [
   [["demo"], ["--rows", "--out", "--seed", "--threads"]],
+  [["report"], ["--out"]],
   [
     ["recsys", "synth"],
     ["--rows", "--preset", "--out", "--seed"],
@@ -149,9 +150,14 @@ describe("train", () => {
       auc,
       logLoss,
     });
-    expect(await readFile(work.path("baseline", "report.html"), "utf8")).toMatch(
-      /<!doctype html>.*id="report-data"/is,
-    );
+  });
+
+  it("writes a report, which can be made again from the folder alone", async () => {
+    const page = await readFile(work.path("baseline", "report.html"), "utf8");
+    expect(page).toMatch(/^<!doctype html>.*id="logLoss-by-step".*id="skew".*id="time"/is);
+    const { done } = await work.json(["report", "baseline", "--out", "again.html"]);
+    expect(done).toEqual({ event: "done", report: "again.html", runs: ["baseline"] });
+    expect(await readFile(work.path("again.html"), "utf8")).toBe(page);
   });
 
   it("trains under FAE, with hot and cold inputs, to figures near the baseline's", async () => {
@@ -329,7 +335,26 @@ describe("demo", () => {
       "hot bytes",
     ])
       expect(stdout).toMatch(new RegExp(`^${row} +\\S.* {2,}\\S`, "m"));
-    expect(await readFile(work.path("demo", "report.html"), "utf8")).toContain('id="report-data"');
+    expect(await readFile(work.path("demo", "report.html"), "utf8")).toMatch(
+      /best possible 0\.\d{4}.*id="rate"/is,
+    );
+  });
+});
+
+describe("report", () => {
+  it("compares runs of one command in one page", async () => {
+    await work.json(["report", "baseline", "fae", "--out", "both.html"]);
+    const page = await readFile(work.path("both.html"), "utf8");
+    expect(page).toContain("<h1>dlrm: baseline, fae</h1>");
+    expect(page).toContain('id="rate"');
+  });
+
+  it.each([
+    [["nowhere"], "RUN_MISSING"],
+    [["."], "RUN_INVALID"],
+  ])("refuses %j", async (folders, code) => {
+    const { status, stderr } = await work.run(["report", ...folders]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining(code)]);
   });
 });
 

@@ -4,14 +4,16 @@ import { join } from "node:path";
 import { synthClicks, type SynthClicksResult } from "../../recsys/data/synth/clicks.ts";
 import type { ClickConfig } from "../../recsys/training/clickConfig.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../base/format.ts";
-import { writeReport } from "../../report/writeReport.ts";
+import { writePage } from "../../report/writePage.ts";
+import { readRun } from "../../run/readRun.ts";
 import { wholeNumber } from "../../base/optionSchemas.ts";
 import { defineCommand } from "../command.ts";
 import { threads } from "../options/compute.ts";
 import { option, text, type Values } from "../options/spec.ts";
 import { formatTable, type Output } from "../output.ts";
-import { reportOf } from "../../recsys/report.ts";
-import { trainRun, type FinishedRun } from "./recsys/trainRun.ts";
+import { clickReport } from "../../recsys/report.ts";
+import type { TrainClicksResult } from "../../recsys/training/clickResult.ts";
+import { trainRun } from "./recsys/trainRun.ts";
 
 /** Of some 50 MiB: rows of 16 floats, and two moments of Adam beside each. */
 const HOT_BUDGET_BYTES = 12 * 2 ** 20;
@@ -53,7 +55,7 @@ async function demo(out: Output, values: Values<typeof options>): Promise<void> 
     onProgress: (done, total, unit) =>
       out.onEvent({ event: "progress", task: "write", done, total, unit, rate: null }),
   });
-  const runs: FinishedRun[] = [];
+  const runs: TrainClicksResult[] = [];
   for (const strategy of ["baseline", "fae"] as const) {
     out.info(`training DLRM, ${strategy}`);
     const run = await trainRun(out, {
@@ -62,22 +64,18 @@ async function demo(out: Output, values: Values<typeof options>): Promise<void> 
       config: demoConfig(file, strategy, seed, threads),
       profile: strategy === "fae",
     });
-    if (!run.result.finished) {
+    if (!run.finished) {
       process.exitCode = 130;
       return;
     }
     runs.push(run);
   }
   const report = join(directory, "report.html");
-  const bayesAuc = log.bayesLastFifth.auc;
-  const { prepared, profile } = runs.at(-1)!;
-  const reported = runs.map(({ result, events }) => ({ result, events, bayesAuc }));
-  await writeReport(
-    report,
-    reportOf("DLRM on a made click log: baseline and FAE", reported, prepared, profile),
-  );
+  const folders = await Promise.all(runs.map(({ run }) => readRun(run)));
+  const title = "DLRM on a made click log: baseline and FAE";
+  await writePage(report, await clickReport(folders, { title, bayesAuc: log.bayesLastFifth.auc }));
   out.result(`\n${comparison(runs, log)}\n\nreport  ${report}`);
-  const results = runs.map(({ result: { config: _, ...figures } }) => figures);
+  const results = runs.map(({ config: _, ...figures }) => figures);
   out.json({ event: "done", report, log, runs: results });
 }
 
@@ -109,13 +107,13 @@ function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, th
   };
 }
 
-function comparison(runs: readonly FinishedRun[], log: SynthClicksResult): string {
-  const row = (name: string, cell: (run: FinishedRun["result"]) => string) => [
+function comparison(runs: readonly TrainClicksResult[], log: SynthClicksResult): string {
+  const row = (name: string, cell: (run: TrainClicksResult) => string) => [
     name,
-    ...runs.map(({ result }) => cell(result)),
+    ...runs.map((run) => cell(run)),
   ];
   return formatTable(
-    ["", ...runs.map(({ result }) => result.strategy)],
+    ["", ...runs.map(({ strategy }) => strategy)],
     [
       row("AUC", ({ auc }) => formatFixed(auc)),
       row("best possible AUC", () => formatFixed(log.bayesLastFifth.auc)),

@@ -1,42 +1,96 @@
-/** @file From the result and the events of a language model's training to the HTML report. */
-import { describeMachine, paretoVersion } from "../../base/environment.ts";
+/** @file The report of language models' training: what the page shows of runs. */
+import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../../base/format.ts";
+import { namedRuns } from "../../report/namedRun.ts";
+import type { Page, Section } from "../../report/page.ts";
+import {
+  decisionsSection,
+  learningSection,
+  resultSection,
+  settingsSection,
+  timeSection,
+  warningsSection,
+  type Scalar,
+} from "../../report/runSections.ts";
+import type { RunFiles } from "../../run/readRun.ts";
+import type { LmConfig } from "./lmConfig.ts";
 import type { TrainLmResult } from "./lmResult.ts";
-import { reportRun, type ReportData } from "../../report/data.ts";
-import { formatCount, formatShare } from "../../base/format.ts";
-import type { RunEvent } from "../../run/events.ts";
 
-/** The report of a finished run. */
-export function lmReport(result: TrainLmResult, events: readonly RunEvent[]): ReportData {
-  const { cpu, cores, memoryBytes } = describeMachine();
-  const { loss, accuracy, groups } = result.validation!;
-  const summary = {
-    auc: null,
-    logLoss: loss,
-    accuracy,
-    parameters: result.parameters,
-    weightBytes: 2 * result.parameters,
-    samplesPerSecond: null,
-    trainSeconds: result.trainSeconds,
-  };
-  const settings = {
-    steps: result.steps,
-    bestStep: result.bestStep,
-    tokens: result.tokens,
-    tokensPerSecond: Math.round(result.tokensPerSecond),
-    vocabulary: result.vocabulary,
-    ...Object.fromEntries(groups.map(({ name, right }) => [`${name}: texts all right`, formatShare(right)])),
-  };
+type Result = TrainLmResult | null;
+
+const resultOf = ({ result }: RunFiles) => result as unknown as Result;
+const configOf = ({ record }: RunFiles) => record.config as unknown as LmConfig;
+
+/** Bytes of a saved weight. */
+const WEIGHT_BYTES = 2;
+
+/** The page of runs. */
+export function lmReport(files: readonly RunFiles[]): Page {
+  const runs = namedRuns(files, (run) => configOf(run).recipe.name);
+  const results = files.map(resultOf);
+  const [first] = results;
   return {
-    title: result.name,
-    subtitle: `a language model of ${formatCount(result.parameters)} parameters, ${formatCount(result.tokens)} tokens of training`,
-    createdAt: new Date().toISOString(),
-    runs: [reportRun(result.name, summary, events, settings)],
-    environment: {
-      pareto: paretoVersion(),
-      node: process.version,
-      cpu,
-      cores,
-      memoryGiB: Math.round(memoryBytes / 2 ** 30),
-    },
+    title: runs.map(({ name }) => name).join(", "),
+    subtitle: first
+      ? `a language model of ${formatCount(first.parameters)} parameters, ${formatCount(first.tokens)} tokens of training`
+      : "a language model, not finished",
+    sections: [
+      resultSection(runs, resultRows(results)),
+      warningsSection(runs),
+      learningSection(runs, ["logLoss", "accuracy"]),
+      groupsSection(first ?? null),
+      timeSection(runs),
+      decisionsSection(runs),
+      settingsSection(runs, files.map(settingsOf)),
+    ],
+  };
+}
+
+function resultRows(results: readonly Result[]): [string, ...string[]][] {
+  const row = (name: string, cell: (result: TrainLmResult) => string): [string, ...string[]] => [
+    name,
+    ...results.map((result) => (result ? cell(result) : "–")),
+  ];
+  return [
+    row("Log loss a token (validation)", ({ validation }) => formatFixed(validation?.loss)),
+    row("Perplexity", ({ validation }) => formatFixed(validation && Math.exp(validation.loss), 3)),
+    row("Tokens right", ({ validation }) => formatShare(validation?.accuracy)),
+    row("Parameters", ({ parameters }) => formatCount(parameters)),
+    row("Bytes of weights", ({ parameters }) => formatBytes(WEIGHT_BYTES * parameters)),
+    row("Vocabulary", ({ vocabulary }) => formatCount(vocabulary)),
+    row("Steps", ({ steps }) => formatCount(steps)),
+    row("Weights of step", ({ bestStep }) => formatCount(bestStep)),
+    row("Training", ({ trainSeconds }) => formatSeconds(trainSeconds)),
+    row("Tokens a second", ({ tokensPerSecond }) => formatCount(tokensPerSecond)),
+  ];
+}
+
+function groupsSection(result: Result): Section {
+  const rows = (result?.validation?.groups ?? []).map(({ name, right, accuracy, loss }) => [
+    name,
+    formatShare(right),
+    formatShare(accuracy),
+    formatFixed(loss),
+  ]);
+  const head = ["Validation texts", "Texts all right", "Tokens right", "Log loss a token"];
+  return {
+    title: "Quality by kind of text",
+    blocks: rows.length > 0 ? [{ kind: "table", table: { head, rows } }] : [],
+  };
+}
+
+/** The recipe's numbers, and what it ran on. */
+function settingsOf(run: RunFiles): Record<string, Scalar> {
+  const { recipe, paths, ...others } = configOf(run);
+  const { optimizer, stages, validation, dropout, seed } = recipe;
+  return {
+    texts: recipe.data.kind === "tasks" ? "synthetic tasks" : paths.join(", "),
+    stages: stages
+      .map(({ length, batchSize, steps }) => `${steps} steps of ${batchSize} × ${length} tokens`)
+      .join("; "),
+    ...optimizer,
+    dropout,
+    validation: `every ${validation.everySteps} steps, ${validation.texts} texts of ${validation.length} tokens`,
+    seed,
+    ...others,
   };
 }

@@ -1,4 +1,4 @@
-/** @file What tables and the plot of quality say of figures that are known. */
+/** @file What tables of quality say of figures that are known. */
 import { describe, expect, test } from "vitest";
 import type { QualityPoint, QualityResult } from "../../../bench/llmQuality/qualityFile.ts";
 import {
@@ -9,7 +9,6 @@ import {
 } from "../../../bench/llmQuality/qualityTables.ts";
 import { repetition } from "../../../bench/llmQuality/stories.ts";
 import { DEFAULT_VARIANT, variantArms } from "../../../bench/llmQuality/variants.ts";
-import { budgetSvg } from "../../../scripts/budgetSvg.ts";
 
 const interval = (mean: number, half = 0.02) => ({ mean, low: mean - half, high: mean + half });
 const point = (policy: string, budget: number | null, mean: number, fromDefault?: number): QualityPoint => ({
@@ -101,26 +100,4 @@ test("repetition is the share of runs of four that came before", () => {
   expect(repetition([1, 2, 3, 4, 5, 6])).toBe(0);
   expect(repetition([1, 2, 3, 4, 1, 2, 3, 4])).toBeCloseTo(1 / 5, 12);
   expect(repetition([7, 7, 7, 7, 7])).toBe(0.5);
-});
-
-test("the plot places points, intervals and the full cache by their figures", () => {
-  const svg = budgetSvg([
-    {
-      title: "t",
-      note: "n",
-      full: 100,
-      lines: [
-        {
-          name: "h2o",
-          points: [
-            { x: 0, y: 0, low: 0, high: 50 },
-            { x: 100, y: 100, low: 90, high: 100 },
-          ],
-        },
-      ],
-    },
-  ]);
-  expect(svg).toContain('<polyline class="l" points="44,348 404,48"/>');
-  expect(svg).toContain('<line class="b" x1="44" x2="44" y1="348" y2="198"/>');
-  expect(svg).toContain('<line class="f" x1="44" x2="404" y1="48" y2="48"/>');
 });

@@ -1,17 +1,36 @@
-/** @file The report's data and text: what is gathered from events, what is left out, what is escaped. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+/** @file Reports as data: what is gathered from the folders of runs, what is left out. */
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import { type ReportData, reportRun } from "../../../src/report/data.ts";
-import { escapeHtml, scriptJson } from "../../../src/report/html.ts";
-import { reportSections } from "../../../src/report/sections.ts";
-import { writeReport } from "../../../src/report/writeReport.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { clickReport } from "../../../src/recsys/report.ts";
+import type { LineChart, SpanChart } from "../../../src/report/chart.ts";
+import { namedRuns } from "../../../src/report/namedRun.ts";
+import type { Page, Section } from "../../../src/report/page.ts";
+import {
+  decisionsSection,
+  learningSection,
+  timeSection,
+  warningsSection,
+} from "../../../src/report/runSections.ts";
 import type { RunEvent } from "../../../src/run/events.ts";
-import { sampleReport } from "../../support/report/fixture.ts";
+import type { DecisionEvent } from "../../../src/run/policies/decision.ts";
+import { readRun, type RunFiles } from "../../../src/run/readRun.ts";
+import { appendEvents, writeSampleRuns } from "../../support/report/fixture.ts";
 
-const NONE = { auc: null, logLoss: null, accuracy: null, samplesPerSecond: null, trainSeconds: null };
+let folder: string;
+let sample: RunFiles[];
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "pareto-report-"));
+  sample = await Promise.all((await writeSampleRuns(folder)).map(readRun));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A run with these events and decisions. */
+function run(events: RunEvent[], decisions: DecisionEvent[] = []): RunFiles {
+  return { path: "runs/one", record: sample[0]!.record, result: null, events, decisions };
+}
+const named = (...files: RunFiles[]) => namedRuns(files, () => "run");
 
 const metrics = (step: number, logLoss: number): RunEvent => ({
   event: "metrics",
@@ -21,7 +40,6 @@ const metrics = (step: number, logLoss: number): RunEvent => ({
   seconds: step / 10,
   logLoss,
 });
-
 const span = (name: string, start: number, end: number): RunEvent => ({
   event: "span",
   span: name,
@@ -29,139 +47,143 @@ const span = (name: string, start: number, end: number): RunEvent => ({
   end,
 });
 
-const headings = (data: ReportData): string[] =>
-  reportSections(data).map((html) => /<h2>(.*?)<\/h2>/.exec(html)![1]!);
+/** The charts of a section. */
+const chartsOf = ({ blocks }: Section) =>
+  blocks.flatMap((block) => (block.kind === "figures" ? block.figures.map(({ chart }) => chart) : []));
+const headings = ({ sections }: Page) =>
+  sections.filter(({ blocks }) => blocks.length > 0).map(({ title }) => title);
 
-describe("reportRun", () => {
-  it("thins a long curve but keeps its ends", () => {
-    const events = Array.from({ length: 20_000 }, (_, step) => metrics(step, 0.5));
-    const { curve } = reportRun("run", NONE, events);
-    expect(curve.length).toBeLessThanOrEqual(1501);
-    expect(curve.length).toBeGreaterThan(700);
-    expect(curve[0]!.step).toBe(0);
-    expect(curve.at(-1)!.step).toBe(19_999);
+describe("curves", () => {
+  const training = (events: RunEvent[]) =>
+    (chartsOf(learningSection(named(run(events)), ["logLoss"]))[0] as LineChart).series[0]!.points;
+
+  it("are thinned where they are long, but keep their ends", () => {
+    const points = training(Array.from({ length: 20_000 }, (_, step) => metrics(step, 0.5)));
+    expect(points.length).toBeLessThanOrEqual(1001);
+    expect(points.length).toBeGreaterThan(700);
+    expect([points[0]!.x, points.at(-1)!.x]).toEqual([0, 19_999]);
   });
 
-  it("drops losses that are not finite, which JSON could not hold", () => {
-    const { curve } = reportRun("run", NONE, [
+  it("leave out losses that are not finite, and measures that no run has", () => {
+    const events = [
       metrics(1, 0.7),
       metrics(2, Number.NaN),
       metrics(3, Number.POSITIVE_INFINITY),
-    ]);
-    expect(curve.map((point) => point.step)).toEqual([1]);
+      metrics(4, 0.6),
+    ];
+    expect(training(events).map(({ x }) => x)).toEqual([1, 4]);
+    expect(learningSection(named(run(events)), ["auc", "macroF1"]).blocks).toEqual([]);
   });
 
-  it("joins stretches of one phase that touch and leaves gaps open", () => {
-    const { phases } = reportRun("run", NONE, [
-      span("cold", 0, 1),
-      span("cold", 1, 2),
-      span("hot", 2, 3),
-      span("hot", 4, 5),
-    ]);
-    expect(phases).toEqual([
-      { phase: "cold", start: 0, end: 2 },
-      { phase: "hot", start: 2, end: 3 },
-      { phase: "hot", start: 4, end: 5 },
-    ]);
-  });
-
-  it("takes the scheduler's rates and each warning once", () => {
-    const warning: RunEvent = { event: "notice", level: "warning", code: "X", message: "careful" };
-    const { rates, warnings } = reportRun("run", NONE, [
-      {
-        event: "decision",
-        policy: "adaptive",
-        kind: "recsys.rate",
-        step: 9,
-        subject: "validation",
-        saw: { loss: 0.4 },
-        chose: { rate: 25, action: "halve" },
-      },
-      {
-        event: "decision",
-        policy: "topk",
-        kind: "recsys.hot",
-        step: 0,
-        subject: "inputs",
-        saw: {},
-        chose: { rate: 1 },
-      },
-      warning,
-      warning,
-      { event: "notice", level: "info", code: "Y", message: "fine" },
-    ]);
-    expect(rates).toEqual([{ step: 9, rate: 25, loss: 0.4, action: "halve" }]);
-    expect(warnings).toEqual(["careful"]);
+  it("keep a short curve as it is and smooth a long one", () => {
+    expect(training([metrics(1, 0.7), metrics(2, 0.5)]).map(({ y }) => y)).toEqual([0.7, 0.5]);
+    const noisy = training(Array.from({ length: 300 }, (_, i) => metrics(i, i % 2)));
+    expect(noisy[150]!.y).toBeCloseTo(0.5, 1);
   });
 });
 
-describe("reportSections", () => {
-  it("has every section when there is data for each", () => {
-    expect(headings(sampleReport())).toEqual([
+describe("the time line", () => {
+  it("joins stretches of one kind that touch and leaves gaps open", () => {
+    const events = [span("cold", 0, 1), span("cold", 1, 2), span("hot", 2, 3), span("hot", 4, 5)];
+    const [chart] = chartsOf(timeSection(named(run(events)))) as SpanChart[];
+    expect(chart!.rows[0]!.spans.map(({ name, start, end }) => [name, start, end])).toEqual([
+      ["cold", 0, 2],
+      ["hot", 2, 3],
+      ["hot", 4, 5],
+    ]);
+  });
+
+  it("goes on over a resume, without what was lost and done again", async () => {
+    const [path] = await writeSampleRuns(join(folder, "resumed"), { isBare: true });
+    const at = (name: string, start: number, end: number, step: number) => ({
+      ...span(name, start, end),
+      step,
+    });
+    await appendEvents(path!, [
+      at("train", 0, 10, 100),
+      at("train", 10, 14, 140),
+      { event: "resumed", step: 100, seconds: 20 },
+      at("train", 20, 31, 200),
+    ]);
+    const section = timeSection(named(await readRun(path!)));
+    const [chart] = chartsOf(section) as SpanChart[];
+    expect(chart!.rows[0]!.spans.map(({ start, end }) => [start, end])).toEqual([
+      [0, 10],
+      [20, 31],
+    ]);
+    expect(JSON.stringify(section)).toContain("run was resumed once");
+  });
+});
+
+describe("decisions and warnings", () => {
+  const decision = (step: number): DecisionEvent => ({
+    event: "decision",
+    policy: "topk",
+    kind: "recsys.hot",
+    step,
+    subject: "inputs",
+    saw: { lookups: 1000.5 },
+    chose: { rows: 12_345 },
+  });
+
+  it("are listed with what was seen and chosen, at most so many", () => {
+    const section = decisionsSection(
+      named(
+        run(
+          [],
+          Array.from({ length: 31 }, (_, i) => decision(i)),
+        ),
+      ),
+    );
+    const [table, more] = section.blocks;
+    if (table?.kind !== "table") throw new Error("expected a table");
+    expect(table.table.rows).toHaveLength(30);
+    expect(table.table.rows[0]).toEqual(["topk", "recsys.hot", "0", "inputs", "lookups 1001", "rows 12,345"]);
+    expect(more).toEqual({ kind: "text", text: "The first 30 of 31; decisions.jsonl holds all." });
+    expect(decisionsSection(named(run([], [decision(1)])), ["recsys.hot"]).blocks).toEqual([]);
+  });
+
+  it("take each warning once and no other notice", () => {
+    const warning: RunEvent = { event: "notice", level: "warning", code: "X", message: "careful" };
+    const info: RunEvent = { event: "notice", level: "info", code: "Y", message: "fine" };
+    const section = warningsSection(named(run([warning, info, warning])));
+    expect(section.blocks).toEqual([{ kind: "list", items: ["careful"] }]);
+  });
+});
+
+describe("the report of click runs", () => {
+  it("has every section when there is data for each", async () => {
+    const page = await clickReport(sample, { bayesAuc: 0.818 });
+    expect(page.title).toBe("dlrm: baseline, fae");
+    expect(page.subtitle).toContain("13 dense and 26 categorical columns");
+    expect(headings(page)).toEqual([
       "Result",
       "Warnings",
       "Learning",
       "What is accessed",
       "Where the time went",
       "Shuffle scheduler",
-      "Categorical fields",
-      "Config and environment",
+      "Categorical columns",
+      "Configuration",
     ]);
+    for (const text of ["0.7671", "0.8180", "40,312", "56.5 %", "4.00 MiB", "40.0 MiB"])
+      expect(JSON.stringify(page.sections[0])).toContain(text);
   });
 
-  it("leaves out sections and rows without data", () => {
-    const { profile: _, ...data } = sampleReport();
-    const bare = { ...data, runs: [reportRun("run", { ...NONE, auc: 0.75 }, [])] };
-    expect(headings(bare)).toEqual(["Result", "Config and environment"]);
-    const [result] = reportSections(bare);
-    expect(result).toContain("0.7500");
-    expect(result).not.toContain("Hot bytes");
+  it("leaves out sections and rows without data", async () => {
+    const [baseline] = await writeSampleRuns(join(folder, "bare"), { isBare: true });
+    const page = await clickReport([await readRun(baseline!)]);
+    expect(headings(page)).toEqual(["Result", "Configuration"]);
+    expect(JSON.stringify(page.sections[0])).not.toContain("Hot bytes");
   });
 
-  it("states the figures of the runs", () => {
-    const [result] = reportSections(sampleReport());
-    for (const text of ["0.7671", "0.8180", "40,312", "56.5 %", "4.00 MiB", "40.0 MiB"]) {
-      expect(result).toContain(text);
-    }
+  it("is made of a run without a result too", async () => {
+    const page = await clickReport([run([metrics(1, 0.7), metrics(2, 0.6)])]);
+    expect(headings(page)).toEqual(["Result", "Learning", "Configuration"]);
   });
 });
 
-describe("escaping", () => {
-  it("leaves no character that HTML gives a meaning to", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), (text) => {
-        expect(escapeHtml(text)).not.toMatch(/[<>"']|&(?!(amp|lt|gt|quot|#39);)/);
-      }),
-    );
-    expect(escapeHtml(`<a href='x'>&amp;"`)).toBe("&lt;a href=&#39;x&#39;&gt;&amp;amp;&quot;");
-  });
-
-  it("keeps JSON inside its script element and unchanged in meaning", () => {
-    fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        const text = scriptJson({ value, trap: "</script><!--\u2028" });
-        expect(text).not.toMatch(/[<\u2028\u2029]/);
-        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify({ value, trap: "</script><!--\u2028" })));
-      }),
-    );
-  });
-});
-
-describe("writeReport", () => {
-  it("writes one file that names no other", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "pareto-report-"));
-    try {
-      await writeReport(join(folder, "deep", "report.html"), sampleReport());
-      expect(await readdir(join(folder, "deep"))).toEqual(["report.html"]);
-      const html = await readFile(join(folder, "deep", "report.html"), "utf8");
-      expect(html).not.toMatch(/<(script|link|img|iframe)[^>]*\s(src|href)=/);
-      expect(html).toContain("default-src 'none'");
-      await writeFile(join(folder, "plain"), "");
-      await expect(writeReport(join(folder, "plain", "r.html"), sampleReport())).rejects.toMatchObject({
-        code: "REPORT_WRITE",
-      });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+it("names runs of one name by their folders", () => {
+  const two = [run([]), { ...run([]), path: "runs/two" }];
+  expect(namedRuns(two, () => "fae").map(({ name }) => name)).toEqual(["fae, one", "fae, two"]);
 });

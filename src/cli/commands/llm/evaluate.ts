@@ -1,18 +1,23 @@
 /** @file `pareto llm evaluate`: what a language model still knows, by cache policy and budget. */
 import { totalmem } from "node:os";
 import { z } from "zod";
-import { fullVariant, variantsOf } from "../../../llm/eval/variants.ts";
-import { evaluate } from "../../../llm/eval/evaluate.ts";
+import { fullVariant, variantsOf, type Variant } from "../../../llm/eval/variants.ts";
+import { evaluate, type Evaluated } from "../../../llm/eval/evaluate.ts";
+import {
+  evaluationResult,
+  evaluationWarnings,
+  type EvaluationResult,
+} from "../../../llm/eval/evaluationResult.ts";
+import { budgetText, evaluationTitle, meanUnit, shownMean } from "../../../llm/eval/report.ts";
 import { maxSequencesFor } from "../../../llm/eval/maxSequences.ts";
 import type { Protocol } from "../../../llm/tasks/task.ts";
 import { kvPolicies } from "../../../llm/kv/kvPolicies.ts";
-import { openModel } from "../../../llm/load/openModel.ts";
+import { openModel, type OpenedModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
-import { writeBudgetReport, type BudgetReport } from "../../../report/budgetReport.ts";
+import { RunContext } from "../../../run/context.ts";
 import { createRunFolder, defaultRunPath } from "../../../run/runFolder.ts";
-import { writeJson } from "../../../base/jsonFile.ts";
-import { configOf, evalReport, valuesOf } from "./evaluationReport.ts";
-import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel } from "./evalTask.ts";
+import { reportRun } from "../../runReport.ts";
+import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel, type EvalTask } from "./evalTask.ts";
 import { choice, decimal, listOf, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
 import { modelOperand, runnerOptions, runnerSettings, tokenizer } from "../../options/languageModel.ts";
@@ -113,48 +118,103 @@ async function run(out: Output, path: string, values: Flags): Promise<void> {
   const variants = [fullVariant, ...variantsOf(values.kv, values.budgets, "--kv")];
   const opened = await openModel(path, values.tokenizer);
   try {
-    const { name, config } = opened.files;
     const task = await evalTaskOf(opened, values);
     const folder = await createRunFolder(values.out ?? defaultRunPath(["eval", values.task]), {
       command: "llm evaluate",
       config: { model: path, ...configOf(values, task) },
       seed: values.seed,
     });
-    const { device, dtype } = values;
-    const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
-    const maxSequences = Math.min(
-      task.items,
-      values.maxSeqs ?? maxSequencesFor(config, { ...task, device, memoryBytes, ...(dtype && { dtype }) }),
-    );
-    const onLoad = (done: number, total: number, unit: string) =>
-      out.onEvent({ event: "progress", task: "load", done, total, unit, rate: null });
-    const runner = await openRunner(opened.files, {
-      ...runnerSettings(values),
-      maxSequences,
-      onProgress: onLoad,
+    const log = folder.openLog();
+    const context = new RunContext({
+      onEvent: (event) => {
+        log.append(event);
+        out.onEvent(event);
+      },
     });
     try {
-      const { items, measure, item } = task;
-      const found = await evaluate(runner, {
+      const found = await measure(context, opened, values, { task, variants });
+      const { protocol } = task.config;
+      const subject = {
+        model: opened.files.name,
+        task: protocol === undefined ? values.task : `${values.task}, ${protocol}`,
+        ...task,
+      };
+      const result = evaluationResult(folder.path, subject, found);
+      const warnings = evaluationWarnings(subject, result);
+      for (const message of warnings)
+        context.onEvent({ event: "notice", level: "warning", code: "LLM_EVAL", message });
+      await folder.writeResult(result);
+      log.close();
+      await folder.setStatus("done", context.clock());
+      show(out, result);
+      await reportRun(out, folder.path);
+      const { items, full, points } = result;
+      out.json({
+        event: "done",
+        folder: folder.path,
+        items,
+        measure: result.measure,
+        full,
+        points,
+        warnings,
+      });
+    } catch (error) {
+      await folder.setStatus("failed", context.clock()).catch(() => undefined);
+      throw error;
+    } finally {
+      log.close();
+    }
+  } finally {
+    await opened.files.close();
+  }
+}
+
+/** The options that a result depends on. */
+function configOf({ task, kv, budgets, seeds, device, dtype }: Flags, made: EvalTask) {
+  return {
+    task,
+    ...made.config,
+    kv: kv.join(","),
+    budgets: budgets.map((share) => 100 * share).join(","),
+    seeds,
+    device,
+    ...(dtype && { dtype }),
+  };
+}
+
+async function measure(
+  context: RunContext,
+  { files }: OpenedModel,
+  values: Flags,
+  { task, variants }: { task: EvalTask; variants: readonly Variant[] },
+): Promise<Evaluated> {
+  const { device, dtype } = values;
+  const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
+  const limits = { ...task, device, memoryBytes, ...(dtype && { dtype }) };
+  const maxSequences = Math.min(task.items, values.maxSeqs ?? maxSequencesFor(files.config, limits));
+  const runner = await context.span("prepare", () =>
+    openRunner(files, {
+      ...runnerSettings(values),
+      maxSequences,
+      onProgress: (done, total, unit) => context.progress("load", done, total, unit),
+    }),
+  );
+  try {
+    const { items, measure, item } = task;
+    const { seeds, maxMinutes } = values;
+    return await context.span("evaluate", () =>
+      evaluate(runner, {
         measure,
         item,
         items,
         variants,
-        seeds: values.seeds,
-        maxSeconds: 60 * values.maxMinutes,
-        onProgress: (done, total) =>
-          out.onEvent({ event: "progress", task: "evaluate", done, total, unit: "texts", rate: null }),
-      });
-      const report = evalReport(name, found, values, task);
-      await writeJson(folder.file("evaluation.json"), { ...report, values: valuesOf(found) });
-      await writeBudgetReport(folder.file("report.html"), report);
-      await folder.setStatus("done");
-      show(out, report, folder.path);
-    } finally {
-      await runner.dispose();
-    }
+        seeds,
+        maxSeconds: 60 * maxMinutes,
+        onProgress: (done, total) => context.progress("evaluate", done, total, "texts"),
+      }),
+    );
   } finally {
-    await opened.files.close();
+    await runner.dispose();
   }
 }
 
@@ -168,24 +228,19 @@ async function gpuBytes(): Promise<number> {
   }
 }
 
-function show(out: Output, report: BudgetReport, folder: string): void {
-  const { measure, full, points, warnings, items } = report;
-  for (const message of warnings)
-    out.onEvent({ event: "notice", level: "warning", code: "LLM_EVAL", message });
-  const shown = (mean: number) => (measure === "accuracy" ? (100 * mean).toFixed(1) : mean.toFixed(3));
+function show(out: Output, result: EvaluationResult): void {
+  const { full, points } = result;
   const policies = [...new Set(points.map(({ policy }) => policy))];
   const budgets = [...new Set(points.map(({ budget }) => budget!))];
   const rows = policies.map((policy) => [
     policy,
     ...budgets.map((budget) =>
-      shown(points.find((point) => point.policy === policy && point.budget === budget)!.mean),
+      shownMean(result, points.find((point) => point.policy === policy && point.budget === budget)!.mean),
     ),
   ]);
-  const unit = measure === "accuracy" ? "right, %" : "nats/token";
-  out.result(`${report.title}; ${report.subtitle}`);
-  out.result(`full cache ${shown(full.mean)} (${shown(full.low)} to ${shown(full.high)})\n`);
-  if (rows.length > 0)
-    out.result(formatTable([unit, ...budgets.map((share) => `${Number((100 * share).toFixed(1))} %`)], rows));
-  out.result(`\nreport: ${folder}/report.html`);
-  out.json({ event: "done", folder, items, measure, full, points, warnings });
+  const { title, subtitle } = evaluationTitle(result);
+  out.result(`${title}; ${subtitle}`);
+  const [mean, low, high] = [full.mean, full.low, full.high].map((value) => shownMean(result, value));
+  out.result(`full cache ${mean} (${low} to ${high})\n`);
+  if (rows.length > 0) out.result(`${formatTable([meanUnit(result), ...budgets.map(budgetText)], rows)}\n`);
 }

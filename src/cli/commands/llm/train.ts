@@ -1,19 +1,16 @@
 /** @file `pareto llm train`: from a recipe to a trained language model, as a folder that every command on models opens. */
-import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
 import { readRecipe, type Recipe } from "../../../llm/training/recipe.ts";
 import type { TrainLmResult } from "../../../llm/training/lmResult.ts";
 import { trainLm, type TrainLmOptions } from "../../../llm/training/trainLm.ts";
 import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../../base/format.ts";
-import { writeReport } from "../../../report/writeReport.ts";
-import type { RunEvent } from "../../../run/events.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
 import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand } from "../../command.ts";
 import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
 import { inGroup, operand, option, pathList, text } from "../../options/spec.ts";
 import { interruptible } from "../../interrupt.ts";
-import { lmReport } from "../../../llm/training/report.ts";
+import { reportRun } from "../../runReport.ts";
 import type { Output } from "../../output.ts";
 
 const operands = {
@@ -105,11 +102,7 @@ function badOption(where: string, message: string, fix: string): ParetoError {
 }
 
 async function train(out: Output, job: TrainLmOptions): Promise<void> {
-  const events: RunEvent[] = [];
-  const onEvent = (event: RunEvent) => {
-    if (event.event !== "progress") events.push(event);
-    out.onEvent(event);
-  };
+  const { onEvent } = out;
   const result = await interruptible(out, (signal) => trainLm({ ...job, onEvent, signal }));
   const { run, finished, validation, ...facts } = result;
   if (!finished) {
@@ -119,16 +112,7 @@ async function train(out: Output, job: TrainLmOptions): Promise<void> {
     return;
   }
   out.result(`${summary(result)}\nmodel   ${result.model}\nrun     ${run}`);
-  const report = join(run, "report.html");
-  try {
-    await writeReport(report, lmReport(result, events));
-    out.result(`report  ${report}`);
-  } catch (error) {
-    // The model is trained and saved: a report that cannot be written is a warning.
-    if (!(error instanceof ParetoError)) throw error;
-    const message = `${error.message}. ${error.fix}`;
-    out.onEvent({ event: "notice", level: "warning", code: error.code, message });
-  }
+  await reportRun(out, run);
   const { loss, accuracy, groups } = validation!;
   out.json({ event: "done", run, finished, loss, perplexity: Math.exp(loss), accuracy, groups, ...facts });
 }

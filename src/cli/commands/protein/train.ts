@@ -1,5 +1,4 @@
 /** @file `pareto protein train`: from FASTA files to a trained and tested model of protein families. */
-import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
 import type { FamilyReport } from "../../../protein/families/families.ts";
 import { BASELINE_NAMES, type BaselineName } from "../../../protein/kmer/baselines.ts";
@@ -14,8 +13,6 @@ import { proteinParameters } from "../../../protein/network/traceProtein.ts";
 import { trainBaseline } from "../../../protein/training/trainBaseline.ts";
 import { trainProtein } from "../../../protein/training/trainProtein.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatSeconds } from "../../../base/format.ts";
-import { writeReport } from "../../../report/writeReport.ts";
-import type { RunEvent } from "../../../run/events.ts";
 import type { MulticlassMetrics } from "../../../run/metrics/multiclass.ts";
 import type { Changes } from "../../../run/resumedConfig.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
@@ -37,7 +34,7 @@ import {
 import { familyFromOption } from "./familyFrom.ts";
 import { interruptible } from "../../interrupt.ts";
 import { formatTable, type Output } from "../../output.ts";
-import { proteinReport } from "../../../protein/report.ts";
+import { reportRun } from "../../runReport.ts";
 
 const SPLITS = {
   random: "sequences",
@@ -252,14 +249,8 @@ async function train(
       fix: "Leave --out out.",
     });
   }
-  const events: RunEvent[] = [];
-  const onEvent = (event: RunEvent) => {
-    if (event.event !== "progress") events.push(event);
-    out.onEvent(event);
-  };
-  let read: FamilyReport | null = null;
+  const { onEvent } = out;
   const onRead = (report: FamilyReport, parts: SequenceSplit) => {
-    read = report;
     tellRead(out, report, parts);
     if (values.summary) printSummary(out, values.model, report.families.length);
   };
@@ -269,7 +260,7 @@ async function train(
       ? { directory: values.out ?? defaultRunPath([values.model, values.split]), config }
       : { directory: values.resume, resume: changedConfig(config, isGiven, paths) };
   const result = await interruptible(out, (signal) => trainProtein({ ...job, onEvent, onRead, signal }));
-  await finish(out, result, events, read!);
+  await finish(out, result);
 }
 
 function dataOf(paths: readonly string[], values: Flags): ProteinData {
@@ -325,12 +316,7 @@ function changedConfig(
   return { data: pick(data), settings: pick(settings) };
 }
 
-async function finish(
-  out: Output,
-  result: TrainProteinResult,
-  events: readonly RunEvent[],
-  read: FamilyReport,
-): Promise<void> {
+async function finish(out: Output, result: TrainProteinResult): Promise<void> {
   const { run, finished, test, validation, families, config, ...facts } = result;
   if (!finished) {
     process.exitCode = 130;
@@ -339,20 +325,7 @@ async function finish(
     return;
   }
   out.result(`${summary(result)}\nmodel   ${result.model}\nrun     ${run}`);
-  const report = join(run, "report.html");
-  try {
-    await writeReport(report, proteinReport(result, events, read));
-    out.result(`report  ${report}`);
-  } catch (error) {
-    // The model is trained and saved: a report that cannot be written is a warning.
-    if (!(error instanceof ParetoError)) throw error;
-    out.onEvent({
-      event: "notice",
-      level: "warning",
-      code: error.code,
-      message: `${error.message}. ${error.fix}`,
-    });
-  }
+  await reportRun(out, run);
   const { classes: _, confusions: __, ...figures } = test!;
   out.json({
     event: "done",

@@ -1,5 +1,4 @@
 /** @file `pareto recsys train`: from a click log to a trained and tested model. */
-import { join } from "node:path";
 import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { ClickConfig, RequestedConfig } from "../../../recsys/training/clickConfig.ts";
@@ -11,10 +10,10 @@ import {
   formatSeconds,
   formatShare,
 } from "../../../base/format.ts";
-import { writeReport } from "../../../report/writeReport.ts";
 import type { Changes } from "../../../run/resumedConfig.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
-import { reportOf } from "../../../recsys/report.ts";
+import type { TrainClicksResult } from "../../../recsys/training/clickResult.ts";
+import { reportRun } from "../../runReport.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
 import { cache } from "../../options/cache.ts";
 import { clickModelOptions } from "../../options/clickModel.ts";
@@ -30,7 +29,7 @@ import {
 } from "../../options/source.ts";
 import type { Output } from "../../output.ts";
 import { columnTable } from "./columnTable.ts";
-import { trainRun, type FinishedRun } from "./trainRun.ts";
+import { trainRun } from "./trainRun.ts";
 
 const operands = { source: sourceOperand };
 const options = {
@@ -133,28 +132,14 @@ function changedConfig({ values, isGiven }: Input): Changes<ClickConfig> {
   };
 }
 
-async function finish(out: Output, { result, events, prepared, profile }: FinishedRun): Promise<void> {
+async function finish(out: Output, result: TrainClicksResult): Promise<void> {
   const { run, finished, config, ...figures } = result;
   if (!finished) {
     process.exitCode = 130;
     out.result(`saved; go on with: pareto recsys train --resume ${run}`);
   } else {
     out.result(`${summary(result)}\nrun     ${run}`);
-    const report = join(run, "report.html");
-    const title = `${config.settings.model}, ${result.strategy}`;
-    try {
-      await writeReport(report, reportOf(title, [{ result, events }], prepared, profile));
-      out.result(`report  ${report}`);
-    } catch (error) {
-      // The model is trained and saved: a report that cannot be written is a warning.
-      if (!(error instanceof ParetoError)) throw error;
-      out.onEvent({
-        event: "notice",
-        level: "warning",
-        code: error.code,
-        message: `${error.message}. ${error.fix}`,
-      });
-    }
+    await reportRun(out, run);
   }
   out.json({ event: "done", run, finished, ...figures });
 }
@@ -171,7 +156,7 @@ function summary({
   tableBytes,
   tableMemory,
   peakGpuBytes,
-}: FinishedRun["result"]): string {
+}: TrainClicksResult): string {
   const lines = [
     `test    AUC ${formatFixed(auc)}, log loss ${formatFixed(logLoss)}, accuracy ${formatFixed(accuracy)} on ${formatCount(rows.test)} rows`,
     `speed   ${formatRate(samplesPerSecond, "samples")}, ${formatSeconds(trainSeconds)} of training`,
