@@ -6,7 +6,7 @@ import { GpuTimer, type Sampling } from "./gpuTimer.ts";
 
 /** What is measured; tests make it small. */
 export interface CudaProbe {
-  /** Edge of the products. */
+  /** Edge of the matmuls. */
   width: number;
   /** Bytes copied. */
   bytes: number;
@@ -29,9 +29,9 @@ const KERNELS = 100;
 export async function rateChecks(probe: CudaProbe = fullProbe): Promise<Check[]> {
   const checks: Check[] = [];
   for (const kind of matmulKinds) {
-    checks.push(await check(`matrix product ${kind.name}`, () => product(kind, probe)));
+    checks.push(await check(`matrix product ${kind.name}`, () => matmulRate(kind, probe)));
   }
-  const one = async (name: string, make: (device: CudaDevice) => ReturnType<typeof product>) =>
+  const one = async (name: string, make: (device: CudaDevice) => ReturnType<typeof matmulRate>) =>
     checks.push(
       await check(name, async () => {
         const device = await CudaDevice.open();
@@ -50,15 +50,15 @@ export async function rateChecks(probe: CudaProbe = fullProbe): Promise<Check[]>
   return checks;
 }
 
-async function product(kind: MatmulKind, { width, sampling }: CudaProbe) {
+async function matmulRate(kind: MatmulKind, { width, sampling }: CudaProbe) {
   const device = await CudaDevice.open({ precision: kind.precision });
   try {
     using timer = new GpuTimer(device);
-    const products = await DeviceMatmuls.create(device, kind, { width, sets: SETS });
-    const [milliseconds] = await timer.interleave(sampling, [() => products.program.replay()]);
+    const matmuls = await DeviceMatmuls.create(device, kind, { width, sets: SETS });
+    const [milliseconds] = await timer.interleave(sampling, [() => matmuls.program.replay()]);
     return {
       ok: true,
-      value: products.flop / milliseconds! / 1e9,
+      value: matmuls.flop / milliseconds! / 1e9,
       unit: "TFLOP/s",
       detail: `${width}³ by cuBLASLt in a replayed graph; sampled elements agree with float64.`,
     };

@@ -67,9 +67,9 @@ export class DeviceMatmuls {
     }));
     const program = await device.compile(graph);
     await program.run({});
-    const products = new DeviceMatmuls({ device, kind, width, sets }, program);
-    await products.#check();
-    return products;
+    const matmuls = new DeviceMatmuls({ device, kind, width, sets }, program);
+    await matmuls.#check();
+    return matmuls;
   }
 
   /** Floating-point operations of one run. */
