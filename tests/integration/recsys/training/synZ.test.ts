@@ -50,7 +50,7 @@ describe("FAE's accuracy", () => {
       const fae = await quality(name, { strategy: "fae", ...changes });
       expect(fae.inputShare, name).toBeGreaterThan(0.3);
       expect(fae.inputShare, name).toBeLessThan(0.7);
-      // The bounds for a single seed; bench/faeParity.ts judges the mean of three.
+      // The bounds for a single seed; bench/recsys/faeParity.ts judges the mean of three.
       expect(Math.abs(fae.auc - baseline.auc), `${name} AUC ${fae.auc}`).toBeLessThanOrEqual(0.004);
       expect(Math.abs(fae.logLoss - baseline.logLoss), `${name} ${fae.logLoss}`).toBeLessThanOrEqual(0.002);
     }
