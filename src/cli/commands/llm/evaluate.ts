@@ -14,8 +14,9 @@ import type { Protocol } from "../../../llm/tasks/task.ts";
 import { kvPolicies } from "../../../llm/kv/kvPolicies.ts";
 import { openModel, type OpenedModel } from "../../../llm/load/openModel.ts";
 import { openRunner } from "../../../llm/runner/openRunner.ts";
-import { RunContext } from "../../../run/context.ts";
-import { createRunFolder, defaultRunPath } from "../../../run/runFolder.ts";
+import type { RunContext } from "../../../run/context.ts";
+import { recordRun } from "../../../run/recordRun.ts";
+import { defaultRunPath } from "../../../run/runFolder.ts";
 import { reportRun } from "../../runReport.ts";
 import { EVAL_TASK_NAMES, evalTaskOf, refuseUnused, shippedEvalModel, type EvalTask } from "./evalTask.ts";
 import { choice, decimal, listOf, wholeNumber } from "../../../base/optionSchemas.ts";
@@ -118,52 +119,36 @@ async function run(out: Output, path: string, values: Flags): Promise<void> {
   const variants = [fullVariant, ...variantsOf(values.kv, values.budgets, "--kv")];
   const opened = await openModel(path, values.tokenizer);
   try {
-    const task = await evalTaskOf(opened, values);
-    const folder = await createRunFolder(values.out ?? defaultRunPath(["eval", values.task]), {
-      command: "llm evaluate",
-      config: { model: path, ...configOf(values, task) },
-      seed: values.seed,
-    });
-    const log = folder.openLog();
-    const context = new RunContext({
-      onEvent: (event) => {
-        log.append(event);
-        out.onEvent(event);
+    const { warnings, ...result } = await recordRun(
+      {
+        directory: values.out ?? defaultRunPath(["eval", values.task]),
+        prepare: () => evalTaskOf(opened, values),
+        start: (task) => ({
+          command: "llm evaluate",
+          config: { model: path, ...configOf(values, task) },
+          seed: values.seed,
+        }),
+        async work(task, context, folder) {
+          const found = await measure(context, opened, values, { task, variants });
+          const { protocol } = task.config;
+          const subject = {
+            model: opened.files.name,
+            task: protocol === undefined ? values.task : `${values.task}, ${protocol}`,
+            ...task,
+          };
+          const result = evaluationResult(folder.path, subject, found);
+          const warnings = evaluationWarnings(subject, result);
+          for (const message of warnings)
+            context.onEvent({ event: "notice", level: "warning", code: "LLM_EVAL", message });
+          return { ...result, warnings };
+        },
       },
-    });
-    try {
-      const found = await measure(context, opened, values, { task, variants });
-      const { protocol } = task.config;
-      const subject = {
-        model: opened.files.name,
-        task: protocol === undefined ? values.task : `${values.task}, ${protocol}`,
-        ...task,
-      };
-      const result = evaluationResult(folder.path, subject, found);
-      const warnings = evaluationWarnings(subject, result);
-      for (const message of warnings)
-        context.onEvent({ event: "notice", level: "warning", code: "LLM_EVAL", message });
-      await folder.writeResult(result);
-      log.close();
-      await folder.setStatus("done", context.clock());
-      show(out, result);
-      await reportRun(out, folder.path);
-      const { items, full, points } = result;
-      out.json({
-        event: "done",
-        folder: folder.path,
-        items,
-        measure: result.measure,
-        full,
-        points,
-        warnings,
-      });
-    } catch (error) {
-      await folder.setStatus("failed", context.clock()).catch(() => undefined);
-      throw error;
-    } finally {
-      log.close();
-    }
+      { onEvent: out.onEvent },
+    );
+    show(out, result);
+    await reportRun(out, result.run);
+    const { run: folder, items, full, points } = result;
+    out.json({ event: "done", folder, items, measure: result.measure, full, points, warnings });
   } finally {
     await opened.files.close();
   }
@@ -192,7 +177,7 @@ async function measure(
   const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
   const limits = { ...task, device, memoryBytes, ...(dtype && { dtype }) };
   const maxSequences = Math.min(task.items, values.maxSeqs ?? maxSequencesFor(files.config, limits));
-  const runner = await context.span("prepare", () =>
+  const runner = await context.span("load", () =>
     openRunner(files, {
       ...runnerSettings(values),
       maxSequences,
