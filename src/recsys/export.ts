@@ -21,6 +21,8 @@ import { concat, slice, sum } from "../engine/graph/ops/movement.ts";
 import { exportOnnx, type ExportedModel, type StateValues } from "../engine/onnx/exportModel.ts";
 import { Parameters } from "../nn/parameters.ts";
 import type { CtrModel } from "./models/ctrModel.ts";
+import { PREDICTION } from "./models/denseModel.ts";
+import { featuresOf, rowFloats } from "./models/features.ts";
 
 /** Floats of one piece of a table. */
 const PIECE_FLOATS = 2 ** 20;
@@ -66,7 +68,7 @@ export async function exportCtrModel(click: ClickExport): Promise<ExportedModel>
     });
   }
   schema.categorical.forEach((_, t) =>
-    values.set(tableName(t), () => tableRows(click.table(t), model.inputs.dim, isBagged)),
+    values.set(tableName(t), () => tableRows(click.table(t), rowFloats(model.inputs), isBagged)),
   );
   return exportOnnx(traceModel, values, file, {
     freeAxis: "batch",
@@ -88,7 +90,8 @@ const tableName = (t: number) => `embedding.${t}.weight`;
  * @param batch the batch size that it is traced at; bags, if any, are traced one longer
  */
 function traceInference(model: CtrModel, schema: ClickSchema, parameters: Parameters, batch: number): Graph {
-  const { dense: m, tables, dim } = model.inputs;
+  const { dense: m, fields } = model.inputs;
+  const [tables, dim] = [fields.length, rowFloats(model.inputs)];
   const isBagged = schema.categorical.some((field) => field.multiHot);
   const inputs: Record<string, TensorSpec> = {};
   if (m > 0) inputs["dense"] = { shape: [batch, m], dtype: "float32" };
@@ -101,7 +104,8 @@ function traceInference(model: CtrModel, schema: ClickSchema, parameters: Parame
         schema.categorical.map(({ cardinality }, t) => pooledRows(ids, t, cardinality, dim)),
         1,
       );
-    const logits = model.logits(parameters, dense ?? full([batch, 0], 0), rows ?? full([batch, 0, dim], 0));
+    const features = featuresOf(model.inputs, dense ?? full([batch, 0], 0), rows ?? full([batch, 0, dim], 0));
+    const logits = model.apply(parameters, features, PREDICTION);
     return { outputs: { probability: sigmoid(logits) } };
   });
 }
@@ -140,7 +144,8 @@ function describeInputs({ dense, categorical }: ClickSchema) {
 }
 
 function requireMatch({ model, schema, table }: ClickExport): void {
-  const { dense, tables } = model.inputs;
+  const { dense, fields } = model.inputs;
+  const tables = fields.length;
   if (dense !== schema.dense.length || tables !== schema.categorical.length) {
     throw mismatch(
       `the model has ${dense} dense columns and ${tables} tables, got a schema of ${schema.dense.length} and ${schema.categorical.length}`,

@@ -13,7 +13,8 @@ import type { Parameters } from "../../nn/parameters.ts";
 import type { LossFunction } from "../../nn/training/lossFunction.ts";
 import { Network } from "../../run/network/network.ts";
 import type { StepTime } from "../../run/network/stepInputs.ts";
-import type { CtrModel } from "./ctrModel.ts";
+import type { CtrMode, CtrModel } from "./ctrModel.ts";
+import { featuresOf, rowFloats } from "./features.ts";
 
 /** Inputs of a program, and whether they are one part of several of their batch. */
 export interface CtrShape {
@@ -70,9 +71,9 @@ export class DenseModel {
 
   /**
    * One step: forward, backward, and the update of the dense parameters. The device is asked for it before this returns.
-   * @param feeds `dense` `[B, m]`, `rows` `[B, T, D]`, `labels` `[B]`, `weights` `[B]`
+   * @param feeds `dense` `[B, m]`, `rows` `[B, T, S]`, `labels` `[B]`, `weights` `[B]`
    * @param into receives outputs, by name: `loss` `[]`, the mean over the batch's weights, `logits` `[B]`, `rowGradients`
-   * `[B, T, D]`, and on a device with memory of its own `guard`: a scalar there that is finite exactly when the loss is
+   * `[B, T, S]`, and on a device with memory of its own `guard`: a scalar there that is finite exactly when the loss is
    * @returns the outputs, of before the update
    */
   async train(feeds: BoundTensors, time: StepTime, into?: BoundTensors): Promise<HostTensors> {
@@ -96,7 +97,7 @@ export class DenseModel {
     return this.network.train(shaped, time);
   }
 
-  /** The logits `[B]` of a batch: `dense` `[B, m]`, `rows` `[B, T, D]`. */
+  /** The logits `[B]` of a batch: `dense` `[B, m]`, `rows` `[B, T, S]`. */
   async predict(feeds: BoundTensors, into: { logits?: Float32Array } = {}): Promise<Float32Array> {
     const { network, model, batchSize } = this;
     const graph = () => tracePrediction(model, batchSize, network.parameters);
@@ -108,6 +109,17 @@ export class DenseModel {
   async dispose(): Promise<void> {
     await this.network.dispose();
   }
+}
+
+/** The mode of predictions. */
+export const PREDICTION: CtrMode = { isTraining: false, dropout: (x) => x };
+
+/** What a program is fed of a batch's features. */
+function featureSpecs({ inputs }: CtrModel, batch: number) {
+  return {
+    dense: float32(batch, inputs.dense),
+    rows: float32(batch, inputs.fields.length, rowFloats(inputs)),
+  };
 }
 
 const float32 = (...shape: number[]) => ({ shape, dtype: "float32" as const });
@@ -122,18 +134,18 @@ export function ctrLoss(
   { batchSize, isPart = false }: CtrShape,
   isGuarded = false,
 ): LossFunction {
-  const { dense, tables, dim } = model.inputs;
   return {
+    ...(model.dropouts !== undefined && { dropouts: model.dropouts }),
     inputs: {
-      dense: float32(batchSize, dense),
-      rows: float32(batchSize, tables, dim),
+      ...featureSpecs(model, batchSize),
       labels: float32(batchSize),
       weights: float32(batchSize),
       ...(isPart && { weightSum: float32() }),
     },
-    apply(parameters, t) {
+    apply(parameters, t, dropout) {
       const { rows, weights } = t;
-      const logits = model.logits(parameters, t["dense"]!, rows!);
+      const features = featuresOf(model.inputs, t["dense"]!, rows!);
+      const logits = model.apply(parameters, features, { isTraining: true, dropout });
       const losses = binaryCrossEntropyWithLogits(logits, t["labels"]!);
       const weightSum = isPart ? t["weightSum"]! : sum(weights!);
       const loss = div(sum(mul(losses, weights!)), weightSum);
@@ -148,8 +160,8 @@ export function ctrLoss(
 
 /** The graph of a prediction. */
 export function tracePrediction(model: CtrModel, batch: number, parameters: Parameters) {
-  const { dense, tables, dim } = model.inputs;
-  return trace({ dense: float32(batch, dense), rows: float32(batch, tables, dim) }, (t) => ({
-    outputs: { logits: model.logits(parameters, t.dense, t.rows) },
-  }));
+  return trace(featureSpecs(model, batch), (t) => {
+    const features = featuresOf(model.inputs, t.dense, t.rows);
+    return { outputs: { logits: model.apply(parameters, features, PREDICTION) } };
+  });
 }

@@ -7,6 +7,7 @@
  * Without dense columns the bottom MLP is left out and rows interact among themselves; without tables only the
  * MLPs remain.
  */
+import { z } from "zod";
 import type { Tensor } from "../../engine/graph/node.ts";
 import { featureInteraction } from "../../engine/graph/ops/composite/featureInteraction.ts";
 import { dotInteraction } from "../../engine/graph/ops/contraction.ts";
@@ -14,15 +15,40 @@ import { reshape } from "../../engine/graph/ops/movement.ts";
 import { normal, xavierNormal } from "../../nn/initializers.ts";
 import { mlp, type MlpInitializers } from "../../nn/layers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
-import type { CtrInputs, CtrModel } from "./ctrModel.ts";
+import { listOf, wholeNumber } from "../../base/optionSchemas.ts";
+import { defineCtrModel, type CtrFeatures, type CtrModel } from "./ctrModel.ts";
 
 /** Widths of a DLRM. */
-export interface DlrmConfig extends CtrInputs {
+export interface DlrmConfig {
+  /** Dense columns (m). */
+  dense: number;
+  /** Categorical fields, each with an embedding table (T). */
+  tables: number;
+  /** Embedding dimension (D). */
+  dim: number;
   /** Hidden widths of the bottom MLP; a last layer of width D follows. */
   bottom: readonly number[];
   /** Hidden widths of the top MLP; a last layer of width 1 follows. */
   top: readonly number[];
 }
+
+const widths = listOf(wholeNumber({ min: 1, max: 65_536 }));
+
+/** DLRM in the registry. */
+export const dlrmDefinition = defineCtrModel({
+  name: "dlrm",
+  summary: "Crosses a bottom MLP's output and the embeddings by dot products of all pairs, under a top MLP.",
+  source: "Naumov et al. 2019, arXiv:1906.00091",
+  options: z.object({
+    dim: wholeNumber({ min: 1, max: 4096 }).default(16).describe("Floats of an embedding."),
+    bottom: widths
+      .default([512, 256, 64])
+      .describe("Hidden widths of the MLP on dense inputs, between commas."),
+    top: widths.default([512, 256]).describe("Hidden widths of the MLP on the crosses, between commas."),
+  }),
+  create: (options, { dense, categorical }) =>
+    dlrm({ ...options, dense: dense.length, tables: categorical.length }),
+});
 
 const initializers: MlpInitializers = (_, outputs) => ({
   weight: xavierNormal,
@@ -33,12 +59,15 @@ const initializers: MlpInitializers = (_, outputs) => ({
 export function dlrm(config: DlrmConfig): CtrModel {
   return {
     name: "dlrm",
-    inputs: config,
-    logits(p: Parameters, dense: Tensor, rows: Tensor): Tensor {
-      const batch = rows.shape[0]!;
+    inputs: {
+      dense: config.dense,
+      fields: Array.from({ length: config.tables }, () => ({ dim: config.dim })),
+    },
+    apply(p: Parameters, { dense, embeddings }: CtrFeatures): Tensor {
+      const batch = embeddings.shape[0]!;
       const x =
         config.dense > 0 ? mlp(p, "bottom", dense, [...config.bottom, config.dim], { initializers }) : null;
-      const joined = interact(x, rows, config);
+      const joined = interact(x, embeddings, config);
       const out = mlp(p, "top", joined, [...config.top, 1], { linearOutput: true, initializers });
       return reshape(out, [batch]);
     },
@@ -46,9 +75,9 @@ export function dlrm(config: DlrmConfig): CtrModel {
 }
 
 /** R = [x, lower triangle of V·Vᵀ], V = [x, y₁ … y_T]. */
-function interact(x: Tensor | null, rows: Tensor, { tables, dim }: DlrmConfig): Tensor {
-  const batch = rows.shape[0]!;
+function interact(x: Tensor | null, embeddings: Tensor, { tables, dim }: DlrmConfig): Tensor {
+  const batch = embeddings.shape[0]!;
   if (tables === 0) return x!;
-  if (!x) return tables === 1 ? reshape(rows, [batch, dim]) : dotInteraction(rows);
-  return featureInteraction(x, rows);
+  if (!x) return tables === 1 ? reshape(embeddings, [batch, dim]) : dotInteraction(embeddings);
+  return featureInteraction(x, embeddings);
 }

@@ -13,6 +13,7 @@ import { DenseModel } from "../models/denseModel.ts";
 import type { MeasuredCost, StepTimes } from "../strategies/fae/costModel.ts";
 import { denseOptimizer, sparseOptimizer, type TrainingSettings } from "../training/settings.ts";
 import { StepPipeline } from "../training/stepPipeline.ts";
+import { rowFloats } from "../models/features.ts";
 import { wholeBatches } from "../strategies/batchPlan.ts";
 
 /** Rows of a table beyond this many are as far from the cache as more would be. */
@@ -71,7 +72,8 @@ async function rowTimes(
 
 async function denseTime(model: CtrModel, settings: TrainingSettings): Promise<number> {
   const { batchSize, seed, threads } = settings;
-  const { dense, tables, dim } = model.inputs;
+  const { dense, fields } = model.inputs;
+  const [tables, dim] = [fields.length, rowFloats(model.inputs)];
   const device = await openDevice(settings.device, { threads });
   try {
     const network = await DenseModel.create(device, model, {

@@ -4,6 +4,7 @@
  */
 import { hostArrays } from "../../run/network/hostArrays.ts";
 import type { StagedTensor } from "../embedding/embeddingStore.ts";
+import { rowFloats } from "../models/features.ts";
 import type { DenseModel } from "../models/denseModel.ts";
 import type { PlanPart } from "../strategies/batchPlan.ts";
 
@@ -90,7 +91,7 @@ export class PaddedRows {
   #gradients: Float32Array | undefined;
 
   constructor({ model, batchSize }: DenseModel) {
-    this.#length = model.inputs.tables * model.inputs.dim;
+    this.#length = model.inputs.fields.length * rowFloats(model.inputs);
     this.#batchSize = batchSize;
   }
 

@@ -161,12 +161,12 @@ describe.each(OPTIMIZERS)("batches in two or three arbitrary parts, with %s", (o
     // Rows are 0, so every logit is 0 and its gradient ±1/2 over a power of two: all sums are exact in float32.
     const linear: CtrModel = {
       name: "linear",
-      inputs: { dense: 3, tables: 2, dim: DIM },
-      logits(p, dense, rows) {
-        const batch = rows.shape[0]!;
+      inputs: { dense: 3, fields: [{ dim: DIM }, { dim: DIM }] },
+      apply(p, { dense, embeddings }) {
+        const batch = embeddings.shape[0]!;
         const scale = p.get("scale", [1, 2, DIM], constantFill(2));
         const weight = p.get("weight", [3, 1], constantFill(0));
-        const ofRows = reshape(sum(mul(rows, scale), [1, 2]), [batch, 1]);
+        const ofRows = reshape(sum(mul(embeddings, scale), [1, 2]), [batch, 1]);
         return reshape(add(ofRows, matmul(dense, weight)), [batch]);
       },
     };

@@ -10,6 +10,8 @@ import { mean } from "../../../../src/nn/functional.ts";
 import { optimizerUpdates } from "../../../../src/nn/optimizers.ts";
 import { Parameters } from "../../../../src/nn/parameters.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
+import { PREDICTION } from "../../../../src/recsys/models/denseModel.ts";
+import { featuresOf } from "../../../../src/recsys/models/features.ts";
 import { dlrm } from "../../../../src/recsys/models/dlrm.ts";
 import { devices, tryOpenDevice } from "../../../support/engine/devices.ts";
 import { dlrmExample, type DlrmExample } from "./fixture.ts";
@@ -45,7 +47,10 @@ function traceExample(parameters: Parameters) {
     learningRate: float32(),
   };
   return trace(inputs, (t) => {
-    const difference = sub(sigmoid(model.logits(parameters, t.dense, t.rows)), t.labels);
+    const difference = sub(
+      sigmoid(model.apply(parameters, featuresOf(model.inputs, t.dense, t.rows), PREDICTION)),
+      t.labels,
+    );
     const loss = mean(mul(difference, difference));
     const weights = parameters.tensors;
     const [rowGradients, ...gradients] = grad(loss, [t.rows, ...weights]);

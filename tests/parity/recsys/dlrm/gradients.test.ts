@@ -9,7 +9,8 @@ import { sizeOf, type Shape } from "../../../../src/base/shape.ts";
 import { binaryCrossEntropyWithLogits, mean } from "../../../../src/nn/functional.ts";
 import { Parameters } from "../../../../src/nn/parameters.ts";
 import { EmbeddingTables } from "../../../../src/recsys/embedding/embeddingTables.ts";
-import { tracePrediction } from "../../../../src/recsys/models/denseModel.ts";
+import { PREDICTION, tracePrediction } from "../../../../src/recsys/models/denseModel.ts";
+import { featuresOf } from "../../../../src/recsys/models/features.ts";
 import { dlrm } from "../../../../src/recsys/models/dlrm.ts";
 
 test("has the widths and the parameter count of the reference's Kaggle run", () => {
@@ -119,7 +120,11 @@ test("gives the gradients of central differences for every parameter and row", a
   for (const name of declared.names) inputs[name] = float64(...declared.shapeOf(name));
   const wanted = ["rows", ...declared.names];
   const graph = trace(inputs, (t) => {
-    const logits = model.logits(new InputParameters(t), t["dense"]!, t["rows"]!);
+    const logits = model.apply(
+      new InputParameters(t),
+      featuresOf(model.inputs, t["dense"]!, t["rows"]!),
+      PREDICTION,
+    );
     const loss = mean(binaryCrossEntropyWithLogits(logits, t["labels"]!));
     const gradients = grad(
       loss,
