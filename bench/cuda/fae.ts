@@ -14,7 +14,8 @@ import { predictedSpeedup } from "../../src/recsys/strategies/fae/costModel.ts";
 import { prepareFaeFile, type FaeFile } from "../../src/recsys/strategies/fae/faeFile.ts";
 import { FaeStrategy } from "../../src/recsys/strategies/fae/faeStrategy.ts";
 import { bytesPerRow } from "../../src/recsys/strategies/fae/rowBytes.ts";
-import type { StrategyName, SyncTotals, TrainingStrategy } from "../../src/recsys/strategies/strategy.ts";
+import { shuffleRatePolicies } from "../../src/recsys/strategies/fae/shuffleRate.ts";
+import type { SyncTotals, TrainingStrategy } from "../../src/recsys/strategies/strategy.ts";
 import { evaluate } from "../../src/recsys/training/evaluate.ts";
 import { StepPipeline } from "../../src/recsys/training/stepPipeline.ts";
 import { DIM } from "../recsys/kaggle.ts";
@@ -42,6 +43,9 @@ interface Run {
   sync: SyncTotals;
 }
 
+/** What is compared. */
+type StrategyName = "baseline" | "fae";
+
 /** One row. */
 export async function* faeRows(sizes: CudaSizes): AsyncGenerator<BenchRow, void, undefined> {
   const directory = await mkdtemp(join(tmpdir(), "pareto-cuda-fae-"));
@@ -55,7 +59,7 @@ export async function* faeRows(sizes: CudaSizes): AsyncGenerator<BenchRow, void,
       layout: log.train.layout,
       datasetHash: "synthetic",
       config: {
-        policy: "topk",
+        hot: "topk",
         budgetBytes,
         rowBytes: bytesPerRow({ kind: "sgd" }, DIM),
         sampleRate: SAMPLE_RATE,
@@ -120,14 +124,13 @@ async function trainOnce(
   name: StrategyName,
   { train, validation }: FaeLog,
   file: FaeFile,
-  { faeBatch: batchSize, faeHotBytes: hotBudgetBytes }: CudaSizes,
+  { faeBatch: batchSize }: CudaSizes,
 ): Promise<Run> {
   const { cardinalities, tables } = train.layout;
   const { network, device } = await createNetwork(cardinalities, {
     placement: "hybrid",
     batchSize,
     strategy: name,
-    hotBudgetBytes,
   });
   const clock = () => performance.now() / 1000;
   let strategy: TrainingStrategy | undefined;
@@ -141,8 +144,7 @@ async function trainOnce(
             file,
             batchSize,
             maxLookups: batchSize * tables,
-            mode: "adaptive",
-            shuffleRate: 50,
+            rate: shuffleRatePolicies.parse("adaptive", "bench").create(),
             clock,
             onEvent: () => undefined,
           });

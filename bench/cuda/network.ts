@@ -14,7 +14,6 @@ export interface NetworkChoice {
   batchSize: number;
   precision?: Precision;
   strategy?: "baseline" | "fae";
-  hotBudgetBytes?: number;
   learningRate?: number;
 }
 
@@ -40,16 +39,9 @@ export async function createNetwork(rows: readonly number[], choice: NetworkChoi
     })),
   };
   const settings: TrainingSettings = {
-    model: "dlrm",
-    dim: DIM,
-    bottom: [512, 256, 64],
-    top: [512, 256],
+    model: `dlrm:dim=${DIM},bottom=(512,256,64),top=(512,256)`,
     strategy,
-    hotBudgetBytes: choice.hotBudgetBytes ?? 2 ** 28,
-    sampleRate: 0.05,
-    hotPolicy: "topk",
-    scheduler: "adaptive",
-    shuffleRate: 50,
+    hot: "topk",
     optimizer: "sgd",
     learningRate: choice.learningRate ?? 0.01,
     decay: "constant",

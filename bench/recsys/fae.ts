@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { synthClicks } from "../../src/recsys/data/synth/clicks.ts";
 import { synthPresets } from "../../src/recsys/data/synth/presets.ts";
-import type { StrategyName } from "../../src/recsys/strategies/strategy.ts";
 import type { TrainingSettings } from "../../src/recsys/training/settings.ts";
 import type { TrainClicksResult } from "../../src/recsys/training/clickResult.ts";
 import { trainClicks } from "../../src/recsys/training/trainClicks.ts";
@@ -50,6 +49,7 @@ export interface FaeResult {
 const ROWS = 1_000_000;
 const PAIRS = 8;
 const HOT_BUDGET_BYTES = 4 * 2 ** 20;
+const STRATEGIES = { baseline: "baseline", fae: `fae:budget=${HOT_BUDGET_BYTES}` };
 
 /** Measures. Takes two to three minutes. */
 export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult> {
@@ -59,15 +59,8 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
     await synthClicks({ file, rows, preset: "small", seed: 1 });
     const { label, time, dense, categorical } = synthPresets.small;
     const settings: Omit<TrainingSettings, "strategy"> = {
-      model: "dlrm",
-      dim: 16,
-      bottom: [512, 256, 64],
-      top: [512, 256],
-      hotBudgetBytes: HOT_BUDGET_BYTES,
-      sampleRate: 0.05,
-      hotPolicy: "topk",
-      scheduler: "adaptive",
-      shuffleRate: 50,
+      model: "dlrm:dim=16,bottom=(512,256,64),top=(512,256)",
+      hot: "topk",
       optimizer: "sgd",
       learningRate: 0.1,
       decay: "constant",
@@ -79,14 +72,14 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
       device: "cpu",
     };
     let runs = 0;
-    const train = (strategy: StrategyName): Promise<TrainClicksResult> =>
+    const train = (strategy: keyof typeof STRATEGIES): Promise<TrainClicksResult> =>
       trainClicks({
         directory: join(directory, `run-${runs++}`),
         cacheDirectory: join(directory, "cache"),
         config: {
           source: { paths: [file] },
           prepare: { label, time, dense, categorical },
-          settings: { ...settings, strategy },
+          settings: { ...settings, strategy: STRATEGIES[strategy] },
         },
       });
     const pairs: { baseline: TrainClicksResult; fae: TrainClicksResult }[] = [];
@@ -108,7 +101,7 @@ export async function benchFae(threads: number, rows = ROWS): Promise<FaeResult>
       threads,
       rows,
       batchSize: settings.batchSize,
-      hotBudgetBytes: settings.hotBudgetBytes,
+      hotBudgetBytes: HOT_BUDGET_BYTES,
       baselineSamplesPerSecond: median([...rates.baseline]),
       faeSamplesPerSecond: median([...rates.fae]),
       ratio: seconds(pairs.map((p) => p.baseline)) / seconds(pairs.map((p) => p.fae)),

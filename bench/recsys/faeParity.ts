@@ -7,7 +7,7 @@
  */
 import type { TrainingSettings } from "../../src/recsys/training/settings.ts";
 import { run } from "../../tests/support/recsys/clickRuns.ts";
-import { synZData, synZSettings, type SynZData } from "../../tests/support/recsys/synZRuns.ts";
+import { synZFae, synZData, synZSettings, type SynZData } from "../../tests/support/recsys/synZRuns.ts";
 import type { BenchRow } from "../harness/rows.ts";
 
 /** Bounds on the mean over seeds of the difference to the baseline. */
@@ -57,9 +57,9 @@ interface FaeParityResult {
 const decaying: Partial<TrainingSettings> = { learningRate: 0.6, decay: "linear", epochs: 3 };
 const constant: Partial<TrainingSettings> = { learningRate: 1, decay: "constant", epochs: 2 };
 const [rate100, rate10, adaptive]: Partial<TrainingSettings>[] = [
-  { strategy: "fae", shuffleRate: 100 },
-  { strategy: "fae", shuffleRate: 10 },
-  { strategy: "fae", shuffleRate: 50, scheduler: "adaptive" },
+  { strategy: synZFae("fixed:rate=100") },
+  { strategy: synZFae("fixed:rate=10") },
+  { strategy: synZFae("adaptive") },
 ];
 /** Names of systems, and what each is compared with. */
 const systems: readonly [name: string, settings: Partial<TrainingSettings>, baseline: string][] = [

@@ -20,7 +20,7 @@ train() { # NAME IGNORED [options]
   shift 2
   printf '\n%s\n' "$name"
   npm run -s pareto -- recsys train "$work/bank-additional-full.csv" --quiet --label y --ignore "$ignored" \
-    --bottom 64,32 --top 64,32 --batch-size 256 --epochs 5 --optimizer adam --lr 0.001 \
+    --model 'dlrm:bottom=(64,32),top=(64,32)' --batch-size 256 --epochs 5 --optimizer adam --lr 0.001 \
     --cache "$work/cache" --out "$work/$name" "$@"
 }
 

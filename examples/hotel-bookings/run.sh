@@ -22,13 +22,13 @@ train() { # NAME SELECT [options]
   npm run -s pareto -- recsys train "$work/hotel_bookings.csv" --quiet \
     --sql "$select *, $arrival AS arrival FROM source" --time arrival \
     --label is_canceled --ignore "$leaks,arrival_date_year" --categorical agent,company \
-    --bottom 64,32 --top 64,32 --batch-size 256 --epochs 5 --optimizer adam --lr 0.001 \
+    --model 'dlrm:bottom=(64,32),top=(64,32)' --batch-size 256 --epochs 5 --optimizer adam --lr 0.001 \
     --cache "$work/cache" --out "$work/$name" "$@"
 }
 
 train temporal-baseline SELECT "$@"
 train temporal-fae SELECT --strategy fae "$@"
-train temporal-fae-16KiB SELECT --strategy fae --hot-budget 16KiB "$@"
-train temporal-fae-16KiB-fixed SELECT --strategy fae --hot-budget 16KiB --scheduler fixed "$@"
+train temporal-fae-16KiB SELECT --strategy fae:budget=16KiB "$@"
+train temporal-fae-16KiB-fixed SELECT --strategy fae:budget=16KiB,shuffle=fixed "$@"
 train random-baseline SELECT --split random "$@"
 train random-distinct 'SELECT DISTINCT' --split random "$@"

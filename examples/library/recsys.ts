@@ -10,16 +10,9 @@ import { trainClicks, type TrainingSettings } from "../../src/recsys/index.ts";
 const [file, label, time] = process.argv.slice(2);
 if (file === undefined || label === undefined) throw new Error("usage: recsys.ts FILE LABEL [TIME_COLUMN]");
 const settings: TrainingSettings = {
-  model: "dlrm",
-  dim: 16,
-  bottom: [64, 32],
-  top: [64, 32],
-  strategy: "fae",
-  hotBudgetBytes: 4 * 2 ** 20,
-  sampleRate: 0.05,
-  hotPolicy: "threshold",
-  scheduler: "adaptive",
-  shuffleRate: 50,
+  model: "dlrm:dim=16,bottom=(64,32),top=(64,32)",
+  strategy: "fae:budget=4MiB",
+  hot: "threshold",
   optimizer: "rwsadagrad",
   learningRate: 0.02,
   decay: "linear",

@@ -53,6 +53,12 @@ export function decimal(limits: NumberLimits = {}) {
   return textOr(readNumber, limited(z.number, "a number", limits));
 }
 
+/** A part of a whole: `0.95` or `95%`. */
+export function share(limits: NumberLimits = { min: 0 }) {
+  const read = (text: string) => (text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : readNumber(text));
+  return textOr(read, limited(z.number, "a share", { ...limits, max: 1 }));
+}
+
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   "": 1,
   b: 1,

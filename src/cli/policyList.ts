@@ -1,4 +1,4 @@
-/** @file Every policy that ships, by kind, as data: for `pareto policies` and `docs/policies.md`. */
+/** @file Every policy, and every CTR model, that ships, by kind, as data: for `pareto policies` and `docs/policies.md`. */
 import { describeOptions, type OptionDescription } from "../run/policies/describe.ts";
 import { POLICY_KINDS, type PolicyDefinition, type PolicyKind } from "../run/policies/policy.ts";
 
@@ -19,6 +19,10 @@ interface Listed {
 /** Where each kind is registered. */
 const registries: Readonly<Partial<Record<PolicyKind, () => Promise<Listed>>>> = {
   "kv.evict": async () => (await import("../llm/kv/kvPolicies.ts")).kvPolicies,
+  "recsys.model": async () => ({ definitions: (await import("../recsys/models/registry.ts")).CTR_MODELS }),
+  "recsys.strategy": async () => (await import("../recsys/strategies/registry.ts")).strategyPolicies,
+  "recsys.hot": async () => (await import("../recsys/strategies/fae/hotPolicies.ts")).hotPolicies,
+  "recsys.rate": async () => (await import("../recsys/strategies/fae/shuffleRate.ts")).shuffleRatePolicies,
   "protein.threshold": async () =>
     (await import("../protein/threshold/thresholdPolicy.ts")).thresholdPolicies,
 };

@@ -14,6 +14,7 @@ import {
   type Scalar,
 } from "../report/runSections.ts";
 import { seriesColor } from "../report/style.ts";
+import { readPolicyText } from "../run/policies/policyText.ts";
 import type { RunFiles } from "../run/readRun.ts";
 import { accessFigures } from "./accessFigures.ts";
 import { readAccessProfile, type AccessProfile } from "./profile/accessProfile.ts";
@@ -30,6 +31,10 @@ export interface ClickReportOptions {
 /** What runs came to; of one that is not done, nothing. */
 type Results = readonly (TrainClicksResult | null)[];
 
+/** The model's name without its options. */
+const modelName = (result: TrainClicksResult | null | undefined): string =>
+  result ? readPolicyText(result.config.settings.model, "report").name : "CTR model";
+
 const resultOf = ({ result }: RunFiles) => result as unknown as TrainClicksResult | null;
 
 /** The page of runs over the same data. @throws ParetoError RUN_INVALID, RUN_VERSION, FILE_REFUSED */
@@ -42,9 +47,7 @@ export async function clickReport(
   const profiles = await Promise.all(files.map(({ path }) => readAccessProfile(path)));
   const access = profiles.find((profile) => profile !== null) ?? null;
   return {
-    title:
-      title ??
-      `${results[0]?.config.settings.model ?? "CTR model"}: ${runs.map(({ name }) => name).join(", ")}`,
+    title: title ?? `${modelName(results[0])}: ${runs.map(({ name }) => name).join(", ")}`,
     subtitle: subtitleOf(results, access),
     sections: [
       clickResults(runs, results, bayesAuc),

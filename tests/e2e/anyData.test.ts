@@ -182,8 +182,8 @@ describe("sizes", () => {
   it.each([
     ["--batch-size", "100000"],
     ["--batch-size", "1"],
-    ["--dim", "10"],
-    ["--dim", "1"],
+    ["--model", "dlrm:dim=10,bottom=32,top=32"],
+    ["--model", "dlrm:dim=1,bottom=32,top=32"],
   ])("%s %s works on 200 rows, to the same loss under both strategies", async (...size) => {
     const losses: number[] = [];
     for (const strategy of ["baseline", "fae"]) {

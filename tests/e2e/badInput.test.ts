@@ -105,7 +105,28 @@ const CASES: [string, string[], Record<string, string | RegExp>][] = [
   ["a query that is none", labelled("good.csv", "--sql", "SELEKT 1"), { code: "DATA_SQL" }],
   ["an unknown option", labelled("good.csv", "--frob"), { code: "CLI_USAGE", message: /--frob/ }],
   ["an unknown command", ["frob"], { code: "CLI_USAGE", message: /frob/ }],
-  ["a word for a number", labelled("good.csv", "--dim", "x"), { code: "CLI_OPTION", message: /"x"/ }],
+  ["a word for a number", labelled("good.csv", "--epochs", "x"), { code: "CLI_OPTION", message: /"x"/ }],
+  [
+    "a word for a model's number",
+    labelled("good.csv", "--model", "dlrm:dim=x"),
+    { code: "MODEL_OPTION", where: "--model dlrm:dim", message: /"x"$/, fix: /16 by default/ },
+  ],
+  [
+    "a model that does not exist",
+    labelled("good.csv", "--model", "dlmr"),
+    { code: "MODEL_UNKNOWN", message: /"dlmr"$/, fix: /dlrm/ },
+  ],
+  [
+    "a strategy's option that does not exist",
+    labelled("good.csv", "--strategy", "fae:budgt=1MiB"),
+    { code: "POLICY_OPTION", message: /"budgt"$/, fix: /budget/ },
+  ],
+  [
+    "a shuffle rate that is none",
+    labelled("good.csv", "--strategy", "fae:shuffle=fixed:rate=0"),
+    { code: "POLICY_OPTION", where: "--strategy fae:shuffle fixed:rate" },
+  ],
+  ["hot rows by no known policy", labelled("good.csv", "--hot", "hottest"), { code: "POLICY_UNKNOWN" }],
   ["an unknown device", labelled("good.csv", "--device", "tpu"), { code: "CLI_OPTION", message: /"tpu"/ }],
   [
     "a placement without a GPU",
@@ -123,16 +144,16 @@ const CASES: [string, string[], Record<string, string | RegExp>][] = [
     { code: "TRAIN_PLACEMENT", fix: /hybrid/ },
   ],
   [
-    "the placement of FAE on the CPU",
+    "a strategy as placement",
     labelled("good.csv", "--placement", "fae"),
-    { code: "CLI_OPTION", message: /--device cpu/ },
+    { code: "CLI_OPTION", message: /"fae"/ },
   ],
   ["a run folder that exists", labelled("good.csv", "--out", "kept"), { code: "RUN_EXISTS", where: "kept" }],
   ["a file as run folder", labelled("good.csv", "--out", "good.csv"), { code: "RUN_EXISTS" }],
   [
     "another configuration on resume",
-    ["recsys", "train", "--resume", "kept", "--cache", "cache", "--dim", "4"],
-    { code: "RESUME_CONFIG", message: /dim was 8, got 4/ },
+    ["recsys", "train", "--resume", "kept", "--cache", "cache", "--model", "dlrm:dim=4,bottom=32,top=32"],
+    { code: "RESUME_CONFIG", message: /model was "dlrm:dim=8,.*, got "dlrm:dim=4,/ },
   ],
   [
     "another rate on resume",
@@ -282,7 +303,7 @@ describe("a learning rate that diverges", () => {
   it("stops training within the epoch", async () => {
     const error = await failure(diverging("wild", "--lr", "1e6", "--batch-size", "16"));
     expect(error["code"]).toMatch(/^TRAIN_(LOSS_NAN|DIVERGED)$/);
-    expect(error["fix"]).toContain("lower learning rate");
+    expect(error["fix"]).toContain("lower --lr");
     const record = JSON.parse(await readFile(work.path("wild", "run.json"), "utf8")) as { status: string };
     expect(record.status).toBe("failed");
   });

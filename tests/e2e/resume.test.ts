@@ -8,7 +8,7 @@ import { jsonLines, SMALL, Workspace } from "./cli.ts";
 const STRATEGIES = {
   baseline: ["--strategy", "baseline"],
   // Small enough that some inputs are cold.
-  fae: ["--strategy", "fae", "--hot-budget", "500KiB", "--sample-rate", "1"],
+  fae: ["--strategy", "fae:budget=500KiB,sample=1"],
 };
 type Strategy = keyof typeof STRATEGIES;
 const NAMES = Object.keys(STRATEGIES) as Strategy[];

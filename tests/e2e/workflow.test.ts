@@ -34,20 +34,15 @@ const DATA = ["--sql", "--format", "--on-bad-row"];
 const COLUMNS = ["--label", "--dense", "--categorical", "--ignore", "--time", "--split", "--fractions"];
 const MODEL = [
   "--model",
-  "--hot-budget",
-  "--sample-rate",
-  "--hot-policy",
-  "--rate",
-  "--dim",
-  "--bottom",
-  "--top",
+  "--strategy",
+  "--hot",
   "--optimizer",
   "--batch-size",
   "--seed",
   "--threads",
   "--device",
 ];
-const SCHEDULE = ["--strategy", "--scheduler", "--lr", "--epochs", "--patience", "--decay"];
+const SCHEDULE = ["--lr", "--epochs", "--patience", "--decay"];
 const COMMANDS: [string[], string[]][] = [
   [["demo"], ["--rows", "--out", "--seed", "--threads"]],
   [["report"], ["--out"]],
@@ -166,11 +161,7 @@ describe("train", () => {
       "--epochs",
       "2",
       "--strategy",
-      "fae",
-      "--hot-budget",
-      "400KiB",
-      "--sample-rate",
-      "1",
+      "fae:budget=400KiB,sample=100%",
       "--out",
       "fae",
     ]);

@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { synthClicks, type SynthClicksResult } from "../../recsys/data/synth/clicks.ts";
-import type { ClickConfig } from "../../recsys/training/clickConfig.ts";
+import type { RequestedConfig } from "../../recsys/training/clickConfig.ts";
 import { formatBytes, formatCount, formatFixed, formatRate, formatShare } from "../../base/format.ts";
 import { writePage } from "../../report/writePage.ts";
 import { readRun } from "../../run/readRun.ts";
@@ -15,8 +15,8 @@ import { clickReport } from "../../recsys/report.ts";
 import type { TrainClicksResult } from "../../recsys/training/clickResult.ts";
 import { trainRun } from "./recsys/trainRun.ts";
 
-/** Of some 50 MiB: rows of 16 floats, and two moments of Adam beside each. */
-const HOT_BUDGET_BYTES = 12 * 2 ** 20;
+/** Hot rows take 12 of some 50 MiB: rows of 16 floats, and two moments of Adam beside each. */
+const STRATEGIES = { baseline: "baseline", fae: "fae:budget=12MiB" } as const;
 
 const options = {
   rows: option("n", wholeNumber({ min: 1000, max: 1_000_000_000 }), {
@@ -79,21 +79,19 @@ async function demo(out: Output, values: Values<typeof options>): Promise<void> 
   out.json({ event: "done", report, log, runs: results });
 }
 
-function demoConfig(file: string, strategy: "baseline" | "fae", seed: number, threads: number): ClickConfig {
+function demoConfig(
+  file: string,
+  strategy: "baseline" | "fae",
+  seed: number,
+  threads: number,
+): RequestedConfig {
   return {
     source: { paths: [file] },
     prepare: { label: "label", time: "time" },
     settings: {
       model: "dlrm",
-      dim: 16,
-      bottom: [512, 256, 64],
-      top: [512, 256],
-      strategy,
-      hotBudgetBytes: HOT_BUDGET_BYTES,
-      sampleRate: 0.05,
-      hotPolicy: "threshold",
-      scheduler: "adaptive",
-      shuffleRate: 50,
+      strategy: STRATEGIES[strategy],
+      hot: "threshold",
       optimizer: "adam",
       learningRate: 0.002,
       decay: "linear",

@@ -1,37 +1,39 @@
 /** @file The options of a CTR model and of the memory for its embedding rows, shared by `recsys train` and `profile`. */
-import { byteSize, decimal, listOf, wholeNumber } from "../../base/optionSchemas.ts";
+import { wholeNumber } from "../../base/optionSchemas.ts";
+import { CTR_MODELS } from "../../recsys/models/registry.ts";
+import { hotPolicies } from "../../recsys/strategies/fae/hotPolicies.ts";
+import { strategyPolicies } from "../../recsys/strategies/registry.ts";
 import { device, precision, precisionMeaning, threads } from "./compute.ts";
+import { policyText } from "./policy.ts";
 import { inGroup, listWords, option, words, type Values } from "./spec.ts";
 
-const MODELS = { dlrm: "deep learning recommendation model" } as const;
 const OPTIMIZERS = { sgd: "", adagrad: "", rwsadagrad: "one accumulator a row", adam: "" } as const;
-const HOT_POLICIES = {
-  threshold: "rows above a share of their table's accesses",
-  topk: "the most used rows of all tables",
-} as const;
 const PLACEMENTS = {
   auto: "in GPU memory if they fit",
   device: "in GPU memory",
   hybrid: "on the host",
-  fae: "hot rows in GPU memory and the others on the host, with --strategy fae",
 } as const;
-const layers = listOf(wholeNumber({ min: 1, max: 65_536 }));
+const models = CTR_MODELS.map(({ name }) => name).join(", ");
+
+/** `--strategy`. @param strategy the default */
+export const strategyOption = (strategy: string) =>
+  inGroup("Strategy:", {
+    strategy: option("policy", policyText, {
+      meaning: `How batches are trained: ${strategyPolicies.names.join(" or ")}; options follow a colon, e.g. fae:budget=256MiB,sample=5%; \`pareto policies recsys.strategy\` lists them`,
+      default: strategy,
+    }),
+    hot: option("policy", policyText, {
+      meaning: `Which embedding rows are hot, for strategies that keep some in a fast memory: ${hotPolicies.names.join(" or ")}; \`pareto policies recsys.hot\` lists their options`,
+      default: "threshold",
+    }),
+  });
 
 /** The options. */
 export const clickModelOptions = {
   ...inGroup("Model:", {
-    model: option("name", words(MODELS), { meaning: `CTR model: ${listWords(MODELS)}`, default: "dlrm" }),
-    dim: option("n", wholeNumber({ min: 1, max: 4096 }), {
-      meaning: "Width of an embedding row, in numbers",
-      default: 16,
-    }),
-    bottom: option("widths", layers, {
-      meaning: "Hidden widths of the MLP on dense inputs, between commas",
-      default: [512, 256, 64],
-    }),
-    top: option("widths", layers, {
-      meaning: "Hidden widths of the MLP on interactions, between commas",
-      default: [512, 256],
+    model: option("model", policyText, {
+      meaning: `CTR model: ${models}; options follow a colon, e.g. dlrm:dim=16,bottom=(64,32),top=(64,32); \`pareto policies recsys.model\` lists them`,
+      default: "dlrm",
     }),
     optimizer: option("name", words(OPTIMIZERS), {
       meaning: `Optimizer: ${listWords(OPTIMIZERS)}`,
@@ -46,27 +48,6 @@ export const clickModelOptions = {
       default: 1,
     }),
   }),
-  ...inGroup("FAE (--strategy fae):", {
-    hotBudget: option("size", byteSize(), {
-      meaning: "Memory for hot rows with their optimizer state",
-      unit: "bytes, KiB, MiB or GiB",
-      default: 256 * 2 ** 20,
-      defaultText: "256MiB",
-    }),
-    sampleRate: option("share", decimal({ above: 0, max: 1 }), {
-      meaning: "Share of the training rows that the access profile is made from, above 0 and at most 1",
-      default: 0.05,
-    }),
-    hotPolicy: option("name", words(HOT_POLICIES), {
-      meaning: `Which rows are hot: ${listWords(HOT_POLICIES)}`,
-      default: "threshold",
-    }),
-    rate: option("percent", decimal({ above: 0, max: 100 }), {
-      meaning: "First share of the cold and of the hot batches in a round",
-      unit: "percent",
-      default: 50,
-    }),
-  }),
   ...inGroup("Device:", {
     threads,
     device,
@@ -78,5 +59,5 @@ export const clickModelOptions = {
   }),
 };
 
-/** Values of {@link clickModelOptions}. */
-export type ClickModelValues = Values<typeof clickModelOptions>;
+/** Values of {@link clickModelOptions} and {@link strategyOption}. */
+export type ClickModelValues = Values<typeof clickModelOptions & ReturnType<typeof strategyOption>>;

@@ -1,7 +1,7 @@
 /** @file The ways of caching that an evaluation compares: policies, each at several budgets, and the full cache. */
 import { ParetoError } from "../../base/errors.ts";
 import { readPolicyText, writePolicyText } from "../../run/policies/policyText.ts";
-import type { PolicyRequest } from "../../run/policies/registry.ts";
+import type { ChoiceRequest } from "../../run/policies/choose.ts";
 import { kvPolicies } from "../kv/kvPolicies.ts";
 import { full } from "../kv/policies/full.ts";
 import type { KvPolicy } from "../kv/policy.ts";
@@ -28,7 +28,7 @@ export const fullVariant: Variant = { policy: "full", budget: null, make: full }
  *   model is loaded
  */
 export function variantsOf(
-  policies: readonly PolicyRequest[],
+  policies: readonly ChoiceRequest[],
   budgets: readonly number[],
   where = "policies",
 ): Variant[] {
@@ -49,7 +49,7 @@ export function variantsOf(
   });
 }
 
-function separate({ name, ...options }: Exclude<PolicyRequest, string>) {
+function separate({ name, ...options }: Exclude<ChoiceRequest, string>) {
   return { name, options };
 }
 

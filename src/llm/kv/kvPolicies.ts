@@ -1,5 +1,6 @@
 /** @file The policies of the KV cache that ship, by name: what `--kv` and a request of the engine choose from. */
-import { PolicyRegistry, type PolicyRequest } from "../../run/policies/registry.ts";
+import type { ChoiceRequest } from "../../run/policies/choose.ts";
+import { PolicyRegistry } from "../../run/policies/registry.ts";
 import { fullDefinition } from "./policies/full.ts";
 import { h2oDefinition } from "./policies/h2o.ts";
 import { keyformerDefinition } from "./policies/keyformer.ts";
@@ -28,6 +29,6 @@ export const kvPolicies = new PolicyRegistry<KvPolicy, KvPolicyContext>("kv.evic
  * @param request `keyformer:budget=50%,noise=none`, or an object with the name and options
  * @throws ParetoError POLICY_TEXT, POLICY_UNKNOWN, POLICY_OPTION, KV_BUDGET, KV_RECENT and what else the policy refuses
  */
-export function kvPolicy(request: PolicyRequest, context: KvPolicyContext): KvPolicy {
+export function kvPolicy(request: ChoiceRequest, context: KvPolicyContext): KvPolicy {
   return kvPolicies.parse(request, "KV policy").create(context);
 }

@@ -3,7 +3,7 @@
  * probability of each validation sequence, and of decoys made of those sequences.
  */
 import { z } from "zod";
-import { decimal } from "../../base/optionSchemas.ts";
+import { share } from "../../base/optionSchemas.ts";
 import type { DecisionEvent } from "../../run/policies/decision.ts";
 import { definePolicy } from "../../run/policies/policy.ts";
 import { PolicyRegistry } from "../../run/policies/registry.ts";
@@ -27,13 +27,6 @@ export interface Threshold {
   /** Share of their decoys that do not. */
   flagged: number;
 }
-
-/** A share: `0.95` or `95%`. */
-const share = () =>
-  z.preprocess(
-    (given) => (typeof given === "string" && given.endsWith("%") ? Number(given.slice(0, -1)) / 100 : given),
-    decimal({ min: 0, max: 1 }),
-  );
 
 /**
  * A network that was trained on decoys separates them so well that far more sequences pass than have to; for one that was

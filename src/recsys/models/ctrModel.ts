@@ -88,6 +88,7 @@ export interface TrainStatistics {
  * @typeParam Schema of its options
  */
 export interface CtrModelDefinition<Schema extends OptionsSchema = OptionsSchema> {
+  readonly kind: "recsys.model";
   /** Lower case, as users write it. */
   readonly name: string;
   /** One sentence: how it turns features into a logit. */
@@ -110,7 +111,7 @@ export interface CtrModelDefinition<Schema extends OptionsSchema = OptionsSchema
 
 /** Checks a definition's types and hides its options' type, so that definitions can stand in one list. */
 export function defineCtrModel<Schema extends OptionsSchema>(
-  definition: CtrModelDefinition<Schema>,
+  definition: Omit<CtrModelDefinition<Schema>, "kind">,
 ): CtrModelDefinition {
-  return definition as unknown as CtrModelDefinition;
+  return { kind: "recsys.model", ...definition } as unknown as CtrModelDefinition;
 }

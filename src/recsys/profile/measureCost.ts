@@ -45,11 +45,13 @@ function randomLookups(rows: readonly number[], size: number, seed: number): Loo
   return { size, tables: rows.length, ids, offsets: null };
 }
 
+/** @param dim floats of a row */
 async function rowTimes(
   rows: readonly number[],
+  dim: number,
   settings: TrainingSettings,
 ): Promise<Omit<StepTimes, "dense">> {
-  const { batchSize, dim, seed, threads } = settings;
+  const { batchSize, seed, threads } = settings;
   const store = await EmbeddingTables.create({
     cardinalities: rows,
     dim,
@@ -112,12 +114,12 @@ async function pipelineTime(
   rows: readonly number[],
   placement: "device" | "hybrid",
 ): Promise<number> {
-  const { batchSize, dim, seed, threads } = settings;
+  const { batchSize, seed, threads } = settings;
   const store = await createTables(
     dense.device,
     {
       cardinalities: rows,
-      dim,
+      dim: rowFloats(dense.model.inputs),
       optimizer: sparseOptimizer(settings.optimizer),
       seed,
       threads,
@@ -199,8 +201,8 @@ export async function measureCost(
   const copyRate = SYNC_BYTES / (await timed(() => Promise.resolve(to.set(from))));
   if (settings.device === "cuda") return measureGpuCost(model, settings, cold, hot, copyRate);
   const dense = await denseTime(model, settings);
-  const coldTimes = await rowTimes(cold, settings);
-  const hotTimes = await rowTimes(hot, settings);
+  const coldTimes = await rowTimes(cold, rowFloats(model.inputs), settings);
+  const hotTimes = await rowTimes(hot, rowFloats(model.inputs), settings);
   return {
     cold: { ...coldTimes, dense },
     hot: { ...hotTimes, dense },

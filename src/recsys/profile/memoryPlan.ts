@@ -14,7 +14,7 @@ export interface MemoryRequest {
   /** Embedding dimension. */
   dim: number;
   optimizer: SparseOptimizer;
-  /** Rows in the hot bag; 0 without FAE. */
+  /** Hot rows; 0 without FAE. */
   hotRows: number;
   batchSize: number;
   /** Mini-batches staged at once. */
@@ -25,8 +25,8 @@ export interface MemoryRequest {
   denseInputs: number;
   /** Weights and biases of the dense layers. */
   denseParameters: number;
-  /** Where rows are when a GPU computes: all in its memory, all on the host, or the hot ones in its memory. */
-  gpu?: "device" | "hybrid" | "fae";
+  /** Rows in GPU memory; left out without a GPU. */
+  gpuRows?: "all" | "hot" | "none";
 }
 
 /** Bytes by purpose. */
@@ -63,12 +63,12 @@ export function memoryPlan(request: MemoryRequest): MemoryPlan {
   const denseParameterBytes = 4 * denseParameters;
   const denseStateBytes = denseParameterBytes * (1 + denseStatesPerParameter(optimizer));
   const gpuRowBytes = {
-    device: tableBytes + optimizerStateBytes,
-    hybrid: 0,
-    fae: hotBytes,
+    all: tableBytes + optimizerStateBytes,
+    hot: hotBytes,
+    none: 0,
   };
   const gpuBytes =
-    request.gpu && gpuRowBytes[request.gpu] + stagingBytes + denseParameterBytes + denseStateBytes;
+    request.gpuRows && gpuRowBytes[request.gpuRows] + stagingBytes + denseParameterBytes + denseStateBytes;
   const trainingBytes =
     tableBytes + optimizerStateBytes + hotBytes + stagingBytes + denseParameterBytes + denseStateBytes;
   // A count and a hot index a row, and the ranking of the rows that qualify.

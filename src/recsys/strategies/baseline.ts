@@ -1,8 +1,10 @@
 /** @file The plain strategy: every batch in the epoch's order, all rows in the master tables. */
+import { z } from "zod";
+import { definePolicy } from "../../run/policies/policy.ts";
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import type { EmbeddingStore } from "../embedding/embeddingStore.ts";
 import { wholeBatches } from "./batchPlan.ts";
-import type { TrainingSegment, TrainingStrategy } from "./strategy.ts";
+import type { StrategySetup, TrainingSegment, TrainingStrategy } from "./strategy.ts";
 
 /** Where {@link BaselineStrategy} stands in its epoch. */
 export interface BaselineState {
@@ -62,3 +64,18 @@ export class BaselineStrategy implements TrainingStrategy {
     return Promise.resolve();
   }
 }
+
+/** The baseline in the registry. */
+export const baseline = definePolicy({
+  kind: "recsys.strategy",
+  name: "baseline",
+  summary: "Trains every batch in shuffled order, with embedding rows read where they all are.",
+  source: "ordinary mini-batch training",
+  options: z.object({}),
+  create: (): StrategySetup => ({
+    name: "baseline",
+    needsHostRows: false,
+    create: ({ tables, train, batchSize, saved }) =>
+      Promise.resolve(new BaselineStrategy(tables, train, batchSize, saved as BaselineState | undefined)),
+  }),
+});

@@ -5,7 +5,12 @@
  * A strategy may wrap another: it passes every call on, and yields the inner plans with inputs left out, weighed, or
  * spread over parts.
  */
-import type { BatchOptions } from "../data/encode/encodedDataset.ts";
+import type { OnEvent } from "../../run/events.ts";
+import type { BatchOptions, EncodedDataset } from "../data/encode/encodedDataset.ts";
+import type { EmbeddingTableStore } from "../embedding/embeddingStore.ts";
+import type { EmbeddingTables } from "../embedding/embeddingTables.ts";
+import type { HotEmbeddingsOptions } from "../embedding/hotEmbeddings.ts";
+import type { HotEmbeddingStore } from "../embedding/hotEmbeddingStore.ts";
 import type { BatchPlan } from "./batchPlan.ts";
 
 /** How batches are cut and ordered in an epoch. */
@@ -40,7 +45,7 @@ export interface HotReport {
 
 /** The order of training and the place of rows. */
 export interface TrainingStrategy {
-  readonly name: StrategyName;
+  readonly name: string;
   /** The current segment, or the next one; null at the end of the epoch. Rows are where it needs them. */
   next(): Promise<TrainingSegment | null>;
   /** Receives how many more batches of the epoch's order are done in the current segment. */
@@ -61,5 +66,52 @@ export interface TrainingStrategy {
   dispose(): Promise<void>;
 }
 
-/** Strategies by name. */
-export type StrategyName = "baseline" | "fae";
+/** Where a strategy stands; kept in the checkpoint. */
+export interface StrategyPosition {
+  name: string;
+  state: unknown;
+}
+
+/** What a strategy is made from, beside its options. */
+export interface StrategyContext {
+  /** The training part. */
+  train: EncodedDataset;
+  /** Changes whenever the data or how it is encoded does. */
+  fingerprint: string;
+  /** All rows. */
+  tables: EmbeddingTableStore;
+  /** All rows, for a strategy that needs them on the host. */
+  hostTables: () => EmbeddingTables;
+  /** Makes a compact copy of hot rows in the fast memory. */
+  createHotEmbeddings: (options: Omit<HotEmbeddingsOptions, "tables">) => Promise<HotEmbeddingStore>;
+  /** The policy that chooses hot rows, as text. */
+  hot: string;
+  /** Bytes of a row with its optimizer state. */
+  rowBytes: number;
+  batchSize: number;
+  /** Most lookups of a batch. */
+  maxLookups: number;
+  seed: number;
+  /** Seconds since the start of the run. */
+  clock: () => number;
+  onEvent: OnEvent;
+  /** Where the strategy stood that the run goes on from; undefined at the start. */
+  saved?: unknown;
+}
+
+/** A strategy with its options, before it has data. */
+export interface StrategySetup {
+  readonly name: string;
+  /** Whether it reads all rows on the host, wherever the dense model computes. */
+  readonly needsHostRows: boolean;
+  create(context: StrategyContext): Promise<TrainingStrategy>;
+}
+
+/** Reads a strategy from text, for one that wraps another. @throws ParetoError as `parseStrategy` */
+export type StrategyParser = (text: string) => StrategySetup;
+
+/** Tells that an epoch begins anew, since what was saved does not fit. */
+export function restart(onEvent: OnEvent, before: string, now: string): void {
+  const message = `The run was saved under ${before}; ${now} begins the epoch under way from its start.`;
+  onEvent({ event: "notice", level: "info", code: "RESUME_STRATEGY", message });
+}

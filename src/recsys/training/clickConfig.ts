@@ -40,10 +40,19 @@ const prepare = z.strictObject({
 }) satisfies z.ZodType<PrepareOptions>;
 
 /** All that decides a run. */
-export const clickConfig = z.strictObject({ source, prepare, settings: trainingSettings });
+export const clickConfig = z.strictObject({
+  source,
+  prepare,
+  settings: trainingSettings,
+  /** What the model's definition found in the training part; null for a model that needs nothing. */
+  prepared: z.json(),
+});
 
 /** All that decides a run. */
 export type ClickConfig = z.infer<typeof clickConfig>;
 
-/** A configuration as it is asked for: the batch size may be left to the data. */
-export type RequestedConfig = Omit<ClickConfig, "settings"> & { settings: RequestedSettings };
+/** A configuration as it is asked for: the batch size, and what a model must know of the data, may be left to the data. */
+export type RequestedConfig = Omit<ClickConfig, "settings" | "prepared"> & {
+  settings: RequestedSettings;
+  prepared?: ClickConfig["prepared"];
+};

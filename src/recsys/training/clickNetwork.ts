@@ -16,25 +16,22 @@ import type { HotEmbeddingStore } from "../embedding/hotEmbeddingStore.ts";
 import { createTables, type TablesRequest } from "../embedding/createTables.ts";
 import type { EmbeddingTableStore } from "../embedding/embeddingStore.ts";
 import { TableCheckpoint } from "../embedding/tableCheckpoint.ts";
-import type { CtrModel } from "../models/ctrModel.ts";
 import { DenseModel } from "../models/denseModel.ts";
-import { dlrm } from "../models/dlrm.ts";
+import { rowFloats } from "../models/features.ts";
+import { createModel } from "../models/registry.ts";
+import { parseStrategy } from "../strategies/registry.ts";
 import { StepPipeline } from "./stepPipeline.ts";
 import { checkPlacement, denseOptimizer, sparseOptimizer, type TrainingSettings } from "./settings.ts";
 
 /** The kind of checkpoint that holds a CTR model. */
 export const CTR_CHECKPOINT = "ctr-model";
 
-/** The model that settings and a schema describe. */
-export function ctrModel(settings: TrainingSettings, schema: ClickSchema): CtrModel {
-  const { dim, bottom, top } = settings;
-  return dlrm({ dense: schema.dense.length, tables: schema.categorical.length, dim, bottom, top });
-}
-
 /** How to create a {@link ClickNetwork}. */
 interface ClickNetworkOptions {
   /** Most lookups of a batch over all tables. */
   maxLookups: number;
+  /** What the model's definition found in the training part. Defaults to null: it needs nothing. */
+  prepared?: JsonValue;
   initial?: "uniform" | "zeros";
   /** Opened as the settings say; the network disposes of it. Unless given, it opens one. */
   device?: Device;
@@ -57,22 +54,24 @@ export class ClickNetwork {
 
   /**
    * Builds a network with initial values.
-   * @throws ParetoError `TRAIN_PLACEMENT`, `CUDA_OUT_OF_MEMORY`, and what opening the device throws
+   * @throws ParetoError `TRAIN_PLACEMENT`, `CUDA_OUT_OF_MEMORY`, and what opening the device, `createModel` and
+   * `parseStrategy` throw
    */
   static async create(
     settings: TrainingSettings,
     schema: ClickSchema,
-    { maxLookups, initial = "uniform", ...given }: ClickNetworkOptions,
+    { maxLookups, prepared = null, initial = "uniform", ...given }: ClickNetworkOptions,
   ): Promise<ClickNetwork> {
     checkPlacement(settings);
-    const { batchSize, seed, threads, dim, strategy, placement = "auto", precision = "float32" } = settings;
+    const { batchSize, seed, threads, strategy, placement = "auto", precision = "float32" } = settings;
+    const model = createModel(settings.model, schema, prepared);
     // A missing device is an error before memory is filled.
     const device = given.device ?? (await openDevice(settings.device, { threads, precision }));
     let tables: EmbeddingTableStore | undefined;
     try {
       const request: TablesRequest = {
         cardinalities: schema.categorical.map((field) => field.cardinality),
-        dim,
+        dim: rowFloats(model.inputs),
         optimizer: sparseOptimizer(settings.optimizer),
         seed,
         threads,
@@ -81,10 +80,12 @@ export class ClickNetwork {
         maxLookups,
         initial,
       };
-      // FAE's cold rows are the host's.
-      tables = await createTables(device, request, strategy === "fae" ? "hybrid" : placement);
+      tables = await createTables(
+        device,
+        request,
+        parseStrategy(strategy).needsHostRows ? "hybrid" : placement,
+      );
       const optimizer = denseOptimizer(settings.optimizer);
-      const model = ctrModel(settings, schema);
       const dense = await DenseModel.create(device, model, { batchSize, optimizer, seed });
       return new ClickNetwork(device, dense, tables);
     } catch (error) {
@@ -100,8 +101,9 @@ export class ClickNetwork {
     throw new ParetoError({
       code: "TRAIN_PLACEMENT",
       where: "ClickNetwork",
-      message: "FAE needs a network whose rows are on the host, got one whose rows are in device memory",
-      fix: "Create the network with strategy fae, or with placement hybrid.",
+      message:
+        "the strategy needs a network whose rows are on the host, got one whose rows are in device memory",
+      fix: "Create the network with the strategy that it will be trained by, or with placement hybrid.",
     });
   }
 

@@ -1,11 +1,12 @@
 /** @file What training a CTR model came to. */
 import type { TrainingResult } from "../../run/task.ts";
-import type { HotReport, StrategyName, SyncTotals } from "../strategies/strategy.ts";
+import type { HotReport, SyncTotals } from "../strategies/strategy.ts";
 import type { ClickConfig } from "./clickConfig.ts";
 
 /** What training came to; quality is null when it was stopped by the signal. */
 export interface TrainClicksResult extends TrainingResult {
-  strategy: StrategyName;
+  /** Its name. */
+  strategy: string;
   /** Of the test part. */
   auc: number | null;
   logLoss: number | null;

@@ -12,18 +12,12 @@ import type {
   TrainingSummary,
 } from "../../run/task.ts";
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
-import type { TrainingSegment, TrainingStrategy } from "../strategies/strategy.ts";
+import type { StrategyPosition, TrainingSegment, TrainingStrategy } from "../strategies/strategy.ts";
 import type { ClickConfig } from "./clickConfig.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import type { TrainClicksResult } from "./clickResult.ts";
 import { evaluate } from "./evaluate.ts";
 import { TrainingCurve } from "./trainingCurve.ts";
-
-/** Where a strategy stands; kept in the checkpoint. */
-export interface StrategyPosition {
-  name: string;
-  state: unknown;
-}
 
 /** What it is made of. */
 export interface ClickTrainableOptions {
@@ -121,7 +115,7 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
     const quality = finished ? await this.#test(summary) : null;
     return {
       run,
-      strategy: config.settings.strategy,
+      strategy: this.#startedStrategy.name,
       finished,
       auc: quality?.auc ?? null,
       logLoss: quality?.logLoss ?? null,

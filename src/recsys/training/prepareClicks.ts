@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { prepareDataset, type PreparedDataset } from "../data/encode/prepareDataset.ts";
 import { openSource } from "../data/source/source.ts";
 import type { OnEvent } from "../../run/events.ts";
-import { digest } from "./digest.ts";
+import { digest } from "../data/digest.ts";
 import type { ClickConfig } from "./clickConfig.ts";
 
 /** Opens a run's sources and encodes them, or finds them encoded. */

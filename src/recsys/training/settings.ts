@@ -4,31 +4,19 @@ import { ParetoError } from "../../base/errors.ts";
 import type { DenseOptimizer } from "../../nn/optimizers.ts";
 import { mayChange } from "../../run/resumedConfig.ts";
 import type { SparseOptimizer } from "../embedding/sparseOptimizer.ts";
+import { parseStrategy } from "../strategies/registry.ts";
 
 const count = z.int().min(1);
-const widths = z.array(count);
 
 /** A training run's settings. */
 export const trainingSettings = z.strictObject({
-  model: z.enum(["dlrm"]),
-  /** Embedding dimension (D). */
-  dim: count,
-  /** Hidden widths of the bottom MLP; a last layer of width D follows. */
-  bottom: widths,
-  /** Hidden widths of the top MLP; a last layer of width 1 follows. */
-  top: widths,
+  /** The CTR model, as text: `dlrm:dim=16,bottom=(512,256,64),top=(512,256)`; see `models/registry.ts`. */
+  model: z.string(),
   // Where rows are and how many threads work changes no result, or no more than the order of training.
-  strategy: mayChange(z.enum(["baseline", "fae"])),
-  /** FAE: bytes of fast memory for hot rows and their optimizer state. */
-  hotBudgetBytes: mayChange(z.number().min(0)),
-  /** FAE: share of training inputs to sample for the access profile. */
-  sampleRate: mayChange(z.number().positive()),
-  /** FAE: how hot rows are chosen. */
-  hotPolicy: mayChange(z.enum(["threshold", "topk"])),
-  /** FAE: whether the round size adapts to the validation loss. */
-  scheduler: mayChange(z.enum(["adaptive", "fixed"])),
-  /** FAE: percent of cold and of hot batches in a round, at first. */
-  shuffleRate: mayChange(z.number().positive()),
+  /** The strategy, as text: `baseline`, `fae:budget=256MiB`; see `strategies/registry.ts`. */
+  strategy: mayChange(z.string()),
+  /** The policy that chooses hot rows for strategies that keep some, as text; see `strategies/fae/hotPolicies.ts`. */
+  hot: mayChange(z.string()),
   /** For rows and dense parameters together. */
   optimizer: z.enum(["sgd", "adagrad", "rwsadagrad", "adam"]),
   learningRate: z.number().positive(),
@@ -45,7 +33,7 @@ export const trainingSettings = z.strictObject({
   device: mayChange(z.enum(["cpu", "cuda"])),
   /**
    * Which memory holds the rows when a GPU computes: `device`, all in its memory; `hybrid`, all in the host's, from where
-   * they are gathered for each batch; `auto`, device if they fit. Under FAE hot rows are on the GPU and the others hybrid.
+   * they are gathered for each batch; `auto`, device if they fit. A strategy that needs its rows on the host has them there.
    * Defaults to `auto`.
    */
   placement: mayChange(z.enum(["auto", "device", "hybrid"]).exactOptional()),
@@ -61,7 +49,7 @@ export type OptimizerName = TrainingSettings["optimizer"];
 
 /**
  * Checks that device, placement, precision and strategy go together.
- * @throws ParetoError `TRAIN_PLACEMENT`
+ * @throws ParetoError `TRAIN_PLACEMENT`, and as `parseStrategy`
  */
 export function checkPlacement({
   device,
@@ -84,10 +72,11 @@ export function checkPlacement({
       "Add --device cuda, or leave --precision out.",
     );
   }
-  if (strategy === "fae" && placement === "device") {
+  const { name, needsHostRows } = parseStrategy(strategy);
+  if (needsHostRows && placement === "device") {
     refuse(
-      "FAE keeps hot rows on the GPU and the others on the host, got --strategy fae with --placement device",
-      "Say --placement hybrid or none; or train the baseline, as FAE gains nothing when all rows are on the GPU.",
+      `strategy ${name} reads rows on the host, got --strategy ${strategy} with --placement device`,
+      "Use --placement hybrid or leave it out; or train the baseline, which is fastest when all rows are on the GPU.",
     );
   }
 }

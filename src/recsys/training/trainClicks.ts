@@ -9,6 +9,8 @@ import type { Device } from "../../engine/program.ts";
 import { runTraining, type TrainingRequest } from "../../run/runTraining.ts";
 import type { PreparedTask, TrainingTask } from "../../run/task.ts";
 import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
+import { prepareModel } from "../models/registry.ts";
+import { trainStatistics } from "../models/trainStatistics.ts";
 import { clickConfig, type ClickConfig, type RequestedConfig } from "./clickConfig.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import type { TrainClicksResult } from "./clickResult.ts";
@@ -48,7 +50,8 @@ function clickTask(options: ClickOptions): TrainingTask<ClickConfig, RequestedCo
       try {
         const prepared = await prepareClicks(requested, options.cacheDirectory, context.onEvent);
         const settings = resolveSettings(requested.settings, prepared.train.rows);
-        return preparedTask({ ...requested, settings }, prepared, device, options);
+        const known = requested.prepared ?? (await prepareModel(settings.model, trainStatistics(prepared)));
+        return preparedTask({ ...requested, settings, prepared: known }, prepared, device, options);
       } catch (error) {
         await device.dispose();
         throw error;
@@ -79,6 +82,7 @@ function preparedTask(
       const network = await ClickNetwork.create(settings, schema, {
         device,
         maxLookups: Math.max(...lookups),
+        prepared: config.prepared,
         initial: isRestored ? "zeros" : "uniform",
       });
       return new ClickTrainable({

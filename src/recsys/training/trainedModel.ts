@@ -52,7 +52,11 @@ export async function loadNetwork(
   const place = { strategy: "baseline", placement: "auto", precision: "float32" } as const;
   const settings: TrainingSettings = { ...config.settings, ...place, threads, device };
   const maxLookups = maxLookupsOf(dataset, settings.batchSize);
-  const network = await ClickNetwork.create(settings, encoder.schema, { maxLookups, initial: "zeros" });
+  const network = await ClickNetwork.create(settings, encoder.schema, {
+    maxLookups,
+    prepared: config.prepared,
+    initial: "zeros",
+  });
   try {
     await network.load(checkpoint);
     return network;

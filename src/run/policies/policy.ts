@@ -8,6 +8,7 @@ import type { z } from "zod";
 /** What each kind of policy decides. */
 export const POLICY_KINDS = {
   "kv.evict": "which tokens stay in a language model's KV cache",
+  "recsys.model": "how a CTR model turns features into the logit of a click",
   "recsys.strategy": "which inputs train next, and from which memory their embedding rows are read",
   "recsys.hot": "which embedding rows are hot",
   "recsys.rate": "how many hot and cold batches take turns",

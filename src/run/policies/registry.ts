@@ -4,6 +4,7 @@
  */
 import { choose, type ChoiceRequest } from "./choose.ts";
 import type { PolicyDefinition, PolicyKind } from "./policy.ts";
+import { writePolicyText } from "./policyText.ts";
 
 /** A policy's definition with checked options: what a run keeps, and makes its policy from. */
 export interface PolicyChoice<Made, Context> {
@@ -28,6 +29,15 @@ export class PolicyRegistry<Made, Context = void> {
   /** Names, in the order that help shows them. */
   get names(): string[] {
     return this.definitions.map(({ name }) => name);
+  }
+
+  /**
+   * A policy's text with every option: two texts that mean the same become equal.
+   * @throws ParetoError as {@link parse}
+   */
+  fullText(request: ChoiceRequest, where: string): string {
+    const { definition, options } = this.parse(request, where);
+    return writePolicyText(definition.name, options);
   }
 
   /**

@@ -5,10 +5,12 @@ import type { ClickSchema } from "../../../src/recsys/data/batches/clickBatch.ts
 import type { EncodedDataset } from "../../../src/recsys/data/encode/encodedDataset.ts";
 import { EncodedDatasetWriter } from "../../../src/recsys/data/encode/encodedDatasetWriter.ts";
 import type { EncodedLayout } from "../../../src/recsys/data/encode/encodedLayout.ts";
-import { BaselineStrategy, type BaselineState } from "../../../src/recsys/strategies/baseline.ts";
 import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource.ts";
 import { prepareFaeFile, type FaeFile } from "../../../src/recsys/strategies/fae/faeFile.ts";
-import { FaeStrategy, type FaeState } from "../../../src/recsys/strategies/fae/faeStrategy.ts";
+import { digest } from "../../../src/recsys/data/digest.ts";
+import { faeConfig, type FaeOptions } from "../../../src/recsys/strategies/fae/faeDefinition.ts";
+import { strategyPolicies } from "../../../src/recsys/strategies/registry.ts";
+import { createStrategy } from "../../../src/recsys/training/createStrategy.ts";
 import { bytesPerRow } from "../../../src/recsys/strategies/fae/rowBytes.ts";
 import type { TrainingStrategy } from "../../../src/recsys/strategies/strategy.ts";
 import { ClickNetwork } from "../../../src/recsys/training/clickNetwork.ts";
@@ -20,6 +22,9 @@ import { LAST, Trainer, type TrainerState } from "../../../src/run/trainer.ts";
 import type { RunEvent } from "../../../src/run/events.ts";
 import { bagLog, type Bags } from "./bags.ts";
 import { WatchedStrategy, type Watch } from "./watchedStrategy.ts";
+
+/** Of the only data here. */
+const FINGERPRINT = "the only data here";
 
 /** Encoded data to train and validate on. */
 export interface RunData {
@@ -73,18 +78,23 @@ function schemaOf({ dense, cardinalities, multiHot }: EncodedLayout): ClickSchem
   };
 }
 
+/** FAE as text. @param shuffle a policy of kind recsys.rate */
+export function faeText({
+  budget = 6400,
+  sample = 0.5,
+  shuffle = "fixed",
+}: { budget?: number; sample?: number; shuffle?: string } = {}): string {
+  return `fae:budget=${budget},sample=${sample},shuffle=(${shuffle})`;
+}
+
+/** Embedding dimension of a small run. */
+export const DIM = 8;
+
 /** Settings of a small run. */
 export const smallSettings: TrainingSettings = {
-  model: "dlrm",
-  dim: 8,
-  bottom: [8],
-  top: [16, 8],
+  model: "dlrm:dim=8,bottom=8,top=(16,8)",
   strategy: "baseline",
-  hotBudgetBytes: 6400,
-  sampleRate: 0.5,
-  hotPolicy: "topk",
-  scheduler: "fixed",
-  shuffleRate: 50,
+  hot: "topk",
   optimizer: "sgd",
   learningRate: 0.05,
   decay: "linear",
@@ -104,42 +114,16 @@ function networkFor(data: RunData, settings: TrainingSettings): Promise<ClickNet
 
 /** The FAE file that settings ask for. */
 export function faeFileFor(data: RunData, settings: TrainingSettings): Promise<FaeFile> {
-  const { hotPolicy: policy, hotBudgetBytes: budgetBytes, sampleRate, seed } = settings;
-  const rowBytes = bytesPerRow(sparseOptimizer(settings.optimizer), settings.dim);
+  const { hot, seed, optimizer } = settings;
+  const rowBytes = bytesPerRow(sparseOptimizer(optimizer), DIM);
+  const options = strategyPolicies.parse(settings.strategy, "settings").options as FaeOptions;
+  const config = faeConfig(options, { hot, rowBytes, seed });
   return prepareFaeFile({
-    directory: join(data.directory, `fae-${settings.optimizer}-${policy}-${budgetBytes}-${seed}`),
+    directory: join(data.directory, `fae-${digest(config)}`),
     source: data.train,
     layout: data.train.layout,
-    datasetHash: "the only data here",
-    config: { policy, budgetBytes, rowBytes, sampleRate, seed },
-  });
-}
-
-async function strategyFor(
-  data: RunData,
-  settings: TrainingSettings,
-  network: ClickNetwork,
-  onEvent: (event: RunEvent) => void,
-  position: unknown,
-): Promise<TrainingStrategy> {
-  const { batchSize, scheduler: mode, shuffleRate } = settings;
-  if (settings.strategy === "baseline") {
-    return new BaselineStrategy(network.tables, data.train, batchSize, position as BaselineState | undefined);
-  }
-  const file = await faeFileFor(data, settings);
-  const maxLookups = maxLookupsOf(data.train, batchSize);
-  const state = position === undefined ? {} : { state: position as FaeState };
-  return FaeStrategy.create({
-    tables: network.hostTables,
-    createHotEmbeddings: (options) => network.createHotEmbeddings(options),
-    file,
-    batchSize,
-    maxLookups,
-    mode,
-    shuffleRate,
-    clock: () => performance.now() / 1000,
-    onEvent,
-    ...state,
+    datasetHash: FINGERPRINT,
+    config,
   });
 }
 
@@ -185,7 +169,7 @@ export async function run(data: RunData, options: RunOptions): Promise<RunOutcom
   const context = new RunContext({ onEvent, ...(signal && { signal }) });
   let strategy: TrainingStrategy | undefined;
   const trainable = new ClickTrainable({
-    config: { source: { paths: [] }, prepare: {}, settings },
+    config: { source: { paths: [] }, prepare: {}, settings, prepared: null },
     network,
     train: data.train,
     validation: data.validation,
@@ -193,10 +177,10 @@ export async function run(data: RunData, options: RunOptions): Promise<RunOutcom
     context,
     run: directory,
     async createStrategy(saved, onEvent) {
-      const position = saved?.name === settings.strategy ? saved.state : undefined;
+      const dataset = { train: data.train, fingerprint: FINGERPRINT };
       strategy = options.makeStrategy
         ? await options.makeStrategy(network, onEvent)
-        : await strategyFor(data, settings, network, onEvent, position);
+        : await createStrategy({ settings }, dataset, network, { clock: context.clock, onEvent }, saved);
       return new WatchedStrategy(strategy, options.watch ?? {});
     },
   });

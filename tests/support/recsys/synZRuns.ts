@@ -6,16 +6,16 @@ import type { ClickSource } from "../../../src/recsys/strategies/fae/clickSource
 import type { TrainingSettings } from "../../../src/recsys/training/settings.ts";
 import { auc } from "../../../src/run/metrics/auc.ts";
 import { synZ, type SynZ } from "./synZ.ts";
-import { encode, smallSettings, type RunData } from "./clickRuns.ts";
+import { encode, faeText, smallSettings, type RunData } from "./clickRuns.ts";
 
-/** Network, batch size and hot budget; the hot rows are those most used in the whole training part. */
+/** FAE whose hot rows are those most used in the whole training part. @param shuffle a policy of kind recsys.rate */
+export const synZFae = (shuffle: string): string => faeText({ budget: 1.5 * 2 ** 20, sample: 1, shuffle });
+
+/** Network and batch size. */
 export const synZSettings: TrainingSettings = {
   ...smallSettings,
-  bottom: [32],
-  top: [64, 32],
+  model: "dlrm:dim=8,bottom=32,top=(64,32)",
   batchSize: 256,
-  hotBudgetBytes: 1.5 * 2 ** 20,
-  sampleRate: 1,
 };
 
 /** A log on disk, split by position: the first inputs to train on, the rest to validate on. */

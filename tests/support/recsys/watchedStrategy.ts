@@ -1,11 +1,7 @@
 /** @file A strategy seen from outside: it reports each batch that a trainer takes and each segment that ends. */
 import type { ClickBatch } from "../../../src/recsys/data/batches/clickBatch.ts";
 import type { BatchPlan } from "../../../src/recsys/strategies/batchPlan.ts";
-import type {
-  StrategyName,
-  TrainingSegment,
-  TrainingStrategy,
-} from "../../../src/recsys/strategies/strategy.ts";
+import type { TrainingSegment, TrainingStrategy } from "../../../src/recsys/strategies/strategy.ts";
 
 /** What is reported. */
 export interface Watch {
@@ -41,7 +37,7 @@ export function mapBatches(
 
 /** Passes everything on to another strategy. */
 export class WatchedStrategy implements TrainingStrategy {
-  readonly name: StrategyName;
+  readonly name: string;
   readonly #inner: TrainingStrategy;
   readonly #watch: Watch;
   #segment: TrainingSegment | null = null;

@@ -29,16 +29,9 @@ export interface ClickRun {
 }
 
 const SETTINGS: TrainingSettings = {
-  model: "dlrm",
-  dim: 8,
-  bottom: [16],
-  top: [16, 8],
+  model: "dlrm:dim=8,bottom=16,top=(16,8)",
   strategy: "baseline",
-  hotBudgetBytes: 450_000,
-  sampleRate: 0.5,
-  hotPolicy: "topk",
-  scheduler: "fixed",
-  shuffleRate: 50,
+  hot: "topk",
   optimizer: "sgd",
   learningRate: 0.1,
   decay: "linear",
@@ -54,12 +47,16 @@ const SETTINGS: TrainingSettings = {
 const RATES = { sgd: 0.1, adagrad: 0.02, rwsadagrad: 0.02, adam: 0.005 } as const;
 const OPTIMIZERS = Object.keys(RATES) as (keyof typeof RATES)[];
 
+/** FAE as text. */
+const fae = (budget: number, shuffle: string): string =>
+  `fae:budget=${budget},sample=0.5,shuffle=(${shuffle})`;
+
 /** How FAE chooses hot rows and mixes batches; together the optimizers see each of them. */
 const FAE = {
-  sgd: { hotPolicy: "topk", scheduler: "fixed", hotBudgetBytes: 400_000 },
-  adagrad: { hotPolicy: "threshold", scheduler: "adaptive", hotBudgetBytes: 900_000 },
-  rwsadagrad: { hotPolicy: "topk", scheduler: "adaptive", shuffleRate: 20, hotBudgetBytes: 450_000 },
-  adam: { hotPolicy: "threshold", scheduler: "fixed", shuffleRate: 100, hotBudgetBytes: 1_400_000 },
+  sgd: { hot: "topk", strategy: fae(400_000, "fixed") },
+  adagrad: { hot: "threshold", strategy: fae(900_000, "adaptive") },
+  rwsadagrad: { hot: "topk", strategy: fae(450_000, "adaptive:start=20") },
+  adam: { hot: "threshold", strategy: fae(1_400_000, "fixed:rate=100") },
 } as const satisfies Record<keyof typeof RATES, Partial<TrainingSettings>>;
 
 /** A log whose clicks depend on the price and on the shop; some prices and users are missing. */
@@ -144,7 +141,7 @@ export async function trainOnMadeLog(root: string, threads = 1): Promise<Record<
   const runs: Record<string, ClickRun> = {};
   for (const strategy of ["baseline", "fae"] as const) {
     for (const optimizer of OPTIMIZERS) {
-      const changes = { optimizer, learningRate: RATES[optimizer], strategy, threads };
+      const changes = { optimizer, learningRate: RATES[optimizer], threads };
       const options = strategy === "fae" ? FAE[optimizer] : {};
       const name = `${strategy} ${optimizer}`;
       runs[name] = await train(root, `made ${name}`, data, { ...changes, ...options });
@@ -164,7 +161,13 @@ export async function trainOnDevice(
     ["baseline", "adam"],
     ["fae", "rwsadagrad"],
   ] as const) {
-    const changes = { device, strategy, optimizer, learningRate: RATES[optimizer], epochs: 1 };
+    const changes = {
+      device,
+      strategy: strategy === "fae" ? fae(450_000, "fixed") : strategy,
+      optimizer,
+      learningRate: RATES[optimizer],
+      epochs: 1,
+    };
     runs[strategy] = await train(root, `${device} ${strategy}`, data, changes);
   }
   return runs;
@@ -181,13 +184,11 @@ export async function trainOnCsv(
   const runs: Record<string, ClickRun> = {};
   for (const strategy of ["baseline", "fae"] as const) {
     const changes: Partial<TrainingSettings> = {
-      strategy,
+      strategy: strategy === "fae" ? fae(3600, "adaptive") : strategy,
       threads,
       optimizer: "rwsadagrad",
       learningRate: 0.05,
       epochs: 3,
-      scheduler: "adaptive",
-      hotBudgetBytes: 3600,
     };
     const name = `csv ${strategy} ${isStopped ? "resumed" : "whole"} ${threads}`;
     runs[strategy] = await train(root, name, { path, label: "click" }, changes, isStopped ? 16 : undefined);

@@ -1,7 +1,9 @@
 /** @file `pareto recsys export`: a trained model as a standard ONNX file. */
 import { exportCtrModel } from "../../../recsys/export.ts";
 import { tableTensor } from "../../../recsys/embedding/tableCheckpoint.ts";
-import { CTR_CHECKPOINT, ctrModel } from "../../../recsys/training/clickNetwork.ts";
+import { rowFloats } from "../../../recsys/models/features.ts";
+import { createModel } from "../../../recsys/models/registry.ts";
+import { CTR_CHECKPOINT } from "../../../recsys/training/clickNetwork.ts";
 import { openTrainedModel } from "../../../recsys/training/trainedModel.ts";
 import { formatBytes } from "../../../base/format.ts";
 import { openCheckpoint } from "../../../run/checkpoint.ts";
@@ -21,17 +23,18 @@ export const command = defineCommand({
   async run(out, { values: { run, onnx } }) {
     const { config, encoder, checkpoint: directory } = await openTrainedModel(run);
     const { schema } = encoder;
-    const { dim } = config.settings;
+    const model = createModel(config.settings.model, schema, config.prepared);
+    const floats = rowFloats(model.inputs);
     const checkpoint = await openCheckpoint(directory, CTR_CHECKPOINT);
     try {
       await checkpoint.verify();
       const made = await exportCtrModel({
-        model: ctrModel(config.settings, schema),
+        model,
         schema,
         parameter: (name) => checkpoint.read(name),
         table: (t) => ({
           rows: schema.categorical[t]!.cardinality,
-          read: (first, count) => checkpoint.read(tableTensor(t, "weights"), first * dim, count * dim),
+          read: (first, count) => checkpoint.read(tableTensor(t, "weights"), first * floats, count * floats),
         }),
         file: onnx,
         onProgress: (done, total, unit) =>

@@ -6,7 +6,7 @@ import { prepareClicks } from "../../../recsys/training/prepareClicks.ts";
 import { formatBytes, formatCount, formatFixed, formatShare } from "../../../base/format.ts";
 import { defineCommand } from "../../command.ts";
 import { cache } from "../../options/cache.ts";
-import { clickModelOptions } from "../../options/clickModel.ts";
+import { clickModelOptions, strategyOption } from "../../options/clickModel.ts";
 import { trainingSettings } from "../../options/clickTraining.ts";
 import {
   columnOptions,
@@ -20,14 +20,14 @@ import { formatTable, type Output } from "../../output.ts";
 import { columnTable } from "./columnTable.ts";
 
 /** The training that is planned for, where no option of `profile` depends on it. */
-const PLANNED = { strategy: "fae", scheduler: "adaptive", decay: "linear", epochs: 1, patience: 1 } as const;
+const PLANNED = { decay: "linear", epochs: 1, patience: 1 } as const;
 
 /** The command. */
 export const command = defineCommand({
   summary:
     "Rows, columns, skew, hot-input share against budget, memory and predicted FAE speed-up, before any training.",
   operands: { source: sourceOperand },
-  options: { ...readOptions, ...columnOptions, ...clickModelOptions, cache },
+  options: { ...readOptions, ...columnOptions, ...strategyOption("fae"), ...clickModelOptions, cache },
   async run(out, { values }) {
     const requested = trainingSettings({ ...PLANNED, ...values });
     const config = {

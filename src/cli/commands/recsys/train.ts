@@ -11,12 +11,13 @@ import {
   formatShare,
 } from "../../../base/format.ts";
 import type { Changes } from "../../../run/resumedConfig.ts";
+import { readPolicyText } from "../../../run/policies/policyText.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
 import type { TrainClicksResult } from "../../../recsys/training/clickResult.ts";
 import { reportRun } from "../../runReport.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
 import { cache } from "../../options/cache.ts";
-import { clickModelOptions } from "../../options/clickModel.ts";
+import { clickModelOptions, strategyOption } from "../../options/clickModel.ts";
 import { clickTrainingOptions, trainingSettings } from "../../options/clickTraining.ts";
 import { inGroup, option, text } from "../../options/spec.ts";
 import {
@@ -40,7 +41,8 @@ const options = {
       writes: "folder",
     }),
     resume: option("dir", text, {
-      meaning: "Continue the run in this folder; threads, the strategy and FAE's options may change",
+      meaning:
+        "Continue the run in this folder; threads, the strategy and the policy for hot rows may change",
       defaultText: "a new run",
     }),
     cache,
@@ -48,6 +50,7 @@ const options = {
   ...readOptions,
   ...columnOptions,
   ...clickTrainingOptions,
+  ...strategyOption("baseline"),
   ...clickModelOptions,
 };
 type Input = CommandInput<typeof operands & typeof options>;
@@ -58,7 +61,6 @@ export const command = defineCommand({
   operands,
   options,
   async run(out, input) {
-    requirePlacement(input);
     const { cache: cacheDirectory, resume } = input.values;
     const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));
     const common = { cacheDirectory, onPrepared, profile: true };
@@ -70,29 +72,13 @@ export const command = defineCommand({
   },
 });
 
-/** @throws ParetoError `CLI_OPTION` when `--placement fae` and another option contradict each other */
-function requirePlacement({ values, isGiven }: Input): void {
-  const { placement, strategy, device, resume } = values;
-  if (placement !== "fae") return;
-  const conflict =
-    isGiven("strategy") && strategy !== "fae"
-      ? `--strategy ${strategy}`
-      : device !== "cuda" && (resume === undefined || isGiven("device"))
-        ? `--device ${device}`
-        : null;
-  if (conflict === null) return;
-  throw new ParetoError({
-    code: "CLI_OPTION",
-    where: "--placement",
-    message: `--placement fae means --strategy fae with its hot rows on a GPU, got it with ${conflict}`,
-    fix: "Use --device cuda --placement fae; or --strategy fae alone, which works on every device.",
-  });
-}
+/** The name in a text with options. */
+const nameOf = (text: string) => readPolicyText(text, "run").name;
 
 function newRun({ values }: Input): { directory: string; config: RequestedConfig } {
   const settings = trainingSettings(values);
   return {
-    directory: values.out ?? defaultRunPath([settings.model, settings.strategy]),
+    directory: values.out ?? defaultRunPath([settings.model, settings.strategy].map(nameOf)),
     config: {
       source: sourceOptions(values.source ?? [], values),
       prepare: prepareOptions(values, labelOf(values), settings.seed),
@@ -125,9 +111,7 @@ function changedConfig({ values, isGiven }: Input): Changes<ClickConfig> {
     source: { ...pick(sourceOptions(paths, values)), ...(paths.length > 0 && { paths }) },
     prepare: isGiven("fractions") ? pick(prepare, { split: "fractions" }) : pick(prepare),
     settings: pick(settings, {
-      hotBudgetBytes: "hotBudget",
       learningRate: "lr",
-      ...(values.placement === "fae" && { strategy: "placement" }),
     }),
   };
 }

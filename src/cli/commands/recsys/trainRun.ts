@@ -22,10 +22,10 @@ export async function trainRun(
   };
   return interruptible(out, async (signal) => {
     const result = await trainClicks({ ...options, signal, onEvent: out.onEvent, onPrepared });
-    const { settings } = result.config;
+    const { settings, prepared: known } = result.config;
     const hasTables = prepared!.schema.categorical.length > 0;
     if (options.profile && result.finished && hasTables) {
-      const profile = await profileClicks(prepared!, { settings, measure: false });
+      const profile = await profileClicks(prepared!, { settings, prepared: known, measure: false });
       await writeAccessProfile(result.run, accessProfile(profile, prepared!));
     }
     return result;

@@ -5,18 +5,18 @@
 import type { OnEvent } from "../../../run/events.ts";
 import { AccessLog } from "./accessLog.ts";
 import type { ClickSource } from "./clickSource.ts";
+import { hotPolicies } from "./hotPolicies.ts";
 import type { HotPolicy } from "./hotPolicy.ts";
 import type { HotSet } from "./hotSet.ts";
 import { inputProgress } from "./progress.ts";
 import type { RowSpace } from "./rowSpace.ts";
 import { sampleInputs, sampleSize } from "./sampler.ts";
 import type { SampledBatch } from "./sampler.ts";
-import { ThresholdPolicy } from "./threshold.ts";
-import { TopKPolicy } from "./topK.ts";
 
 /** Everything that decides a calibration, as plain data: two equal configs over equal data give equal hot sets. */
 export interface FaeConfig {
-  policy: "threshold" | "topk";
+  /** The policy that chooses hot rows, as text: `threshold`, `threshold:share=1e-4`, `topk`. */
+  hot: string;
   /** Memory for hot rows and their optimizer state, bytes (L). */
   budgetBytes: number;
   /** Bytes of a row with its optimizer state. */
@@ -24,10 +24,6 @@ export interface FaeConfig {
   /** Share of the training inputs to sample. */
   sampleRate: number;
   seed: number;
-  /** A fixed access threshold instead of the searched one. */
-  threshold?: number;
-  /** Whether room left by the threshold goes to the next most counted rows. */
-  fill?: boolean;
 }
 
 /** A hot set and what it rests on. */
@@ -38,14 +34,9 @@ export interface Calibration {
   seconds: { sample: number; select: number };
 }
 
-/** The policy that a config names. @throws ParetoError `FAE_THRESHOLD` */
-export function hotPolicy(config: FaeConfig): HotPolicy {
-  if (config.policy === "topk") return new TopKPolicy();
-  return new ThresholdPolicy({
-    seed: config.seed,
-    ...(config.threshold === undefined ? {} : { threshold: config.threshold }),
-    ...(config.fill === undefined ? {} : { fill: config.fill }),
-  });
+/** The policy that a config names. @throws ParetoError `POLICY_TEXT`, `POLICY_UNKNOWN`, `POLICY_OPTION` */
+export function hotPolicy({ hot, seed }: Pick<FaeConfig, "hot" | "seed">): HotPolicy {
+  return hotPolicies.parse(hot, "--hot").create({ seed });
 }
 
 /**
@@ -72,7 +63,7 @@ export async function logSample(
 
 /**
  * Chooses the hot rows of a training part.
- * @throws ParetoError `FAE_SAMPLE_RATE`, `FAE_THRESHOLD`, `FAE_BUDGET`, `FAE_ROW_RANGE`
+ * @throws ParetoError `FAE_SAMPLE_RATE`, `FAE_THRESHOLD`, `FAE_BUDGET`, `FAE_ROW_RANGE`, and those of {@link hotPolicy}
  */
 export async function calibrate(
   source: ClickSource,

@@ -4,6 +4,7 @@
  * epoch, the speed-up is 1 / ((1 − h) + h·ρ + s).
  */
 import { ShuffleScheduler, syncCount } from "./scheduler.ts";
+import { fixedRate } from "./shuffleRate.ts";
 
 /** Where the time of a mini-batch goes, seconds; a hot batch has no copies. */
 export interface StepTimes {
@@ -80,7 +81,7 @@ function stepSeconds(times: StepTimes): number {
 }
 
 function epochSyncs(coldBatches: number, hotBatches: number, shuffleRate: number): number {
-  const scheduler = new ShuffleScheduler({ coldBatches, hotBatches, shuffleRate, mode: "fixed" });
+  const scheduler = new ShuffleScheduler({ coldBatches, hotBatches, rate: fixedRate(shuffleRate) });
   const segments = [];
   for (const segment of scheduler.segments()) {
     segments.push(segment);

@@ -17,7 +17,7 @@ import { fileError } from "../../../base/fileErrors.ts";
 import { makePartialFolder } from "../../data/encode/partialFolder.ts";
 import type { OnEvent } from "../../../run/events.ts";
 import type { FaeConfig } from "./calibrate.ts";
-import { calibrate } from "./calibrate.ts";
+import { calibrate, hotPolicy } from "./calibrate.ts";
 import type { ClickSource } from "./clickSource.ts";
 import type { FaeHeader, FilePrint } from "./faeHeader.ts";
 import { decodeFaeHead, encodeFaeHead } from "./faeHeader.ts";
@@ -148,7 +148,7 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
 function report(request: FaeRequest, header: FaeHeader, hotSet: HotSet): void {
   request.onEvent?.({
     event: "decision",
-    policy: request.config.policy,
+    policy: hotPolicy(request.config).name,
     kind: "recsys.hot",
     step: 0,
     subject: "inputs",

@@ -11,6 +11,7 @@ import type { EmbeddingStore } from "../../embedding/embeddingStore.ts";
 import { wholeBatches } from "../batchPlan.ts";
 import type { HotReport, SyncTotals, TrainingSegment, TrainingStrategy } from "../strategy.ts";
 import type { FaeFile } from "./faeFile.ts";
+import { fixedRate, type ShuffleRatePolicy } from "./shuffleRate.ts";
 import { ShuffleScheduler, type SchedulerState } from "./scheduler.ts";
 
 /** What a FAE run needs. */
@@ -23,9 +24,10 @@ export interface FaeStrategyOptions {
   batchSize: number;
   /** Most lookups of a batch. */
   maxLookups: number;
-  mode: "adaptive" | "fixed";
-  /** Percent of each class that a round takes. */
-  shuffleRate: number;
+  /** Chooses how many batches of each class a round takes. */
+  rate: ShuffleRatePolicy;
+  /** Which class begins a round. Defaults to `cold-first`. */
+  order?: "cold-first" | "hot-first";
   /** Seconds since the start of the run. */
   clock: () => number;
   onEvent: OnEvent;
@@ -60,20 +62,19 @@ export class FaeStrategy implements TrainingStrategy {
     const { file, batchSize, onEvent, state } = options;
     // With one class only there is nothing to interleave: the epoch is one segment and needs no evaluation.
     const isMixed = file.cold.rows > 0 && file.hot.rows > 0;
-    const mode = isMixed ? options.mode : "fixed";
-    const shuffleRate = isMixed ? options.shuffleRate : 100;
-    this.#options = { ...options, mode, shuffleRate };
+    const rate = isMixed ? options.rate : fixedRate(100);
+    this.#options = { ...options, rate };
     this.#hotRows = hotRows;
     this.#scheduler = new ShuffleScheduler(
       {
         coldBatches: file.cold.batchCount(batchSize),
         hotBatches: file.hot.batchCount(batchSize),
-        mode,
-        shuffleRate,
+        rate,
+        ...(options.order && { order: options.order }),
         onEvent,
       },
-      // An adaptive rate is what it has become; a fixed one is what it is told, from the next round on.
-      state && { ...state.scheduler, ...(mode === "fixed" && { shuffleRate }) },
+      // An adaptive rate is what it has become; a fixed one is that of the options, from the next round on.
+      state && { ...state.scheduler, ...(!rate.isAdaptive && { shuffleRate: rate.start }) },
     );
     const { hotInputs, coldInputs, accessShare } = file.header;
     this.hot = {
@@ -126,8 +127,8 @@ export class FaeStrategy implements TrainingStrategy {
 
   async segmentEnded(validationLoss: () => Promise<number>): Promise<void> {
     if (!this.#scheduler.awaitsLoss) return;
-    // A fixed rate decides nothing, so it need not be told.
-    if (this.#options.mode === "fixed") {
+    // A fixed rate decides nothing, so nothing is evaluated for it.
+    if (!this.#options.rate.isAdaptive) {
       this.#scheduler.afterRound(Number.NaN);
       return;
     }

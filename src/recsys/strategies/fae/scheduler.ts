@@ -1,16 +1,16 @@
 /**
- * @file FAE's shuffle scheduler: in which order cold and hot batches are trained. A pure state machine; the
- * runner trains what it says and tells it the validation loss after each round.
+ * @file FAE's shuffle scheduler: in which order cold and hot batches are trained. A pure state machine; the trainer
+ * trains what it says and gives it the validation loss after each round, by which a policy chooses the next rate.
  *
  * At shuffle rate r (percent) a round is the next `max(1, ceil(r·nCold/100))` cold batches and the next
  * `max(1, ceil(r·nHot/100))` hot ones, or the other way round; ceil, our choice, leaves no stub round. R(100) is
- * one alternation an epoch. The adaptive mode starts at R(50), halves r when the loss rose and doubles it after
- * four falls in a row, within [1, 100].
+ * one alternation an epoch.
  *
  * The state is plain JSON and may be taken in the middle of a segment; a scheduler made from it goes on there.
  */
-import { ParetoError, invariant } from "../../../base/errors.ts";
+import { invariant } from "../../../base/errors.ts";
 import type { OnEvent } from "../../../run/events.ts";
+import type { RateChoice, ShuffleRatePolicy } from "./shuffleRate.ts";
 
 /** The two classes of batches. */
 export type BatchKind = "cold" | "hot";
@@ -35,11 +35,9 @@ export interface SchedulerOptions {
   /** Batches of each class an epoch. */
   coldBatches: number;
   hotBatches: number;
-  /** `adaptive` unless told. */
-  mode?: "fixed" | "adaptive";
-  /** Percent of each class that a round takes, 1 … 100; 50 unless told. */
-  shuffleRate?: number;
-  /** `cold-first` unless told. */
+  /** Chooses the percent of each class that a round takes. */
+  rate: ShuffleRatePolicy;
+  /** Defaults to `cold-first`. */
   order?: "cold-first" | "hot-first";
   onEvent?: OnEvent;
 }
@@ -52,7 +50,7 @@ export interface RateRecord {
   shuffleRate: number;
   /** Validation loss it was told; null for one that is not finite, which JSON could not keep. */
   loss: number | null;
-  action: "hold" | "halve" | "double";
+  action: RateChoice["action"];
 }
 
 /** All that a scheduler remembers. */
@@ -74,45 +72,23 @@ export interface SchedulerState {
   trace: RateRecord[];
 }
 
-const PATIENCE = 4;
-const MIN_RATE = 1;
-const MAX_RATE = 100;
-
 /** Interleaves cold and hot batches. */
 export class ShuffleScheduler {
   readonly #batches: Record<BatchKind, number>;
-  readonly #adaptive: boolean;
+  readonly #rate: ShuffleRatePolicy;
   readonly #order: readonly BatchKind[];
   readonly #onEvent: OnEvent | undefined;
   readonly #state: SchedulerState;
 
-  /**
-   * @param state where to go on, from {@link state}; the start of epoch 0 unless told
-   * @throws ParetoError `FAE_SHUFFLE_RATE` for a shuffle rate outside [1, 100]
-   */
+  /** @param state where to go on, from {@link state}; the start of epoch 0 by default */
   constructor(options: SchedulerOptions, state?: SchedulerState) {
-    const {
-      coldBatches,
-      hotBatches,
-      mode = "adaptive",
-      shuffleRate = 50,
-      order = "cold-first",
-      onEvent,
-    } = options;
-    if (!(shuffleRate >= MIN_RATE && shuffleRate <= MAX_RATE)) {
-      throw new ParetoError({
-        code: "FAE_SHUFFLE_RATE",
-        where: "shuffle rate",
-        message: `a round takes ${MIN_RATE} to ${MAX_RATE} percent of the batches, got ${shuffleRate}`,
-        fix: "Use a percentage such as 50.",
-      });
-    }
+    const { coldBatches, hotBatches, rate, order = "cold-first", onEvent } = options;
     this.#batches = { cold: coldBatches, hot: hotBatches };
-    this.#adaptive = mode === "adaptive";
+    this.#rate = rate;
     this.#order = order === "cold-first" ? ["cold", "hot"] : ["hot", "cold"];
     this.#onEvent = onEvent;
     this.#state = structuredClone(state) ?? {
-      shuffleRate,
+      shuffleRate: rate.start,
       falls: 0,
       lastLoss: null,
       epoch: 0,
@@ -176,35 +152,22 @@ export class ShuffleScheduler {
   afterRound(loss: number): void {
     const state = this.#state;
     const previous = state.lastLoss;
-    let action: RateRecord["action"] = "hold";
-    if (this.#adaptive && previous !== null) {
-      if (loss < previous) {
-        state.falls++;
-        if (state.falls === PATIENCE) action = "double";
-      } else {
-        state.falls = 0;
-        if (loss > previous || Number.isNaN(loss)) action = "halve";
-      }
-    }
-    if (action === "double") {
-      state.falls = 0;
-      state.shuffleRate = Math.min(MAX_RATE, 2 * state.shuffleRate);
-    } else if (action === "halve") {
-      state.shuffleRate = Math.max(MIN_RATE, state.shuffleRate / 2);
-    }
+    const { shuffleRate, falls } = state;
+    const { action, ...next } = this.#rate.after({ shuffleRate, falls, loss, previousLoss: previous });
+    Object.assign(state, next);
     const known = Number.isFinite(loss) ? loss : null;
     state.lastLoss = known ?? previous;
     state.awaitsLoss = false;
-    const { epoch, round, shuffleRate } = state;
-    state.trace.push({ epoch, round, shuffleRate, loss: known, action });
+    const { epoch, round } = state;
+    state.trace.push({ epoch, round, shuffleRate: next.shuffleRate, loss: known, action });
     this.#onEvent?.({
       event: "decision",
-      policy: this.#adaptive ? "adaptive" : "fixed",
+      policy: this.#rate.name,
       kind: "recsys.rate",
       step: state.taken.cold + state.taken.hot + state.epoch * (this.#batches.cold + this.#batches.hot),
       subject: "validation",
       saw: { epoch, round, loss: known, previousLoss: previous },
-      chose: { rate: shuffleRate, action },
+      chose: { rate: next.shuffleRate, action },
     });
   }
 

@@ -107,7 +107,7 @@ test("budgets of the curve double from 1 MiB to where all rows fit", () => {
 describe("profile of syn-Z", async () => {
   const data = synZ({ rows: 300_000, seed: 4, idsOnly: true });
   const budgets = [MIB / 4, MIB / 2, MIB, 2 * MIB, 4 * MIB, 8 * MIB, 16 * MIB];
-  const config: FaeConfig = { policy: "threshold", budgetBytes: MIB, rowBytes: 32, sampleRate: 0.1, seed: 5 };
+  const config: FaeConfig = { hot: "threshold", budgetBytes: MIB, rowBytes: 32, sampleRate: 0.1, seed: 5 };
   const step = { gather: 2e-3, copyIn: 1e-3, dense: 4e-3, copyOut: 1e-3, scatter: 2e-3 };
   const request: ProfileRequest = {
     source: data,
@@ -156,9 +156,9 @@ describe("profile of syn-Z", async () => {
   });
 
   test("predicts it for the top-K policy too", async () => {
-    const { inputShare } = await profileDataset({ ...request, config: { ...config, policy: "topk" } });
+    const { inputShare } = await profileDataset({ ...request, config: { ...config, hot: "topk" } });
     for (const point of inputShare) {
-      const truth = await trueShares({ policy: "topk", budgetBytes: point.budgetBytes });
+      const truth = await trueShares({ hot: "topk", budgetBytes: point.budgetBytes });
       expect(Math.abs(point.inputShare - truth.inputs)).toBeLessThan(0.01);
     }
   });
@@ -206,7 +206,7 @@ describe("profile of syn-Z", async () => {
 test("a multi-hot log with repeated ids and a tiny budget is profiled", async () => {
   const sizes = [300, 40];
   const log = bagLog(randomBags(4000, sizes, 6), sizes);
-  const config: FaeConfig = { policy: "threshold", budgetBytes: 640, rowBytes: 32, sampleRate: 1, seed: 1 };
+  const config: FaeConfig = { hot: "threshold", budgetBytes: 640, rowBytes: 32, sampleRate: 1, seed: 1 };
   const profile = await profileDataset({
     source: log,
     tableNames: ["a", "b"],

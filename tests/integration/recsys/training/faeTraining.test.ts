@@ -7,6 +7,7 @@ import type { ClickBatch } from "../../../../src/recsys/data/batches/clickBatch.
 import type { FaeFile } from "../../../../src/recsys/strategies/fae/faeFile.ts";
 import { FaeStrategy } from "../../../../src/recsys/strategies/fae/faeStrategy.ts";
 import { mapLookups } from "../../../../src/recsys/data/batches/mapLookups.ts";
+import { shuffleRatePolicies } from "../../../../src/recsys/strategies/fae/shuffleRate.ts";
 import { ShuffleScheduler } from "../../../../src/recsys/strategies/fae/scheduler.ts";
 import type { TrainingSegment, TrainingStrategy } from "../../../../src/recsys/strategies/strategy.ts";
 import type { ClickNetwork } from "../../../../src/recsys/training/clickNetwork.ts";
@@ -15,7 +16,9 @@ import type { OptimizerName, TrainingSettings } from "../../../../src/recsys/tra
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { randomBags } from "../../../support/recsys/bags.ts";
 import {
+  DIM,
   faeFileFor,
+  faeText,
   run,
   smallSettings,
   waveLog,
@@ -27,7 +30,9 @@ import { wholeBatches } from "../../../../src/recsys/strategies/batchPlan.ts";
 
 const CARDINALITIES = [400, 60, 20];
 const INPUTS = 2500;
-const fae: TrainingSettings = { ...smallSettings, strategy: "fae" };
+/** The adaptive rate that starts at a percent. */
+const adaptive = (start: number) => shuffleRatePolicies.parse({ name: "adaptive", start }, "test").create();
+const fae: TrainingSettings = { ...smallSettings, strategy: faeText() };
 
 let data: RunData;
 beforeAll(async () => {
@@ -64,7 +69,11 @@ const inOrder = (rows: readonly number[]) => rows.toSorted((a, b) => a - b);
 describe("each input is trained exactly once an epoch", () => {
   test.each([1, 10, 50, 100])("at R(%i)", async (rate) => {
     const { trained, watch } = rowRecorder();
-    await run(data, { settings: { ...fae, shuffleRate: rate, epochs: 2 }, name: newName(), watch });
+    await run(data, {
+      settings: { ...fae, strategy: faeText({ shuffle: `fixed:rate=${rate}` }), epochs: 2 },
+      name: newName(),
+      watch,
+    });
     const [first, second] = [trained.slice(0, INPUTS), trained.slice(INPUTS)];
     expect(inOrder(first)).toEqual(everyInput);
     expect(inOrder(second)).toEqual(everyInput);
@@ -74,7 +83,7 @@ describe("each input is trained exactly once an epoch", () => {
   test("at an adaptive rate, over a stop in a hot segment", async () => {
     const { trained, watch } = rowRecorder();
     const name = newName();
-    const settings: TrainingSettings = { ...fae, scheduler: "adaptive", epochs: 1 };
+    const settings: TrainingSettings = { ...fae, strategy: faeText({ shuffle: "adaptive" }), epochs: 1 };
     const controller = new AbortController();
     const onBatch = (segment: TrainingSegment, index: number, batch: ClickBatch) => {
       watch.onBatch(segment, index, batch);
@@ -102,11 +111,11 @@ class SingleCopyStrategy implements TrainingStrategy {
     settings: TrainingSettings,
     onEvent: (event: RunEvent) => void,
   ) {
-    const { batchSize, scheduler: mode, shuffleRate } = settings;
+    const { batchSize } = settings;
     const [coldBatches, hotBatches] = [file.cold.batchCount(batchSize), file.hot.batchCount(batchSize)];
     this.#network = network;
     this.#file = file;
-    this.#scheduler = new ShuffleScheduler({ coldBatches, hotBatches, mode, shuffleRate, onEvent });
+    this.#scheduler = new ShuffleScheduler({ coldBatches, hotBatches, rate: adaptive(10), onEvent });
   }
 
   next(): Promise<TrainingSegment | null> {
@@ -184,8 +193,7 @@ describe.each<OptimizerName>(["sgd", "adagrad", "rwsadagrad", "adam"])(
       ...fae,
       optimizer,
       learningRate: 0.02,
-      scheduler: "adaptive",
-      shuffleRate: 10,
+      strategy: faeText({ shuffle: "adaptive:start=10" }),
     };
 
     test("train, validate and end as one copy does, bit for bit", async () => {
@@ -204,7 +212,11 @@ describe.each<OptimizerName>(["sgd", "adagrad", "rwsadagrad", "adam"])(
 );
 
 test("an evaluation that did not wait for the hot rows would see other losses", async () => {
-  const settings: TrainingSettings = { ...fae, scheduler: "adaptive", shuffleRate: 10, learningRate: 0.02 };
+  const settings: TrainingSettings = {
+    ...fae,
+    strategy: faeText({ shuffle: "adaptive:start=10" }),
+    learningRate: 0.02,
+  };
   const right = await runWithLosses(settings);
   const file = await faeFileFor(data, settings);
   const wrong = await runWithLosses(settings, async (network, onEvent) => {
@@ -213,8 +225,7 @@ test("an evaluation that did not wait for the hot rows would see other losses", 
       file,
       batchSize: settings.batchSize,
       maxLookups: maxLookupsOf(data.train, settings.batchSize),
-      mode: "adaptive",
-      shuffleRate: 10,
+      rate: adaptive(10),
       clock: () => 0,
       onEvent,
     });
@@ -231,7 +242,12 @@ describe("synchronisation", () => {
     [10, 20],
   ])("at R(%i) happens %i times an epoch and moves no more than the hot rows", async (rate, syncs) => {
     // Small batches, so that each class has many.
-    const settings: TrainingSettings = { ...fae, shuffleRate: rate, batchSize: 8, optimizer: "rwsadagrad" };
+    const settings: TrainingSettings = {
+      ...fae,
+      strategy: faeText({ shuffle: `fixed:rate=${rate}` }),
+      batchSize: 8,
+      optimizer: "rwsadagrad",
+    };
     const file = await faeFileFor(data, settings);
     expect(Math.min(file.hot.batchCount(8), file.cold.batchCount(8))).toBeGreaterThan(90);
     let told = 0;
@@ -239,9 +255,9 @@ describe("synchronisation", () => {
       if (event.event === "span" && event.span === "sync") told += event.detail!["bytes"]!;
     };
     const { sync, hot } = await run(data, { settings, name: newName(), onEvent });
-    const rowBytes = 4 * settings.dim + 4;
+    const rowBytes = 4 * DIM + 4;
     expect(hot!.bytes).toBe(hot!.rows * rowBytes);
-    expect(hot!.bytes).toBeLessThanOrEqual(settings.hotBudgetBytes);
+    expect(hot!.bytes).toBeLessThanOrEqual(6400);
     expect(sync.count).toBe(syncs * settings.epochs);
     expect(sync.bytes).toBe(told);
     expect(sync.bytes).toBeGreaterThanOrEqual(hot!.bytes);

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { StrategyName, TrainingSegment } from "../../../../src/recsys/strategies/strategy.ts";
+import type { TrainingSegment } from "../../../../src/recsys/strategies/strategy.ts";
 import type { OptimizerName, TrainingSettings } from "../../../../src/recsys/training/settings.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { randomBags } from "../../../support/recsys/bags.ts";
 import {
   encode,
+  faeText,
   run,
   waveLog,
   smallSettings,
@@ -104,36 +105,33 @@ function hashWithout(settings: TrainingSettings): Promise<string> {
   return known;
 }
 
-const stops: [where: string, strategy: StrategyName, scheduler: TrainingSettings["scheduler"], stop: Stop][] =
-  [
-    ["in the middle of an epoch", "baseline", "fixed", inThe("train", 1, 17)],
-    ["before the first step's end", "baseline", "fixed", inThe("train", 1, 0)],
-    ["in the second epoch", "baseline", "fixed", inThe("train", 2, 9)],
-    ["at an epoch's end", "baseline", "fixed", afterValidation],
-    ["in a cold segment", "fae", "fixed", inThe("cold", 2, 3)],
-    ["in a hot segment", "fae", "fixed", inThe("hot", 1, 3)],
-    ["in a hot segment, at an adaptive rate", "fae", "adaptive", inThe("hot", 2, 2)],
-    ["in a hot segment of the second epoch", "fae", "adaptive", inThe("hot", 4, 2)],
-    ["between a cold and a hot segment", "fae", "adaptive", afterSegment("cold", 1)],
-    ["at a round's end", "fae", "fixed", afterSegment("hot", 1)],
-    ["at a round's end, before its loss is known", "fae", "adaptive", afterSegment("hot", 1)],
-    ["at a round's end, with its loss", "fae", "adaptive", afterDecision],
-    ["at the last round's end", "fae", "adaptive", afterSegment("hot", 2)],
-    ["at an epoch's end", "fae", "adaptive", afterValidation],
-  ];
+const stops: [where: string, strategy: "baseline" | "fae", shuffle: "fixed" | "adaptive", stop: Stop][] = [
+  ["in the middle of an epoch", "baseline", "fixed", inThe("train", 1, 17)],
+  ["before the first step's end", "baseline", "fixed", inThe("train", 1, 0)],
+  ["in the second epoch", "baseline", "fixed", inThe("train", 2, 9)],
+  ["at an epoch's end", "baseline", "fixed", afterValidation],
+  ["in a cold segment", "fae", "fixed", inThe("cold", 2, 3)],
+  ["in a hot segment", "fae", "fixed", inThe("hot", 1, 3)],
+  ["in a hot segment, at an adaptive rate", "fae", "adaptive", inThe("hot", 2, 2)],
+  ["in a hot segment of the second epoch", "fae", "adaptive", inThe("hot", 4, 2)],
+  ["between a cold and a hot segment", "fae", "adaptive", afterSegment("cold", 1)],
+  ["at a round's end", "fae", "fixed", afterSegment("hot", 1)],
+  ["at a round's end, before its loss is known", "fae", "adaptive", afterSegment("hot", 1)],
+  ["at a round's end, with its loss", "fae", "adaptive", afterDecision],
+  ["at the last round's end", "fae", "adaptive", afterSegment("hot", 2)],
+  ["at an epoch's end", "fae", "adaptive", afterValidation],
+];
 
 describe.each<OptimizerName>(["sgd", "rwsadagrad"])("a run with %s", (optimizer) => {
-  test.each(stops)(
-    "stopped %s (%s, %s) goes on to the same weights",
-    async (_, strategy, scheduler, stop) => {
-      const settings: TrainingSettings = { ...smallSettings, optimizer, strategy, scheduler };
-      const { second } = await interrupted(settings, stop);
-      expect(second.hash).toBe(await hashWithout(settings));
-    },
-  );
+  test.each(stops)("stopped %s (%s, %s) goes on to the same weights", async (_, name, shuffle, stop) => {
+    const strategy = name === "fae" ? faeText({ shuffle }) : name;
+    const settings: TrainingSettings = { ...smallSettings, optimizer, strategy };
+    const { second } = await interrupted(settings, stop);
+    expect(second.hash).toBe(await hashWithout(settings));
+  });
 
   test("saved under FAE goes on as baseline", async () => {
-    const settings: TrainingSettings = { ...smallSettings, optimizer, strategy: "fae" };
+    const settings: TrainingSettings = { ...smallSettings, optimizer, strategy: faeText() };
     const { first, second } = await interrupted(settings, inThe("hot", 1, 3), { strategy: "baseline" });
     expect(second.hash).not.toBe(first.hash);
     // The epoch under way begins anew, then the second.
@@ -148,9 +146,7 @@ test("a run stopped between two hot segments, with the newest rows in the hot co
   // Nearly all inputs are hot, so the cold ones are used up after a few of the many small rounds.
   const settings: TrainingSettings = {
     ...smallSettings,
-    strategy: "fae",
-    hotBudgetBytes: 12_000,
-    shuffleRate: 4,
+    strategy: faeText({ budget: 12_000, shuffle: "fixed:rate=4" }),
   };
   const kinds: string[] = [];
   await run(data, {
@@ -168,7 +164,7 @@ test("a run with another seed ends with other weights", async () => {
 });
 
 test("threads do not change a run's weights", async () => {
-  for (const strategy of ["baseline", "fae"] as const) {
+  for (const strategy of ["baseline", faeText()]) {
     const settings: TrainingSettings = { ...smallSettings, strategy, optimizer: "rwsadagrad" };
     const one = await hashWithout(settings);
     for (const threads of [2, 4]) expect(await hashWithout({ ...settings, threads }), `${threads}`).toBe(one);

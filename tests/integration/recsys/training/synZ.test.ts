@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { run } from "../../../support/recsys/clickRuns.ts";
-import { synZData, synZSettings, type SynZData } from "../../../support/recsys/synZRuns.ts";
+import { synZData, synZFae, synZSettings, type SynZData } from "../../../support/recsys/synZRuns.ts";
 
 let data: SynZData;
 beforeAll(async () => {
@@ -42,12 +42,12 @@ describe("FAE's accuracy", () => {
     };
     const baseline = await quality("baseline", {});
     expect(baseline.auc).toBeGreaterThan(0.7);
-    for (const [name, changes] of [
-      ["R(100)", { shuffleRate: 100 }],
-      ["R(10)", { shuffleRate: 10 }],
-      ["adaptive", { scheduler: "adaptive", shuffleRate: 50 }],
+    for (const [name, shuffle] of [
+      ["R(100)", "fixed:rate=100"],
+      ["R(10)", "fixed:rate=10"],
+      ["adaptive", "adaptive"],
     ] as const) {
-      const fae = await quality(name, { strategy: "fae", ...changes });
+      const fae = await quality(name, { strategy: synZFae(shuffle) });
       expect(fae.inputShare, name).toBeGreaterThan(0.3);
       expect(fae.inputShare, name).toBeLessThan(0.7);
       // The bounds for a single seed; bench/recsys/faeParity.ts judges the mean of three.

@@ -9,7 +9,7 @@ import type { TrainingSettings } from "../../../../src/recsys/training/settings.
 import type { TrainClicksResult } from "../../../../src/recsys/training/clickResult.ts";
 import { trainClicks } from "../../../../src/recsys/training/trainClicks.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
-import { smallSettings } from "../../../support/recsys/clickRuns.ts";
+import { faeText, smallSettings } from "../../../support/recsys/clickRuns.ts";
 
 let root: string;
 let csv: string;
@@ -55,6 +55,7 @@ function configOf(changes: Partial<TrainingSettings>): ClickConfig {
     source: { paths: [csv] },
     prepare: { label: "click" },
     settings,
+    prepared: null,
   };
 }
 
@@ -88,7 +89,7 @@ const hasEvent = (matches: (event: RunEvent) => boolean, nth: number) => {
 
 describe.each<[string, Partial<TrainingSettings>]>([
   ["baseline", {}],
-  ["FAE", { strategy: "fae", scheduler: "adaptive", hotBudgetBytes: 3600 }],
+  ["FAE", { strategy: faeText({ budget: 3600, shuffle: "adaptive" }) }],
 ])("a run under %s", (_, changes) => {
   test("that is stopped twice ends with the quality of one that is not", async () => {
     const config = configOf(changes);
@@ -136,7 +137,7 @@ test("a run that died before its first checkpoint is begun again", async () => {
 });
 
 test("a run saved under FAE goes on as baseline, and says that the epoch begins anew", async () => {
-  const config = configOf({ strategy: "fae", hotBudgetBytes: 3600 });
+  const config = configOf({ strategy: faeText({ budget: 3600 }) });
   const first = await stopAt(
     config,
     hasEvent((event) => event.event === "span" && event.span === "hot", 1),
@@ -154,7 +155,7 @@ test("a run saved under FAE goes on as baseline, and says that the epoch begins 
 });
 
 describe("a run under FAE goes on", () => {
-  const config = () => configOf({ strategy: "fae", hotBudgetBytes: 3600, epochs: 2 });
+  const config = () => configOf({ strategy: faeText({ budget: 3600 }), epochs: 2 });
   const inHotSegment = () => hasEvent((event) => event.event === "metrics" && event.part === "train", 30);
   const resumed = async (settings: Partial<TrainingSettings>) => {
     const codes: string[] = [];
@@ -170,14 +171,14 @@ describe("a run under FAE goes on", () => {
   test.each([
     ["more", 12_000],
     ["fewer", 1800],
-    ["no", 0],
-  ])("with %s hot rows, beginning the epoch anew", async (_, hotBudgetBytes) => {
+    ["no", 1],
+  ])("with %s hot rows, beginning the epoch anew", async (_, budget) => {
     const first = await stopAt(config(), inHotSegment());
     expect(first).toMatchObject({ finished: false, epochs: 0 });
-    const { result, codes } = await resumed({ hotBudgetBytes });
+    const { result, codes } = await resumed({ strategy: faeText({ budget }) });
     expect(codes).toContain("RESUME_STRATEGY");
     expect(result).toMatchObject({ finished: true, epochs: 2 });
-    expect(result.hot!.bytes).toBeLessThanOrEqual(hotBudgetBytes);
+    expect(result.hot!.bytes).toBeLessThanOrEqual(budget);
     expect(result.hot!.bytes).not.toBe(first.hot!.bytes);
     // Two whole epochs, with one more batch where both classes end in a short one.
     const epochSteps = (result.steps - first.steps) / 2;
@@ -187,7 +188,9 @@ describe("a run under FAE goes on", () => {
 
   test("at another fixed rate, where it stood", async () => {
     const first = await stopAt(config(), inHotSegment());
-    const { result, codes, rates } = await resumed({ shuffleRate: 20 });
+    const { result, codes, rates } = await resumed({
+      strategy: faeText({ budget: 3600, shuffle: "fixed:rate=20" }),
+    });
     expect(codes).not.toContain("RESUME_STRATEGY");
     expect(result.finished).toBe(true);
     expect(rates.at(-1)).toBe(20);

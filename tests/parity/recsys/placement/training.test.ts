@@ -22,6 +22,7 @@ import {
   smallSettings,
   waveLog,
   type RunData,
+  faeText,
   type RunOptions,
 } from "../../../support/recsys/clickRuns.ts";
 import { cudaMissing, openCuda } from "./cudaDevice.ts";
@@ -35,7 +36,7 @@ const CARDINALITIES = [400, 60, 20];
 const PLACES: Record<string, Partial<TrainingSettings>> = {
   device: { device: "cuda", placement: "device" },
   hybrid: { device: "cuda", placement: "hybrid" },
-  fae: { device: "cuda", strategy: "fae" },
+  fae: { device: "cuda", strategy: faeText() },
 };
 
 describe("training", () => {

@@ -14,7 +14,7 @@ const root = mkdtempSync(join(tmpdir(), "pareto-fae-file-"));
 const directory = join(root, "fae");
 const sizes = [400, 60];
 const log = bagLog(randomBags(3000, sizes, 9), sizes);
-const config: FaeConfig = { policy: "threshold", budgetBytes: 3200, rowBytes: 32, sampleRate: 0.5, seed: 2 };
+const config: FaeConfig = { hot: "threshold", budgetBytes: 3200, rowBytes: 32, sampleRate: 0.5, seed: 2 };
 
 /** Opens or builds, and lists the codes of the notices. */
 async function prepare(changes: Partial<FaeConfig> = {}, datasetHash = "a", source = log) {
@@ -61,9 +61,9 @@ describe("FAE file", () => {
 
   test.each<[string, Partial<FaeConfig>, string]>([
     ["the budget", { budgetBytes: 6400 }, "a"],
-    ["the policy", { policy: "topk" }, "a"],
+    ["the policy", { hot: "topk" }, "a"],
     ["the seed", { seed: 3 }, "a"],
-    ["a fixed threshold", { threshold: 0.01 }, "a"],
+    ["a fixed threshold", { hot: "threshold:share=0.01" }, "a"],
     ["the data", {}, "b"],
   ])("is built anew when %s changes", async (_, changes, hash) => {
     await prepare();

@@ -188,7 +188,7 @@ test("hot indices follow falling counts, ties by table and row", () => {
 });
 
 test("calibration is a function of data, config and seed", async () => {
-  const config = { policy: "threshold", budgetBytes: MIB, rowBytes, sampleRate: 0.05, seed: 7 } as const;
+  const config = { hot: "threshold", budgetBytes: MIB, rowBytes, sampleRate: 0.05, seed: 7 } as const;
   const [first, second] = [await calibrate(data, space, config), await calibrate(data, space, config)];
   expect(first.hotSet.rows).toEqual(second.hotSet.rows);
   expect(first.sampledInputs).toBe(30_000);

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { predictRun, predictedSpeedup } from "../../../../../src/recsys/strategies/fae/costModel.ts";
 import type { Segment, SchedulerOptions } from "../../../../../src/recsys/strategies/fae/scheduler.ts";
 import { ShuffleScheduler, syncCount } from "../../../../../src/recsys/strategies/fae/scheduler.ts";
+import { fixedRate, shuffleRatePolicies } from "../../../../../src/recsys/strategies/fae/shuffleRate.ts";
 import type { RunEvent } from "../../../../../src/run/events.ts";
 
 /** Runs an epoch to its end; `loss` is asked after each round. */
@@ -18,11 +19,14 @@ function epoch(scheduler: ShuffleScheduler, loss?: () => number): Segment[] {
 }
 
 const fixed = (shuffleRate: number, more: Partial<SchedulerOptions> = {}) =>
-  new ShuffleScheduler({ coldBatches: 1200, hotBatches: 1100, mode: "fixed", shuffleRate, ...more });
+  new ShuffleScheduler({ coldBatches: 1200, hotBatches: 1100, rate: fixedRate(shuffleRate), ...more });
+
+/** The adaptive policy that starts at a rate. */
+const adaptive = (start = 50) => shuffleRatePolicies.parse({ name: "adaptive", start }, "test").create();
 
 /** The rate after each of some losses. */
 function rates(losses: number[], shuffleRate = 50): number[] {
-  const scheduler = new ShuffleScheduler({ coldBatches: 1e6, hotBatches: 1e6, shuffleRate });
+  const scheduler = new ShuffleScheduler({ coldBatches: 1e6, hotBatches: 1e6, rate: adaptive(shuffleRate) });
   return losses.map((loss) => {
     scheduler.afterRound(loss);
     return scheduler.shuffleRate;
@@ -31,7 +35,7 @@ function rates(losses: number[], shuffleRate = 50): number[] {
 
 /** Trains batch by batch, with the loss a function of progress; saves and restores before batch `stop`. */
 function run(stop: number | null) {
-  const options = { coldBatches: 37, hotBatches: 23, shuffleRate: 30 };
+  const options = { coldBatches: 37, hotBatches: 23, rate: adaptive(30) };
   let scheduler = new ShuffleScheduler(options);
   const trained: string[] = [];
   for (let e = 0; e < 2; e++) {
@@ -79,8 +83,9 @@ describe("rounds", () => {
     const settings = fc.record({
       coldBatches: fc.nat(300),
       hotBatches: fc.nat(300),
-      shuffleRate: fc.double({ min: 1, max: 100, noNaN: true }),
-      mode: fc.constantFrom("fixed" as const, "adaptive" as const),
+      rate: fc
+        .tuple(fc.double({ min: 1, max: 100, noNaN: true }), fc.boolean())
+        .map(([rate, isAdaptive]) => (isAdaptive ? adaptive(rate) : fixedRate(rate))),
       order: fc.constantFrom("cold-first" as const, "hot-first" as const),
     });
     fc.assert(
@@ -106,7 +111,8 @@ describe("rounds", () => {
   });
 
   test.each([0, 0.5, 101, Number.NaN])("refuse a rate of %d", (rate) => {
-    expect(() => fixed(rate)).toThrowError(`got ${rate}`);
+    for (const text of [`fixed:rate=${rate}`, `adaptive:start=${rate}`])
+      expect(() => shuffleRatePolicies.parse(text, "test")).toThrowError(`got "${rate}"`);
   });
 });
 
@@ -153,7 +159,7 @@ describe("adaptive rate (D12)", () => {
     "takes a loss of %d as risen, and compares with the last finite one",
     (loss) => {
       expect(rates([5, loss, 4])).toEqual([50, 25, 25]);
-      const scheduler = new ShuffleScheduler({ coldBatches: 4, hotBatches: 4 });
+      const scheduler = new ShuffleScheduler({ coldBatches: 4, hotBatches: 4, rate: adaptive() });
       scheduler.afterRound(loss);
       expect(JSON.parse(JSON.stringify(scheduler.state))).toEqual(scheduler.state);
     },
@@ -177,7 +183,7 @@ describe("adaptive rate (D12)", () => {
   });
 
   test("acts on the round after, and remembers across epochs", () => {
-    const scheduler = new ShuffleScheduler({ coldBatches: 100, hotBatches: 100, shuffleRate: 25 });
+    const scheduler = new ShuffleScheduler({ coldBatches: 100, hotBatches: 100, rate: adaptive(25) });
     const losses = [1, 2, 3];
     const cold = epoch(scheduler, () => losses.shift() ?? 3).filter(({ kind }) => kind === "cold");
     // 25 % twice, since the first loss has none to compare with; then 12.5 % and 6.25 %, rounded up.
@@ -208,7 +214,7 @@ describe("resumption", () => {
     expect(scheduler.awaitsLoss).toBe(false);
     scheduler.next();
     scheduler.completed();
-    const options = { coldBatches: 2, hotBatches: 2, mode: "fixed" } as const;
+    const options = { coldBatches: 2, hotBatches: 2, rate: fixedRate(50) };
     const restored = new ShuffleScheduler(options, scheduler.state);
     expect(restored.awaitsLoss).toBe(true);
     restored.afterRound(0.5);

@@ -5,6 +5,7 @@ import {
   type MeasuredCost,
   type StepTimes,
 } from "../../../../../src/recsys/strategies/fae/costModel.ts";
+import { fixedRate } from "../../../../../src/recsys/strategies/fae/shuffleRate.ts";
 import { ShuffleScheduler } from "../../../../../src/recsys/strategies/fae/scheduler.ts";
 
 const BATCH = 2048;
@@ -31,8 +32,7 @@ function walkedEpoch(hotShare: number, shuffleRate: number, cost: MeasuredCost):
   const scheduler = new ShuffleScheduler({
     coldBatches: Math.ceil((INPUTS - hotInputs) / BATCH),
     hotBatches: Math.ceil(hotInputs / BATCH),
-    mode: "fixed",
-    shuffleRate,
+    rate: fixedRate(shuffleRate),
   });
   let total = 0;
   for (const { kind, count, endsRound } of scheduler.segments()) {
