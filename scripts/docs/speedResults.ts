@@ -1,6 +1,6 @@
-/** @file Tables of speed for `docs/results.md`, from the newest files of `bench/results`, one for each machine. */
-import type { ContextPoint } from "../bench/llm/curves.ts";
-import { benchTable, type BenchRow } from "../bench/harness/rows.ts";
+/** @file Tables of speed for `docs/results`, from the newest files of `bench/results`, one for each machine. */
+import type { ContextPoint } from "../../bench/llm/curves.ts";
+import { benchTable, type BenchRow } from "../../bench/harness/rows.ts";
 import { linkTo, newestResults } from "./resultFiles.ts";
 
 interface Gpu {

@@ -1,6 +1,6 @@
 /** @file The files of `bench/results`: `NAME-DATE.json`, what was measured and where. */
 import { readFile, readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 
 /** A result file. */
 export interface ResultFile<T> {
@@ -9,7 +9,7 @@ export interface ResultFile<T> {
   content: T;
 }
 
-const directory = join(dirname(import.meta.dirname), "bench", "results");
+const directory = join(import.meta.dirname, "../../bench/results");
 const DATED = /^(.+)-\d{4}-\d\d-\d\d\.json$/;
 
 /** The newest of the files `NAME-DATE.json`, or null. */
@@ -32,5 +32,5 @@ export async function newestResults<T>(isWanted: (name: string) => boolean): Pro
   );
 }
 
-/** A link from a page in `docs`. */
-export const linkTo = ({ name }: ResultFile<unknown>): string => `[${name}](../bench/results/${name})`;
+/** A link from a page in `docs/results`. */
+export const linkTo = ({ name }: ResultFile<unknown>): string => `[${name}](../../bench/results/${name})`;

@@ -1,13 +1,17 @@
-/** @file What `docs/results.md` and the README say of language models, from the newest files of `bench/results`. */
-import type { QualityFile, QualityResult } from "../bench/llmQuality/qualityFile.ts";
-import { contextTable } from "../bench/llm/curves.ts";
-import type { BenchRow } from "../bench/harness/rows.ts";
-import { ablationTable, curveTable, findingsTable, storyTable } from "../bench/llmQuality/qualityTables.ts";
-import { drawPicture, type Panel } from "../src/report/picture.ts";
-import { loadPlot } from "../src/report/plotLibrary.ts";
-import { seriesColor } from "../src/report/style.ts";
+/** @file What `docs/results/llm.md` says of language models, from the newest files of `bench/results`. */
+import type { QualityFile, QualityResult } from "../../bench/llmQuality/qualityFile.ts";
+import { contextTable } from "../../bench/llm/curves.ts";
+import {
+  ablationTable,
+  curveTable,
+  findingsTable,
+  storyTable,
+} from "../../bench/llmQuality/qualityTables.ts";
+import { drawPicture, type Panel } from "../../src/report/picture.ts";
+import { loadPlot } from "../../src/report/plotLibrary.ts";
+import { seriesColor } from "../../src/report/style.ts";
 import { linkTo, newestResults, type ResultFile } from "./resultFiles.ts";
-import { gpuOf, origin, speedResults, type SpeedFile } from "./speedResults.ts";
+import { origin, speedResults, type SpeedFile } from "./speedResults.ts";
 
 function qualityFiles(): Promise<ResultFile<QualityFile>[]> {
   return newestResults<QualityFile>((name) => name.startsWith("llm-quality"));
@@ -41,27 +45,6 @@ export async function llmQuality(): Promise<string> {
   return parts.map((lines) => lines.join("\n")).join("\n\n");
 }
 
-/** What the README tells of speed: the rows of the GPU's table that have a target, and the peer's. */
-export async function llmSummary(): Promise<string> {
-  const files = await newestResults<SpeedFile>((name) => name.startsWith("llm-speed"));
-  const isTold = ({ case: name, met, ratio }: BenchRow) =>
-    ratio !== null && (met !== null || name.endsWith(", peer"));
-  const file = files.find(({ content }) => gpuOf(content) && content.rows.some(isTold));
-  if (!file) return "Not measured yet.";
-  const { machine, rows } = file.content;
-  const lines = rows.filter(isTold).map(({ case: name, size, figure, limit, ratio, target, met }) => {
-    const asked = target === "" ? "" : ` (${target}${met ? "" : ", missed"})`;
-    return row([name, size, figure, limit, `${ratio!.toFixed(2)}${asked}`]);
-  });
-  return [
-    row(["what", "size", "measured", "limit or rival, same run", "ratio (target)"]),
-    row(["---", "---", "---", "---", "---"]),
-    ...lines,
-    "",
-    `${origin(machine, gpuOf(file.content))}; \`npm run bench -- llm\`. [All figures](docs/results.md#speed-1).`,
-  ].join("\n");
-}
-
 /** Tables of speed, and of steps and prompts by context where a file has them. */
 export async function llmSpeed(): Promise<string> {
   const files = await newestResults<SpeedFile>((name) => name.startsWith("llm-speed"));
@@ -71,8 +54,6 @@ export async function llmSpeed(): Promise<string> {
   const title = "#### By context: MPT-7B's shape, bf16, one text, on the GPU above";
   return [tables, title, contextTable(points).join("\n")].join("\n\n");
 }
-
-const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
 /** Names of protocols, as the plot has them. */
 const PANELS = { "in-prompt": "the question in the prompt", after: "the question after the prompt" } as const;

@@ -1,6 +1,6 @@
-/** @file What `docs/results.md` says of protein families, from the newest files of `bench/results`. */
-import type { GridFile } from "./proteinGridFile.ts";
-import { gridTable, gridTargets } from "./proteinGridTable.ts";
+/** @file What `docs/results/protein.md` says of protein families, from the newest files of `bench/results`. */
+import type { GridFile } from "../proteinGridFile.ts";
+import { gridTable, gridTargets } from "../proteinGridTable.ts";
 import { linkTo, newestResults } from "./resultFiles.ts";
 import { origin } from "./speedResults.ts";
 
