@@ -51,7 +51,7 @@ export class Arena {
         code: "ARENA_OUT_OF_MEMORY",
         where: "Arena",
         message: `the system refused a shared memory, got a request for ${sizeBytes} bytes`,
-        fix: "Use smaller tables or a smaller --dim, free memory, or raise the address-space limit (ulimit -v).",
+        fix: "Use smaller tables or a smaller embedding dimension, free memory, or raise the address-space limit (ulimit -v).",
         cause,
       });
     }
