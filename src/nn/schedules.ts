@@ -6,7 +6,7 @@ interface ConstantRate {
   base: number;
 }
 
-/** From the base to 0 in a straight line over so many steps. */
+/** From the base to 0 in a straight line over so many steps, or in time for an end by the clock. */
 interface LinearRate {
   kind: "linear";
   base: number;
@@ -51,11 +51,12 @@ export function learningRateAt(
   switch (schedule.kind) {
     case "constant":
       return schedule.base;
-    case "linear":
-      return polynomialDecay(
-        { base: schedule.base, warmupSteps: 0, decayStart: 0, decaySteps: schedule.steps, power: 1 },
-        step,
-      );
+    case "linear": {
+      const { base, steps } = schedule;
+      // Whole steps, unless the clock is ahead of them.
+      const at = share > step / steps ? share * steps : step;
+      return polynomialDecay({ base, warmupSteps: 0, decayStart: 0, decaySteps: steps, power: 1 }, at);
+    }
     case "cosine":
       return cosineWithWarmup(schedule, step, share);
     case "plateau":

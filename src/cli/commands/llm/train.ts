@@ -5,10 +5,11 @@ import type { TrainLmResult } from "../../../llm/training/lmResult.ts";
 import { trainLm, type TrainLmOptions } from "../../../llm/training/trainLm.ts";
 import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../../../base/format.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
-import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
+import { wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand } from "../../command.ts";
 import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
 import { inGroup, operand, option, pathList, text } from "../../options/spec.ts";
+import { timeLimit, trainingRunOptions } from "../../options/trainingRun.ts";
 import { interruptible } from "../../interrupt.ts";
 import { reportRun } from "../../runReport.ts";
 import type { Output } from "../../output.ts";
@@ -27,21 +28,7 @@ const options = {
         "Recipe that ships with Pareto (recall-rotary, recall-alibi, recall-learned, shakespeare), or a JSON file",
       defaultText: "none; a new run needs one",
     }),
-    out: option("dir", text, {
-      meaning: "Folder of the run, new or empty",
-      defaultText: "runs/DATE-TIME-NAME",
-      writes: "folder",
-    }),
-    resume: option("dir", text, {
-      meaning: "Continue the run in this folder; threads, device and precision may change",
-      defaultText: "a new run",
-    }),
-    maxMinutes: option("n", decimal({ above: 0 }), {
-      meaning:
-        "Most time for training; stages and the fall of the learning rate are shortened where it is short",
-      unit: "minutes",
-      defaultText: "no limit",
-    }),
+    ...trainingRunOptions("runs/DATE-TIME-NAME", "threads, device and precision"),
     seed: option("n", wholeNumber({ min: 0, max: 0xffffffff }), {
       meaning: "Seed of weights, texts and dropout",
       defaultText: "the recipe's",
@@ -62,12 +49,12 @@ export const command = defineCommand({
   operands,
   options,
   async run(out, { values, isGiven }) {
-    const { device, threads, precision, maxMinutes, text: paths = [] } = values;
+    const { device, threads, precision, text: paths = [] } = values;
     // A resumed run may be one of a GPU.
     const isOnGpu = device === "cuda" || (values.resume !== undefined && !isGiven("device"));
     if (precision !== undefined && !isOnGpu)
       throw badOption("--precision", `only a GPU has a choice, got --device ${device}`, "Add --device cuda.");
-    const common = { ...(maxMinutes !== undefined && { maxMinutes }) };
+    const common = timeLimit(values);
     if (values.resume !== undefined) {
       const other = (["recipe", "seed", "out"] as const).find((name) => isGiven(name));
       if (other !== undefined || paths.length > 0)

@@ -20,17 +20,8 @@ import { choice, decimal, wholeNumber } from "../../../base/optionSchemas.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
 import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
 import { policyText } from "../../options/policy.ts";
-import {
-  flag,
-  flagName,
-  inGroup,
-  listWords,
-  operand,
-  option,
-  pathList,
-  text,
-  words,
-} from "../../options/spec.ts";
+import { flag, flagName, inGroup, listWords, operand, option, pathList, words } from "../../options/spec.ts";
+import { requireOneFolder, timeLimit, trainingRunOptions } from "../../options/trainingRun.ts";
 import { familyFromOption } from "./familyFrom.ts";
 import { interruptible } from "../../interrupt.ts";
 import { formatTable, type Output } from "../../output.ts";
@@ -51,15 +42,7 @@ const operands = {
 };
 const options = {
   ...inGroup("Run:", {
-    out: option("dir", text, {
-      meaning: "Folder of the run, new or empty",
-      defaultText: "runs/DATE-TIME-MODEL-SPLIT",
-      writes: "folder",
-    }),
-    resume: option("dir", text, {
-      meaning: "Continue the run in this folder; threads, device and precision may change",
-      defaultText: "a new run",
-    }),
+    ...trainingRunOptions("runs/DATE-TIME-MODEL-SPLIT", "threads, device and precision"),
     summary: flag("Print the network's layers and parameters; without sources do nothing else"),
   }),
   ...inGroup("Data:", {
@@ -241,14 +224,7 @@ async function train(
   values: NetworkFlags,
 ): Promise<void> {
   if (values.resume === undefined) requireSource(paths);
-  if (values.resume !== undefined && values.out !== undefined) {
-    throw new ParetoError({
-      code: "CLI_OPTION",
-      where: "--out",
-      message: `a resumed run stays in its folder, got --out ${values.out}`,
-      fix: "Leave --out out.",
-    });
-  }
+  requireOneFolder(values);
   const { onEvent } = out;
   const onRead = (report: FamilyReport, parts: SequenceSplit) => {
     tellRead(out, report, parts);
@@ -259,7 +235,9 @@ async function train(
     values.resume === undefined
       ? { directory: values.out ?? defaultRunPath([values.model, values.split]), config }
       : { directory: values.resume, resume: changedConfig(config, isGiven, paths) };
-  const result = await interruptible(out, (signal) => trainProtein({ ...job, onEvent, onRead, signal }));
+  const result = await interruptible(out, (signal) =>
+    trainProtein({ ...job, ...timeLimit(values), onEvent, onRead, signal }),
+  );
   await finish(out, result);
 }
 

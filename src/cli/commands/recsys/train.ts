@@ -1,6 +1,5 @@
 /** @file `pareto recsys train`: from a click log to a trained and tested model. */
 import type { PreparedDataset } from "../../../recsys/data/encode/prepareDataset.ts";
-import { ParetoError } from "../../../base/errors.ts";
 import type { ClickConfig, RequestedConfig } from "../../../recsys/training/clickConfig.ts";
 import {
   formatBytes,
@@ -19,7 +18,8 @@ import { defineCommand, type CommandInput } from "../../command.ts";
 import { cache } from "../../options/cache.ts";
 import { clickModelOptions, strategyOption } from "../../options/clickModel.ts";
 import { clickTrainingOptions, trainingSettings } from "../../options/clickTraining.ts";
-import { inGroup, option, text } from "../../options/spec.ts";
+import { inGroup } from "../../options/spec.ts";
+import { requireOneFolder, timeLimit, trainingRunOptions } from "../../options/trainingRun.ts";
 import {
   columnOptions,
   labelOf,
@@ -35,16 +35,10 @@ import { trainRun } from "./trainRun.ts";
 const operands = { source: sourceOperand };
 const options = {
   ...inGroup("Run:", {
-    out: option("dir", text, {
-      meaning: "Folder of the run, new or empty",
-      defaultText: "runs/DATE-TIME-MODEL-STRATEGY",
-      writes: "folder",
-    }),
-    resume: option("dir", text, {
-      meaning:
-        "Continue the run in this folder; threads, the strategy and the policy for hot rows may change",
-      defaultText: "a new run",
-    }),
+    ...trainingRunOptions(
+      "runs/DATE-TIME-MODEL-STRATEGY",
+      "threads, the strategy and the policy for hot rows",
+    ),
     cache,
   }),
   ...readOptions,
@@ -63,7 +57,8 @@ export const command = defineCommand({
   async run(out, input) {
     const { cache: cacheDirectory, resume } = input.values;
     const onPrepared = (prepared: PreparedDataset) => out.info(columnTable(prepared.columns));
-    const common = { cacheDirectory, onPrepared, profile: true };
+    requireOneFolder(input.values);
+    const common = { cacheDirectory, onPrepared, profile: true, ...timeLimit(input.values) };
     const run =
       resume === undefined
         ? await trainRun(out, { ...common, ...newRun(input) })
@@ -89,14 +84,6 @@ function newRun({ values }: Input): { directory: string; config: RequestedConfig
 
 /** What a resumed run is asked to change. */
 function changedConfig({ values, isGiven }: Input): Changes<ClickConfig> {
-  if (values.out !== undefined) {
-    throw new ParetoError({
-      code: "CLI_OPTION",
-      where: "--out",
-      message: `a resumed run stays in its folder, got --out ${values.out}`,
-      fix: "Leave --out out.",
-    });
-  }
   const pick = <T extends object>(all: T, optionOf: Partial<Record<keyof T, string>> = {}): Partial<T> =>
     Object.fromEntries(
       Object.entries(all).filter(([name]) =>
