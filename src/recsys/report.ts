@@ -20,7 +20,7 @@ import { accessFigures } from "./accessFigures.ts";
 import { readAccessProfile, type AccessProfile } from "./profile/accessProfile.ts";
 import type { TrainClicksResult } from "./training/clickResult.ts";
 
-/** What a report may be told beside the runs. */
+/** What a report may take beside the runs. */
 export interface ClickReportOptions {
   /** Defaults to the model and the strategies. */
   title?: string;

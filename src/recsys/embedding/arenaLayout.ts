@@ -1,14 +1,14 @@
 /**
  * @file Which memory holds which rows. A WebAssembly memory ends at 4 GiB, so large tables spread over several.
  *
- * The *near* memory holds the staging buffers; kernels work there, and read and update the tables that live in it
- * in place. Rows of the other, *far* memories are fetched into the near one when a batch needs them. Small
- * tables go near first; a far table is cut into ranges of rows only when it alone exceeds a memory.
+ * The *main* arena holds the staging buffers; kernels work there, and read and update the tables that lie in it in place.
+ * Rows of tables that do not fit lie in *spill* arenas, and are fetched into the main one when a batch needs them. Small
+ * tables go into the main arena first; a spilled table is cut into ranges of rows only when it alone exceeds an arena.
  */
 import { alignedBytes } from "../../engine/targets/cpu/index.ts";
 import type { RowFormat } from "./rowFormat.ts";
 
-/** A range of a table's rows and the memory it is in (0 is the near one). */
+/** A range of a table's rows and the arena that it is in; 0 is the main one. */
 interface PlannedPart {
   firstRow: number;
   rows: number;
@@ -32,8 +32,8 @@ export function partBytes(rows: number, format: RowFormat): number {
 /**
  * Places tables.
  * @param cardinalities rows of each table
- * @param reservedBytes what the near memory needs for other things
- * @param capacityBytes of one memory; the near one exceeds it only if `reservedBytes` alone does
+ * @param reservedBytes what the main arena needs for other things
+ * @param capacityBytes of one arena; the main one exceeds it only if `reservedBytes` alone does
  */
 export function planArenaLayout(
   cardinalities: readonly number[],
@@ -44,7 +44,7 @@ export function planArenaLayout(
   const arenaBytes = [reservedBytes];
   const tables: PlannedPart[][] = cardinalities.map(() => []);
   const bySize = [...cardinalities.keys()].sort((a, b) => cardinalities[a]! - cardinalities[b]! || a - b);
-  const far: number[] = [];
+  const spilled: number[] = [];
   for (const table of bySize) {
     const rows = cardinalities[table]!;
     const bytes = partBytes(rows, format);
@@ -52,13 +52,13 @@ export function planArenaLayout(
       tables[table]!.push({ firstRow: 0, rows, arena: 0 });
       arenaBytes[0]! += bytes;
     } else {
-      far.push(table);
+      spilled.push(table);
     }
   }
   // Every array of a part may lose an alignment's worth; at least one row always fits a part.
   const slack = partBytes(1, format);
   const rowsInArena = Math.max(1, Math.floor((capacityBytes - slack) / (format.storedBytes + 1)));
-  for (const table of far.reverse()) {
+  for (const table of spilled.reverse()) {
     for (let firstRow = 0; firstRow < cardinalities[table]!; firstRow += rowsInArena) {
       const rows = Math.min(rowsInArena, cardinalities[table]! - firstRow);
       const bytes = partBytes(rows, format);

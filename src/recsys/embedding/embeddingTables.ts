@@ -13,7 +13,7 @@ export interface EmbeddingTablesOptions extends HostEmbeddingsOptions {
   cardinalities: readonly number[];
   /** Of the initial rows, any safe integer ≥ 0. */
   seed: number;
-  /** Kernel threads to start, or a pool to share; 1 thread unless told. */
+  /** Kernel threads to start, or a pool to share. Defaults to 1 thread. */
   threads?: number;
   pool?: ThreadPool;
   /** `uniform`: U(-√(1/n), √(1/n)) for a table of n rows (DLRM). `zeros`: for rows about to be loaded. */

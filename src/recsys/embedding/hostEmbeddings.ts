@@ -36,7 +36,7 @@ import {
   StagingBuffer,
 } from "./stagingBuffer.ts";
 
-/** What every embedding store on the host is told. */
+/** Options of every embedding store on the host. */
 export interface HostEmbeddingsOptions {
   dim: number;
   optimizer: SparseOptimizer;
@@ -44,7 +44,7 @@ export interface HostEmbeddingsOptions {
   stagingBuffers: number;
   /** Most inputs of a batch. */
   maxBatch: number;
-  /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
+  /** Most lookups of a batch over all tables. Defaults to maxBatch × T (one id a bag). */
   maxLookups?: number;
   /** Bytes that one memory may hold before rows spread to another; about 4 GiB, smaller in tests. */
   arenaBytes?: number;
@@ -78,7 +78,7 @@ export class HostEmbeddings implements EmbeddingStore {
   readonly cardinalities: readonly number[];
   protected readonly pool: ThreadPool;
   /** The memory that holds the buffers. */
-  protected readonly near: Arena;
+  protected readonly mainArena: Arena;
   /** Parts of each stored table. */
   protected parts: TablePart[][];
   /** u16 a row of the fused table; 0 when logical tables are stored one to one. */
@@ -90,13 +90,13 @@ export class HostEmbeddings implements EmbeddingStore {
   readonly #order: number[];
   readonly #buffers: StagingBuffer[];
   readonly #sums: number;
-  readonly #far: SpilledTables | undefined;
+  readonly #spilled: SpilledTables | undefined;
   #arenas: Arena[];
   #changes: Promise<void> = Promise.resolve();
   #isDisposed = false;
 
   /**
-   * @param extraBytes room in the near arena for a subclass's own allocations
+   * @param extraBytes room in the main arena for a subclass's own allocations
    * @throws ParetoError ROWS_OPTIONS, ARENA_TOO_LARGE, ARENA_OUT_OF_MEMORY
    */
   protected constructor(
@@ -140,9 +140,12 @@ export class HostEmbeddings implements EmbeddingStore {
       placement = planArenaLayout(this.cardinalities, this.format, reserved, capacity);
     }
     this.#arenas = placement.arenaBytes.map((bytes) => new Arena(bytes));
-    this.near = this.#arenas[0]!;
-    this.#buffers = Array.from({ length: this.stagingBuffers }, () => new StagingBuffer(this.near, shape));
-    this.#sums = this.near.allocate(sumsBytes);
+    this.mainArena = this.#arenas[0]!;
+    this.#buffers = Array.from(
+      { length: this.stagingBuffers },
+      () => new StagingBuffer(this.mainArena, shape),
+    );
+    this.#sums = this.mainArena.allocate(sumsBytes);
     this.parts = placement.tables.map((parts) =>
       parts.map(({ firstRow, rows, arena: number }) => {
         const arena = this.#arenas[number]!;
@@ -151,7 +154,7 @@ export class HostEmbeddings implements EmbeddingStore {
       }),
     );
     if (shape.cachesSpilledRows) {
-      this.#far = new SpilledTables(pool, this.near, this.format, maxLookups);
+      this.#spilled = new SpilledTables(pool, this.mainArena, this.format, maxLookups);
     }
     this.bytes = this.cardinalities.reduce((sum, rows) => sum + rows * this.format.storedBytes, 0);
   }
@@ -162,14 +165,14 @@ export class HostEmbeddings implements EmbeddingStore {
     for (let table = 0; table < this.tables; table++) this.#writeView(staged, table);
     const tasks: KernelTask[] = this.#order.map((table) => this.#task("findDistinct", [staged.view(table)]));
     for (const table of this.#order) {
-      if (this.#isNear(table)) tasks.push(...this.#gather(staged, staged.view(table)));
+      if (this.#isInMainArena(table)) tasks.push(...this.#gather(staged, staged.view(table)));
     }
     try {
       await this.pool.run(tasks);
     } catch (error) {
       throw this.#lookupError(error, staged);
     }
-    await this.#gatherFar(staged);
+    await this.#gatherSpilled(staged);
     staged.isStaged = true;
   }
 
@@ -177,10 +180,12 @@ export class HostEmbeddings implements EmbeddingStore {
     const staged = this.#stagedBuffer(buffer);
     const source = this.#stagedBuffer(updated);
     await this.exclusively(async () => {
-      const near = this.#order.filter((table) => this.#isNear(table));
-      const tasks = near.map((table) => this.#task("refreshRows", [staged.view(table), source.view(table)]));
+      const inMain = this.#order.filter((table) => this.#isInMainArena(table));
+      const tasks = inMain.map((table) =>
+        this.#task("refreshRows", [staged.view(table), source.view(table)]),
+      );
       await this.pool.run(tasks);
-      await this.#gatherFar(staged);
+      await this.#gatherSpilled(staged);
     });
   }
 
@@ -210,15 +215,17 @@ export class HostEmbeddings implements EmbeddingStore {
     await this.exclusively(async () => {
       for (let table = 0; table < this.tables; table++) {
         const part = this.#partsOf(table)[0]!;
-        const changed = this.#isNear(table) && this.mark > 0 ? part.changed : 0;
-        setChangeMarks(this.near, staged.view(table), changed, this.mark);
+        const changed = this.#isInMainArena(table) && this.mark > 0 ? part.changed : 0;
+        setChangeMarks(this.mainArena, staged.view(table), changed, this.mark);
       }
-      const far = this.#spilledTables();
-      await this.#far?.fetchForUpdate(staged, far);
+      const spilled = this.#spilledTables();
+      await this.#spilled?.fetchForUpdate(staged, spilled);
       await this.pool.run(
-        this.#order.map((table) => this.#task(kernel, [staged.view(table, !this.#isNear(table)), ...rates])),
+        this.#order.map((table) =>
+          this.#task(kernel, [staged.view(table, !this.#isInMainArena(table)), ...rates]),
+        ),
       );
-      await this.#far?.storeUpdated(staged, far, this.mark);
+      await this.#spilled?.storeUpdated(staged, spilled, this.mark);
     });
   }
 
@@ -279,17 +286,17 @@ export class HostEmbeddings implements EmbeddingStore {
     return this.parts[this.#storedBy[table]!]!;
   }
 
-  #isNear(table: number): boolean {
-    return this.#partsOf(table)[0]!.arena === this.near;
+  #isInMainArena(table: number): boolean {
+    return this.#partsOf(table)[0]!.arena === this.mainArena;
   }
 
   #spilledTables(): { table: number; parts: TablePart[] }[] {
-    const far = this.#order.filter((table) => !this.#isNear(table));
-    return far.map((table) => ({ table, parts: this.#partsOf(table) }));
+    const spilled = this.#order.filter((table) => !this.#isInMainArena(table));
+    return spilled.map((table) => ({ table, parts: this.#partsOf(table) }));
   }
 
   #task(kernel: KernelTask["kernel"], args: number[]): KernelTask {
-    return { kernel, arena: this.near, arguments: args };
+    return { kernel, arena: this.mainArena, arguments: args };
   }
 
   #gather(staged: StagingBuffer, view: number): KernelTask[] {
@@ -300,11 +307,11 @@ export class HostEmbeddings implements EmbeddingStore {
     return tasks;
   }
 
-  async #gatherFar(staged: StagingBuffer): Promise<void> {
-    if (this.#far === undefined) return;
-    const far = this.#spilledTables();
-    await this.#far.fetchForGather(staged, far);
-    await this.pool.run(far.flatMap(({ table }) => this.#gather(staged, staged.view(table, true))));
+  async #gatherSpilled(staged: StagingBuffer): Promise<void> {
+    if (this.#spilled === undefined) return;
+    const spilled = this.#spilledTables();
+    await this.#spilled.fetchForGather(staged, spilled);
+    await this.pool.run(spilled.flatMap(({ table }) => this.#gather(staged, staged.view(table, true))));
   }
 
   #writeView(staged: StagingBuffer, table: number): void {
@@ -339,8 +346,8 @@ export class HostEmbeddings implements EmbeddingStore {
       outputStride: 4 * this.tables * this.dim,
       sums: this.#sums + first * stride,
     };
-    writeTableView(this.near, staged.view(table), view);
-    if (part.arena !== this.near) this.#far!.writeCachedView(staged, table, view);
+    writeTableView(this.mainArena, staged.view(table), view);
+    if (part.arena !== this.mainArena) this.#spilled!.writeCachedView(staged, table, view);
   }
 
   /** Says which id of which table was bad. */

@@ -22,7 +22,7 @@ export interface HotEmbeddingsOptions {
   rows: Uint32Array;
   stagingBuffers: number;
   maxBatch: number;
-  /** Most lookups of a batch; maxBatch × T unless told. */
+  /** Most lookups of a batch. Defaults to maxBatch × T. */
   maxLookups?: number;
   /** Debugging: fill the copy that does not own the rows with NaN, so that a wrong read shows; syncs then copy all rows. */
   poison?: boolean;
@@ -80,7 +80,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
     this.#tables = tables;
     this.#lists = lists;
     this.#part = this.parts[0]![0]!;
-    if (this.#part.arena !== this.near) {
+    if (this.#part.arena !== this.mainArena) {
       throw new ParetoError({
         code: "HOT_EMBEDDINGS_TOO_LARGE",
         where: "HotEmbeddings",
@@ -89,14 +89,14 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
       });
     }
     [this.#indexList, this.#rowList, this.rowTables, this.#counts, this.#nan, this.#arrived] = arrays.map(
-      (bytes) => this.near.allocate(bytes),
+      (bytes) => this.mainArena.allocate(bytes),
     ) as [number, number, number, number, number, number];
-    this.near.int32At(this.#indexList, count).set(lists.indices);
-    this.near.int32At(this.#rowList, count).set(lists.rows);
-    new Uint16Array(this.near.memory.buffer, this.rowTables, count).set(lists.tables);
-    this.near.float32At(this.#nan, this.format.columns[0]!.stride).fill(NaN);
+    this.mainArena.int32At(this.#indexList, count).set(lists.indices);
+    this.mainArena.int32At(this.#rowList, count).set(lists.rows);
+    new Uint16Array(this.mainArena.memory.buffer, this.rowTables, count).set(lists.tables);
+    this.mainArena.float32At(this.#nan, this.format.columns[0]!.stride).fill(NaN);
     this.#poison = poison ?? false;
-    this.#zeros = this.#poison ? this.near.allocate(4 * count) : 0;
+    this.#zeros = this.#poison ? this.mainArena.allocate(4 * count) : 0;
   }
 
   /**
@@ -124,10 +124,10 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
    */
   mirror(): { columns: Float32Array[]; arrived: Uint8Array; changed: Uint8Array } {
     this.assertUsable();
-    const bytes = (pointer: number) => this.near.bytes.subarray(pointer, pointer + this.size);
+    const bytes = (pointer: number) => this.mainArena.bytes.subarray(pointer, pointer + this.size);
     return {
       columns: this.format.columns.map(({ stride }, i) =>
-        this.near.float32At(this.#part.columns[i]!, this.size * stride),
+        this.mainArena.float32At(this.#part.columns[i]!, this.size * stride),
       ),
       arrived: bytes(this.#arrived),
       changed: bytes(this.#part.changed),
@@ -214,10 +214,10 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
       copied: this.#counts + 4 * index,
     }));
     if (direction === "in")
-      this.near.bytes.fill(mark === 0 ? 1 : 0, this.#arrived, this.#arrived + this.size);
+      this.mainArena.bytes.fill(mark === 0 ? 1 : 0, this.#arrived, this.#arrived + this.size);
     await this.pool.run(tasks);
     let copied = 0;
-    for (const count of this.near.int32At(this.#counts, tasks.length)) copied += count;
+    for (const count of this.mainArena.int32At(this.#counts, tasks.length)) copied += count;
     return copied / this.format.columns.length;
   }
 
@@ -243,7 +243,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
   async #poisonHot(): Promise<void> {
     const tasks = this.format.columns.map((column, index): KernelTask => {
       const args = [this.#part.columns[index]!, this.size * column.stride, NaN];
-      return { kernel: "fillValue", arena: this.near, arguments: args };
+      return { kernel: "fillValue", arena: this.mainArena, arguments: args };
     });
     await this.exclusively(() => this.pool.run(tasks));
   }
@@ -259,7 +259,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
             const length = Math.min(SYNC_ROWS, first + count - at);
             const piece = { part, column, words: stride, at, count: length };
             const args = moveRowsArguments(move(piece, tasks.length));
-            tasks.push({ kernel: "moveRows", arena: this.near, other: part.arena, arguments: args });
+            tasks.push({ kernel: "moveRows", arena: this.mainArena, other: part.arena, arguments: args });
           }
         }
       }

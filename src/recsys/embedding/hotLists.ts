@@ -1,4 +1,4 @@
-/** @file Sorts a hot set by where its rows lie, so that a sync walks each table once, in order. */
+/** @file Sorts a hot set by where its rows lie, so that a sync goes through each table once, in order. */
 import { ParetoError } from "../../base/errors.ts";
 
 /** Hot rows in order of table and row. */

@@ -1,9 +1,9 @@
-/** @file Turns an optimizer and its step into the numbers that its kernels are told, and into the CPU's kernel call. */
+/** @file Turns an optimizer and its step into the numbers that its kernels take, and into the CPU's kernel call. */
 import { ParetoError } from "../../base/errors.ts";
 import type { KernelName } from "../../engine/targets/cpu/index.ts";
 import type { SparseOptimizer } from "./sparseOptimizer.ts";
 
-/** What the kernels of one step are told; numbers that an optimizer does not use are left out. */
+/** What the kernels of one step take; numbers that an optimizer does not use are left out. */
 export interface OptimizerRates {
   /** lr; for Adam lr / (1 - β₁ᵗ). */
   rate: number;

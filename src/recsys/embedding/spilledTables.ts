@@ -1,7 +1,7 @@
 /**
- * @file Rows of far memories, brought into the near one for the kernels: a batch's distinct rows are copied into
+ * @file Rows of spill arenas, brought into the main one for the kernels: a batch's distinct rows are copied into
  * a cache, which then is a small table whose row ids are the positions of the distinct rows. Updates fetch rows
- * and state, run the same kernels on the copies, and store them back, so far and near tables get the same bits.
+ * and state, run the same kernels on the copies, and store them back, so tables get the same bits wherever they lie.
  */
 import {
   alignedBytes,
@@ -19,7 +19,7 @@ import type { RowFormat } from "./rowFormat.ts";
 import type { TablePart } from "./rowTransfer.ts";
 import type { StagingBuffer } from "./stagingBuffer.ts";
 
-/** A logical table whose rows are far. */
+/** A logical table whose rows are in spill arenas. */
 export interface SpilledTable {
   table: number;
   parts: readonly TablePart[];
@@ -35,28 +35,28 @@ function* pieces(parts: readonly TablePart[], count: number): Generator<[TablePa
   }
 }
 
-/** The near copies of far rows. */
+/** Copies of spilled rows in the main arena. */
 export class SpilledTables {
   readonly #pool: ThreadPool;
-  readonly #near: Arena;
+  readonly #mainArena: Arena;
   readonly #format: RowFormat;
   /** 0, 1, 2 …: the row ids of a cache. */
   readonly #identity: number;
   /** Copies of the optimizer state of the rows that an update touches, a pointer a state column. */
   readonly #states: number[];
 
-  constructor(pool: ThreadPool, near: Arena, format: RowFormat, maxLookups: number) {
+  constructor(pool: ThreadPool, mainArena: Arena, format: RowFormat, maxLookups: number) {
     this.#pool = pool;
-    this.#near = near;
+    this.#mainArena = mainArena;
     this.#format = format;
-    this.#identity = near.allocate(4 * maxLookups);
-    const identity = near.int32At(this.#identity, maxLookups);
+    this.#identity = mainArena.allocate(4 * maxLookups);
+    const identity = mainArena.int32At(this.#identity, maxLookups);
     for (let i = 0; i < maxLookups; i++) identity[i] = i;
     const states = format.columns.slice(1);
-    this.#states = states.map((column) => near.allocate(4 * column.stride * maxLookups));
+    this.#states = states.map((column) => mainArena.allocate(4 * column.stride * maxLookups));
   }
 
-  /** Bytes that the copies take in the near arena. */
+  /** Bytes that the copies take in the main arena. */
   static bytes(format: RowFormat, maxLookups: number): number {
     let bytes = alignedBytes(4 * maxLookups);
     for (const column of format.columns.slice(1)) bytes += alignedBytes(4 * column.stride * maxLookups);
@@ -64,11 +64,11 @@ export class SpilledTables {
   }
 
   /**
-   * Writes the view of a far table's cached rows: lookups are positions of distinct rows, and rows to update are
+   * Writes the view of a spilled table's cached rows: lookups are positions of distinct rows, and rows to update are
    * 0, 1, 2 …
    */
   writeCachedView(staged: StagingBuffer, table: number, view: TableView): void {
-    writeTableView(this.#near, staged.view(table, true), {
+    writeTableView(this.#mainArena, staged.view(table, true), {
       ...view,
       // `inverse` numbers this table's lookups from 0, `ids` those of the whole batch.
       ids: view.inverse - 4 * view.first,
@@ -88,24 +88,28 @@ export class SpilledTables {
     return base + first * 4 * this.#format.columns[column]!.stride;
   }
 
-  /** Copies the weights of a batch's distinct far rows into its buffer. */
+  /** Copies the weights of a batch's distinct spilled rows into its buffer. */
   async fetchForGather(staged: StagingBuffer, tables: readonly SpilledTable[]): Promise<void> {
-    await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "in", 1, 0)));
+    await this.#pool.run(tables.flatMap((table) => this.#moves(staged, table, "in", 1, 0)));
   }
 
-  /** Copies the weights and state of a batch's distinct far rows to where an update works on them. */
+  /** Copies the weights and state of a batch's distinct spilled rows to where an update works on them. */
   async fetchForUpdate(staged: StagingBuffer, tables: readonly SpilledTable[]): Promise<void> {
     for (const { table } of tables) {
-      setDistinctCount(this.#near, staged.view(table, true), distinctCount(this.#near, staged.view(table)));
+      setDistinctCount(
+        this.#mainArena,
+        staged.view(table, true),
+        distinctCount(this.#mainArena, staged.view(table)),
+      );
     }
     const columns = this.#format.columns.length;
-    await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "in", columns, 0)));
+    await this.#pool.run(tables.flatMap((table) => this.#moves(staged, table, "in", columns, 0)));
   }
 
   /** Copies updated rows back; `mark` > 0 is left in the byte maps of changed rows. */
   async storeUpdated(staged: StagingBuffer, tables: readonly SpilledTable[], mark: number): Promise<void> {
     const columns = this.#format.columns.length;
-    await this.#pool.run(tables.flatMap((far) => this.#moves(staged, far, "out", columns, mark)));
+    await this.#pool.run(tables.flatMap((table) => this.#moves(staged, table, "out", columns, mark)));
   }
 
   #moves(
@@ -116,7 +120,7 @@ export class SpilledTables {
     mark: number,
   ): KernelTask[] {
     const { first } = staged.tables[table]!;
-    const count = distinctCount(this.#near, staged.view(table));
+    const count = distinctCount(this.#mainArena, staged.view(table));
     const tasks: KernelTask[] = [];
     for (let column = 0; column < columns; column++) {
       const words = this.#format.columns[column]!.stride;
@@ -136,7 +140,7 @@ export class SpilledTables {
           leaveMark: mark > 0 && column === 0 ? part.changed : 0,
           copied: 0,
         });
-        tasks.push({ kernel: "moveRows", arena: this.#near, other: part.arena, arguments: move });
+        tasks.push({ kernel: "moveRows", arena: this.#mainArena, other: part.arena, arguments: move });
       }
     }
     return tasks;

@@ -1,6 +1,6 @@
 /**
  * @file The staging buffers of an embedding store on the host: where a batch's lookups, distinct rows, pooled rows and gradients lie
- * in the near arena, and the checks that a batch fits.
+ * in the main arena, and the checks that a batch fits.
  */
 import type { Lookups } from "../data/batches/clickBatch.ts";
 import { ParetoError } from "../../base/errors.ts";
@@ -50,7 +50,7 @@ export interface TableLookups {
   count: number;
 }
 
-/** One staged batch. Pointers are byte offsets into the near arena. */
+/** One staged batch. Pointers are byte offsets into the main arena. */
 export class StagingBuffer {
   readonly ids: number;
   readonly offsets: number;
@@ -60,7 +60,7 @@ export class StagingBuffer {
   readonly marks: number;
   readonly output: number;
   readonly gradients: number;
-  /** Views of the tables as looked up, and of far tables as cached. */
+  /** Views of the tables as looked up, and of spilled tables as cached. */
   readonly views: number;
   readonly cachedViews: number;
   readonly cache: number;

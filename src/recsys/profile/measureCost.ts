@@ -1,6 +1,6 @@
 /**
  * @file What a step costs on this machine: gather, dense step and update timed on random lookups, in large tables and
- * in a compact bag. It is what the predicted speed-up of FAE rests on.
+ * in compact ones of hot rows. It is what the predicted speed-up of FAE rests on.
  */
 import type { ClickBatch, Lookups } from "../data/batches/clickBatch.ts";
 import { openDevice } from "../../engine/openDevice.ts";
@@ -185,7 +185,7 @@ async function measureGpuCost(
 
 /**
  * Measures the costs that a prediction needs; takes a second or two.
- * @param hotRows rows of the hot bag
+ * @param hotRows how many
  */
 export async function measureCost(
   model: CtrModel,

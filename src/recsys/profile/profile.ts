@@ -34,11 +34,11 @@ export interface ProfileRequest {
   config: FaeConfig;
   /** The training to plan for, save what the profile itself finds out. */
   training: Omit<MemoryRequest, "hotRows" | "idsPerInput">;
-  /** Shuffle rate of the prediction, percent; 50 unless told. */
+  /** Shuffle rate of the prediction, percent. Defaults to 50. */
   shuffleRate?: number;
   /** Step times of this machine; without them nothing is predicted. */
   cost?: MeasuredCost;
-  /** Budgets of the curve, bytes; doubling from 1 MiB to where all rows fit unless told. */
+  /** Budgets of the curve, bytes. Defaults to doubling from 1 MiB to where all rows fit. */
   budgets?: readonly number[];
   onEvent?: OnEvent;
 }
@@ -88,7 +88,8 @@ export async function profileDataset(request: ProfileRequest): Promise<DatasetPr
   const kept = keepSome(sampleSize(source.rows, config.sampleRate), config.seed);
   const space = rowSpace(training.tableSizes);
   const log = await logSample(source, space, config, onEvent, kept.add);
-  const hotSet = policy.select(log, config, onEvent);
+  const { hotSet, events } = policy.select(log, config);
+  if (onEvent) events.forEach(onEvent);
   const budgets = request.budgets ?? curveBudgets(space.rows * config.rowBytes);
   const { rowBytes, budgetBytes } = config;
   const shared = { policy, log, sample: kept.sample, inputs: source.rows, rowBytes };

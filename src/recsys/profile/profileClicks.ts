@@ -74,7 +74,7 @@ export async function profileClicks(
     ...(onEvent && { onEvent }),
   });
   if (!measure) return profileDataset(request());
-  // The number of hot rows decides what a hot step is timed on; what happens on the way is told once.
+  // The number of hot rows decides what a hot step is timed on; its events are emitted once.
   const profile = await profileDataset({ ...request(), onEvent: () => {} });
   return profileDataset(request(await measureCost(model, settings, tableSizes, profile.hot.rows)));
 }

@@ -4,7 +4,7 @@
  *
  * A row that was drawn by chance ranks above its equals that were not, so on the sample itself the top rows take
  * more than they do on the rest. Lookups outside the sample are therefore judged by counts less one: what a lookup
- * of a row with count c tells about its rank, itself left out, is c − 1. The two are mixed in proportion. So a
+ * of a row with count c says about its rank, itself left out, is c − 1. The two are mixed in proportion. So a
  * figure is what the top rows as ranked by the sample take of all lookups: a little below what the truly most used
  * take (0.90 for 0.93 of the top 10 % at a 5 % sample of 600 000 inputs), and exact when everything was logged.
  */

@@ -110,8 +110,8 @@ export interface StrategySetup {
 /** Reads a strategy from text, for one that wraps another. @throws ParetoError as `parseStrategy` */
 export type StrategyParser = (text: string) => StrategySetup;
 
-/** Tells that an epoch begins anew, since what was saved does not fit. */
+/** Emits the notice that an epoch starts over, since what was saved does not fit. */
 export function restart(onEvent: OnEvent, before: string, now: string): void {
-  const message = `The run was saved under ${before}; ${now} begins the epoch under way from its start.`;
+  const message = `The run was saved under ${before}; ${now} starts the epoch under way over.`;
   onEvent({ event: "notice", level: "info", code: "RESUME_STRATEGY", message });
 }

@@ -87,7 +87,7 @@ export async function readGroups(
       done += bytesRead;
     }
   });
-  // All have ended before the first failure is told: the file may be closed, and the memory used again.
+  // All have ended before the first failure is thrown: the file may be closed, and the memory used again.
   for (const result of await Promise.allSettled(readings)) {
     if (result.status === "rejected") throw result.reason;
   }

@@ -3,7 +3,7 @@ import type { Lookups } from "./clickBatch.ts";
 
 /**
  * The lookups of the inputs at `selection`, in that order, each id replaced.
- * @param replace new id of a table's id; the id itself unless told
+ * @param replace new id of a table's id; the id itself by default
  */
 export function mapLookups(
   lookups: Lookups,

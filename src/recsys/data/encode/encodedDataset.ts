@@ -19,7 +19,7 @@ import { readEncodedIndex } from "./encodedLayout.ts";
 import type { EncodedIndex, EncodedLayout } from "./encodedLayout.ts";
 import { type PlannedWindow, WindowPrefetch } from "../batches/prefetch.ts";
 
-/** How {@link EncodedDataset.batches} walks the rows. */
+/** How {@link EncodedDataset.batches} goes through the rows. */
 export interface BatchOptions {
   /** Rows of a batch; the last batch of the set may be shorter, and is kept. */
   batchSize: number;
@@ -29,7 +29,7 @@ export interface BatchOptions {
   start?: number;
   /**
    * How many batches stay valid at once: batch i's arrays are overwritten by batch i + recycle. The default 0 gives every
-   * batch memory of its own, which costs speed; a loop that drops its batches should say 4 or so.
+   * batch memory of its own, which costs speed; a loop that drops its batches should set 4 or so.
    */
   recycle?: number;
   /** Groups of a window: read at once, and shuffled together (default 8). Another value is another shuffle. */

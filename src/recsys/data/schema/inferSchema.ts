@@ -20,7 +20,7 @@ import type { Source, SourceColumn } from "../source/source.ts";
 /** What a column is to the model. */
 export type ColumnRole = "label" | "time" | "dense" | "categorical" | "ignored";
 
-/** The user's say about roles. */
+/** Roles that the user gives. */
 export interface RoleOptions {
   /** May be absent only for Criteo's format, where it is `label`. */
   label?: string;
@@ -210,10 +210,10 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
     const said = (["dense", "categorical", "ignore"] as const).find((list) => options[list]?.includes(name));
     if (said !== undefined) {
       role = said === "ignore" ? "ignored" : said;
-      reason = "as told";
+      reason = "as given";
     }
-    if (name === label) [role, reason] = ["label", "as told"];
-    else if (name === options.time && said === undefined) [role, reason] = ["time", "as told"];
+    if (name === label) [role, reason] = ["label", "as given"];
+    else if (name === options.time && said === undefined) [role, reason] = ["time", "as given"];
     if (profile.present === 0 && (role === "dense" || role === "categorical")) {
       [role, reason] = ["ignored", "no value in any row"];
       notices.push(`Column "${name}" is missing in every row and is dropped.`);

@@ -52,7 +52,7 @@ export interface SynthClicksResult {
 }
 
 const MAX_ROWS = 1_000_000_000;
-/** Progress is told every so many rows; a multiple of the block. */
+/** Rows between two progress events; a multiple of the block. */
 const PROGRESS_ROWS = 65_536;
 
 /** @throws ParetoError SYNTH_OPTION when a number is outside its range */

@@ -39,7 +39,7 @@ export interface WriteLogOptions {
   file: string;
   /** Threads of DuckDB, or null for one a core, at most four. */
   threads: number | null;
-  /** Told of each block before its memory is reused, with the rows so far. */
+  /** Receives each block before its memory is reused, with the rows so far. */
   onBlock(block: ClickBlock, done: number): void;
   /** Asked once, after the last block. */
   metadata(): Record<string, string>;

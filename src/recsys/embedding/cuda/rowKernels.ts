@@ -1,4 +1,4 @@
-/** @file What a store in device memory is told, the layout of its rows, and its compiled kernels. */
+/** @file Options of a store in device memory, the layout of its rows, and its compiled kernels. */
 import {
   CallQueue,
   type CudaDevice,
@@ -13,7 +13,7 @@ import {
 } from "../../../engine/targets/cuda/index.ts";
 import type { SparseOptimizer } from "../sparseOptimizer.ts";
 
-/** What every store in device memory is told. */
+/** Options of every store in device memory. */
 export interface DeviceEmbeddingsOptions {
   /** The device of the dense model; the store does not dispose of it. */
   device: CudaDevice;
@@ -23,7 +23,7 @@ export interface DeviceEmbeddingsOptions {
   stagingBuffers: number;
   /** Inputs of the dense model's batches (B): the most that a batch may have. */
   maxBatch: number;
-  /** Most lookups of a batch over all tables; maxBatch × T (one id a bag) unless told. */
+  /** Most lookups of a batch over all tables. Defaults to maxBatch × T (one id a bag). */
   maxLookups?: number;
 }
 

@@ -35,7 +35,7 @@ export class AccessLog {
 
   /**
    * Counts the lookups of a batch.
-   * @param selection positions of the inputs to count; all of them unless told
+   * @param selection positions of the inputs to count; all by default
    * @throws ParetoError `FAE_ROW_RANGE` for an id outside its table
    */
   add(lookups: Lookups, selection?: Uint32Array): void {

@@ -75,7 +75,8 @@ export async function calibrate(
   const start = performance.now();
   const log = await logSample(source, space, config, onEvent);
   const sampled = performance.now();
-  const hotSet = policy.select(log, config, onEvent);
+  const { hotSet, events } = policy.select(log, config);
+  if (onEvent) events.forEach(onEvent);
   const selected = performance.now();
   return {
     hotSet,

@@ -15,7 +15,7 @@ export interface InputClasses {
   cold: Uint32Array;
 }
 
-/** Classifies the inputs `[start, end)` of a batch, all of them unless told. */
+/** Classifies the inputs `[start, end)` of a batch, all of them by default. */
 export function classifyInputs(
   lookups: Lookups,
   hotSet: Pick<HotSet, "hotIndexOf" | "space">,

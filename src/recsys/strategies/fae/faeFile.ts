@@ -4,7 +4,7 @@
  *
  * `fae.bin` (see `faeHeader.ts`), `hot/` and `cold/` (encoded data sets). It is built beside its place and put
  * there by a rename, so a reader sees a whole one or none. A file that is damaged or of other data is built
- * anew, with a notice; nothing in it is precious.
+ * again, with a notice; nothing in it is precious.
  */
 import { createReadStream } from "node:fs";
 import { readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";

@@ -18,7 +18,7 @@ import { ShuffleScheduler, type SchedulerState } from "./scheduler.ts";
 export interface FaeStrategyOptions {
   /** All rows. */
   tables: EmbeddingTables;
-  /** Makes the compact copy of the hot rows of `tables`; unless told, in a memory of the host. */
+  /** Makes the compact copy of the hot rows of `tables`. Defaults to one in a memory of the host. */
   createHotEmbeddings?: (options: Omit<HotEmbeddingsOptions, "tables">) => Promise<HotEmbeddingStore>;
   file: FaeFile;
   batchSize: number;

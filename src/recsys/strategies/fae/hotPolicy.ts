@@ -1,8 +1,9 @@
 /**
- * @file What a policy that chooses hot rows is told and answers. Threshold and top-K implement it, and so can
+ * @file What a policy that chooses hot rows is given and answers. Threshold and top-K implement it, and so can
  * any peer to compare with: it sees counts, holds no buffer and knows no device.
  */
-import type { OnEvent } from "../../../run/events.ts";
+import type { NoticeEvent } from "../../../run/events.ts";
+import type { DecisionEvent } from "../../../run/policies/decision.ts";
 import type { AccessLog } from "./accessLog.ts";
 import type { HotBudget, HotSet } from "./hotSet.ts";
 
@@ -19,11 +20,18 @@ export interface HotCutoffs {
   rows: number;
 }
 
+/** A choice of hot rows. */
+export interface HotSelection {
+  hotSet: HotSet;
+  /** What was considered and chosen, and what the user should know of it, in order. */
+  events: (DecisionEvent | NoticeEvent)[];
+}
+
 /** Chooses which rows are hot, given how often each was looked up. */
 export interface HotPolicy {
   readonly name: string;
   /** Chooses at most `floor(budgetBytes / rowBytes)` rows. */
-  select(log: AccessLog, budget: HotBudget, onEvent?: OnEvent): HotSet;
+  select(log: AccessLog, budget: HotBudget): HotSelection;
   /** The line alone, for planning many budgets over one log. */
   cutoffs(log: AccessLog, budgets: readonly HotBudget[]): HotCutoffs[];
 }

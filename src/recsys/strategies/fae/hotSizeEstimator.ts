@@ -18,13 +18,13 @@ import { rowPermutation } from "./rowPermutation.ts";
 /** How the optimizer samples. */
 export interface SizeEstimatorOptions {
   seed: number;
-  /** Chunks a large table (n); 35 unless told. */
+  /** Chunks a large table (n). Defaults to 35. */
   chunks?: number;
-  /** Rows a chunk (m); 1024 unless told. */
+  /** Rows a chunk (m). Defaults to 1024. */
   chunkRows?: number;
-  /** Two-sided confidence of the bound; 0.999 unless told. */
+  /** Two-sided confidence of the bound. Defaults to 0.999. */
   confidence?: number;
-  /** Order in which a table's rows fill its chunks; a seeded permutation unless told. */
+  /** Order in which a table's rows fill its chunks. Defaults to a seeded permutation. */
   order?: (rows: number, rng: Rng) => (position: number) => number;
 }
 

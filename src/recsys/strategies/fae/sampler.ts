@@ -56,12 +56,12 @@ export class SelectionSampler {
 
 /** How to sample. */
 export interface SampleOptions {
-  /** Share of the inputs; 0.05 unless told. */
+  /** Share of the inputs. Defaults to 0.05. */
   sampleRate?: number;
-  /** Least number of inputs; 20 000 unless told. */
+  /** Least number of inputs. Defaults to 20 000. */
   minimum?: number;
   seed: number;
-  /** Inputs read at a time; 4096 unless told. */
+  /** Inputs read at a time. Defaults to 4096. */
   batchSize?: number;
 }
 

@@ -48,7 +48,7 @@ export interface RateRecord {
   round: number;
   /** Rate of the next round. */
   shuffleRate: number;
-  /** Validation loss it was told; null for one that is not finite, which JSON could not keep. */
+  /** Validation loss after the round; null for one that is not finite, which JSON could not keep. */
   loss: number | null;
   action: RateChoice["action"];
 }
@@ -67,7 +67,7 @@ export interface SchedulerState {
   queue: Segment[];
   /** Batches done of the current segment. */
   done: number;
-  /** Whether a round has ended and its loss is not yet told. */
+  /** Whether a round has ended whose loss is still to come. */
   awaitsLoss: boolean;
   trace: RateRecord[];
 }
@@ -130,7 +130,7 @@ export class ShuffleScheduler {
     return { ...segment, firstBatch: segment.firstBatch + done, count: segment.count - done };
   }
 
-  /** Tells that `batches` more of the current segment are trained. */
+  /** Counts `batches` more of the current segment as trained. */
   completed(batches = 1): void {
     const state = this.#state;
     const segment = state.queue[0];
@@ -148,7 +148,7 @@ export class ShuffleScheduler {
     for (let segment = this.next(); segment !== null; segment = this.next()) yield segment;
   }
 
-  /** Tells the validation loss after a round; one that is not finite counts as risen. A fixed rate ignores it. */
+  /** Takes the validation loss after a round; one that is not finite counts as risen. A fixed rate ignores it. */
   afterRound(loss: number): void {
     const state = this.#state;
     const previous = state.lastLoss;
@@ -205,7 +205,7 @@ function roundSize(shuffleRate: number, batches: number): number {
 }
 
 /**
- * Synchronisations that a sequence of segments needs: the hot bag is loaded when hot batches begin and written back
+ * Synchronisations that a sequence of segments needs: hot rows are copied in when hot batches begin and written back
  * when they end. (An evaluation between two hot segments, which only adaptive rates ask for, adds two more.)
  */
 export function syncCount(segments: Iterable<Pick<Segment, "kind">>): number {

@@ -7,10 +7,11 @@
  * be told apart, so t is held at max(1/n_s, 1e-7). Tables of up to 1 MiB are entirely hot when all of them take
  * no more than half of the budget. What remains above the budget is cut by falling count (invariant I5).
  */
-import type { OnEvent } from "../../../run/events.ts";
+import type { NoticeEvent } from "../../../run/events.ts";
+import type { DecisionEvent } from "../../../run/policies/decision.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { AccessLog } from "./accessLog.ts";
-import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
+import type { HotCutoffs, HotPolicy, HotSelection } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";
 import { HotSet, hotCapacity } from "./hotSet.ts";
 import { cutRanking, rankRows, topRows } from "./rowRanking.ts";
@@ -24,9 +25,9 @@ const BISECTIONS = 6;
 export interface ThresholdOptions extends SizeEstimatorOptions {
   /** A share of a table's lookups to use instead of searching. */
   threshold?: number;
-  /** Tables of up to this many bytes may be entirely hot; 1 MiB unless told. */
+  /** Tables of up to this many bytes may be entirely hot. Defaults to 1 MiB. */
   smallTableBytes?: number;
-  /** Whether room left by the threshold goes to the next most counted rows; false unless told. */
+  /** Whether room left by the threshold goes to the next most counted rows. Defaults to false. */
   fill?: boolean;
 }
 
@@ -65,15 +66,16 @@ export class ThresholdPolicy implements HotPolicy {
     this.#options = options;
   }
 
-  select(log: AccessLog, budget: HotBudget, onEvent?: OnEvent): HotSet {
+  select(log: AccessLog, budget: HotBudget): HotSelection {
     const plan = this.#plan(log, budget, new EstimatorCache(log, this.#options));
     const { threshold } = plan.chosen;
     const capacity = hotCapacity(budget);
     const qualified = rankRows(rowsAbove(log, threshold, plan.wholeTables), log.counts);
     let rows: Uint32Array = qualified.slice(0, capacity);
     if (this.#options.fill === true && rows.length < capacity) rows = filled(log, rows, capacity);
-    this.#report(log, budget, plan, qualified.length, rows.length, onEvent);
-    return new HotSet(log.space, rows, budget, threshold);
+    const hotSet = new HotSet(log.space, rows, budget, threshold);
+    const taken = { qualified: qualified.length, rows: rows.length };
+    return { hotSet, events: [...decisions(plan, budget, taken), ...this.#notices(log, plan, taken)] };
   }
 
   cutoffs(log: AccessLog, budgets: readonly HotBudget[]): HotCutoffs[] {
@@ -123,43 +125,11 @@ export class ThresholdPolicy implements HotPolicy {
     return { chosen, wholeTables, atFloor: best === grid.length - 1, tried };
   }
 
-  #report(
-    log: AccessLog,
-    budget: HotBudget,
-    plan: Plan,
-    qualified: number,
-    rows: number,
-    onEvent: OnEvent | undefined,
-  ): void {
-    for (const { threshold, rows, upper, fits } of plan.tried) {
-      onEvent?.({
-        event: "decision",
-        policy: "threshold",
-        kind: "recsys.hot",
-        step: 0,
-        subject: "candidate",
-        saw: { threshold, rows, upper, upperBytes: upper * budget.rowBytes },
-        chose: { fits },
-      });
-    }
-    onEvent?.({
-      event: "decision",
-      policy: "threshold",
-      kind: "recsys.hot",
-      step: 0,
-      subject: "rows",
-      saw: {
-        estimatedRows: plan.chosen.rows,
-        upperRows: plan.chosen.upper,
-        qualifiedRows: qualified,
-        wholeTables: plan.wholeTables.size,
-        budgetBytes: budget.budgetBytes,
-      },
-      chose: { threshold: plan.chosen.threshold, rows },
-    });
+  #notices(log: AccessLog, plan: Plan, { qualified, rows }: Taken): NoticeEvent[] {
+    const notices: NoticeEvent[] = [];
     if (plan.atFloor) {
       const asked = this.#options.threshold;
-      onEvent?.({
+      notices.push({
         event: "notice",
         level: asked === undefined ? "info" : "warning",
         code: "FAE_THRESHOLD_FLOOR",
@@ -171,14 +141,41 @@ export class ThresholdPolicy implements HotPolicy {
       });
     }
     if (qualified > rows) {
-      onEvent?.({
+      notices.push({
         event: "notice",
         level: "info",
         code: "FAE_HOT_ROWS_CUT",
         message: `${qualified} rows reach the threshold; the ${rows} most used that fit the budget are hot.`,
       });
     }
+    return notices;
   }
+}
+
+/** Rows that reach the threshold, and those of them, and of the filling, that are hot. */
+interface Taken {
+  qualified: number;
+  rows: number;
+}
+
+/** The record of a search and its outcome. */
+function decisions(plan: Plan, { rowBytes, budgetBytes }: HotBudget, taken: Taken): DecisionEvent[] {
+  const head = { event: "decision", policy: "threshold", kind: "recsys.hot", step: 0 } as const;
+  const candidates = plan.tried.map(({ threshold, rows, upper, fits }): DecisionEvent => ({
+    ...head,
+    subject: "candidate",
+    saw: { threshold, rows, upper, upperBytes: upper * rowBytes },
+    chose: { fits },
+  }));
+  const saw = {
+    estimatedRows: plan.chosen.rows,
+    upperRows: plan.chosen.upper,
+    qualifiedRows: taken.qualified,
+    wholeTables: plan.wholeTables.size,
+    budgetBytes,
+  };
+  const chose = { threshold: plan.chosen.threshold, rows: taken.rows };
+  return [...candidates, { ...head, subject: "rows", saw, chose }];
 }
 
 /** Estimators over the tables that are thresholded, one for each set of tables that are not. */

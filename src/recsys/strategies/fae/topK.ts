@@ -2,9 +2,9 @@
  * @file The top-K policy: the K most counted rows over all tables, K being what the budget holds. This is what
  * the authors' released profiler does, save that it also takes rows that the sample never saw; we do not.
  */
-import type { OnEvent } from "../../../run/events.ts";
+import type { DecisionEvent } from "../../../run/policies/decision.ts";
 import type { AccessLog } from "./accessLog.ts";
-import type { HotCutoffs, HotPolicy } from "./hotPolicy.ts";
+import type { HotCutoffs, HotPolicy, HotSelection } from "./hotPolicy.ts";
 import type { HotBudget } from "./hotSet.ts";
 import { HotSet, hotCapacity } from "./hotSet.ts";
 import { cutRanking, topRows } from "./rowRanking.ts";
@@ -13,11 +13,11 @@ import { cutRanking, topRows } from "./rowRanking.ts";
 export class TopKPolicy implements HotPolicy {
   readonly name = "topk";
 
-  select(log: AccessLog, budget: HotBudget, onEvent?: OnEvent): HotSet {
+  select(log: AccessLog, budget: HotBudget): HotSelection {
     const capacity = hotCapacity(budget);
     const rows = topRows(log.counts, capacity);
     const lowest = rows.length === 0 ? 0 : log.counts[rows.at(-1)!]!;
-    onEvent?.({
+    const decision: DecisionEvent = {
       event: "decision",
       policy: "topk",
       kind: "recsys.hot",
@@ -25,8 +25,8 @@ export class TopKPolicy implements HotPolicy {
       subject: "rows",
       saw: { capacity, budgetBytes: budget.budgetBytes },
       chose: { rows: rows.length, lowestCount: lowest },
-    });
-    return new HotSet(log.space, rows, budget, null);
+    };
+    return { hotSet: new HotSet(log.space, rows, budget, null), events: [decision] };
   }
 
   cutoffs(log: AccessLog, budgets: readonly HotBudget[]): HotCutoffs[] {

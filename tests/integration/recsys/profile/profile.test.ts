@@ -84,7 +84,7 @@ describe("memory plan", () => {
     });
   });
 
-  test("counts the optimizer's state in tables, hot bag and dense layers", () => {
+  test("counts the optimizer's state in tables, hot rows and dense layers", () => {
     const plan = memoryPlan({
       ...request,
       optimizer: { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
@@ -94,7 +94,7 @@ describe("memory plan", () => {
     expect(rowwise).toMatchObject({ optimizerStateBytes: 1200, hotBytes: 360, denseStateBytes: 400 });
   });
 
-  test("without a hot bag needs no calibration", () => {
+  test("without hot rows needs no calibration", () => {
     expect(memoryPlan({ ...request, hotRows: 0 })).toMatchObject({ hotBytes: 0, calibrationBytes: 0 });
   });
 });

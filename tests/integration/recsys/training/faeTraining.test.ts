@@ -168,7 +168,7 @@ class SingleCopyStrategy implements TrainingStrategy {
   }
 }
 
-/** A run with the losses that its scheduler was told. */
+/** A run with the losses that its scheduler took. */
 async function runWithLosses(
   settings: TrainingSettings,
   makeStrategy?: Parameters<typeof run>[1]["makeStrategy"],

@@ -37,7 +37,9 @@ function jaccard(a: HotSet, b: HotSet): number {
 /** Rows with at least a share `threshold` of their table's lookups, with no small-table rule and no budget. */
 function atThreshold(log: AccessLog, threshold: number, events: RunEvent[] = []): HotSet {
   const policy = new ThresholdPolicy({ seed: 1, threshold, smallTableBytes: 0 });
-  return policy.select(log, { budgetBytes: 1024 * MIB, rowBytes }, (event) => events.push(event));
+  const selection = policy.select(log, { budgetBytes: 1024 * MIB, rowBytes });
+  events.push(...selection.events);
+  return selection.hotSet;
 }
 
 describe("budget (D6)", () => {
@@ -45,7 +47,7 @@ describe("budget (D6)", () => {
     const policy = name === "topk" ? new TopKPolicy() : new ThresholdPolicy({ seed: 1 });
     let previous = 0;
     for (const mib of [1, 2, 4, 8]) {
-      const hotSet = policy.select(sampled, { budgetBytes: mib * MIB, rowBytes });
+      const { hotSet } = policy.select(sampled, { budgetBytes: mib * MIB, rowBytes });
       expect(hotSet.size * rowBytes).toBeLessThanOrEqual(mib * MIB);
       const share = await inputShare(hotSet);
       expect(share).toBeGreaterThanOrEqual(previous);
@@ -67,12 +69,10 @@ describe("budget (D6)", () => {
   test.each([0, 31, 32, 1000])(
     "of %i bytes is never passed, whatever reaches the threshold",
     (budgetBytes) => {
-      const events: RunEvent[] = [];
-      const hotSet = new ThresholdPolicy({ seed: 1, threshold: 1e-4 }).select(
-        sampled,
-        { budgetBytes, rowBytes },
-        (event) => events.push(event),
-      );
+      const { hotSet, events } = new ThresholdPolicy({ seed: 1, threshold: 1e-4 }).select(sampled, {
+        budgetBytes,
+        rowBytes,
+      });
       expect(hotSet.bytes).toBeLessThanOrEqual(budgetBytes);
       expect(hotSet.size).toBe(Math.floor(budgetBytes / rowBytes));
       expect(events).toContainEqual(expect.objectContaining({ code: "FAE_HOT_ROWS_CUT" }));
@@ -116,9 +116,8 @@ describe("sampling fidelity (D7)", () => {
 
 describe("threshold policy", () => {
   test("searches half decades, then halves in log t, and takes the smallest that fits", () => {
-    const events: RunEvent[] = [];
     const budget = { budgetBytes: MIB, rowBytes };
-    const hotSet = new ThresholdPolicy({ seed: 1 }).select(full, budget, (event) => events.push(event));
+    const { hotSet, events } = new ThresholdPolicy({ seed: 1 }).select(full, budget);
     const tried = events.flatMap((event) =>
       event.event === "decision" && event.kind === "recsys.hot" && event.subject === "candidate"
         ? [{ ...event.saw, ...event.chose } as Record<string, unknown>]
@@ -141,22 +140,25 @@ describe("threshold policy", () => {
   test("makes small tables entirely hot when they take no more than half of the budget", () => {
     const smallRows = SYN_Z_TABLES.slice(0, 8).reduce((sum, rows) => sum + rows, 0);
     const select = (budgetBytes: number) =>
-      new ThresholdPolicy({ seed: 1 }).select(sampled, { budgetBytes, rowBytes }).rowsByTable();
+      new ThresholdPolicy({ seed: 1 }).select(sampled, { budgetBytes, rowBytes }).hotSet.rowsByTable();
     expect([...select(2 * smallRows * rowBytes)].slice(0, 8)).toEqual(SYN_Z_TABLES.slice(0, 8));
     expect(select(2 * smallRows * rowBytes - 1)[7]).toBeLessThan(SYN_Z_TABLES[7]!);
   });
 
   test("fills the budget with rows that were seen, never with others", () => {
     const budget = { budgetBytes: MIB, rowBytes };
-    const plain = new ThresholdPolicy({ seed: 1, threshold: 1e-3 }).select(sampled, budget);
-    const filled = new ThresholdPolicy({ seed: 1, threshold: 1e-3, fill: true }).select(sampled, budget);
+    const { hotSet: plain } = new ThresholdPolicy({ seed: 1, threshold: 1e-3 }).select(sampled, budget);
+    const { hotSet: filled } = new ThresholdPolicy({ seed: 1, threshold: 1e-3, fill: true }).select(
+      sampled,
+      budget,
+    );
     expect(filled.size).toBe(MIB / rowBytes);
     for (const row of plain.rows) expect(filled.hotIndexOf[row]).toBeGreaterThanOrEqual(0);
     const huge = { budgetBytes: 64 * MIB, rowBytes };
     const seen = sampled.counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
     const options = { seed: 1, fill: true, smallTableBytes: 0 };
-    expect(new ThresholdPolicy(options).select(sampled, huge).size).toBe(seen);
-    expect(new TopKPolicy().select(sampled, huge).size).toBe(seen);
+    expect(new ThresholdPolicy(options).select(sampled, huge).hotSet.size).toBe(seen);
+    expect(new TopKPolicy().select(sampled, huge).hotSet.size).toBe(seen);
   });
 
   test("is relative to each table, where top-K ranks all tables together", async () => {
@@ -164,12 +166,15 @@ describe("threshold policy", () => {
     const bags = Array.from({ length: 60 }, (_, i) => [[i % 6, i % 6, i % 6], [i % 6]]);
     const log = await logSample(bagLog(bags, [6, 6]), rowSpace([6, 6]), { sampleRate: 1, seed: 1 });
     const budget = { budgetBytes: 6 * rowBytes, rowBytes };
-    const topK = new TopKPolicy().select(log, budget);
+    const { hotSet: topK } = new TopKPolicy().select(log, budget);
     expect([...topK.rows]).toEqual([0, 1, 2, 3, 4, 5]);
-    const equal = new ThresholdPolicy({ seed: 1, threshold: 0.1, smallTableBytes: 0 }).select(log, {
-      budgetBytes: 12 * rowBytes,
-      rowBytes,
-    });
+    const { hotSet: equal } = new ThresholdPolicy({ seed: 1, threshold: 0.1, smallTableBytes: 0 }).select(
+      log,
+      {
+        budgetBytes: 12 * rowBytes,
+        rowBytes,
+      },
+    );
     expect([...equal.rowsByTable()]).toEqual([6, 6]);
   });
 
@@ -179,7 +184,7 @@ describe("threshold policy", () => {
 });
 
 test("hot indices follow falling counts, ties by table and row", () => {
-  const { rows } = new TopKPolicy().select(sampled, { budgetBytes: MIB, rowBytes });
+  const { rows } = new TopKPolicy().select(sampled, { budgetBytes: MIB, rowBytes }).hotSet;
   for (let k = 1; k < rows.length; k++) {
     const [a, b] = [rows[k - 1]!, rows[k]!];
     const fall = sampled.counts[a]! - sampled.counts[b]!;
