@@ -37,21 +37,42 @@ export type { EmbeddingStore, EmbeddingTableStore } from "./embedding/embeddingS
 export type { SparseOptimizer } from "./embedding/sparseOptimizer.ts";
 export { exportCtrModel } from "./export.ts";
 export type { CtrInputs, CtrModel } from "./models/ctrModel.ts";
+export type {
+  CtrFeatures,
+  CtrMode,
+  CtrModelDefinition,
+  FieldRequest,
+  SequenceFeatures,
+  TrainStatistics,
+} from "./models/ctrModel.ts";
+export { CTR_MODELS, createModel } from "./models/registry.ts";
 export { DenseModel } from "./models/denseModel.ts";
 export { dlrm } from "./models/dlrm.ts";
 export type { DlrmConfig } from "./models/dlrm.ts";
 export { profileDataset } from "./profile/profile.ts";
 export type { DatasetProfile, ProfileRequest } from "./profile/profile.ts";
 export { BaselineStrategy } from "./strategies/baseline.ts";
+export { wholeBatches } from "./strategies/batchPlan.ts";
+export type { BatchPlan, PlanPart } from "./strategies/batchPlan.ts";
+export { parseStrategy, strategyPolicies } from "./strategies/registry.ts";
 export { calibrate } from "./strategies/fae/calibrate.ts";
 export type { Calibration, FaeConfig } from "./strategies/fae/calibrate.ts";
 export { prepareFaeFile } from "./strategies/fae/faeFile.ts";
 export type { FaeFile, FaeRequest } from "./strategies/fae/faeFile.ts";
 export { FaeStrategy } from "./strategies/fae/faeStrategy.ts";
 export type { FaeStrategyOptions } from "./strategies/fae/faeStrategy.ts";
+export { hotPolicies } from "./strategies/fae/hotPolicies.ts";
+export { shuffleRatePolicies } from "./strategies/fae/shuffleRate.ts";
+export type { ShuffleRatePolicy } from "./strategies/fae/shuffleRate.ts";
 export { ShuffleScheduler } from "./strategies/fae/scheduler.ts";
 export type { SchedulerOptions, SchedulerState } from "./strategies/fae/scheduler.ts";
-export type { TrainingSegment, TrainingStrategy } from "./strategies/strategy.ts";
+export type {
+  BatchOrder,
+  StrategyContext,
+  StrategySetup,
+  TrainingSegment,
+  TrainingStrategy,
+} from "./strategies/strategy.ts";
 export { ClickNetwork } from "./training/clickNetwork.ts";
 export { evaluate, predictLogits } from "./training/evaluate.ts";
 export type { ClickConfig } from "./training/clickConfig.ts";
