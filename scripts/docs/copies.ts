@@ -19,13 +19,18 @@ export async function withTable(page: string, name: string, output: string | und
   const lines = (await readFile(output, "utf8")).split("\n");
   const rule = lines.findLastIndex((line) => /^[-─]{3,}[-─ |]*$/.test(line));
   if (rule < 1) throw new Error(`no table in ${output}`);
-  // A row has the rule's columns; the first line that has not, or is empty, comes after the table.
-  const isRow = (line: string) => line.trim() !== "" && line.includes(" | ") === lines[rule]!.includes(" | ");
+  // A row has the rule's columns; the first line that has not, or is empty, comes after the table. The demo's rows stand
+  // apart; the place of its page comes after them.
+  const isRow = (line: string) =>
+    name === "demo"
+      ? !line.includes("pictures and runs:")
+      : line.trim() !== "" && line.includes(" | ") === lines[rule]!.includes(" | ");
   const after = lines.findIndex((line, i) => i > rule && !isRow(line));
   const shown = lines
     .slice(rule - 1, after < 0 ? undefined : after)
     .map((line) => line.trimEnd())
-    .join("\n");
+    .join("\n")
+    .trimEnd();
   const place = new RegExp(`(<!-- ${name} table -->\n)[^]*?(\n<!-- end of ${name} table -->)`);
   return page.replace(
     place,

@@ -36,9 +36,15 @@ export interface CommandSpec<Operands extends OptionTable, Options extends Optio
   run(out: Output, input: CommandInput<Operands & Options>): Promise<void>;
 }
 
+/** What any command runs on; its table says of which types the values are. */
+interface AnyInput {
+  values: never;
+  isGiven(name: string): boolean;
+}
+
 /** Any command. */
 export interface AnyCommand extends Omit<CommandSpec<OptionTable, OptionTable>, "run"> {
-  run(out: Output, input: { values: never; isGiven(name: string): boolean }): Promise<void>;
+  run(out: Output, input: AnyInput): Promise<void>;
 }
 
 /** Checks a command's types. */
@@ -50,23 +56,34 @@ export function defineCommand<Operands extends OptionTable, Options extends Opti
 
 /**
  * A `commander` command whose failures are thrown, and written in one form by {@link runProgram}.
+ * @param path the words that call it, e.g. `["recsys", "train"]`; none for the program
  * @param summary sentences; lists of commands show the first, up to its colon
  */
-export function newParser(name: string, summary: string): Command {
-  return new Command(name)
+export function newParser(path: readonly string[], summary: string): Command {
+  return new Command(path.at(-1) ?? "pareto")
     .description(summary)
     .summary(summary.slice(0, summary.search(/[.:](\s|$)/)))
     .configureHelp({ helpWidth: 100, subcommandTerm: (command) => command.name() })
     .helpOption("-h, --help", "Show this help.")
     .configureOutput({ outputError: () => undefined })
-    .exitOverride();
+    .exitOverride((error) => {
+      throw isRefusal(error) ? usageError(error, ["pareto", ...path].join(" ")) : error;
+    });
 }
 
-/** The parser of a command. @param path the words that call it, e.g. `["recsys", "train"]` */
-export function parserOf(path: readonly string[], spec: AnyCommand): Command {
+/**
+ * The parser of a command.
+ * @param path the words that call it, e.g. `["recsys", "train"]`
+ * @param action done once the arguments are parsed
+ */
+export function parserOf(
+  path: readonly string[],
+  spec: AnyCommand,
+  action: (parser: Command) => Promise<void> = (parser) => execute(path, spec, parser),
+): Command {
   const { summary, operands, options } = spec;
   const usage = Object.entries(operands).map(([name, operand]) => syntax(name, operand));
-  const parser = newParser(path.at(-1)!, summary).usage(["[options]", ...usage].join(" "));
+  const parser = newParser(path, summary).usage(["[options]", ...usage].join(" "));
   for (const operand of Object.values(operands)) {
     // A required one may stand in a configuration file: it is asked for when that has been read.
     const rest = operand.operand === "rest" ? "..." : "";
@@ -75,7 +92,7 @@ export function parserOf(path: readonly string[], spec: AnyCommand): Command {
   for (const [name, option] of Object.entries({ ...options, ...commonOptions }))
     parser.addOption(parserOption(name, option));
   parser.addHelpOption(new Option("-h, --help", "Show this help.").helpGroup(COMMON_HEADING));
-  return parser.action(() => execute(path, spec, parser));
+  return parser.action(() => action(parser));
 }
 
 function parserOption(name: string, option: OptionSpec<unknown>): Option {
@@ -85,35 +102,17 @@ function parserOption(name: string, option: OptionSpec<unknown>): Option {
   return made.argParser((text) => readValue(option, text, flagName(name), flagName(name), "CLI_OPTION"));
 }
 
-async function execute(path: readonly string[], spec: AnyCommand, command: Command): Promise<void> {
-  const { operands, options } = spec;
-  const table = { ...operands, ...options };
-  const flags: Record<string, unknown> = { ...command.opts() };
-  const title = ["pareto", ...path].join(" ");
-  if (flags["configSchema"] === true) {
-    process.stdout.write(`${JSON.stringify(configSchema(title, table), null, 2)}\n`);
+/** Runs a command with an output of its own; a failure is written and sets the exit status. */
+async function execute(path: readonly string[], spec: AnyCommand, parser: Command): Promise<void> {
+  const { configSchema: isSchema, json, quiet } = parser.opts<Record<string, boolean | undefined>>();
+  if (isSchema) {
+    const schema = configSchema(["pareto", ...path].join(" "), { ...spec.operands, ...spec.options });
+    process.stdout.write(`${JSON.stringify(schema, null, 2)}\n`);
     return;
   }
-  const out = new Output({ json: flags["json"] === true, quiet: flags["quiet"] === true });
+  const out = new Output({ json: json ?? false, quiet: quiet ?? false });
   try {
-    for (const [at, [name, operand]] of Object.entries(operands).entries()) {
-      const given = operand.operand === "rest" ? command.args.slice(at) : command.args[at];
-      if (command.args.length > at) flags[name] = readValue(operand, given, name, name, "CLI_OPTION");
-    }
-    const configPath = flags["config"] as string | undefined;
-    const file = configPath === undefined ? null : await readConfigFile(configPath);
-    for (const name of Object.keys(commonOptions)) delete flags[name];
-    for (const [name, { placeholder, defaultValue }] of Object.entries(options))
-      // Commander sets `--no-NAME` to true where it was not given.
-      if (placeholder === null && flags[name] === defaultValue) delete flags[name];
-    const { values, given } = mergeValues(table, flags, file);
-    for (const [name, { writes }] of Object.entries(table)) {
-      const place: unknown = values[name as keyof typeof values];
-      if (writes === null || typeof place !== "string") continue;
-      if (writes === "folder") await requireNewFolder(place);
-      await requireWritable(place, writes, flagName(name));
-    }
-    await spec.run(out, { values: values as never, isGiven: (name) => given.has(name) });
+    await spec.run(out, await inputOf(spec, parser));
   } catch (error) {
     out.error(error);
     process.exitCode = exitStatus(error);
@@ -122,30 +121,59 @@ async function execute(path: readonly string[], spec: AnyCommand, command: Comma
   }
 }
 
+/**
+ * What a command runs on: the values of its parsed arguments and of the file of `--config`.
+ * @throws ParetoError CLI_OPTION, CLI_CONFIG, CLI_MISSING; FILE_REFUSED, RUN_EXISTS for outputs that cannot be written
+ */
+export async function inputOf(spec: AnyCommand, parser: Command): Promise<AnyInput> {
+  const { operands, options } = spec;
+  const table = { ...operands, ...options };
+  const { config, ...flags } = parser.opts<Record<string, unknown>>();
+  for (const [at, [name, operand]] of Object.entries(operands).entries()) {
+    const given = operand.operand === "rest" ? parser.args.slice(at) : parser.args[at];
+    if (parser.args.length > at) flags[name] = readValue(operand, given, name, name, "CLI_OPTION");
+  }
+  for (const [name, { placeholder, defaultValue }] of Object.entries(options))
+    // Commander sets what `--no-NAME` switches off to true where it was not given.
+    if (placeholder === null && flags[name] === defaultValue) delete flags[name];
+  const file = config === undefined ? null : await readConfigFile(String(config));
+  const { values, given } = mergeValues(table, flags, file);
+  for (const [name, { writes }] of Object.entries(table)) {
+    const place: unknown = values[name as keyof typeof values];
+    if (writes === null || typeof place !== "string") continue;
+    if (writes === "folder") await requireNewFolder(place);
+    await requireWritable(place, writes, flagName(name));
+  }
+  return { values: values as never, isGiven: (name) => given.has(name) };
+}
+
 /** Runs the program on the process's arguments. */
 export async function runProgram(program: Command): Promise<void> {
   try {
     await program.parseAsync();
   } catch (error) {
-    if (error instanceof CommanderError && error.code.startsWith("commander.help")) {
+    if (error instanceof CommanderError) {
+      // Help or the version was written, on stderr where a command was missing.
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    if (error instanceof CommanderError && error.exitCode === 0) return;
-    const out = new Output({ json: process.argv.includes("--json"), quiet: false });
-    const shown = error instanceof CommanderError ? usageError(error) : error;
-    out.error(shown);
-    process.exitCode = exitStatus(shown);
+    new Output({ json: process.argv.includes("--json"), quiet: false }).error(error);
+    process.exitCode = exitStatus(error);
   }
 }
 
+/** Whether the parser refused an argument, and did not end because it wrote help or the version. */
+function isRefusal({ code, exitCode }: CommanderError): boolean {
+  return exitCode !== 0 && !code.startsWith("commander.help");
+}
+
 /** An argument that the parser refused: `error: unknown option '--epoch'`, and perhaps `(Did you mean --epochs?)`. */
-function usageError(error: CommanderError): ParetoError {
+function usageError(error: CommanderError, where: string): ParetoError {
   const [message = "", nearest] = error.message.replace(/^error: /, "").split("\n");
   const suggestion = nearest === undefined ? "" : `${nearest.replaceAll(/[()]/g, "")} `;
   return new ParetoError({
     code: "CLI_USAGE",
-    where: "pareto",
+    where,
     message,
     fix: `${suggestion}Add --help to see what the command takes.`,
     cause: error,

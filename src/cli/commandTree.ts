@@ -1,55 +1,7 @@
-/**
- * @file The commands of `pareto`: by domain, then by verb, and those of no domain. Each is one file in `commands/`, which
- * is loaded only when it runs or when its help is asked for, so that a command starts without what others need: a
- * classifier of proteins without the database that reads click logs.
- */
+/** @file The commands of `pareto`: those of a domain, by domain and verb, and those of none. */
 import type { Command } from "commander";
 import { newParser, parserOf, type AnyCommand } from "./command.ts";
-
-/** A command's file. */
-interface CommandFile {
-  command: AnyCommand;
-}
-
-/** Commands of one domain. */
-interface Domain {
-  summary: string;
-  /** By the verb that names each, in the order of the help. */
-  verbs: Readonly<Record<string, () => Promise<CommandFile>>>;
-}
-
-/** The domains by name. */
-const domains: Readonly<Record<string, Domain>> = {
-  recsys: {
-    summary: "Recommenders: profile click logs, train CTR models on them, evaluate, predict, export.",
-    verbs: {
-      synth: () => import("./commands/recsys/synth.ts"),
-      profile: () => import("./commands/recsys/profile.ts"),
-      train: () => import("./commands/recsys/train.ts"),
-      evaluate: () => import("./commands/recsys/evaluate.ts"),
-      predict: () => import("./commands/recsys/predict.ts"),
-      export: () => import("./commands/recsys/export.ts"),
-    },
-  },
-  llm: {
-    summary: "Language models: generate text with a bounded KV cache, estimate memory, evaluate, train.",
-    verbs: {
-      generate: () => import("./commands/llm/generate.ts"),
-      estimate: () => import("./commands/llm/estimate.ts"),
-      evaluate: () => import("./commands/llm/evaluate.ts"),
-      train: () => import("./commands/llm/train.ts"),
-    },
-  },
-  protein: {
-    summary: "Protein families from FASTA: train a network, classify sequences, evaluate and export it.",
-    verbs: {
-      train: () => import("./commands/protein/train.ts"),
-      classify: () => import("./commands/protein/classify.ts"),
-      evaluate: () => import("./commands/protein/evaluate.ts"),
-      export: () => import("./commands/protein/export.ts"),
-    },
-  },
-};
+import { domains, type CommandFile, type Domain } from "./domains.ts";
 
 /** Commands of no domain by name. */
 const general: Readonly<Record<string, { summary: string; load: () => Promise<CommandFile> }>> = {
@@ -66,19 +18,19 @@ const general: Readonly<Record<string, { summary: string; load: () => Promise<Co
     load: () => import("./commands/doctor.ts"),
   },
   demo: {
-    summary: "Make a click log, train DLRM on it as baseline and with FAE, and compare them.",
+    summary: "Tour of the systems: run each on something small, and show what it saves in one table.",
     load: () => import("./commands/demo.ts"),
   },
 };
 
 /** A command that has commands below it and does nothing by itself. */
-function group(name: string, summary: string): Command {
-  return newParser(name, summary).enablePositionalOptions();
+function group(path: readonly string[], summary: string): Command {
+  return newParser(path, summary).enablePositionalOptions();
 }
 
 /** A domain with the one verb that the arguments name, or with all. */
 async function domainCommand(name: string, { summary, verbs }: Domain, verb?: string): Promise<Command> {
-  const command = group(name, summary);
+  const command = group([name], summary);
   const isKnown = verb !== undefined && Object.hasOwn(verbs, verb);
   for (const [each, load] of Object.entries(verbs))
     if (!isKnown || each === verb) command.addCommand(parserOf([name, each], (await load()).command));
@@ -87,15 +39,15 @@ async function domainCommand(name: string, { summary, verbs }: Domain, verb?: st
 
 /** The program with what the arguments name loaded; a name alone stands for the others. @param args after `pareto` */
 export async function programFor(description: string, args: readonly string[]): Promise<Command> {
-  const program = group("pareto", description);
+  const program = group([], description);
   const [name, verb] = args[0] === "help" ? args.slice(1) : args;
   for (const [domain, content] of Object.entries(domains)) {
     program.addCommand(
-      domain === name ? await domainCommand(domain, content, verb) : group(domain, content.summary),
+      domain === name ? await domainCommand(domain, content, verb) : group([domain], content.summary),
     );
   }
   for (const [other, { summary, load }] of Object.entries(general)) {
-    program.addCommand(other === name ? parserOf([other], (await load()).command) : group(other, summary));
+    program.addCommand(other === name ? parserOf([other], (await load()).command) : group([other], summary));
   }
   return program;
 }

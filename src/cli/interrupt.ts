@@ -4,9 +4,23 @@ import type { Output } from "./output.ts";
 /** The exit status of a process that an interrupt ended. */
 const INTERRUPTED = 130;
 
+let endsAtOnce = false;
+
+/** Until disposed of, the first signal ends the process at once: nothing that runs is worth saving. */
+export function endAtOnce(): Disposable {
+  endsAtOnce = true;
+  return {
+    [Symbol.dispose]: () => {
+      endsAtOnce = false;
+    },
+  };
+}
+
 /** Does work that a signal may stop. @param onFirst called at the first signal, before the work's own is aborted */
 async function untilStopped<T>(onFirst: () => void, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
+  // Without a listener the system ends the process, whatever it computes.
+  if (endsAtOnce) return work(stop.signal);
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(INTERRUPTED);
     onFirst();

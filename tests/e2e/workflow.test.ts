@@ -44,7 +44,7 @@ const MODEL = [
 ];
 const SCHEDULE = ["--lr", "--epochs", "--patience", "--decay"];
 const COMMANDS: [string[], string[]][] = [
-  [["demo"], ["--rows", "--out", "--seed", "--threads"]],
+  [["demo"], ["--only", "--out"]],
   [["report"], ["--out"]],
   [
     ["recsys", "synth"],
@@ -300,35 +300,6 @@ describe("export", () => {
     }
     expect(seen).toBe(ROWS);
     await session.release();
-  });
-});
-
-describe("demo", () => {
-  it("compares both strategies in one table and one report, with the best possible AUC", async () => {
-    const { status, stdout, stderr } = await work.run([
-      "demo",
-      "--rows",
-      "20000",
-      "--threads",
-      "2",
-      "--out",
-      "demo",
-      "--quiet",
-    ]);
-    expect(status, stderr).toBe(0);
-    for (const row of [
-      "AUC",
-      "best possible AUC",
-      "log loss",
-      "accuracy",
-      "samples/s",
-      "hot inputs",
-      "hot bytes",
-    ])
-      expect(stdout).toMatch(new RegExp(`^${row} +\\S.* {2,}\\S`, "m"));
-    expect(await readFile(work.path("demo", "report.html"), "utf8")).toMatch(
-      /best possible 0\.\d{4}.*id="rate"/is,
-    );
   });
 });
 

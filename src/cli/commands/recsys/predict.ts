@@ -1,5 +1,5 @@
 /** @file `pareto recsys predict`: a source's rows with the probability beside them. */
-import { writePredictions } from "../../../recsys/data/encode/predictions.ts";
+import { requirePredictionFormat, writePredictions } from "../../../recsys/data/encode/predictions.ts";
 import { predictProbabilities } from "../../../recsys/training/evaluate.ts";
 import { formatCount } from "../../../base/format.ts";
 import { defineCommand } from "../../command.ts";
@@ -20,8 +20,9 @@ export const command = defineCommand({
     ...readOptions,
     ...computeOptions,
   },
-  run: (out, { values }) =>
-    withModelOn(out, { ...values, labels: "ignored" }, async ({ source, dataset, network }) => {
+  run(out, { values }) {
+    requirePredictionFormat(values.out);
+    return withModelOn(out, { ...values, labels: "ignored" }, async ({ source, dataset, network }) => {
       const probabilities = predictProbabilities(network, dataset, (done) =>
         out.onEvent({
           event: "progress",
@@ -35,5 +36,6 @@ export const command = defineCommand({
       const rows = await writePredictions(source, probabilities, values.out);
       out.result(`${values.out}: ${formatCount(rows)} rows`);
       out.json({ event: "done", run: values.run, file: values.out, rows });
-    }),
+    });
+  },
 });

@@ -31,6 +31,11 @@ function copyOptions(path: string): string {
   });
 }
 
+/** Refuses a file of no known format before anything is predicted. @throws ParetoError DATA_OUTPUT_FORMAT */
+export function requirePredictionFormat(path: string): void {
+  copyOptions(path);
+}
+
 /**
  * Writes a source with its probabilities.
  * @param probabilities one for each row of the source, in its order, in pieces of any length
