@@ -159,7 +159,7 @@ export async function benchLlmCpu(threads: number, isSmall: boolean): Promise<Ll
         }
         for (let step = 0; step < STEPS; step++) {
           const taken = await millisecondsOf(() =>
-            runner.decodeGreedy([{ sequence: 0, token: tokens[step]! }]),
+            runner.decodeTokens([{ sequence: 0, token: tokens[step]! }]),
           );
           if (step >= WARM_UP) steps[name].push(taken);
         }

@@ -50,7 +50,7 @@ export async function fill(
 
 /** One greedy step of the first sequences. */
 export function stepOnce(runner: CudaRunner, sequences: number): Promise<Int32Array> {
-  return runner.decodeGreedy(
+  return runner.decodeTokens(
     Array.from({ length: sequences }, (_, sequence) => ({ sequence, token: sequence })),
   );
 }
@@ -64,7 +64,7 @@ export async function stepMs(runner: CudaRunner, sequences: number, steps = STEP
   const times: number[] = [];
   for (let i = 0; i < WARM_UP + steps; i++) {
     const start = performance.now();
-    const next = await runner.decodeGreedy(tokens);
+    const next = await runner.decodeTokens(tokens);
     if (i >= WARM_UP) times.push(performance.now() - start);
     for (const [row, token] of next.entries()) tokens[row]!.token = token;
   }

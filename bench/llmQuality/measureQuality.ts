@@ -13,8 +13,7 @@ import { textItems } from "../../src/llm/eval/textItems.ts";
 import type { LlmDtype } from "../../src/llm/runner/dtype.ts";
 import { keyformer } from "../../src/llm/kv/policies/keyformer.ts";
 import { openModel } from "../../src/llm/load/openModel.ts";
-import { openRunner } from "../../src/llm/runner/openRunner.ts";
-import type { LlmRunner } from "../../src/llm/runner/runner.ts";
+import { LlmEngine } from "../../src/llm/engine/llmEngine.ts";
 import type { Protocol, TaskItem } from "../../src/llm/tasks/task.ts";
 import { taskNamed, type TaskName } from "../../src/llm/tasks/tasks.ts";
 import type { Tokenizer } from "../../src/llm/tokenizer/tokenizer.ts";
@@ -117,20 +116,20 @@ const isThere = (path: string) =>
 async function withModel<T>(
   path: string,
   { device, sequences: maxSequences, dtype, threads }: QualityOptions,
-  work: (runner: LlmRunner, tokenizer: Tokenizer) => Promise<T>,
+  work: (engine: LlmEngine, tokenizer: Tokenizer) => Promise<T>,
 ): Promise<T> {
   const { files, tokenizer } = await openModel(path);
   try {
-    const runner = await openRunner(files, {
+    const engine = await LlmEngine.open(files, {
       device,
       maxSequences,
       threads,
       ...(dtype !== null && { dtype }),
     });
     try {
-      return await work(runner, tokenizer);
+      return await work(engine, tokenizer);
     } finally {
-      await runner.dispose();
+      await engine.dispose();
     }
   } finally {
     await files.close();
@@ -194,7 +193,7 @@ export async function measureQuality(options: QualityOptions): Promise<QualityFi
   }
   const plan = wanted.filter(({ model, task }) => there.has(model) && (task !== "text" || text !== null));
   for (const model of there) {
-    await withModel(join(models, model), options, async (runner, tokenizer) => {
+    await withModel(join(models, model), options, async (engine, tokenizer) => {
       for (const exam of plan.filter((one) => one.model === model)) {
         const texts = await textsOf(exam, tokenizer, options);
         if (!texts) continue;
@@ -202,7 +201,7 @@ export async function measureQuality(options: QualityOptions): Promise<QualityFi
         const isAblation = exam.group === "ablations";
         const started = performance.now();
         let told = started;
-        const { variants, items } = await evaluate(runner, {
+        const { variants, items } = await evaluate(engine, {
           measure: exam.task === "text" ? "likelihoods" : "answers",
           item: texts.item,
           items: texts.count,
@@ -234,8 +233,8 @@ export async function measureQuality(options: QualityOptions): Promise<QualityFi
     });
   }
   if (stories !== null && only.includes("stories")) {
-    figures.stories = await withModel(stories, options, (runner, tokenizer) =>
-      storyResults(runner, tokenizer.encode(""), POLICIES, seeds),
+    figures.stories = await withModel(stories, options, (engine, tokenizer) =>
+      storyResults(engine, tokenizer.encode(""), POLICIES, seeds),
     );
     log(`${basename(stories)}: ${figures.stories.results.length} stories`);
   }

@@ -1,7 +1,8 @@
 /** @file A story that a model goes on with, token by token: how soon and how far policies lead away from it. */
 import { fullVariant, isNoisy, variantsOf, type Variant } from "../../src/llm/eval/variants.ts";
 import { scoreLikelihoods } from "../../src/llm/eval/score.ts";
-import type { LlmRunner } from "../../src/llm/runner/runner.ts";
+import type { LlmEngine } from "../../src/llm/engine/llmEngine.ts";
+import { endOf } from "../../src/llm/engine/runBatch.ts";
 import type { QualityFile, StoryResult } from "./qualityFile.ts";
 
 /** Tokens that are read at once: the beginning of the story as the model itself writes it. */
@@ -12,25 +13,23 @@ const RUN = 4;
 
 /** The most probable tokens after a prompt. */
 async function greedy(
-  runner: LlmRunner,
+  engine: LlmEngine,
   variant: Variant,
   prompt: readonly number[],
   count: number,
   seed: number,
 ) {
   const policy = variant.make(count);
-  runner.begin(0, { policies: () => policy, maxNewTokens: count, seed });
-  try {
-    const logits = await runner.prefill([{ sequence: 0, tokens: prompt }]);
-    const said = [logits.reduce((best, x, i) => (x > logits[best]! ? i : best), 0)];
-    while (said.length < count) {
-      const [next] = await runner.decodeGreedy([{ sequence: 0, token: said.at(-1)! }]);
-      said.push(next!);
-    }
-    return said;
-  } finally {
-    runner.release(0);
-  }
+  const { tokens } = await endOf(
+    engine.generate({
+      prompt,
+      maxNewTokens: count,
+      ignoreEos: true,
+      kv: () => policy,
+      noise: { seed },
+    }),
+  );
+  return tokens;
 }
 
 /** The share of runs of four tokens that stood in the text before. */
@@ -43,20 +42,20 @@ export function repetition(tokens: readonly number[]): number {
 
 /** Goes on with the story under every policy. @param start tokens of an empty text */
 export async function storyResults(
-  runner: LlmRunner,
+  engine: LlmEngine,
   start: readonly number[],
   policies: readonly string[],
   seeds: number,
 ): Promise<NonNullable<QualityFile["stories"]>> {
-  const story = await greedy(runner, fullVariant, start, PROMPT - start.length + NEW, 0);
+  const story = await greedy(engine, fullVariant, start, PROMPT - start.length + NEW, 0);
   const prompt = [...start, ...story.slice(0, PROMPT - start.length)];
   const rest = story.slice(PROMPT - start.length);
   const item = { prompt: Int32Array.from(prompt), forced: Int32Array.from(rest), answer: new Int32Array(0) };
   const results: StoryResult[] = [];
   for (const variant of [fullVariant, ...variantsOf(policies, [BUDGET])]) {
     for (let seed = 0; seed < (isNoisy(variant.make(1)) ? seeds : 1); seed++) {
-      const said = await greedy(runner, variant, prompt, NEW, seed);
-      const { scores } = await scoreLikelihoods(runner, variant, [item], { seed, first: 0 });
+      const said = await greedy(engine, variant, prompt, NEW, seed);
+      const { scores } = await scoreLikelihoods(engine, variant, [item], { seed, first: 0 });
       const at = said.findIndex((token, i) => token !== rest[i]);
       results.push({
         policy: variant.policy,

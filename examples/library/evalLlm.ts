@@ -3,12 +3,12 @@ import { readFile } from "node:fs/promises";
 import {
   estimate,
   evaluate,
-  fullArm,
+  fullVariant,
   keyformer,
-  namedArms,
+  LlmEngine,
   openModel,
-  openRunner,
   textItems,
+  variantsOf,
 } from "../../src/llm/index.ts";
 
 const [path, textFile] = process.argv.slice(2);
@@ -18,8 +18,8 @@ const { files, tokenizer } = await openModel(path);
 // A way of caching is a policy for texts of so many decoded tokens, under a name.
 const half = (horizon: number) => keyformer({ budget: { share: 0.5 }, horizon, noise: "none" });
 const variants = [
-  fullArm,
-  ...namedArms(["window", "keyformer"], [0.5]),
+  fullVariant,
+  ...variantsOf(["window", "keyformer"], [0.5]),
   { policy: "no noise", budget: 0.5, make: half },
 ];
 
@@ -32,16 +32,16 @@ const pieces = textItems(
   { promptTokens: sizes.contextTokens, scoredTokens: sizes.newTokens },
   4,
 );
-const runner = await openRunner(files, { device: "cpu", maxSequences: pieces.length });
+const engine = await LlmEngine.open(files, { device: "cpu", maxSequences: pieces.length });
 await files.close();
-const found = await evaluate(runner, {
+const found = await evaluate(engine, {
   measure: "likelihoods",
   item: (index) => pieces[index]!,
   items: pieces.length,
   variants,
   seeds: 2,
 });
-await runner.dispose();
+await engine.dispose();
 for (const { policy, mean, difference } of found.variants) {
   const { mean: more, low, high } = difference;
   console.log(

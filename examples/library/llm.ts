@@ -2,23 +2,13 @@
  * @file `pareto/llm`: texts under a cache policy of one's own, a further turn, and a batch with beams.
  * Run: `npx node examples/library/llm.ts MODEL`.
  */
-import {
-  generateTokens,
-  type HeadView,
-  keyformer,
-  type KvPolicy,
-  openModel,
-  openRunner,
-  runBatch,
-  Sampler,
-} from "../../src/llm/index.ts";
+import { endOf, type HeadView, type KvPolicy, LlmEngine, openModel, runBatch } from "../../src/llm/index.ts";
 
 const [path] = process.argv.slice(2);
 if (path === undefined) throw new Error("usage: llm.ts MODEL");
 const { files, tokenizer } = await openModel(path);
-const runner = await openRunner(files, { device: "cpu", maxSequences: 4 });
+const engine = await LlmEngine.open(files, { device: "cpu", maxSequences: 4 });
 await files.close();
-const { eosTokenIds } = files.config;
 
 // A policy that ranks tokens by the attention that each query paid them on average, so that late ones have a chance.
 const average = ({ scores, positions, tokensSeen }: HeadView, slot: number) =>
@@ -47,39 +37,42 @@ const own: KvPolicy = {
   evict: (head) => ranked(head).at(-1)!,
 };
 
-// A text, and more of it after a turn. The last token chosen has not been read: the turn begins with it.
+// A text, and more of it after a turn.
 const start = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park.";
 let evictions = 0;
-runner.begin(0, {
-  policies: () => own,
+const conversation = engine.converse({
+  kv: () => own,
   maxNewTokens: 40,
-  onDecision: ({ kind }) => void (kind === "evict" && evictions++),
+  onDecision: ({ chose }) => void ("evict" in chose && evictions++),
 });
-let unread: number[] = [];
 for (const turn of [start, " But then her friend Tom said"]) {
-  const prompt = [
-    ...unread,
-    ...(unread.length > 0 ? tokenizer.encode(turn).slice(1) : tokenizer.encode(turn)),
-  ];
-  const tokens: number[] = [];
-  for await (const token of generateTokens(runner, prompt, new Sampler(), { maxNewTokens: 20, eosTokenIds }))
-    tokens.push(token);
-  unread = tokens.slice(-1);
+  const prompt = tokenizer.encode(turn);
+  // Text that goes on does not begin with the token that begins a text.
+  const events = conversation.generate({
+    prompt: turn === start ? prompt : prompt.slice(1),
+    maxNewTokens: 20,
+  });
+  const { tokens, memory } = await endOf(events);
   console.log(`${turn} […] ${tokenizer.decode(tokens)}`);
+  const { tokensSeen, evictedTokens, kvBytes, fullKvBytes } = memory!;
+  console.log(`${tokensSeen} tokens seen, ${evictedTokens} evicted, ${evictions} times in decode`);
+  console.log(`${kvBytes} bytes of keys and values, with every token kept ${fullKvBytes}`);
 }
-const { tokensSeen, evictedTokens, kvBytes, fullKvBytes } = runner.memory(0);
-console.log(`${tokensSeen} tokens seen, ${evictedTokens} evicted, ${evictions} times in decode`);
-console.log(`${kvBytes} bytes of keys and values, with every token kept ${fullKvBytes}`);
-runner.release(0);
+conversation.end();
 
-// Many texts over four sequences: one that beams search for, others drawn. Each comes when it is over.
-const policies = () => keyformer({ budget: { share: 0.6 }, horizon: 24 });
+// A token as soon as it is chosen.
+const request = { prompt: tokenizer.encode("Lily saw"), maxNewTokens: 8, kv: "keyformer:budget=60%" };
+for await (const event of engine.generate(request))
+  if (event.event === "token") console.log(`${event.index}: ${tokenizer.decode([event.token])}`);
+
+// Many requests over four sequences: one that beams search for, others drawn. Each comes when it is over.
 const requests = ["Tom had a red ball.", "The dog ran", "One day, a cat and a bird met."].map((text, i) => ({
   prompt: tokenizer.encode(text),
-  text: { policies, maxNewTokens: 24, seed: 1 },
-  eosTokenIds: eosTokenIds,
-  ...(i === 0 ? { beams: 2 } : { sampler: { temperature: 0.8, seed: 1 } }),
+  maxNewTokens: 24,
+  kv: "keyformer:budget=60%",
+  noise: { seed: 1 },
+  ...(i === 0 ? { beams: 2 } : { sampling: { temperature: 0.8, seed: 1 } }),
 }));
-for await (const { index, tokens, memory } of runBatch(runner, requests))
+for await (const { index, tokens, memory } of runBatch(engine, requests))
   console.log(`${index}: ${tokenizer.decode(tokens)} (${memory.kvBytes} of ${memory.fullKvBytes} bytes)`);
-await runner.dispose();
+await engine.dispose();

@@ -7,9 +7,9 @@
  * so no step is shorter than these bytes take; products and launches come on top.
  */
 import { sizeOf } from "../base/shape.ts";
-import { budgetCapacity, meanAttended } from "./kv/capacity.ts";
 import { full } from "./kv/policies/full.ts";
-import type { KvPolicy, LayerPolicies } from "./kv/policy.ts";
+import { cacheBytes, ELEMENT_BYTES } from "./kv/cacheBytes.ts";
+import type { LayerPolicies } from "./kv/policy.ts";
 import type { DecoderConfig } from "./models/decoder.ts";
 import { decoderOf } from "./models/models.ts";
 import type { LlmDtype } from "./runner/dtype.ts";
@@ -65,75 +65,12 @@ export interface Estimate {
   paysFrom: { bytes: number | null; tenPercent: number | null };
 }
 
-const ELEMENT_BYTES: Readonly<Record<LlmDtype, number>> = { f32: 4, bf16: 2, f16: 2 };
-/** A position (int32) and a score (float32); a rank (int32). */
-const BOOKKEEPING_BYTES = 8;
-const RANK_BYTES = 4;
 /** Rows of a prompt that a layer's products work on at a time, at most. */
 const BLOCK_ROWS = 4096;
 /** Longest prompt that is looked at for where a policy pays. */
 const MOST_CONTEXT = 2 ** 24;
 /** Embeddings: of their rows a step reads one a text, unless they are the head too. */
 const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe)\.weight$/;
-
-/** Bytes of positions and scores that a decode step moves for each live entry, to score and to choose the one that goes. */
-function scoringBytes(policy: KvPolicy, contextTokens: number): number {
-  if (policy.budget(contextTokens) === Number.POSITIVE_INFINITY) return 0;
-  const { scoring } = policy;
-  // The position is read (noise is keyed by it, the newest are found by it), the score read and written.
-  if (scoring.from === "attention" && scoring.rows !== "window") return 12;
-  // Entries are evicted by age alone.
-  if (scoring.from === "nothing" || scoring.from === "attention") return 4;
-  return 8;
-}
-
-/** Everything that depends on how texts are cached, for prompts of some length. */
-function cacheOf(
-  config: DecoderConfig,
-  policies: LayerPolicies,
-  { contextTokens, newTokens, batch, elementBytes, device }: Sizes,
-): Pick<CacheEstimate, "kvBytes" | "bookkeepingBytes" | "promptPeakBytes"> & { readBytes: number } {
-  const { layers, kvHeads, headDim, slidingWindow } = config;
-  const kvEntryBytes = kvHeads * 2 * headDim * elementBytes;
-  let entries = 0;
-  let promptEntries = 0;
-  let bookkeepingBytes = 0;
-  let entryBytes = 0;
-  let readBytes = 0;
-  for (let layer = 0; layer < layers; layer++) {
-    const policy = policies(layer);
-    const budget = policy.budget(contextTokens);
-    const sequence = { budget, evictEvery: policy.evictEvery, promptTokens: contextTokens, newTokens };
-    const capacity = budgetCapacity(sequence);
-    const isRanked = device === "cuda" || policy.positions === "new";
-    const bookkeeping = kvHeads * (BOOKKEEPING_BYTES + (isRanked ? RANK_BYTES : 0));
-    entries += capacity;
-    bookkeepingBytes += capacity * bookkeeping;
-    entryBytes = Math.max(entryBytes, kvEntryBytes + bookkeeping);
-    if (budget < contextTokens) {
-      // Under shared scores no layer evicts before the last one has read the prompt; others share one layer's room.
-      promptEntries = policy.scope === "shared" ? promptEntries + contextTokens : contextTokens;
-    }
-    const attended = meanAttended(sequence, slidingWindow ?? Number.POSITIVE_INFINITY);
-    readBytes += attended * (kvEntryBytes + kvHeads * scoringBytes(policy, contextTokens));
-  }
-  const kvBytes = batch * entries * kvEntryBytes;
-  bookkeepingBytes *= batch;
-  return {
-    kvBytes,
-    bookkeepingBytes,
-    promptPeakBytes: kvBytes + bookkeepingBytes + batch * promptEntries * entryBytes,
-    readBytes: batch * readBytes,
-  };
-}
-
-interface Sizes {
-  contextTokens: number;
-  newTokens: number;
-  batch: number;
-  elementBytes: number;
-  device: "cpu" | "cuda";
-}
 
 /** The least whole number from 1 to {@link MOST_CONTEXT} from which `holds` is true; null when it is not at the last. */
 function leastFrom(holds: (n: number) => boolean): number | null {
@@ -173,7 +110,7 @@ export function estimate(config: DecoderConfig, options: EstimateOptions): Estim
     elementBytes * (rows * perRow + 2 * intermediateSize * Math.min(rows, BLOCK_ROWS)) +
     4 * batch * vocabSize;
   const at = (of: LayerPolicies, contextTokens: number) =>
-    cacheOf(config, of, { contextTokens, newTokens, batch, elementBytes, device });
+    cacheBytes(config, of, { contextTokens, newTokens, batch, elementBytes, device });
   const estimateOf = (of: LayerPolicies): CacheEstimate => {
     const { readBytes, ...cache } = at(of, contextTokens);
     const stepBytes = weightsRead + readBytes;

@@ -2,22 +2,31 @@
  * @file `pareto/llm`: language models whose KV cache evicts. A `KvPolicy` decides what each layer's cache keeps;
  * `kvPolicy` makes one from text such as `keyformer:budget=50%`, and users may write their own.
  *
- * `openModel` → `openRunner` → `runner.begin` for each text → `generateTokens`, or `runBatch` for many at once.
+ * `openModel` → `openRunner` → `new LlmEngine(runner)` → `engine.generate(request)`, any number at once.
  */
+export { Conversation } from "./engine/conversation.ts";
+export { LlmEngine } from "./engine/llmEngine.ts";
+export type { ConversationRequest, EngineOptions, EngineStats } from "./engine/llmEngine.ts";
+export type {
+  CacheRequest,
+  EndEvent,
+  FinishReason,
+  GenerateRequest,
+  NewTokenEvent,
+  TokenEvent,
+  TokenRequest,
+} from "./engine/request.ts";
 export { estimate } from "./estimate.ts";
 export type { CacheEstimate, Estimate, EstimateOptions } from "./estimate.ts";
-export { fullVariant as fullArm, variantsOf as namedArms } from "./eval/variants.ts";
+export { fullVariant, variantsOf } from "./eval/variants.ts";
 export type { Variant } from "./eval/variants.ts";
 export type { Interval } from "./eval/bootstrap.ts";
 export { evaluate } from "./eval/evaluate.ts";
-export type { VariantResult as ArmResult, Evaluated, EvaluateOptions } from "./eval/evaluate.ts";
+export type { Evaluated, EvaluateOptions, VariantResult } from "./eval/evaluate.ts";
 export { textItems } from "./eval/textItems.ts";
 export type { TextPieces } from "./eval/textItems.ts";
-export type { Continued, FinishReason } from "./generate/continuation.ts";
-export { generateTokens } from "./generate/generate.ts";
-export type { GenerateOptions, GenerateTimes } from "./generate/generate.ts";
-export { runBatch } from "./generate/runBatch.ts";
-export type { BatchOptions, BatchRequest, BatchResult, BatchTimes } from "./generate/runBatch.ts";
+export { endOf, runBatch } from "./engine/runBatch.ts";
+export type { BatchOptions, BatchResult } from "./engine/runBatch.ts";
 export { Sampler } from "./generate/sampler.ts";
 export type { SamplerOptions } from "./generate/sampler.ts";
 export type { Budget, Recent } from "./kv/budget.ts";
@@ -65,11 +74,11 @@ export { openRunner } from "./runner/openRunner.ts";
 export type { RunnerOptions } from "./runner/openRunner.ts";
 export type {
   LlmRunner,
-  SequenceMemory as TextMemory,
-  SequenceOptions as TextOptions,
-  SequenceSnapshot as TextSnapshot,
-  SequenceToken as TextToken,
-  SequenceTokens as TextTokens,
+  SequenceMemory,
+  SequenceOptions,
+  SequenceSnapshot,
+  SequenceToken,
+  SequenceTokens,
 } from "./runner/runner.ts";
 export { taskNamed, TASK_NAMES } from "./tasks/tasks.ts";
 export type { TaskName } from "./tasks/tasks.ts";

@@ -9,7 +9,8 @@
 import { availableParallelism } from "node:os";
 import { HeapKernels } from "../../engine/targets/cpu/index.ts";
 import type { CacheMemory } from "../kv/cacheMemory.ts";
-import { argmax, requireLogits } from "../generate/logits.ts";
+import { requireLogits } from "../generate/logits.ts";
+import { chooseTokens, type Sampler } from "../generate/sampler.ts";
 import { KvCache } from "../kv/kvCache.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
@@ -67,6 +68,8 @@ interface Part {
 /** A model on the host. */
 export class CpuRunner implements LlmRunner {
   readonly config: DecoderConfig;
+  readonly device = "cpu";
+  readonly dtype = "f32";
   readonly maxSequences: number;
   readonly #dense: DenseDecoder;
   readonly #kernels: HeapKernels;
@@ -143,10 +146,8 @@ export class CpuRunner implements LlmRunner {
     return this.#pass(parts, parts.length);
   }
 
-  async decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array> {
-    const logits = await this.decode(tokens);
-    const { vocabSize } = this.config;
-    return Int32Array.from(tokens, (_, i) => argmax(logits.subarray(i * vocabSize, (i + 1) * vocabSize)));
+  async decodeTokens(tokens: readonly SequenceToken[], samplers?: readonly Sampler[]): Promise<Int32Array> {
+    return chooseTokens(await this.decode(tokens), this.config.vocabSize, samplers);
   }
 
   async fork(from: number, to: number): Promise<void> {

@@ -2,10 +2,11 @@
  * @file Runs a language model on a GPU. Weights, caches and all that a step needs stay in its memory; a decode step is
  * one recorded graph, and what comes back to the host is tokens, or logits when they are asked for.
  *
- * When a call fails, the texts in it are gone: begin again.
+ * When a call fails, the sequences in it are gone: begin again.
  */
 import type { HalfDType } from "../../base/dtype.ts";
 import { type AllocatorStats, CudaDevice, type DeviceBuffer } from "../../engine/targets/cuda/index.ts";
+import { chooseTokens, type Sampler } from "../generate/sampler.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder, DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
@@ -45,9 +46,9 @@ import { loadWeights, randomWeights, type LoadProgress } from "./weights.ts";
 export interface CudaRunnerOptions {
   /** What weights, keys and values are; sums and scores are float32 always. Defaults to bf16. */
   dtype?: LlmDtype;
-  /** Texts held at a time. Defaults to 1. */
+  /** Most sequences at a time. Defaults to 1. */
   maxSequences?: number;
-  /** Told tensors loaded so far, and in all. */
+  /** Receives tensors loaded so far, and in all. */
   onProgress?: LoadProgress;
 }
 
@@ -59,6 +60,8 @@ const dtypes = { f32: "float32", bf16: "bfloat16", f16: "float16" } as const sat
 /** A model on a GPU. */
 export class CudaRunner implements LlmRunner {
   readonly config: DecoderConfig;
+  readonly device = "cuda";
+  readonly dtype: LlmDtype;
   readonly maxSequences: number;
   readonly #device: CudaDevice;
   readonly #dense: DenseRows;
@@ -71,9 +74,10 @@ export class CudaRunner implements LlmRunner {
   readonly #host: HostEviction;
   readonly #decisions: Decisions;
 
-  private constructor(device: CudaDevice, decoder: Decoder, maxSequences: number) {
+  private constructor(device: CudaDevice, decoder: Decoder, dtype: LlmDtype, maxSequences: number) {
     const { config } = decoder;
     this.config = config;
+    this.dtype = dtype;
     this.maxSequences = maxSequences;
     this.#device = device;
     this.#dense = new DenseRows(device, decoder);
@@ -125,7 +129,7 @@ export class CudaRunner implements LlmRunner {
     const device = await CudaDevice.open();
     try {
       await fill(device, decoder);
-      return new CudaRunner(device, decoder, maxSequences);
+      return new CudaRunner(device, decoder, dtype, maxSequences);
     } catch (error) {
       await device.dispose();
       throw error;
@@ -165,8 +169,10 @@ export class CudaRunner implements LlmRunner {
     return this.#stepped(tokens, (texts) => this.#step.logits(texts));
   }
 
-  async decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array> {
-    return this.#stepped(tokens, (texts) => this.#step.greedy(texts));
+  async decodeTokens(tokens: readonly SequenceToken[], samplers?: readonly Sampler[]): Promise<Int32Array> {
+    if (samplers === undefined || samplers.every(({ isGreedy }) => isGreedy))
+      return this.#stepped(tokens, (texts) => this.#step.greedy(texts));
+    return chooseTokens(await this.decode(tokens), this.config.vocabSize, samplers);
   }
 
   async fork(from: number, to: number): Promise<void> {

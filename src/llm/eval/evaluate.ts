@@ -6,7 +6,7 @@
  * an evaluation that has to stop early has still asked everybody the same.
  */
 import { invariant } from "../../base/errors.ts";
-import type { LlmRunner } from "../runner/runner.ts";
+import type { LlmEngine } from "../engine/llmEngine.ts";
 import type { TaskItem } from "../tasks/task.ts";
 import { type Variant, isNoisy } from "./variants.ts";
 import { Bootstrap, type Interval } from "./bootstrap.ts";
@@ -64,10 +64,10 @@ interface Tally {
 }
 
 /** Measures every variant. @returns fewer items than asked for when time ran out, at least one round */
-export async function evaluate(runner: LlmRunner, options: EvaluateOptions): Promise<Evaluated> {
+export async function evaluate(engine: LlmEngine, options: EvaluateOptions): Promise<Evaluated> {
   const { variants, items: count, measure, seeds, maxSeconds = Number.POSITIVE_INFINITY } = options;
   invariant(variants.length > 0 && count > 0, "something to measure");
-  const walk = measure === "answers" ? scoreAnswers : scoreLikelihoods;
+  const scoreRound = measure === "answers" ? scoreAnswers : scoreLikelihoods;
   const seedsOf = variants.map((variant) => (isNoisy(variant.make(1)) ? seeds : 1));
   const perItem = seedsOf.reduce((sum, n) => sum + n, 0);
   const tallies = variants.map((): Tally => ({ values: [], tokens: 0, kvBytes: 0 }));
@@ -76,12 +76,12 @@ export async function evaluate(runner: LlmRunner, options: EvaluateOptions): Pro
   let done = 0;
   while (items.length < count) {
     const first = items.length;
-    const size = Math.min(runner.maxSequences, count - first);
+    const size = Math.min(engine.runner.maxSequences, count - first);
     const round = Array.from({ length: size }, (_, i) => options.item(first + i));
     for (const [a, variant] of variants.entries()) {
       const sums = new Float64Array(size);
       for (let seed = 0; seed < seedsOf[a]!; seed++) {
-        const { scores, memory } = await walk(runner, variant, round, { seed, first });
+        const { scores, memory } = await scoreRound(engine, variant, round, { seed, first });
         const tally = tallies[a]!;
         for (const [i, { score, tokens }] of scores.entries()) {
           sums[i]! += score / seedsOf[a]!;

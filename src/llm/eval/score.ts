@@ -1,16 +1,19 @@
 /**
- * @file Takes texts through a runner under one way of caching: the prompt is read, with which the policy evicts, what is
- * forced is decoded token by token, and then either the model answers or each forced token is scored.
+ * @file Scores items under one variant of caching: the prompt is prefilled, with which the policy evicts, what is forced
+ * is decoded token by token, and then either the model answers or each forced token is scored.
  *
- * Every way of caching goes the same path: a text's whole prompt in one read, sequences filled with several texts. A text's
- * noise is keyed by its number, so it does not depend on the texts beside it.
+ * Every variant goes the same path, the items of a round together. An item's noise is keyed by its number, so it does not
+ * depend on the items beside it.
  */
-import { argmax, logSumExp } from "../generate/logits.ts";
+import type { LlmEngine } from "../engine/llmEngine.ts";
+import type { EndEvent } from "../engine/request.ts";
+import { logSumExp } from "../generate/logits.ts";
+import { endOf } from "../engine/runBatch.ts";
+import type { SequenceMemory } from "../runner/runner.ts";
 import type { TaskItem } from "../tasks/task.ts";
-import type { LlmRunner, SequenceMemory, SequenceToken } from "../runner/runner.ts";
 import type { Variant } from "./variants.ts";
 
-/** What one text came to. */
+/** What one item came to. */
 export interface ItemScore {
   /** Answers: 1 when every token is right, else 0. Likelihoods: the mean of −ln p of the forced tokens. */
   score: number;
@@ -18,11 +21,18 @@ export interface ItemScore {
   tokens: number;
 }
 
-/** What was measured of some texts. */
+/** What was measured of some items. */
 export interface Scored {
   scores: ItemScore[];
-  /** Of the first text at its end. */
+  /** Of the first item at its end. */
   memory: SequenceMemory;
+}
+
+/** How noise is keyed: by a seed, and by a stream that is the item's number. */
+export interface ItemNoise {
+  seed: number;
+  /** Number of the first item. */
+  first: number;
 }
 
 /** −ln of the probability that logits `row` give a token. @throws ParetoError LLM_LOGITS */
@@ -36,123 +46,80 @@ export function negativeLogLikelihood(
   return logSumExp(own) - own[token]!;
 }
 
-/** One text on its way. */
-interface ScoredItem {
-  sequence: number;
-  item: TaskItem;
-  /** Forced tokens that were read. */
-  read: number;
-  said: number[];
-  lost: number;
-}
-
 /** Answers of greedy decoding, compared with those that are right. */
-export async function scoreAnswers(
-  runner: LlmRunner,
+export function scoreAnswers(
+  engine: LlmEngine,
   variant: Variant,
   items: readonly TaskItem[],
-  options: { seed: number; first: number },
+  noise: ItemNoise,
 ): Promise<Scored> {
-  const width = runner.config.vocabSize;
-  return scoreItems(runner, variant, items, options, {
-    decoded: ({ forced, answer }) => forced.length + answer.length - 1,
-    afterPrompt: (text, logits, row) => {
-      if (text.item.forced.length === 0)
-        text.said.push(argmax(logits.subarray(row * width, (row + 1) * width)));
-    },
-    step: async (texts, tokens) => {
-      const next = await runner.decodeGreedy(tokens);
-      texts.forEach((text, i) => {
-        if (text.read < text.item.forced.length && ++text.read < text.item.forced.length) return;
-        text.said.push(next[i]!);
-      });
-    },
-    tokenOf: ({ item, read, said }) => (read < item.forced.length ? item.forced[read]! : said.at(-1)!),
-    isDone: ({ item, said }) => said.length === item.answer.length,
-    scoreOf: ({ item, said }) => {
-      const right = said.filter((token, i) => token === item.answer[i]).length;
-      return { score: right === said.length ? 1 : 0, tokens: right / said.length };
+  return scoreItems(engine, variant, items, noise, {
+    newTokens: ({ forced, answer }) => forced.length + answer.length,
+    hasLogProbabilities: false,
+    scoreOf: ({ forced, answer }, { tokens }) => {
+      const right = answer.filter((token, i) => token === tokens[forced.length + i]).length;
+      return { score: right === answer.length ? 1 : 0, tokens: right / answer.length };
     },
   });
 }
 
 /** Likelihoods of the forced tokens, the first of them from the prompt's own logits. */
-export async function scoreLikelihoods(
-  runner: LlmRunner,
+export function scoreLikelihoods(
+  engine: LlmEngine,
   variant: Variant,
   items: readonly TaskItem[],
-  options: { seed: number; first: number },
+  noise: ItemNoise,
 ): Promise<Scored> {
-  const width = runner.config.vocabSize;
-  return scoreItems(runner, variant, items, options, {
-    decoded: ({ forced }) => forced.length - 1,
-    afterPrompt: (text, logits, row) => {
-      text.lost += negativeLogLikelihood(logits, row, width, text.item.forced[0]!);
+  return scoreItems(engine, variant, items, noise, {
+    newTokens: ({ forced }) => forced.length,
+    hasLogProbabilities: true,
+    scoreOf: ({ forced }, { logProbabilities }) => {
+      const loss = logProbabilities!.reduce((sum, each) => sum - each, 0) / forced.length;
+      return { score: loss, tokens: loss };
     },
-    step: async (texts, tokens) => {
-      const logits = await runner.decode(tokens);
-      texts.forEach((text, row) => {
-        text.lost += negativeLogLikelihood(logits, row, width, text.item.forced[++text.read]!);
-      });
-    },
-    tokenOf: ({ item, read }) => item.forced[read]!,
-    isDone: ({ item, read }) => read + 1 === item.forced.length,
-    scoreOf: ({ item, lost }) => ({ score: lost / item.forced.length, tokens: lost / item.forced.length }),
   });
 }
 
 /** What differs between the two. */
-interface Kind {
-  /** Tokens that are decoded of a text. */
-  decoded: (item: TaskItem) => number;
-  afterPrompt: (text: ScoredItem, logits: Float32Array, row: number) => void;
-  step: (texts: readonly ScoredItem[], tokens: readonly SequenceToken[]) => Promise<void>;
-  tokenOf: (text: ScoredItem) => number;
-  isDone: (text: ScoredItem) => boolean;
-  scoreOf: (text: ScoredItem) => ItemScore;
+interface Measure {
+  newTokens: (item: TaskItem) => number;
+  hasLogProbabilities: boolean;
+  scoreOf: (item: TaskItem, end: EndEvent) => ItemScore;
 }
 
 async function scoreItems(
-  runner: LlmRunner,
+  engine: LlmEngine,
   variant: Variant,
   items: readonly TaskItem[],
-  { seed, first }: { seed: number; first: number },
-  kind: Kind,
+  { seed, first }: ItemNoise,
+  { newTokens, hasLogProbabilities, scoreOf }: Measure,
 ): Promise<Scored> {
-  const scores: ItemScore[] = [];
-  let memory: SequenceMemory | null = null;
-  for (let start = 0; start < items.length; start += runner.maxSequences) {
-    const texts = items
-      .slice(start, start + runner.maxSequences)
-      .map((item, sequence): ScoredItem => ({ sequence, item, read: 0, said: [], lost: 0 }));
-    try {
-      for (const { sequence, item } of texts) {
-        const decoded = Math.max(1, kind.decoded(item));
-        const policy = variant.make(decoded);
-        runner.begin(sequence, {
-          policies: () => policy,
-          maxNewTokens: decoded,
-          seed,
-          stream: first + start + sequence,
-        });
-      }
-      const logits = await runner.prefill(
-        texts.map(({ sequence, item }) => ({ sequence, tokens: Array.from(item.prompt) })),
-      );
-      texts.forEach((text, row) => kind.afterPrompt(text, logits, row));
-      for (;;) {
-        const left = texts.filter((text) => !kind.isDone(text));
-        if (left.length === 0) break;
-        await kind.step(
-          left,
-          left.map((text) => ({ sequence: text.sequence, token: kind.tokenOf(text) })),
-        );
-      }
-      memory ??= runner.memory(0);
-    } finally {
-      for (const { sequence } of texts) runner.release(sequence);
-    }
-    scores.push(...texts.map(kind.scoreOf));
+  const stop = new AbortController();
+  const ends = items.map(async (item, i) => {
+    const maxNewTokens = newTokens(item);
+    // The last token is chosen or scored, and not decoded.
+    const decoded = Math.max(1, maxNewTokens - 1);
+    const policy = variant.make(decoded);
+    return endOf(
+      engine.generate({
+        prompt: Array.from(item.prompt),
+        maxNewTokens,
+        cachedNewTokens: decoded,
+        forced: Array.from(item.forced),
+        kv: () => policy,
+        noise: { seed, stream: first + i },
+        ignoreEos: true,
+        hasLogProbabilities,
+        signal: stop.signal,
+      }),
+    );
+  });
+  try {
+    const all = await Promise.all(ends);
+    return { scores: items.map((item, i) => scoreOf(item, all[i]!)), memory: all[0]!.memory! };
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled(ends);
+    throw error;
   }
-  return { scores, memory: memory! };
 }

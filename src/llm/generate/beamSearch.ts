@@ -30,7 +30,7 @@ interface BeamResult {
   tokens: number[];
   /** The mean log-probability of its tokens, the end token included. */
   score: number;
-  finishReason: "length" | "stop";
+  finishReason: "stop" | "length";
 }
 
 /** A text's last token, and the text before it. */

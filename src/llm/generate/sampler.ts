@@ -85,3 +85,20 @@ function nucleus(
     order = largest(logits, order.length === FIRST_TOKENS ? MORE_TOKENS : logits.length);
   }
 }
+
+/**
+ * The next token of each row.
+ * @param logits `[rows, vocabSize]`
+ * @param samplers one a row; the most probable tokens where left out
+ * @throws ParetoError LLM_LOGITS
+ */
+export function chooseTokens(
+  logits: Float32Array,
+  vocabSize: number,
+  samplers?: readonly Sampler[],
+): Int32Array {
+  return Int32Array.from({ length: logits.length / vocabSize }, (_, row) => {
+    const own = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
+    return samplers ? samplers[row]!.next(own) : argmax(own);
+  });
+}

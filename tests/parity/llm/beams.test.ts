@@ -2,7 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type BatchRequest, runBatch } from "../../../src/llm/generate/runBatch.ts";
+import { LlmEngine } from "../../../src/llm/engine/llmEngine.ts";
+import type { GenerateRequest } from "../../../src/llm/engine/request.ts";
+import { runBatch } from "../../../src/llm/engine/runBatch.ts";
 import type { DenseDecoder } from "../../../src/llm/cpu/denseDecoder.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { h2o } from "../../../src/llm/kv/policies/h2o.ts";
@@ -64,12 +66,15 @@ onEachDevice((device) => {
     test("finds the texts that transformers finds, alone and in a batch with others", async () => {
       const runner = await openCase(model, "default", 9, device);
       try {
-        const requests = found[model]!.map(({ prompt, beams, eosTokenIds, maxNewTokens }): BatchRequest => {
-          return { prompt, beams, eosTokenIds, text: { policies: full, maxNewTokens } };
-        });
+        const requests = found[model]!.map(
+          ({ prompt, beams, eosTokenIds, maxNewTokens }): GenerateRequest => {
+            return { prompt, beams, maxNewTokens, stopTokenIds: eosTokenIds, ignoreEos: true };
+          },
+        );
+        const engine = new LlmEngine(runner);
         const alone = [];
-        for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
-        const together = await collect(runBatch(runner, requests));
+        for (const request of requests) alone.push(...(await collect(runBatch(engine, [request]))));
+        const together = await collect(runBatch(engine, requests));
         together.sort((a, b) => a.index - b.index);
         for (const results of [alone, together]) {
           for (const [i, { tokens, finishReason, score }] of found[model]!.entries()) {
@@ -94,14 +99,15 @@ onEachDevice((device) => {
         try {
           const masked = maskedRunner(dense, 4, { budget: 10, recent: 5 });
           for (const start of [0, 25]) {
-            const request: BatchRequest = {
+            const request: GenerateRequest = {
               prompt: cases.tokens.slice(start, start + 24),
-              text: { policies: () => h2o({ budget: { count: 10 } }), maxNewTokens: 20 },
+              kv: () => h2o({ budget: { count: 10 } }),
+              maxNewTokens: 20,
               beams: 4,
-              eosTokenIds: [],
+              ignoreEos: true,
             };
-            const [found] = await collect(runBatch(runner, [request]));
-            const [wanted] = await collect(runBatch(masked, [request]));
+            const [found] = await collect(runBatch(new LlmEngine(runner), [request]));
+            const [wanted] = await collect(runBatch(new LlmEngine(masked), [request]));
             expect(found!.tokens).toEqual(wanted!.tokens);
             expect(found!.score).toBeCloseTo(wanted!.score!, 4);
             expect(found!.memory.evictedTokens).toBe(24 + 19 - 10);
@@ -113,11 +119,12 @@ onEachDevice((device) => {
     );
 
     const run = async (runner: LlmRunner, policy: KvPolicy) => {
-      const requests = [1, 4, 1, 2, 1].map((beams, i): BatchRequest => {
-        const text = { policies: () => policy, maxNewTokens: 20 - i, seed: 5 };
-        return { prompt: cases.tokens.slice(i, 30), text, beams, eosTokenIds: [] };
+      const requests = [1, 4, 1, 2, 1].map((beams, i): GenerateRequest => {
+        const cached = { kv: () => policy, noise: { seed: 5 } };
+        const prompt = cases.tokens.slice(i, 30);
+        return { prompt, ...cached, maxNewTokens: 20 - i, beams, ignoreEos: true };
       });
-      const results = await collect(runBatch(runner, requests));
+      const results = await collect(runBatch(new LlmEngine(runner), requests));
       return results.map(({ index, tokens, score }) => ({ index, tokens, score }));
     };
 
@@ -142,9 +149,11 @@ onEachDevice((device) => {
       try {
         const search = async () => {
           const policy = keyformer({ budget: { count: 12 }, horizon: 24 });
-          const text = { policies: () => policy, maxNewTokens: 24, seed: 5 };
-          const request = { prompt: cases.tokens.slice(0, 30), text, beams: 3, eosTokenIds: [] };
-          return (await collect(runBatch(runner, [request])))[0]!;
+          const cached = { kv: () => policy, noise: { seed: 5 } };
+          const prompt = cases.tokens.slice(0, 30);
+          const request = { prompt, ...cached, maxNewTokens: 24, beams: 3, ignoreEos: true };
+          const { seconds: _, ...result } = (await collect(runBatch(new LlmEngine(runner), [request])))[0]!;
+          return result;
         };
         const found = await search();
         // The last token is never read.

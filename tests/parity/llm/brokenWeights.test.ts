@@ -71,11 +71,11 @@ onEachDevice((device) => {
           runner.begin(sequence, { policies: full, maxNewTokens: 4 });
           await runner.prefill([{ sequence, tokens: [1, 2, 3] }]);
         }
-        await expect(runner.decodeGreedy([{ sequence: 0, token: 5 }])).rejects.toMatchObject({
+        await expect(runner.decodeTokens([{ sequence: 0, token: 5 }])).rejects.toMatchObject({
           code: expect.stringMatching(/^(LLM_LOGITS|KV_LOGITS_NOT_FINITE)$/),
         });
         expect(runner.memory(0).tokensSeen).toBe(0);
-        const [token] = await runner.decodeGreedy([{ sequence: 1, token: 4 }]);
+        const [token] = await runner.decodeTokens([{ sequence: 1, token: 4 }]);
         expect(token).toBeGreaterThanOrEqual(0);
       },
       ofToken5,

@@ -89,7 +89,7 @@ onEachDevice((device) => {
       await same(7);
       runner.begin(1, fits);
       await runner.restore(1, snapshot);
-      const [restored] = await runner.decodeGreedy([{ sequence: 1, token: 7 }]);
+      const [restored] = await runner.decodeTokens([{ sequence: 1, token: 7 }]);
       expect(restored).toBeGreaterThanOrEqual(0);
       await same(9);
     } finally {

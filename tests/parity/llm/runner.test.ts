@@ -1,8 +1,9 @@
 /** @file Several texts on one runner: each is what it would be alone; what a runner refuses; the shortest texts. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { generateTokens } from "../../../src/llm/generate/generate.ts";
-import { type BatchRequest, runBatch } from "../../../src/llm/generate/runBatch.ts";
-import { Sampler } from "../../../src/llm/generate/sampler.ts";
+import { LlmEngine } from "../../../src/llm/engine/llmEngine.ts";
+import type { GenerateRequest } from "../../../src/llm/engine/request.ts";
+import { endOf, runBatch } from "../../../src/llm/engine/runBatch.ts";
+import { argmax } from "../../../src/llm/generate/logits.ts";
 import type { KvDecision } from "../../../src/llm/kv/policy.ts";
 import { full } from "../../../src/llm/kv/policies/full.ts";
 import { keyformer } from "../../../src/llm/kv/policies/keyformer.ts";
@@ -90,20 +91,24 @@ onEachDevice((device) => {
 
   test("a continuous batch gives each text what it comes to alone", async () => {
     const runner = await openCase("llama", "default", 4, device);
+    const engine = new LlmEngine(runner);
     try {
       const policy = keyformer({ budget: { share: 0.4 }, horizon: 9 });
-      const requests = LENGTHS.map((_, i): BatchRequest => {
+      const requests = LENGTHS.map((_, i): GenerateRequest => {
         return {
           prompt: promptOf(i),
-          text: { policies: () => policy, maxNewTokens: 5 + 2 * i, seed: i },
-          eosTokenIds: [2],
-          ...(i % 2 === 1 ? { beams: 2 } : { sampler: { temperature: i, seed: i } }),
+          maxNewTokens: 5 + 2 * i,
+          kv: () => policy,
+          noise: { seed: i },
+          stopTokenIds: [2],
+          ignoreEos: true,
+          ...(i % 2 === 1 ? { beams: 2 } : { sampling: { temperature: i, seed: i } }),
         };
       });
       const alone = [];
-      for (const request of requests) alone.push(...(await collect(runBatch(runner, [request]))));
+      for (const request of requests) alone.push(...(await collect(runBatch(engine, [request]))));
       for (const given of [requests, requests.toReversed()]) {
-        for (const result of await collect(runBatch(runner, given))) {
+        for (const result of await collect(runBatch(engine, given))) {
           const { tokens, finishReason, memory } = alone[requests.indexOf(given[result.index]!)]!;
           expect(result).toMatchObject({ tokens, finishReason: finishReason, memory });
         }
@@ -130,16 +135,10 @@ onEachDevice((device) => {
       prompt: number[],
       maxNewTokens: number,
       policies = full,
-      eosTokenIds: number[] = [],
+      stopTokenIds: number[] = [],
     ) {
-      gpt2.begin(0, { policies, maxNewTokens });
-      const tokens: number[] = [];
-      const run = generateTokens(gpt2, prompt, new Sampler(), { maxNewTokens, eosTokenIds });
-      for (;;) {
-        const next = await run.next();
-        if (next.done) return { tokens, times: next.value };
-        tokens.push(next.value);
-      }
+      const engine = new LlmEngine(gpt2);
+      return endOf(engine.generate({ prompt, maxNewTokens, kv: policies, stopTokenIds, ignoreEos: true }));
     }
 
     test("refuses an empty prompt, a step before it and tokens that the model lacks", async () => {
@@ -182,14 +181,37 @@ onEachDevice((device) => {
       const within = await textOf([5], 30, () => keyformer({ budget: { count: 40 }, horizon: 30 }));
       expect(within.tokens).toEqual(wanted.tokens);
       const beyond = await textOf([5], 30, () => keyformer({ budget: { count: 8 }, horizon: 30 }));
-      expect(beyond.times.memory).toMatchObject({
+      expect(beyond.memory).toMatchObject({
         tokensSeen: 30,
         evictedTokens: 22,
         kvBytes: 2 * 2 * 32 * 4 * (8 + 1),
         fullKvBytes: 2 * 2 * 32 * 4 * 30,
       });
-      // The text ended by itself and can go on.
-      expect(gpt2.memory(0)).toEqual(beyond.times.memory);
+    });
+
+    test("goes on with a sequence in a further turn, as by prefill and decode", async () => {
+      const policies = () => keyformer({ budget: { count: 8 }, horizon: 20 });
+      const engine = new LlmEngine(gpt2);
+      const talk = engine.converse({ kv: policies, maxNewTokens: 20 });
+      const turn = { maxNewTokens: 10, ignoreEos: true };
+      const first = await endOf(talk.generate({ ...turn, prompt: cases.tokens.slice(0, 20) }));
+      // It stays in its sequence.
+      expect(gpt2.memory(0)).toEqual(first.memory);
+      const second = await endOf(talk.generate({ ...turn, prompt: [7, 8, 9] }));
+      expect(second.memory!.tokensSeen).toBe(20 + 10 + 3 + 9);
+      talk.end();
+      expect(gpt2.memory(0).kvBytes).toBe(0);
+
+      gpt2.begin(1, { policies, maxNewTokens: 20 });
+      const greedy = async (prompt: readonly number[]) => {
+        const tokens = [argmax(await gpt2.prefill([{ sequence: 1, tokens: prompt }]))];
+        while (tokens.length < 10)
+          tokens.push((await gpt2.decodeTokens([{ sequence: 1, token: tokens.at(-1)! }]))[0]!);
+        return tokens;
+      };
+      expect(await greedy(cases.tokens.slice(0, 20))).toEqual(first.tokens);
+      expect(await greedy([first.tokens.at(-1)!, 7, 8, 9])).toEqual(second.tokens);
+      gpt2.release(1);
     });
 
     test("ends at an end token, which is not given", async () => {
@@ -197,22 +219,26 @@ onEachDevice((device) => {
       const end = tokens[4]!;
       const cut = await textOf([5], 30, full, [end]);
       expect(cut.tokens).toEqual(tokens.slice(0, tokens.indexOf(end)));
-      expect(cut.times).toMatchObject({ finishReason: "stop", decodeSteps: tokens.indexOf(end) });
+      expect(cut).toMatchObject({ finishReason: "stop", decodeSteps: tokens.indexOf(end) });
     });
 
     test("a text that is stopped frees its memory", async () => {
       const stop = new AbortController();
-      gpt2.begin(0, text(60));
-      const options = { maxNewTokens: 60, eosTokenIds: [], signal: stop.signal };
-      const run = generateTokens(gpt2, cases.tokens.slice(0, 50), new Sampler(), options);
+      const engine = new LlmEngine(gpt2);
+      const run = engine.generate({
+        prompt: cases.tokens.slice(0, 50),
+        maxNewTokens: 60,
+        ignoreEos: true,
+        signal: stop.signal,
+      });
       await run.next();
       await run.next();
       expect(gpt2.memory(0).kvBytes).toBeGreaterThan(0);
       stop.abort();
-      expect(await run.next()).toMatchObject({
-        done: true,
-        value: { finishReason: "abort", memory: { tokensSeen: 51 } },
-      });
+      const end = await endOf(run);
+      expect(end.finishReason).toBe("abort");
+      expect(end.tokens.length).toBeLessThan(60);
+      expect(end.memory!.tokensSeen).toBe(50 + end.decodeSteps);
       expect(gpt2.memory(0)).toMatchObject({ kvBytes: 0, bookkeepingBytes: 0, tokensSeen: 0 });
     });
   });

@@ -1,4 +1,5 @@
 /** @file A runner with no model: its logits are a function of the tokens that a text has read. It writes down its calls. */
+import { chooseTokens, type Sampler } from "../../../src/llm/generate/sampler.ts";
 import type { DecoderConfig } from "../../../src/llm/models/decoder.ts";
 import type {
   LlmRunner,
@@ -14,6 +15,8 @@ export type LogitsOf = (tokens: readonly number[]) => readonly number[];
 
 export class FakeRunner implements LlmRunner {
   readonly config: DecoderConfig;
+  readonly device = "cpu";
+  readonly dtype = "f32";
   readonly maxSequences: number;
   /** Tokens that each sequence has read; null where nothing is held. */
   readonly texts: (number[] | null)[];
@@ -27,7 +30,7 @@ export class FakeRunner implements LlmRunner {
     logitsOf: LogitsOf,
     { vocabulary: vocabSize, maxSequences }: { vocabulary: number; maxSequences: number },
   ) {
-    this.config = { vocabSize } as DecoderConfig;
+    this.config = { vocabSize, eosTokenIds: [] as readonly number[] } as DecoderConfig;
     this.maxSequences = maxSequences;
     this.texts = Array.from({ length: maxSequences }, () => null);
     this.#logitsOf = logitsOf;
@@ -42,22 +45,17 @@ export class FakeRunner implements LlmRunner {
   }
 
   async prefill(texts: readonly SequenceTokens[]): Promise<Float32Array> {
-    this.passes.push(`read ${texts.map(({ sequence }) => sequence).join(" ")}`);
+    this.passes.push(`prefill ${texts.map(({ sequence }) => sequence).join(" ")}`);
     return this.#append(texts);
   }
 
   async decode(tokens: readonly SequenceToken[]): Promise<Float32Array> {
-    this.passes.push(`step ${tokens.map(({ sequence }) => sequence).join(" ")}`);
+    this.passes.push(`decode ${tokens.map(({ sequence }) => sequence).join(" ")}`);
     return this.#append(tokens.map(({ sequence, token }) => ({ sequence, tokens: [token] })));
   }
 
-  async decodeGreedy(tokens: readonly SequenceToken[]): Promise<Int32Array> {
-    const logits = await this.decode(tokens);
-    const { vocabSize } = this.config;
-    return Int32Array.from(tokens, (_, row) => {
-      const part = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
-      return part.indexOf(Math.max(...part));
-    });
+  async decodeTokens(tokens: readonly SequenceToken[], samplers?: readonly Sampler[]): Promise<Int32Array> {
+    return chooseTokens(await this.decode(tokens), this.config.vocabSize, samplers);
   }
 
   async fork(from: number, to: number): Promise<void> {

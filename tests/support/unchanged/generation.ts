@@ -1,8 +1,9 @@
 /** @file What the shipped language models write under every policy of the KV cache: tokens, memory, and logits. */
 import { createHash } from "node:crypto";
-import { generateTokens } from "../../../src/llm/generate/generate.ts";
-import { runBatch, type BatchRequest } from "../../../src/llm/generate/runBatch.ts";
-import { Sampler } from "../../../src/llm/generate/sampler.ts";
+import { LlmEngine } from "../../../src/llm/engine/llmEngine.ts";
+import type { GenerateRequest } from "../../../src/llm/engine/request.ts";
+import { endOf, runBatch } from "../../../src/llm/engine/runBatch.ts";
+import type { SamplerOptions } from "../../../src/llm/generate/sampler.ts";
 import { kvPolicies, kvPolicy } from "../../../src/llm/kv/kvPolicies.ts";
 import { openModel } from "../../../src/llm/load/openModel.ts";
 import { openRunner } from "../../../src/llm/runner/openRunner.ts";
@@ -95,6 +96,12 @@ function cachedBy(choice: string, maxNewTokens: number) {
   return { policies: () => policy, maxNewTokens, seed: 7 };
 }
 
+/** A request to the engine for the same. */
+function requestOf(choice: string, prompt: readonly number[], maxNewTokens: number): GenerateRequest {
+  const { policies: kv, seed } = cachedBy(choice, maxNewTokens);
+  return { prompt, maxNewTokens, kv, noise: { seed }, ignoreEos: true };
+}
+
 /** What a model writes, by policy. */
 export function generateUnderPolicies(name: ShippedModel, threads = 1): Promise<Record<string, Generated>> {
   return withModel(name, { threads, maxSequences: 1 }, async (subject) => {
@@ -108,18 +115,13 @@ const SAMPLING = { temperature: 0.9, topK: 40, topP: 0.95 };
 
 async function generateUnder({ runner, prompt, following }: Subject, choice: string): Promise<Generated> {
   const maxNewTokens = following.length;
-  const begin = () => runner.begin(0, cachedBy(choice, maxNewTokens));
-  const generate = async (sampler: Sampler) => {
-    begin();
-    const tokens: number[] = [];
-    const options = { maxNewTokens, eosTokenIds: [] };
-    for await (const token of generateTokens(runner, prompt, sampler, options)) tokens.push(token);
-    const { evictedTokens, kvBytes } = runner.memory(0);
-    return { tokens, evictedTokens, kvBytes };
-  };
-  const { tokens: greedy, evictedTokens, kvBytes } = await generate(new Sampler({ temperature: 0 }));
-  const { tokens: sampled } = await generate(new Sampler({ ...SAMPLING, seed: 7 }));
-  begin();
+  const engine = new LlmEngine(runner);
+  const generate = (sampling: SamplerOptions) =>
+    endOf(engine.generate({ ...requestOf(choice, prompt, maxNewTokens), sampling }));
+  const { tokens: greedy, memory } = await generate({ temperature: 0 });
+  const { evictedTokens, kvBytes } = memory!;
+  const { tokens: sampled } = await generate({ ...SAMPLING, seed: 7 });
+  runner.begin(0, cachedBy(choice, maxNewTokens));
   const hash = createHash("sha256");
   const squares: number[] = [];
   const take = (logits: Float32Array) => {
@@ -129,26 +131,32 @@ async function generateUnder({ runner, prompt, following }: Subject, choice: str
   take(await runner.prefill([{ sequence: 0, tokens: prompt }]));
   for (const token of following) take(await runner.decode([{ sequence: 0, token }]));
   const [firstSquares, lastSquares] = [squares[0]!, squares.at(-1)!];
-  return { greedy, sampled, evictedTokens, kvBytes, logits: hash.digest("hex"), firstSquares, lastSquares };
+  return {
+    greedy: [...greedy],
+    sampled: [...sampled],
+    evictedTokens,
+    kvBytes,
+    logits: hash.digest("hex"),
+    firstSquares,
+    lastSquares,
+  };
 }
 
 /** Tokens of texts that share the runner: of several lengths and policies, most probable, drawn, or found by beams. */
 export function generateTogether(name: ShippedModel, threads = 1): Promise<number[][]> {
   return withModel(name, { threads, maxSequences: 3 }, async ({ runner, prompt }) => {
-    const request = (choice: string, from: number, newTokens: number, how: object): BatchRequest => ({
-      prompt: prompt.slice(from),
-      text: cachedBy(choice, newTokens),
-      eosTokenIds: [],
+    const request = (choice: string, from: number, newTokens: number, how: object): GenerateRequest => ({
+      ...requestOf(choice, prompt.slice(from), newTokens),
       ...how,
     });
     const found: number[][] = [];
-    const batch = runBatch(runner, [
+    const batch = runBatch(new LlmEngine(runner), [
       request("keyformer", 0, 12, {}),
-      request("full", 20, 5, { sampler: { ...SAMPLING, seed: 3 } }),
-      request("h2o", 5, 16, { sampler: { ...SAMPLING, seed: 4 } }),
+      request("full", 20, 5, { sampling: { ...SAMPLING, seed: 3 } }),
+      request("h2o", 5, 16, { sampling: { ...SAMPLING, seed: 4 } }),
       request("window", 11, 8, {}),
       request("keyformer", 7, 10, { beams: 3 }),
-      request("snapkv", 2, 9, { sampler: { ...SAMPLING, seed: 5 } }),
+      request("snapkv", 2, 9, { sampling: { ...SAMPLING, seed: 5 } }),
     ]);
     for await (const { index, tokens } of batch) found[index] = [...tokens];
     return found;

@@ -13,7 +13,7 @@ import { maxSequencesFor } from "../../../llm/eval/maxSequences.ts";
 import type { Protocol } from "../../../llm/tasks/task.ts";
 import { kvPolicies } from "../../../llm/kv/kvPolicies.ts";
 import { openModel, type OpenedModel } from "../../../llm/load/openModel.ts";
-import { openRunner } from "../../../llm/runner/openRunner.ts";
+import { LlmEngine } from "../../../llm/engine/llmEngine.ts";
 import type { RunContext } from "../../../run/context.ts";
 import { recordRun } from "../../../run/recordRun.ts";
 import { defaultRunPath } from "../../../run/runFolder.ts";
@@ -177,8 +177,8 @@ async function measure(
   const memoryBytes = device === "cpu" ? totalmem() : await gpuBytes();
   const limits = { ...task, device, memoryBytes, ...(dtype && { dtype }) };
   const maxSequences = Math.min(task.items, values.maxSeqs ?? maxSequencesFor(files.config, limits));
-  const runner = await context.span("load", () =>
-    openRunner(files, {
+  const engine = await context.span("load", () =>
+    LlmEngine.open(files, {
       ...runnerSettings(values),
       maxSequences,
       onProgress: (done, total, unit) => context.progress("load", done, total, unit),
@@ -188,7 +188,7 @@ async function measure(
     const { items, measure, item } = task;
     const { seeds, maxMinutes } = values;
     return await context.span("evaluate", () =>
-      evaluate(runner, {
+      evaluate(engine, {
         measure,
         item,
         items,
@@ -199,7 +199,7 @@ async function measure(
       }),
     );
   } finally {
-    await runner.dispose();
+    await engine.dispose();
   }
 }
 

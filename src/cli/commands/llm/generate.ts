@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
 import { openModel, type OpenedModel } from "../../../llm/load/openModel.ts";
 import { shippedModelPath } from "../../../llm/shippedModels.ts";
-import { openRunner } from "../../../llm/runner/openRunner.ts";
+import { LlmEngine } from "../../../llm/engine/llmEngine.ts";
 import { formatCount } from "../../../base/format.ts";
 import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
 import { EventLog } from "../../../run/eventLog.ts";
@@ -140,7 +140,7 @@ async function generate(out: Output, model: string, values: Flags): Promise<void
     for (const text of texts) checkLength(opened, text, values);
     warnOfLength(out, opened, texts);
     const sequences = Math.min(values.maxSeqs ?? BATCH_SEQUENCES, texts.length);
-    const runner = await openRunner(opened.files, {
+    const engine = await LlmEngine.open(opened.files, {
       ...runnerSettings(values),
       maxSequences: sequences * values.beams,
       onProgress: (done, total, unit) =>
@@ -149,16 +149,16 @@ async function generate(out: Output, model: string, values: Flags): Promise<void
     const decisions = values.decisions === undefined ? null : new EventLog(values.decisions, "replace");
     try {
       // So that the rates are those of the texts; the first ones of a batch are read together.
-      await runner.prepare(...texts.slice(0, sequences).map(({ prompt }) => prompt.length));
+      await engine.runner.prepare(...texts.slice(0, sequences).map(({ prompt }) => prompt.length));
       out.close();
       await endingEarly((signal) => {
-        const run = { out, opened, runner, values, signal, onDecision: decisions?.append };
+        const run = { out, opened, engine, values, signal, onDecision: decisions?.append };
         if (isBatch) return writeBatch(run, texts);
         return values.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
       });
     } finally {
       decisions?.close();
-      await runner.dispose();
+      await engine.dispose();
     }
   } finally {
     await opened.files.close();

@@ -1,14 +1,14 @@
 /** @file Runs texts for `pareto llm generate` and writes them: one as it comes, one that beams search for, or a batch. */
 import { once } from "node:events";
-import { generateTokens } from "../../../llm/generate/generate.ts";
-import { type BatchRequest, type BatchResult, runBatch } from "../../../llm/generate/runBatch.ts";
-import { Sampler, type SamplerOptions } from "../../../llm/generate/sampler.ts";
-import { kvDecisionEvent, type KvDecisionEvent } from "../../../llm/kv/decisionEvent.ts";
+import type { LlmEngine } from "../../../llm/engine/llmEngine.ts";
+import type { EndEvent, GenerateRequest } from "../../../llm/engine/request.ts";
+import { runBatch } from "../../../llm/engine/runBatch.ts";
+import type { KvDecisionEvent } from "../../../llm/kv/decisionEvent.ts";
 import type { OpenedModel } from "../../../llm/load/openModel.ts";
-import type { LlmRunner, SequenceMemory, SequenceOptions } from "../../../llm/runner/runner.ts";
+import type { SequenceMemory } from "../../../llm/runner/runner.ts";
 import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";
 import { formatBytes, formatCount } from "../../../base/format.ts";
-import { type KvValues, policyOf } from "../../options/languageModel.ts";
+import type { KvValues } from "../../options/languageModel.ts";
 import type { Output } from "../../output.ts";
 
 /** How texts are continued. */
@@ -32,7 +32,7 @@ export interface Text {
 export interface TextRun {
   out: Output;
   opened: OpenedModel;
-  runner: LlmRunner;
+  engine: LlmEngine;
   values: GenerationValues;
   signal: AbortSignal;
   /** Receives each decision of the policy; its subject is the id of the text. */
@@ -50,26 +50,25 @@ interface Rates {
 
 /** Writes a text token by token. */
 export async function streamText(run: TextRun, text: Text): Promise<void> {
-  const { out, opened, runner, values, signal } = run;
-  const { prompt, maxNewTokens } = text;
-  const { eosTokenIds } = opened.files.config;
+  const { out, opened, engine } = run;
+  const { prompt } = text;
   const stream = new TokenStream(opened.tokenizer, prompt);
-  runner.begin(0, textOptions(run, text));
-  const sampler = new Sampler(samplerOptions(values, text));
-  const tokens = generateTokens(runner, prompt, sampler, { maxNewTokens, eosTokenIds, signal });
   let written = "";
-  for (let newTokens = 0; ; newTokens++) {
-    const { done, value } = await tokens.next();
-    const piece = done ? stream.end() : stream.push(value);
+  for await (const event of engine.generate(requestOf(run, text))) {
+    const piece = event.event === "token" ? stream.push(event.token) : stream.end();
     written += piece;
-    if (!out.isJson) await writeText(done ? `${piece}\n` : piece);
-    else if (!done) out.json({ event: "token", token: value, text: piece });
-    if (done) {
-      const { finishReason, decodeSteps: decodeTokens, ...times } = value;
-      const rates = { ...times, decodeTokens, promptTokens: prompt.length };
-      summarize(run, rates, { text: written, finishReason, newTokens });
-      return;
-    }
+    if (!out.isJson) await writeText(event.event === "end" ? `${piece}\n` : piece);
+    else if (event.event === "token") out.json({ event: "token", token: event.token, text: piece });
+    if (event.event === "token") continue;
+    const { finishReason, tokens, decodeSteps: decodeTokens, memory, seconds } = event;
+    const rates = {
+      promptTokens: prompt.length,
+      promptSeconds: seconds.prefill,
+      decodeTokens,
+      decodeSeconds: seconds.decode,
+      memory: memory ?? memoryOf([]),
+    };
+    summarize(run, rates, { text: written, finishReason, newTokens: tokens.length });
   }
 }
 
@@ -115,39 +114,33 @@ export async function writeBatch(run: TextRun, texts: readonly Text[]): Promise<
 interface TextLine {
   id: Text["id"];
   text: string;
-  finishReason: BatchResult["finishReason"];
+  finishReason: EndEvent["finishReason"];
   promptTokens: number;
   newTokens: number;
   /** Of beams. */
   score?: number;
 }
 
-/** Runs texts in the runner's sequences. @param onText receives each one when it is over, with its place among them */
+/** Runs texts on the engine. @param onText receives each one when it is over, with its place among them */
 async function runTexts(
   run: TextRun,
   texts: readonly Text[],
   onText: (line: TextLine, index: number) => void,
 ): Promise<Rates> {
-  const { opened, runner, values, signal } = run;
-  const { eosTokenIds } = opened.files.config;
-  const requests = texts.map((text): BatchRequest => {
-    const { beams } = values;
-    const choice = beams > 1 ? { beams } : { sampler: samplerOptions(values, text) };
-    return { prompt: text.prompt, text: textOptions(run, text), eosTokenIds, ...choice };
-  });
+  const { opened, engine, signal } = run;
   const memories: SequenceMemory[] = [];
-  const batch = runBatch(runner, requests, { signal });
-  for (;;) {
-    const { done, value } = await batch.next();
-    if (done) return { ...value, memory: memoryOf(memories) };
-    memories.push(value.memory);
-    const { index, tokens, finishReason, promptTokens, score } = value;
+  const requests = texts.map((text) => requestOf(run, text));
+  for await (const result of runBatch(engine, requests, { signal })) {
+    memories.push(result.memory);
+    const { index, tokens, finishReason, promptTokens, score } = result;
     const { id, prompt } = texts[index]!;
     const stream = new TokenStream(opened.tokenizer, prompt);
     const text = tokens.map((token) => stream.push(token)).join("") + stream.end();
     const line = { id, text, finishReason, promptTokens, newTokens: tokens.length };
     onText(score === undefined ? line : { ...line, score }, index);
   }
+  const { promptTokens, prefillSeconds: promptSeconds, decodeTokens, decodeSeconds } = engine.stats;
+  return { promptTokens, promptSeconds, decodeTokens, decodeSeconds, memory: memoryOf(memories) };
 }
 
 /** Bytes of all texts, tokens evicted of the mean one. */
@@ -162,23 +155,21 @@ function memoryOf(texts: readonly SequenceMemory[]): SequenceMemory {
   };
 }
 
-function textOptions({ values, onDecision }: TextRun, text: Text): SequenceOptions {
-  const { id, maxNewTokens, seed = values.seed } = text;
-  const policy = policyOf(values, maxNewTokens);
-  const policies = () => policy;
+function requestOf({ values, signal, onDecision }: TextRun, text: Text): GenerateRequest {
+  const { kv, beams, temperature, topK, topP } = values;
+  const { id, prompt, maxNewTokens, seed = values.seed } = text;
   return {
-    policies,
+    id: String(id),
+    prompt,
     maxNewTokens,
-    seed,
-    ...(onDecision && {
-      onDecision: (decision) => onDecision(kvDecisionEvent(decision, policies, String(id))),
-    }),
+    kv,
+    noise: { seed },
+    signal,
+    ...(beams > 1
+      ? { beams }
+      : { sampling: { temperature, topP, seed, ...(topK !== undefined && { topK }) } }),
+    ...(onDecision && { onDecision }),
   };
-}
-
-function samplerOptions(values: GenerationValues, { seed = values.seed }: Text): SamplerOptions {
-  const { temperature, topK, topP } = values;
-  return { temperature, topP, seed, ...(topK !== undefined && { topK }) };
 }
 
 /** Writes text that goes on, at the reader's pace. */

@@ -1,6 +1,7 @@
 /** @file What an evaluation asks, counts and concludes, on a runner whose answers are known. */
 import { describe, expect, test } from "vitest";
 import { fullVariant, variantsOf } from "../../../../src/llm/eval/variants.ts";
+import { LlmEngine } from "../../../../src/llm/engine/llmEngine.ts";
 import { Bootstrap } from "../../../../src/llm/eval/bootstrap.ts";
 import { evaluate, type EvaluateOptions } from "../../../../src/llm/eval/evaluate.ts";
 import { textItems } from "../../../../src/llm/eval/textItems.ts";
@@ -28,7 +29,7 @@ describe("answers", () => {
       item([7], [], [8, 10, 10]),
       item([7], [8, 9], [3]),
     ];
-    const { scores } = await scoreAnswers(runner, fullVariant, items, { seed: 0, first: 0 });
+    const { scores } = await scoreAnswers(new LlmEngine(runner), fullVariant, items, { seed: 0, first: 0 });
     expect(scores).toEqual([
       { score: 1, tokens: 1 },
       { score: 1, tokens: 1 },
@@ -40,14 +41,14 @@ describe("answers", () => {
     expect(held()).toBe(0);
   });
 
-  test("take as many texts as there are sequences, and steps only for texts that are not done", async () => {
+  test("take as many texts as there are sequences, the next one as soon as one is over", async () => {
     const { runner, calls } = ruleRunner(VOCABULARY, 2, counting);
     const items = [item([1], [5, 6, 7], [8]), item([1], [], [2]), item([3], [], [4, 5])];
-    await scoreAnswers(runner, fullVariant, items, { seed: 0, first: 0 });
+    await scoreAnswers(new LlmEngine(runner), fullVariant, items, { seed: 0, first: 0 });
     const sequencesOf = (call: string) =>
       calls.filter((one) => one.call === call).map(({ sequences }) => sequences);
-    expect(sequencesOf("read")).toEqual([[0, 1], [0]]);
-    expect(sequencesOf("step")).toEqual([[0], [0], [0], [0]]);
+    expect(sequencesOf("prefill")).toEqual([[0, 1], [1]]);
+    expect(sequencesOf("decode")).toEqual([[0, 1], [0], [0]]);
   });
 
   test("have noise by their own number, wherever they sit", async () => {
@@ -59,7 +60,7 @@ describe("answers", () => {
     };
     const { runner } = ruleRunner(VOCABULARY, 2, next);
     const items = [1, 2, 3].map((n) => item([n], [], [0]));
-    await scoreAnswers(runner, fullVariant, items, { seed: 5, first: 40 });
+    await scoreAnswers(new LlmEngine(runner), fullVariant, items, { seed: 5, first: 40 });
     expect(streams).toEqual([40, 41, 42]);
   });
 });
@@ -69,7 +70,10 @@ describe("likelihoods", () => {
     const { runner } = ruleRunner(VOCABULARY, 2, counting);
     const right = Math.log(1 + (VOCABULARY - 1) * Math.exp(-4));
     const items = [item([1, 2], [3, 4, 5, 6], []), item([1, 2], [3, 9, 10, 30], [])];
-    const { scores } = await scoreLikelihoods(runner, fullVariant, items, { seed: 0, first: 0 });
+    const { scores } = await scoreLikelihoods(new LlmEngine(runner), fullVariant, items, {
+      seed: 0,
+      first: 0,
+    });
     expect(scores[0]!.score).toBeCloseTo(right, 6);
     expect(scores[1]!.score).toBeCloseTo(right + 2, 6);
   });
@@ -94,7 +98,10 @@ describe("evaluate", () => {
       return name === "keyformer" && seed === 2 ? 9 : 5;
     });
     const progress: [number, number][] = [];
-    const found = await evaluate(runner, options({ onProgress: (...at) => progress.push(at) }));
+    const found = await evaluate(
+      new LlmEngine(runner),
+      options({ onProgress: (...at) => progress.push(at) }),
+    );
     expect(found.items).toBe(40);
     expect(asked).toEqual(
       new Map([
@@ -126,7 +133,7 @@ describe("evaluate", () => {
 
   test("stops after a whole round when time is up", async () => {
     const { runner } = ruleRunner(VOCABULARY, 8, () => 5);
-    const found = await evaluate(runner, options({ maxSeconds: 0 }));
+    const found = await evaluate(new LlmEngine(runner), options({ maxSeconds: 0 }));
     expect(found.items).toBe(8);
     expect(found.variants.every(({ values }) => values.length === 8)).toBe(true);
   });

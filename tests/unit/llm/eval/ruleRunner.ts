@@ -6,7 +6,7 @@ import type { LlmRunner, SequenceOptions } from "../../../../src/llm/runner/runn
 export type NextToken = (tokens: readonly number[], options: SequenceOptions, promptTokens: number) => number;
 
 /** One call of the runner. */
-export type RunnerCall = { call: "begin" | "read" | "step" | "release"; sequences: number[] };
+export type RunnerCall = { call: "begin" | "prefill" | "decode" | "release"; sequences: number[] };
 
 /** A text in a sequence. */
 interface Sequence {
@@ -37,7 +37,7 @@ export function ruleRunner(
     return logits;
   };
   const decode: LlmRunner["decode"] = async (tokens) => {
-    calls.push({ call: "step", sequences: tokens.map(({ sequence }) => sequence) });
+    calls.push({ call: "decode", sequences: tokens.map(({ sequence }) => sequence) });
     for (const { sequence, token } of tokens) textOf(sequence).tokens.push(token);
     return logitsOf(tokens);
   };
@@ -45,7 +45,9 @@ export function ruleRunner(
     throw new Error("an evaluation does not need it");
   };
   const runner: LlmRunner = {
-    config: { vocabSize } as LlmRunner["config"],
+    config: { vocabSize, eosTokenIds: [] as readonly number[] } as LlmRunner["config"],
+    device: "cpu",
+    dtype: "f32",
     maxSequences,
     prepare: () => Promise.resolve(),
     begin: (sequence, options) => {
@@ -54,7 +56,7 @@ export function ruleRunner(
       texts.set(sequence, { options, tokens: [], promptTokens: 0 });
     },
     prefill: async (given) => {
-      calls.push({ call: "read", sequences: given.map(({ sequence }) => sequence) });
+      calls.push({ call: "prefill", sequences: given.map(({ sequence }) => sequence) });
       for (const { sequence, tokens } of given) {
         textOf(sequence).tokens.push(...tokens);
         textOf(sequence).promptTokens = tokens.length;
@@ -62,7 +64,7 @@ export function ruleRunner(
       return logitsOf(given);
     },
     decode,
-    decodeGreedy: async (tokens) => {
+    decodeTokens: async (tokens) => {
       const logits = await decode(tokens);
       return Int32Array.from(tokens, (_, row) => logits.indexOf(4, row * vocabSize) - row * vocabSize);
     },

@@ -1,8 +1,10 @@
 /** @file Beam search over a runner without a model: which beams go on, where they sit, and what is copied. */
 import { describe, expect, test } from "vitest";
 import { BeamSearch } from "../../../../src/llm/generate/beamSearch.ts";
-import { BeamSequence } from "../../../../src/llm/generate/continuation.ts";
-import { type BatchRequest, runBatch } from "../../../../src/llm/generate/runBatch.ts";
+import { BeamSequence } from "../../../../src/llm/engine/continuation.ts";
+import { LlmEngine } from "../../../../src/llm/engine/llmEngine.ts";
+import type { GenerateRequest } from "../../../../src/llm/engine/request.ts";
+import { runBatch } from "../../../../src/llm/engine/runBatch.ts";
 import { full } from "../../../../src/llm/kv/policies/full.ts";
 import { collect, FakeRunner, type LogitsOf, mixedLogits } from "../../../support/llm/fakeRunner.ts";
 
@@ -10,13 +12,9 @@ const log = (...probabilities: number[]) => probabilities.map((p) => Math.log(p)
 const text = (maxNewTokens: number) => ({ policies: full, maxNewTokens });
 
 /** Runs a search to its end in a runner of its own. */
-async function search(
-  logitsOf: LogitsOf,
-  vocabulary: number,
-  request: Omit<BatchRequest, "text"> & { maxNewTokens: number },
-) {
+async function search(logitsOf: LogitsOf, vocabulary: number, request: GenerateRequest) {
   const runner = new FakeRunner(logitsOf, { vocabulary, maxSequences: request.beams ?? 1 });
-  const [result] = await collect(runBatch(runner, [{ ...request, text: text(request.maxNewTokens) }]));
+  const [result] = await collect(runBatch(new LlmEngine(runner), [request]));
   return { runner, result: result! };
 }
 
@@ -73,10 +71,9 @@ describe("beam search", () => {
       return tokens[1] === 1 ? log(1e-9, 1e-9, 0.5, 0.5) : log(0.25, 0.25, 0.25, 0.25);
     };
     const { runner, result } = await search(logitsOf, 4, {
-      prompt: [9],
+      prompt: [3],
       beams: 2,
       maxNewTokens: 3,
-      eosTokenIds: [],
     });
     expect(runner.forks).toEqual(["0→1", "1→0"]);
     expect(result.tokens).toEqual([1, 2, 2]);
@@ -85,7 +82,7 @@ describe("beam search", () => {
   test("finds the best text of all where beams are as many as texts", async () => {
     for (const prompt of [[1], [2, 0], [3, 3, 1]]) {
       const logitsOf = mixedLogits(4);
-      const { result } = await search(logitsOf, 4, { prompt, beams: 64, maxNewTokens: 4, eosTokenIds: [] });
+      const { result } = await search(logitsOf, 4, { prompt, beams: 64, maxNewTokens: 4 });
       const wanted = bestOfAll(logitsOf, prompt, 4, 4);
       expect(result.tokens).toEqual(wanted.tokens);
       expect(result.score).toBeCloseTo(wanted.sum / 4, 5);
@@ -118,7 +115,7 @@ describe("beam search", () => {
       prompt: [2],
       beams: 2,
       maxNewTokens: 9,
-      eosTokenIds: [3],
+      stopTokenIds: [3],
     });
     expect(result).toMatchObject({ tokens: [0, 0, 0], finishReason: "stop" });
     expect(result.score).toBeCloseTo(Math.log(0.5 * 0.9 * 0.9 * 0.9) / 4, 6);
