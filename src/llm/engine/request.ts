@@ -1,5 +1,5 @@
 /** @file What an engine is asked for, and the events that it answers with. */
-import type { PolicyRequest } from "../../run/policies/registry.ts";
+import type { ChoiceRequest } from "../../run/policies/choose.ts";
 import type { SamplerOptions } from "../generate/sampler.ts";
 import type { KvDecisionEvent } from "../kv/decisionEvent.ts";
 import type { LayerPolicies } from "../kv/policy.ts";
@@ -8,7 +8,7 @@ import type { SequenceMemory } from "../runner/runner.ts";
 /** How a sequence's keys and values are cached. */
 export interface CacheRequest {
   /** The policy: text such as `keyformer:budget=50%`, or the policy of each layer. Defaults to `full`. */
-  kv?: PolicyRequest | LayerPolicies;
+  kv?: ChoiceRequest | LayerPolicies;
   /** What the policy's noise is keyed by: a seed, and which of its independent streams. Both default to 0. */
   noise?: { seed?: number; stream?: number };
   /** Receives each decision of the policy, as it is made. */
