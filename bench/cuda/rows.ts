@@ -171,7 +171,7 @@ class Lookups {
         changed: null,
         guard: null,
       },
-      { rate: RATE },
+      { learningRate: RATE },
       0,
     );
     queue.launch(stream, [fillCall(fill, dim, { count: rows, table: 0, seed: 1, bound: 1 }, weights)]);

@@ -5,8 +5,8 @@ import type { SparseOptimizer } from "./sparseOptimizer.ts";
 
 /** What the kernels of one step take; numbers that an optimizer does not use are left out. */
 export interface OptimizerRates {
-  /** lr; for Adam lr / (1 - β₁ᵗ). */
-  rate: number;
+  /** Of this step; for Adam corrected for bias, lr / (1 - β₁ᵗ). */
+  learningRate: number;
   epsilon?: number;
   /** Adam: 1 / √(1 - β₂ᵗ). */
   scale?: number;
@@ -36,9 +36,9 @@ export function optimizerRates(
       fix: "Check the schedule that computes it.",
     });
   }
-  if (optimizer.kind === "sgd") return { rate: learningRate };
+  if (optimizer.kind === "sgd") return { learningRate };
   const { epsilon } = optimizer;
-  if (optimizer.kind !== "adam") return { rate: learningRate, epsilon };
+  if (optimizer.kind !== "adam") return { learningRate, epsilon };
   if (!Number.isInteger(step) || step < 1) {
     throw new ParetoError({
       code: "OPTIMIZER_STEP",
@@ -49,7 +49,7 @@ export function optimizerRates(
   }
   const { beta1, beta2 } = optimizer;
   return {
-    rate: learningRate / (1 - beta1 ** step),
+    learningRate: learningRate / (1 - beta1 ** step),
     epsilon,
     scale: 1 / Math.sqrt(1 - beta2 ** step),
     beta1,
@@ -77,7 +77,15 @@ const kernels = {
  * @throws ParetoError as {@link optimizerRates}
  */
 export function optimizerTask(optimizer: SparseOptimizer, learningRate: number, step: number): OptimizerTask {
-  const { rate, epsilon, scale, beta1, rest1, beta2, rest2 } = optimizerRates(optimizer, learningRate, step);
-  const rates = [rate, scale, epsilon, beta1, rest1, beta2, rest2];
+  const {
+    learningRate: corrected,
+    epsilon,
+    scale,
+    beta1,
+    rest1,
+    beta2,
+    rest2,
+  } = optimizerRates(optimizer, learningRate, step);
+  const rates = [corrected, scale, epsilon, beta1, rest1, beta2, rest2];
   return { kernel: kernels[optimizer.kind], rates: rates.filter((value) => value !== undefined) };
 }

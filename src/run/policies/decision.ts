@@ -30,9 +30,20 @@ export interface KvHeadStatistics {
 /** Positions in the text of the tokens that stay after the prompt, or of those that go in decode. */
 export type KvChoice = { keep: number[] } | { evict: number[] };
 
+/** What a policy for FAE's shuffle rate saw after a round; losses that are not finite are null. */
+export type RateStatistics = {
+  epoch: number;
+  round: number;
+  loss: number | null;
+  previousLoss: number | null;
+};
+
+/** Percent of the batches that the next round takes. */
+export type RateChoice = { rate: number; action: "hold" | "halve" | "double" };
+
 /** Any decision, by the kind of its policy. */
 export type DecisionEvent =
   | Decision<"kv.evict", KvHeadStatistics, KvChoice>
   | Decision<"recsys.hot", Figures, Figures>
-  | Decision<"recsys.rate", Figures, Figures>
+  | Decision<"recsys.rate", RateStatistics, RateChoice>
   | Decision<"protein.threshold", Figures, Figures>;

@@ -39,8 +39,8 @@ const decision = (step: number): DecisionEvent => ({
   kind: "recsys.rate",
   step,
   subject: "validation",
-  saw: { loss: 1 / step },
-  chose: { rate: 50 },
+  saw: { epoch: 0, round: 0, loss: 1 / step, previousLoss: null },
+  chose: { rate: 50, action: "hold" },
 });
 
 /** One process's part of a run. */

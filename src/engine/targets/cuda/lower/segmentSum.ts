@@ -61,7 +61,7 @@ export function emitSegmentSum(context: LowerContext, request: SegmentSum): void
       changed: null,
       guard: null,
     },
-    { rate: 0 },
+    { learningRate: 0 },
     null,
   );
   for (const call of [

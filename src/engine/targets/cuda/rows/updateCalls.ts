@@ -20,7 +20,7 @@ const macros: Record<RowRule, string> = {
 
 /** Numbers that a rule reads; those it does not read are 0. */
 export interface RowRates {
-  rate: number;
+  learningRate: number;
   epsilon?: number;
   scale?: number;
   beta1?: number;
@@ -119,9 +119,15 @@ export function updateCalls<P>(
     optional(places.changed, rows),
     places.guard === null ? argument.read(none, 0) : argument.read(places.guard, 4),
     argument.int32(mark),
-    ...[rates.rate, rates.epsilon, rates.scale, rates.beta1, rates.rest1, rates.beta2, rates.rest2].map(
-      (value) => argument.float32(value ?? 0),
-    ),
+    ...[
+      rates.learningRate,
+      rates.epsilon,
+      rates.scale,
+      rates.beta1,
+      rates.rest1,
+      rates.beta2,
+      rates.rest2,
+    ].map((value) => argument.float32(value ?? 0)),
   ];
   const block = [CALL_THREADS, 1, 1] as const;
   // The mean over a row needs all of it at once; other rules take each segment of a long row in blocks of its own.
