@@ -2,7 +2,7 @@
  * @file From FASTA records to families, in the order of the file and in constant memory: windows go through the network
  * in batches, and records are given out, some at once, when all before them are done too. Some hundred are under way.
  */
-import type { Readable } from "node:stream";
+import type { FastaSource } from "../fasta/fastaBytes.ts";
 import { encodeInto } from "../alphabet.ts";
 import { readFastaGroups } from "../fasta/fasta.ts";
 import type { BadRecord, FastaOptions, FastaRecord } from "../fasta/fastaRecord.ts";
@@ -60,7 +60,7 @@ const GROUP = 64;
  */
 export async function* classifyFasta(
   network: ProteinNetwork,
-  source: string | Readable,
+  source: FastaSource,
   options: ClassifyOptions,
 ): AsyncGenerator<(Classification | BadRecord)[]> {
   const { length } = options;

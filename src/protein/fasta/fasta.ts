@@ -6,8 +6,7 @@
  * given as a {@link BadRecord} in its place, and reading goes on; only a source that is no FASTA at all, or that cannot
  * be read to its end, throws.
  */
-import type { Readable } from "node:stream";
-import { readBytes } from "./fastaBytes.ts";
+import { readBytes, type FastaSource } from "./fastaBytes.ts";
 import { FastaParser } from "./fastaParser.ts";
 import type { BadRecord, FastaOptions, FastaRecord } from "./fastaRecord.ts";
 
@@ -17,7 +16,7 @@ import type { BadRecord, FastaOptions, FastaRecord } from "./fastaRecord.ts";
  * @throws ParetoError FILE_MISSING, FILE_REFUSED, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
 export async function* readFastaGroups(
-  source: string | Readable,
+  source: FastaSource,
   options: FastaOptions = {},
 ): AsyncGenerator<(FastaRecord | BadRecord)[]> {
   const parser = new FastaParser(options);
@@ -35,7 +34,7 @@ export async function* readFastaGroups(
  * @throws ParetoError FILE_MISSING, FILE_REFUSED, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
 export async function* readFasta(
-  source: string | Readable,
+  source: FastaSource,
   options: FastaOptions = {},
 ): AsyncGenerator<FastaRecord | BadRecord> {
   for await (const group of readFastaGroups(source, options)) {

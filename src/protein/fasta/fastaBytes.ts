@@ -119,11 +119,17 @@ async function* decompress(
   }
 }
 
+/** Where FASTA comes from: a path, `-` for standard input, or chunks of bytes or text, such as a stream. */
+export type FastaSource = string | AsyncIterable<Uint8Array | string>;
+
 /** A stream as chunks of bytes; text chunks of streams with an encoding become UTF-8 again. */
-async function* chunksOf(stream: Readable, where: string): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  stream: AsyncIterable<Uint8Array | string>,
+  where: string,
+): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream) {
-      yield typeof chunk === "string" ? Buffer.from(chunk) : (chunk as Uint8Array);
+      yield typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EISDIR") throw fileError(error, where);
@@ -152,7 +158,7 @@ async function* chain(first: Uint8Array, rest: AsyncIterator<Uint8Array>): Async
 }
 
 /** The name of a source in messages. */
-function sourceName(source: string | Readable): string {
+function sourceName(source: FastaSource): string {
   if (typeof source !== "string") return "stream";
   return source === "-" ? "standard input" : source;
 }
@@ -162,7 +168,7 @@ function sourceName(source: string | Readable): string {
  * @param source a path, `-` for standard input, or a stream
  * @throws ParetoError FILE_MISSING, FILE_REFUSED, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
-export async function* readBytes(source: string | Readable): AsyncGenerator<Uint8Array> {
+export async function* readBytes(source: FastaSource): AsyncGenerator<Uint8Array> {
   const where = sourceName(source);
   const stream =
     typeof source !== "string"

@@ -43,7 +43,9 @@ const budgets = listOf(
 const BUDGETS = Array.from({ length: 10 }, (_, i) => (i + 1) / 10);
 
 const operands = {
-  model: modelOperand("a model that comes with Pareto: recall-rotary for tasks, shakespeare for perplexity"),
+  model: modelOperand(
+    "recall-rotary for tasks, which comes with Pareto; shakespeare for perplexity, which a checkout has",
+  ),
 };
 const options = {
   ...inGroup("Task:", {

@@ -26,7 +26,7 @@ import { readBatch, readPrompt } from "./prompts.ts";
 const BATCH_SEQUENCES = 8;
 
 const operands = {
-  model: modelOperand("a small model that comes with Pareto and writes like Shakespeare's plays"),
+  model: modelOperand("a small model that writes like Shakespeare's plays, which a checkout of Pareto has"),
 };
 const options = {
   ...inGroup("Text:", {

@@ -41,7 +41,7 @@ export interface FaeHeader {
 }
 
 /** Bytes of a FAE head. */
-export function encodeFaeHead(header: FaeHeader, rows: Uint32Array): Buffer {
+export function encodeFaeHead(header: FaeHeader, rows: Uint32Array): Uint8Array {
   const json = Buffer.from(JSON.stringify(header));
   const padded = Math.ceil(json.length / 4) * 4;
   const out = Buffer.alloc(FIXED_BYTES + padded + 4 * rows.length + 4, " ");
@@ -56,7 +56,10 @@ export function encodeFaeHead(header: FaeHeader, rows: Uint32Array): Buffer {
 }
 
 /** A FAE head from its bytes, or why it is none. */
-export function decodeFaeHead(bytes: Buffer): { header: FaeHeader; rows: Uint32Array } | { problem: string } {
+export function decodeFaeHead(
+  head: Uint8Array,
+): { header: FaeHeader; rows: Uint32Array } | { problem: string } {
+  const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   if (bytes.length < FIXED_BYTES + 4 || bytes.toString("latin1", 0, 8) !== MAGIC) {
     return { problem: "it does not start like a FAE file" };
   }
