@@ -16,11 +16,11 @@ import type { LlmDtype } from "./runner/dtype.ts";
 
 /** What is to be run. */
 export interface EstimateOptions {
-  /** Tokens of the prompt of each text. */
+  /** Tokens of the prompt of each sequence. */
   contextTokens: number;
-  /** Tokens that are decoded of each text. */
+  /** Tokens that are decoded of each sequence. */
   newTokens: number;
-  /** Texts at a time; they are read together. Defaults to 1. */
+  /** Sequences at a time; they are read together. Defaults to 1. */
   batch?: number;
   policies: LayerPolicies;
   /** Where it runs; defaults to `cpu`. A GPU's caches have a place for each entry's rank, whatever the policy. */
@@ -69,7 +69,7 @@ export interface Estimate {
 const BLOCK_ROWS = 4096;
 /** Longest prompt that is looked at for where a policy pays. */
 const MOST_CONTEXT = 2 ** 24;
-/** Embeddings: of their rows a step reads one a text, unless they are the head too. */
+/** Embeddings: of their rows a step reads one a sequence, unless they are the head too. */
 const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe)\.weight$/;
 
 /** The least whole number from 1 to {@link MOST_CONTEXT} from which `holds` is true; null when it is not at the last. */

@@ -1,6 +1,6 @@
 /**
- * @file Cosines and sines of rotary positions in the memory of the kernels, made once for all layers and texts. Kinds
- * whose angles change with the length of the text are made anew when it changes.
+ * @file Cosines and sines of rotary positions in the memory of the kernels, made once for all layers and sequences. Kinds
+ * whose angles change with the length of the sequence are made anew when it changes.
  */
 import type { Heap } from "../../engine/targets/cpu/index.ts";
 import { dependsOnLength, rotaryAngles, type RotaryConfig } from "../models/rotary.ts";
@@ -34,7 +34,7 @@ export class AngleTable {
 
   /**
    * The angles of some places; valid until {@link sweep}.
-   * @param length tokens of the text, with the newest
+   * @param length tokens of the sequence, with the newest
    */
   at(first: number, count: number, length: number): Angles {
     if (this.#changes) {

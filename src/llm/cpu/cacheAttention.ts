@@ -1,5 +1,5 @@
 /**
- * @file A model's attention over the caches of some texts, by kernels: they turn queries and keys, put keys and values
+ * @file A model's attention over the caches of some sequences, by kernels: they turn queries and keys, put keys and values
  * into the cache, attend, and score what the policy asks for. The output never sees a score: noise and temperature
  * belong to the policy alone.
  *
@@ -15,7 +15,7 @@ import { AngleTable } from "./angleTable.ts";
 import { noiseNumber, VIEW_WORDS, writeView } from "./cacheView.ts";
 import type { Rows } from "./denseDecoder.ts";
 
-/** What one text brings to a layer. */
+/** What one sequence brings to a layer. */
 export interface TextRows {
   cache: LayerCache;
   /** Its first row. */
@@ -25,7 +25,7 @@ export interface TextRows {
   isDecoded: boolean;
 }
 
-/** A text in the kernels' memory. */
+/** A sequence in the kernels' memory. */
 interface Placed extends TextRows {
   view: number;
   /** Position of the first token. */
@@ -42,7 +42,7 @@ interface Summed {
   pointer: number;
 }
 
-/** A task of a text, for whoever explains its failure. */
+/** A task of a sequence, for whoever explains its failure. */
 interface TaskOf {
   text: Placed;
   kvHead: number;
@@ -55,7 +55,7 @@ const SCORE_WORK = 64;
 /** No query's position is beyond this. */
 const NEVER = 0x7fffffff;
 
-/** Attention over the caches of a model's texts. */
+/** Attention over the caches of a model's sequences. */
 export class CacheAttention {
   readonly #config: DecoderConfig;
   readonly #kernels: HeapKernels;
@@ -75,7 +75,7 @@ export class CacheAttention {
   }
 
   /**
-   * Appends the rows of some texts to their caches of a layer and attends, into `rows.attended`.
+   * Appends the rows of some sequences to their caches of a layer and attends, into `rows.attended`.
    * @param rows in the kernels' heap; queries are turned in place
    * @throws ParetoError KV_LOGITS_NOT_FINITE
    */
@@ -166,7 +166,7 @@ export class CacheAttention {
     return ends.map((to, i): [number, number] => [ends[i - 1] ?? 0, to]).filter(([from, to]) => from < to);
   }
 
-  /** Makes room in a text's cache and tells the kernels of it. */
+  /** Makes room in a sequence's cache and tells the kernels of it. */
   #place(layer: number, rows: Rows, text: TextRows): Placed {
     const { heads, kvHeads, headDim, rotary, slidingWindow, attentionScale } = this.#config;
     const { cache, row, tokens } = text;

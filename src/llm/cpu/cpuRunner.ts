@@ -1,10 +1,10 @@
 /**
- * @file Runs a language model on the host: products of the rows of all texts of a call together, on the `cpu` target
- * or, of few rows, by kernels that stream the weights; and attention over each text's cache by kernels. Rows and caches
+ * @file Runs a language model on the host: products of the rows of all sequences of a call together, on the `cpu` target
+ * or, of few rows, by kernels that stream the weights; and attention over each sequence's cache by kernels. Rows and caches
  * lie in one memory of at most 4 GiB.
  *
  * A layer evicts as soon as it has attended to a whole read, so at any time one layer alone holds all of it. When a
- * call fails, the texts in it are gone: begin again.
+ * call fails, the sequences in it are gone: begin again.
  */
 import { availableParallelism } from "node:os";
 import { HeapKernels } from "../../engine/targets/cpu/index.ts";
@@ -37,7 +37,7 @@ import { type DecoderOptions, DenseDecoder, type Rows } from "./denseDecoder.ts"
 
 /** How a runner is opened. */
 export interface CpuRunnerOptions extends DecoderOptions {
-  /** Texts held at a time. Defaults to 1. */
+  /** Sequences held at a time. Defaults to 1. */
   maxSequences?: number;
 }
 
@@ -55,7 +55,7 @@ interface Sequence {
   text: Text | null;
 }
 
-/** What one text brings to a pass. */
+/** What one sequence brings to a pass. */
 interface Part {
   sequence: number;
   text: Text;
@@ -203,7 +203,7 @@ export class CpuRunner implements LlmRunner {
     await this.#dense.dispose();
   }
 
-  /** All layers over the rows of some texts. @returns logits after each text's last row */
+  /** All layers over the rows of some sequences. @returns logits after each sequence's last row */
   async #pass(parts: readonly Part[], count: number): Promise<Float32Array> {
     // A step never waits for another thread's message: signals and timers get their turn here.
     await new Promise((resolve) => setImmediate(resolve));
@@ -253,7 +253,7 @@ export class CpuRunner implements LlmRunner {
     return { count, hidden: array(hidden), q: array(q), k: array(k), v: array(k), attended: array(q) };
   }
 
-  /** A text that this sequence may write to. */
+  /** What a sequence holds, its own to write to. */
   #writable(sequence: number, tokens: number): Text {
     const held = this.#sequence(sequence);
     const { text } = held;

@@ -1,8 +1,8 @@
 /**
  * @file The dense part of a model as compiled programs: everything but attention, a program for what lies between
- * two attentions, so that a pass costs `layers + 1` runs however many texts are in it.
+ * two attentions, so that a pass costs `layers + 1` runs however many sequences are in it.
  *
- * Rows of all texts of a pass go through the programs together. A program exists for each size of {@link SIZES} and is
+ * Rows of all sequences of a pass go through the programs together. A program exists for each size of {@link SIZES} and is
  * compiled when a pass first needs it; a pass takes the largest sizes that it fills and then the smallest that holds
  * the rest, so padding is rows of whatever was there, which nobody reads. Matrices that multiply the same rows are one.
  * Few rows are a {@link RowProgram}, many a program of the `cpu` target; both read the same weights.
@@ -41,7 +41,7 @@ export interface DecoderOptions {
   threads?: number;
   /** Threads that multiply few rows; without them all products are ONNX Runtime's. */
   pool?: ThreadPool;
-  /** Told tensors loaded so far, and in all. */
+  /** Receives tensors loaded so far, and in all. */
   onProgress?: (done: number, total: number, unit: "tensors") => void;
 }
 

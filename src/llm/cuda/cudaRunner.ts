@@ -262,7 +262,7 @@ export class CudaRunner implements LlmRunner {
     return this.#device.allocator.stats();
   }
 
-  /** Launches that a layer takes in a decode step of one text. */
+  /** Launches that a layer takes in a decode step of one sequence. */
   get layerLaunches(): number {
     return this.#dense.layerSteps + 1;
   }

@@ -1,6 +1,6 @@
 /**
- * @file Tells what policies decided on a GPU: the positions that a text's cache held before and holds now, compared on
- * the host. It waits for the GPU after each read and step, and is done only for texts whose decisions somebody wants.
+ * @file Tells what policies decided on a GPU: the positions that a sequence's cache held before and holds now, compared on
+ * the host. It waits for the GPU after each read and step, and is done only for sequences whose decisions somebody wants.
  */
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
 import type { SequenceCaches } from "./sequenceCaches.ts";
@@ -8,7 +8,7 @@ import type { SequenceCaches } from "./sequenceCaches.ts";
 /** Positions of each layer and KV head, ascending. */
 type Held = number[][][];
 
-/** Follows texts whose decisions are told. */
+/** Follows sequences whose decisions are reported. */
 export class Decisions {
   readonly #device: CudaDevice;
   readonly #caches: SequenceCaches;
@@ -18,7 +18,7 @@ export class Decisions {
     this.#caches = caches;
   }
 
-  /** What the given texts hold, by sequence, of those whose decisions are told. */
+  /** What those of the given sequences hold whose decisions are reported. */
   async before(sequences: readonly number[]): Promise<Map<number, Held>> {
     const held = new Map<number, Held>();
     for (const sequence of sequences)
@@ -55,8 +55,8 @@ export class Decisions {
           const stays = new Set(positions);
           for (const position of [...before[layer]![kvHead]!, tokensSeen - 1]) {
             if (stays.has(position)) continue;
-            const told = { layer: isShared ? -1 : layer, kvHead, step, positions: [position] };
-            options.onDecision!({ kind: "evict", ...told });
+            const place = { layer: isShared ? -1 : layer, kvHead, step, positions: [position] };
+            options.onDecision!({ kind: "evict", ...place });
           }
         }
       }

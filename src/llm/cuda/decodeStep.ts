@@ -1,7 +1,7 @@
 /**
- * @file A decode step of several texts: one recorded graph of launches for each number of rows. All that changes from
+ * @file A decode step of several sequences: one recorded graph of launches for each number of rows. All that changes from
  * step to step – tokens, sequences, lengths, positions, temperatures – lies in device memory, so a recording stays right
- * while texts grow, end, move and evict; it is made anew only when memory that it names has moved.
+ * while sequences grow, end, move and evict; it is made anew only when memory that it names has moved.
  */
 import { ParetoError } from "../../base/errors.ts";
 import {
@@ -40,7 +40,7 @@ export interface DecodeParts {
   times: LaunchTimes | null;
 }
 
-/** The texts of a step. */
+/** The sequences of a step. */
 export interface DecodeSequences {
   readonly sequences: readonly number[];
   readonly tokens: readonly number[];
@@ -77,7 +77,7 @@ export class DecodeStep {
     this.#places = new Workspace(parts.device, "decode step");
   }
 
-  /** Compiles and allocates for so many texts; a step does it by itself. */
+  /** Compiles and allocates for so many sequences; a step does it by itself. */
   async prepare(count: number, capacity: number, isRenumbered: boolean): Promise<number> {
     const { dense, device, caches, config, rotary } = this.#parts;
     const rows = 2 ** Math.ceil(Math.log2(count));
@@ -120,7 +120,7 @@ export class DecodeStep {
     return rows;
   }
 
-  /** Runs a step and gives the most probable token of each text. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
+  /** Runs a step and gives the most probable token of each sequence. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
   async greedy(texts: DecodeSequences): Promise<Int32Array> {
     await this.#start(texts);
     const count = texts.sequences.length;
@@ -138,7 +138,7 @@ export class DecodeStep {
     return tokens;
   }
 
-  /** Runs a step and gives logits `[texts, vocabulary]`. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
+  /** Runs a step and gives logits `[sequences, vocabulary]`. @throws ParetoError KV_LOGITS_NOT_FINITE, LLM_LOGITS */
   async logits(texts: DecodeSequences): Promise<Float32Array> {
     await this.#start(texts);
     const { device, config } = this.#parts;

@@ -44,7 +44,7 @@ export function roundedRows(rows: number): number {
   return blocksOf(rows).reduce((sum, block) => sum + block, 0);
 }
 
-/** Addresses of rows; which of them a part reads and writes is told with each. */
+/** Addresses of rows; which of them a part reads and writes is said with each. */
 export interface RowPlaces {
   /** `[rows, width]` */
   hidden: number;

@@ -29,7 +29,7 @@ export class HostEviction {
   }
 
   /**
-   * Chooses what stays after a read of a text.
+   * Chooses what stays after a read of a sequence.
    * @param places the layer's region, or the slabs of all layers that decide together
    * @param kept where the choice goes: slots int32 `[kvHeads, stride]` and their counts `[kvHeads]`
    */
@@ -47,7 +47,7 @@ export class HostEviction {
     this.#device.stream.copyToDevice(kept.counts, counts, counts.byteLength);
   }
 
-  /** Drops what the policies of a text without rules choose after a step. */
+  /** Drops what the policies of a sequence without rules choose after a step. */
   async evict(sequence: number): Promise<void> {
     const text = this.#caches.at(sequence)!;
     const places = text.slabs.map(({ buffer, capacity }, layer): SlabPlace => {

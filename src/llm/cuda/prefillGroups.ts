@@ -1,16 +1,16 @@
-/** @file Which texts of a read are computed together on a GPU, so that rows take little memory beside caches. */
+/** @file Which sequences of a read are computed together on a GPU, so that rows take little memory beside caches. */
 
-/** Rows of several texts computed together, at most; a longer text is computed alone. */
+/** Rows of several sequences computed together, at most; a longer sequence is computed alone. */
 const GROUP_ROWS = 4096;
 
-/** Texts `from` … `to` − 1, and their rows. */
+/** Sequences `from` … `to` − 1, and their rows. */
 export interface PrefillGroup {
   readonly from: number;
   readonly to: number;
   readonly rows: number;
 }
 
-/** The groups of texts of some lengths, in their order. */
+/** The groups of sequences of some lengths, in their order. */
 export function prefillGroups(lengths: readonly number[]): PrefillGroup[] {
   const groups: PrefillGroup[] = [];
   for (let from = 0; from < lengths.length;) {

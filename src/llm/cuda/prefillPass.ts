@@ -1,6 +1,6 @@
 /**
- * @file Reads prompts, pieces of them and further turns on a GPU: the dense rows of several texts together, attention,
- * scores and eviction text by text, layer after layer. A layer evicts as soon as a text was read in it, so at any time
+ * @file Reads prompts, pieces of them and further turns on a GPU: the dense rows of several sequences together, attention,
+ * scores and eviction sequence by sequence, layer after layer. A layer evicts as soon as a sequence was read in it, so at any time
  * one layer alone holds all of it – unless the policy's layers decide together, or more of the read follows.
  */
 import { CallQueue, type KernelCall } from "../../engine/targets/cuda/index.ts";
@@ -28,7 +28,7 @@ import { Workspace } from "./workspace.ts";
 /** Reads are padded to a multiple of this for attention, so that few programs serve all lengths. */
 const ATTENTION_ROWS = 128;
 
-/** What one text reads. */
+/** What one sequence reads. */
 export interface PrefillSequence {
   readonly sequence: number;
   readonly tokens: readonly number[];
@@ -40,7 +40,7 @@ type Piece =
   | ("lastNext" | "vocabulary" | "chosen" | "region" | "queries" | "rowSums" | "unrotated" | "votes")
   | ("kept" | "keptCounts" | "length" | "arena");
 
-/** A text within a group. */
+/** A sequence within a group. */
 interface Part {
   readonly read: PrefillSequence;
   readonly cached: CachedSequence;
@@ -52,7 +52,7 @@ interface Part {
   readonly isReset: boolean;
 }
 
-/** Reads texts. */
+/** Reads sequences. */
 export class PrefillPass {
   readonly #parts: DecodeParts;
   readonly #host: HostEviction;
@@ -70,7 +70,7 @@ export class PrefillPass {
     this.#rotary = rotary && new PrefillRotary(device, config.rotary!, rotary);
   }
 
-  /** Reads texts, whose sequences have begun. @returns logits `[texts, vocabulary]` after the last token of each */
+  /** Reads tokens of sequences, which have begun. @returns logits `[sequences, vocabulary]` after the last token of each */
   async prefill(reads: readonly PrefillSequence[]): Promise<Float32Array> {
     const { device, config, caches } = this.#parts;
     const { vocabSize } = config;
@@ -132,7 +132,7 @@ export class PrefillPass {
       [hidden, next] = [next, hidden];
     }
     for (const part of parts) await this.#endPrefill(part);
-    // Only the logits after each text's last token are wanted.
+    // Only the logits after each sequence's last token are wanted.
     for (const [i, { row, read }] of parts.entries()) {
       const from = row + read.tokens.length - 1;
       for (const [name, source, bytes] of [
@@ -149,7 +149,7 @@ export class PrefillPass {
     return at("vocabulary");
   }
 
-  /** Notes what is read; from here on the texts are as long as after the read. */
+  /** Notes what is read; from here on the sequences are as long as after the read. */
   #begin(reads: readonly PrefillSequence[]): Part[] {
     const { caches } = this.#parts;
     let row = 0;
@@ -221,7 +221,7 @@ export class PrefillPass {
     device.stream.copyToDevice(this.#places.at("positions"), positions, positions.byteLength);
   }
 
-  /** Queues one text's attention in a layer and what it keeps there. */
+  /** Queues one sequence's attention in a layer and what it keeps there. */
   async #prefillLayer(part: Part, layer: number): Promise<void> {
     const { caches, config, dense } = this.#parts;
     const { cached, read, row, before } = part;
@@ -363,7 +363,7 @@ export class PrefillPass {
   }
 
   /**
-   * Length of the text by which a layer turns heads, where it matters: of all its tokens, or of its entries where they
+   * Length of the sequence by which a layer turns heads, where it matters: of all its tokens, or of its entries where they
    * are numbered anew. Keys that were cached turned stay so.
    */
   #rotaryLength({ cached, read, before }: Part, layer: number): number {

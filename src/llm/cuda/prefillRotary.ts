@@ -1,6 +1,6 @@
 /**
- * @file The angles that a group of reads turns by on a GPU: one table for all texts, or where angles depend on how long
- * a text is, a table for each length.
+ * @file The angles that a group of reads turns by on a GPU: one table for all sequences, or where angles depend on how long
+ * a sequence is, a table for each length.
  */
 import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { dependsOnLength, type RotaryConfig } from "../models/rotary.ts";
@@ -26,7 +26,7 @@ export class PrefillRotary {
     this.#shared = shared;
   }
 
-  /** Makes the tables of texts of some lengths, and drops others. @throws ParetoError CUDA_OUT_OF_MEMORY */
+  /** Makes the tables of sequences of some lengths, and drops others. @throws ParetoError CUDA_OUT_OF_MEMORY */
   reserve(lengths: ReadonlySet<number>): void {
     if (!dependsOnLength(this.#rotary)) {
       this.#shared.reserve(Math.max(...lengths) + 1);
@@ -46,7 +46,7 @@ export class PrefillRotary {
     }
   }
 
-  /** The table of a text of a length that was reserved. */
+  /** The table of a sequence of a length that was reserved. */
   of(length: number): RotaryRows {
     if (!dependsOnLength(this.#rotary)) return this.#shared;
     return { pointer: this.#own.get(length)!.pointer, rows: length };

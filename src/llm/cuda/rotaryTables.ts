@@ -1,4 +1,4 @@
-/** @file The angles of a model's rotation in a GPU's memory, for as many positions as texts have come to. */
+/** @file The angles of a model's rotation in a GPU's memory, for as many positions as sequences have come to. */
 import type { CudaDevice, DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { ParetoError } from "../../base/errors.ts";
 import { type RotaryConfig, steadyLength } from "../models/rotary.ts";

@@ -1,8 +1,8 @@
 /**
- * @file The KV caches of all sequences in a GPU's memory: a slab for each layer of each text, the table of where they are,
+ * @file The KV caches of all sequences in a GPU's memory: a slab for each layer of each sequence, the table of where they are,
  * the policies' settings and the sequences' records, which the launches of a step read.
  *
- * The host knows how far each text is, as it says what is read; lengths and scores live on the GPU alone. Copies of
+ * The host knows how far each sequence is, as it says what is read; lengths and scores live on the GPU alone. Copies of
  * tables are queued on the device's stream, behind what was queued before.
  */
 import { dtypeBytes } from "../../base/dtype.ts";
@@ -22,13 +22,13 @@ import {
 import type { KvModel } from "./calls/model.ts";
 import { isStepwise, settingsWords } from "./calls/settings.ts";
 
-/** The cache of one layer of one text. */
+/** The cache of one layer of one sequence. */
 export interface Slab {
   readonly buffer: DeviceBuffer;
   readonly capacity: number;
 }
 
-/** A text in a sequence. */
+/** What the host knows of a sequence. */
 export interface CachedSequence {
   readonly options: SequenceOptions;
   readonly policies: readonly KvPolicy[];
@@ -96,7 +96,7 @@ export class SequenceCaches {
     return this.#sequences[sequence] ?? null;
   }
 
-  /** Puts a text without memory in a sequence, whose own must be gone. */
+  /** Begins a sequence without memory; what it held must be gone. */
   begin(sequence: number, options: SequenceOptions): CachedSequence {
     const { layers } = this.model;
     const text: CachedSequence = {
@@ -125,7 +125,7 @@ export class SequenceCaches {
     return slabLayout(this.model, capacity);
   }
 
-  /** Entries a layer of a text must have room for between reads. */
+  /** Entries a layer of a sequence must have room for between reads. */
   wantedCapacity(text: CachedSequence, layer: number, promptTokens: number): number {
     const policy = text.policies[layer]!;
     const budget = policy.budget(promptTokens);
@@ -133,7 +133,7 @@ export class SequenceCaches {
     return budgetCapacity({ budget, evictEvery: policy.evictEvery, promptTokens, newTokens });
   }
 
-  /** An empty slab, not yet of any text. */
+  /** An empty slab, not yet of any sequence. */
   newSlab(capacity: number): Slab {
     const { bytes, lengths } = this.layout(capacity);
     const buffer = this.#device.allocator.allocate(bytes, "KV caches");
@@ -141,7 +141,7 @@ export class SequenceCaches {
     return { buffer, capacity };
   }
 
-  /** Makes a slab that of a layer of a text; what was there is freed. */
+  /** Makes a slab that of a layer of a sequence; what was there is freed. */
   setSlab(sequence: number, layer: number, slab: Slab): void {
     const text = this.#sequences[sequence]!;
     const old = text.slabs[layer];
@@ -157,7 +157,7 @@ export class SequenceCaches {
     this.#device.stream.copyToDevice(at, words, words.byteLength);
   }
 
-  /** Tells the tables how far a text is and what its policies do. */
+  /** Tells the tables how far a sequence is and what its policies do. */
   writeRecord(sequence: number): void {
     const { tokensSeen, step, options } = this.#sequences[sequence]!;
     const record = new Uint32Array(RECORD_WORDS);
@@ -179,7 +179,7 @@ export class SequenceCaches {
       if (isStepwise(policy)) this.#writeSettings(sequence, layer, 1);
   }
 
-  /** Makes room for one entry more in every layer of a text. */
+  /** Makes room for one entry more in every layer of a sequence. */
   reserveToken(sequence: number): void {
     const text = this.#sequences[sequence]!;
     for (const [layer, slab] of text.slabs.entries()) {
@@ -225,7 +225,7 @@ export class SequenceCaches {
     };
   }
 
-  /** Copies a text with its memory to another sequence, which must be empty. */
+  /** Copies a sequence with its memory to another one, which must be empty. */
   fork(from: number, to: number): void {
     const source = this.#sequences[from]!;
     this.#sequences[to] = { ...source, most: [...source.most], slabs: [] };

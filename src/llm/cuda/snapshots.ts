@@ -1,4 +1,4 @@
-/** @file Texts of a GPU as plain arrays, and back; numbers are widened to float32 and rounded to the dtype. */
+/** @file Sequences of a GPU as plain arrays, and back; numbers are widened to float32 and rounded to the dtype. */
 import { isHalf } from "../../base/dtype.ts";
 import { encodeHalf, numbersOf } from "../../base/half.ts";
 import type { CudaDevice } from "../../engine/targets/cuda/index.ts";
@@ -7,7 +7,7 @@ import type { SequenceSnapshot } from "../runner/runner.ts";
 import type { Part } from "./calls/buffers.ts";
 import type { SequenceCaches, Slab } from "./sequenceCaches.ts";
 
-/** A copy of a sequence's text. */
+/** A copy of a sequence. */
 export async function takeSnapshot(
   device: CudaDevice,
   caches: SequenceCaches,
@@ -58,7 +58,7 @@ async function layerSnapshot(
   };
 }
 
-/** Brings a text back into a sequence that has begun and read nothing. */
+/** Brings back a sequence, which has begun and read nothing. */
 export async function restoreSnapshot(
   device: CudaDevice,
   caches: SequenceCaches,

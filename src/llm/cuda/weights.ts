@@ -8,7 +8,7 @@ import { stateElements } from "../load/stateElements.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import type { Decoder } from "../models/decoder.ts";
 
-/** Told tensors loaded so far, and in all. */
+/** Receives tensors loaded so far, and in all. */
 export type LoadProgress = (done: number, total: number, unit: "tensors") => void;
 
 /** Copies a model's weights to the GPU, one after the other. */

@@ -1,8 +1,8 @@
 /**
- * @file Quality against cache budget: the same texts under every policy and budget, with 95 % bootstrap intervals.
+ * @file Quality against cache budget: the same items under every policy and budget, with 95 % bootstrap intervals.
  *
  * Policies that draw numbers run once a seed; an item's value is then its mean over seeds, and intervals come from
- * drawing items. Texts come in rounds of as many as the runner holds, each round through every way of caching, so that
+ * drawing items. Items come in rounds of as many as the runner holds, each round through every way of caching, so that
  * an evaluation that has to stop early has still asked everybody the same.
  */
 import { invariant } from "../../base/errors.ts";
@@ -16,9 +16,9 @@ import { scoreAnswers, scoreLikelihoods } from "./score.ts";
 export interface EvaluateOptions {
   /** `answers`: the share of right answers. `likelihoods`: the mean of −ln p of a forced token. */
   measure: "answers" | "likelihoods";
-  /** The text of a number; the same one each time. */
+  /** The item of a number; the same one each time. */
   item: (index: number) => TaskItem;
-  /** Texts at most. */
+  /** Items at most. */
   items: number;
   /** The first one is what the others are compared with. */
   variants: readonly Variant[];
@@ -26,7 +26,7 @@ export interface EvaluateOptions {
   seeds: number;
   /** No further round begins after this many seconds. */
   maxSeconds?: number;
-  /** Told texts done so far, over all ways of caching and seeds, and in all. */
+  /** Receives items done so far, over all ways of caching and seeds, and in all. */
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -37,15 +37,15 @@ export interface VariantResult extends Interval {
   budget: number | null;
   /** Share of right tokens where answers have several; else as `mean`. */
   tokens: number;
-  /** The mean difference from the first variant, text by text. */
+  /** The mean difference from the first variant, item by item. */
   difference: Interval;
   /** Seeds that its values are means of. */
   seeds: number;
-  /** Means by the evidence's depth in the prompt, a fifth each; null where no text has one, empty without depths. */
+  /** Means by the evidence's depth in the prompt, a fifth each; null where no item has one, empty without depths. */
   byDepth: (number | null)[];
-  /** Bytes of keys and values of one text at its end. */
+  /** Bytes of keys and values of one item at its end. */
   kvBytes: number;
-  /** By text. */
+  /** By item. */
   values: number[];
 }
 

@@ -1,17 +1,17 @@
-/** @file How many texts an evaluation holds at a time. */
+/** @file How many sequences an evaluation holds at a time. */
 import { estimate } from "../estimate.ts";
 import { full } from "../kv/policies/full.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { dtypeOf, type LlmDtype } from "../runner/dtype.ts";
 
-/** Texts that are worth holding together: more do not go faster. */
+/** Sequences that are worth holding together: more do not go faster. */
 const MOST = { cpu: 8, cuda: 128 } as const;
-/** Share of the memory that weights and texts may take. */
+/** Share of the memory that weights and sequences may take. */
 const SHARE = 0.6;
 
-/** What texts take. */
+/** What sequences take. */
 export interface MaxSequencesOptions {
-  /** Tokens of a text, and how many of them are decoded. */
+  /** Tokens of a sequence, and how many of them are decoded. */
   tokens: number;
   decoded: number;
   device: "cpu" | "cuda";
@@ -20,7 +20,7 @@ export interface MaxSequencesOptions {
   memoryBytes: number;
 }
 
-/** Texts that fit in memory with every token cached, between 1 and what is of use. */
+/** Sequences that fit in memory with every token cached, between 1 and what is of use. */
 export function maxSequencesFor(
   config: DecoderConfig,
   { tokens, decoded, device, dtype, memoryBytes }: MaxSequencesOptions,

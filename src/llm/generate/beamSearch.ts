@@ -5,7 +5,7 @@
  * The rules are those of Hugging Face's `generate(num_beams=N, early_stopping=True)` with a length penalty of 1. A step
  * takes the best 2N continuations of all beams by their summed log-probability (more where a model has several end
  * tokens). Of the best N of these, those that end are finished, and are ranked by their mean log-probability, the end
- * token included. The best N that do not end go on. The search is over when N texts are finished or all have their
+ * token included. The best N that do not end go on. The search is over when N sequences are finished or all have their
  * length. Sums are float64; of equals the one of the earlier beam, then of the lower token, comes first.
  */
 import { largest, logSumExp } from "./logits.ts";
@@ -14,7 +14,7 @@ import { largest, logSumExp } from "./logits.ts";
 export interface BeamSearchOptions {
   beams: number;
   maxNewTokens: number;
-  /** Tokens after which a text is over; they are not given. */
+  /** Tokens after which a sequence is over; they are not given. */
   eosTokenIds: readonly number[];
 }
 
@@ -25,7 +25,7 @@ interface BeamStep {
   tokens: number[];
 }
 
-/** A text that a search found. */
+/** A sequence that a search found. */
 interface BeamResult {
   tokens: number[];
   /** The mean log-probability of its tokens, the end token included. */
@@ -33,7 +33,7 @@ interface BeamResult {
   finishReason: "stop" | "length";
 }
 
-/** A text's last token, and the text before it. */
+/** A sequence's last token, and the sequence before it. */
 interface Node {
   token: number;
   before: Node | null;
@@ -92,7 +92,7 @@ export class BeamSearch {
     return { parents: going.map(({ beam }) => beam), tokens: going.map(({ token }) => token) };
   }
 
-  /** The best text: of those that are finished, or the best beam where none is. */
+  /** The best sequence: of those that are finished, or the best beam where none is. */
   get best(): BeamResult {
     const [finished] = this.#finished;
     if (finished) return finished;

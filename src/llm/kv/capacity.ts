@@ -1,6 +1,6 @@
 /** @file How many entries a KV head has room for, and how many are live while tokens are decoded. */
 
-/** A text and how it is cached. */
+/** A sequence and how it is cached. */
 export interface SequenceLength {
   /** Entries that stay after the prompt and between evictions; `Infinity` for all. */
   budget: number;
@@ -11,7 +11,7 @@ export interface SequenceLength {
   newTokens: number;
 }
 
-/** Entries that a KV head's slab has room for: the budget and what comes before the next eviction, or the whole text. */
+/** Entries that a KV head's slab has room for: the budget and what comes before the next eviction, or the whole sequence. */
 export function budgetCapacity({ budget, evictEvery, promptTokens, newTokens }: SequenceLength): number {
   return Math.min(budget + evictEvery, promptTokens + Math.max(1, newTokens));
 }

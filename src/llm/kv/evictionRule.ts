@@ -1,7 +1,7 @@
 /**
  * @file A policy's decisions as data, so that every device makes them as the host does.
  *
- * Entries of a head stay or go by score or by age, but for the first tokens of the text and the newest ones, which are
+ * Entries of a head stay or go by score or by age, but for the first tokens of the sequence and the newest ones, which are
  * out of question. A higher score stays; of equal scores the older token stays.
  */
 import type { EvictionRule, HeadView, KvPolicy } from "./policy.ts";

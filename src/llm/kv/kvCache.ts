@@ -68,7 +68,7 @@ export class KvCache {
     return stats;
   }
 
-  /** Says that tokens are read, up to so many of the text: a prompt in pieces, or a further turn. */
+  /** Says that tokens are read, up to so many of the sequence: a prompt in pieces, or a further turn. */
   expect(tokens: number): void {
     for (const layer of this.layers) layer.expect(tokens);
   }
@@ -86,7 +86,7 @@ export class KvCache {
     this.#decide(layer, (layers) => this.#evict(layers));
   }
 
-  /** Another cache of the same text, with memory of its own. */
+  /** Another cache of the same sequence, with memory of its own. */
   clone(): KvCache {
     const layers = this.layers.map((layer) => layer.clone());
     return new KvCache({ ...this.#options, policies: (layer) => this.layers[layer]!.policy }, layers);

@@ -46,7 +46,7 @@ export class LayerCache {
   readonly #memory: CacheMemory;
   readonly #noise: PairNoise;
   readonly #rows: ScoreRows | null;
-  /** Tokens of the text when the last read ended, or when the one that goes on will end. */
+  /** Tokens of the sequence when the last read ended, or when the one that goes on will end. */
   #prefillTokens: number;
   #isPrefilling = true;
   #decoded = 0;
@@ -159,7 +159,7 @@ export class LayerCache {
   }
 
   /**
-   * The position of each live slot for rotary or ALiBi: that of its token in the text, or its rank among the kept
+   * The position of each live slot for rotary or ALiBi: that of its token in the sequence, or its rank among the kept
    * where the policy numbers them anew (keys must then be cached unrotated).
    */
   attentionPositions(kvHead: number): Int32Array {
@@ -185,7 +185,7 @@ export class LayerCache {
     };
   }
 
-  /** Says that tokens are read, up to so many of the text: a prompt in pieces, or a further turn. */
+  /** Says that tokens are read, up to so many of the sequence: a prompt in pieces, or a further turn. */
   expect(tokens: number): void {
     const { scoring } = this.policy;
     if (scoring.from === "attention" && scoring.rows !== "accumulate" && tokens > this.#prefillTokens) {
@@ -317,7 +317,7 @@ export class LayerCache {
     this.#entries.keep(keptByHead, Math.max(this.#most, longest));
   }
 
-  /** Another cache of the same text, with memory of its own. */
+  /** Another cache of the same sequence, with memory of its own. */
   clone(): LayerCache {
     const copy = new LayerCache(this.#shape, this.#layer, this.policy, this.#sequence, this.#memory);
     copy.#prefillTokens = this.#prefillTokens;
@@ -331,12 +331,12 @@ export class LayerCache {
     return copy;
   }
 
-  /** What a text needs to go on from here; not within a read. */
+  /** What a sequence needs to go on from here; not within a read. */
   snapshot(): LayerSnapshot {
     return { ...this.#entries.read(), evicted: this.#evicted };
   }
 
-  /** Brings a text back into a cache that has seen none. @param tokens as a `TextSnapshot` names them */
+  /** Brings a sequence back into a cache that has seen none. @param tokens as a `TextSnapshot` names them */
   restore(
     snapshot: LayerSnapshot,
     tokens: { tokensSeen: number; promptTokens: number; decodedTokens: number },
@@ -354,7 +354,7 @@ export class LayerCache {
     this.#entries.dispose();
   }
 
-  /** The budget of a text that was read to `#readTokens`, and the slots that it needs a KV head. */
+  /** The budget of a sequence that was read to `#readTokens`, and the slots that it needs a KV head. */
   #room(): [number, number] {
     const text = { promptTokens: this.#prefillTokens, newTokens: this.#sequence.maxNewTokens };
     const budget = this.policy.budget(text.promptTokens);

@@ -1,7 +1,7 @@
 /**
  * @file What every policy of the KV cache implements.
  *
- * A policy is told the true position and the score of each cached entry of one KV head and answers which entries stay
+ * A policy receives the true position and the score of each cached entry of one KV head and answers which entries stay
  * after the prompt, and which one goes in decode. It holds no keys, no values and no model. What the scores are it
  * says in {@link KvPolicy.scoring}; whoever runs attention measures them (`ScoreRows` does it on the host).
  */
@@ -48,7 +48,7 @@ export interface HeadView {
   layer: number;
   kvHead: number;
   length: number;
-  /** Position in the whole text of each slot's token. Longer than `length` where the cache has spare slots. */
+  /** Position in the whole sequence of each slot's token. Longer than `length` where the cache has spare slots. */
   positions: Int32Array;
   /** Score of each slot, float32. All zero when the policy scores nothing. */
   scores: Float32Array;
@@ -81,13 +81,13 @@ export interface EvictionRule {
 /**
  * Decides what one layer's cache of one sequence keeps. Every method is a pure function of its arguments.
  *
- * A policy that tells its decisions as a `rule` is followed on a GPU; without one, scores come to the host for each
+ * A policy that gives its decisions as a `rule` is followed on a GPU; without one, scores come to the host for each
  * decision.
  */
 export interface KvPolicy {
   readonly name: string;
   readonly scoring: Scoring;
-  /** Whether an entry keeps its position in the text, or is numbered anew by its rank among the kept ones. */
+  /** Whether an entry keeps its position in the sequence, or is numbered anew by its rank among the kept ones. */
   readonly positions: "original" | "new";
   /** Whether each layer decides for itself, or all layers by the sum of their scores. */
   readonly scope: "layer" | "shared";

@@ -12,7 +12,7 @@ import type { AttentionScoring } from "./policy.ts";
 /** Where a row's logits lie: `group` runs of `visible` logits, `stride` apart, from `offset`. */
 export interface LogitRow {
   kvHead: number;
-  /** Position of the query in the whole text. */
+  /** Position of the query in the whole sequence. */
   queryPosition: number;
   /** Logits after scale, bias and mask, a run for each query head of the group, in order of slot. */
   logits: Float32Array | Float64Array;
@@ -54,7 +54,7 @@ export class ScoreRows {
   /**
    * Position of the first query whose row the scores need; the rest need not be handed over.
    * @param isPrefilling a prompt or a turn, else decoding
-   * @param prefillTokens tokens of the text at the end of that read
+   * @param prefillTokens tokens of the sequence at the end of that read
    */
   first(isPrefilling: boolean, prefillTokens: number): number {
     const { rows, window } = this.#scoring;
@@ -66,7 +66,7 @@ export class ScoreRows {
   /**
    * Adds a row to the scores of its KV head.
    * @param step of the temperature
-   * @param isReading a prompt or a turn, else decoding
+   * @param isPrefilling a prompt or a turn, else decoding
    * @throws ParetoError KV_LOGITS_NOT_FINITE for a logit that is NaN or +∞
    */
   add(

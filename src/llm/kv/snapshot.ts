@@ -8,7 +8,7 @@ export interface LayerSnapshot {
   keys: Float32Array;
   /** `[Σ lengths, headDim]` */
   values: Float32Array;
-  /** Position in the text, `[Σ lengths]`. */
+  /** Position in the sequence, `[Σ lengths]`. */
   positions: Int32Array;
   /** `[Σ lengths]` */
   scores: Float32Array;

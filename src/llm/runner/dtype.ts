@@ -5,7 +5,7 @@ import { ParetoError } from "../../base/errors.ts";
 export type LlmDtype = "f32" | "bf16" | "f16";
 
 /**
- * What a device computes in: `cpu` in f32 alone, `cuda` in bf16 unless told otherwise.
+ * What a device computes in: `cpu` in f32 alone, `cuda` in bf16 unless another is asked for.
  * @param where who asks, for the error
  * @throws ParetoError LLM_DTYPE for another dtype than f32 on `cpu`
  */

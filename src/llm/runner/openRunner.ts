@@ -9,11 +9,11 @@ export interface RunnerOptions {
   device: "cpu" | "cuda";
   /** What weights, keys and values are. `cpu` computes in f32 alone; `cuda` takes bf16 when left out. */
   dtype?: LlmDtype;
-  /** Texts held at a time. Defaults to 1. */
+  /** Sequences held at a time. Defaults to 1. */
   maxSequences?: number;
   /** Threads of the host that compute. Defaults to the cores. */
   threads?: number;
-  /** Told tensors loaded so far, and in all. */
+  /** Receives tensors loaded so far, and in all. */
   onProgress?: (done: number, total: number, unit: "tensors") => void;
 }
 

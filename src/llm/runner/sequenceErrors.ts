@@ -1,9 +1,9 @@
-/** @file What every runner refuses of a text. */
+/** @file What every runner refuses: sequences that it does not have, and tokens or calls that a sequence cannot take. */
 import { ParetoError } from "../../base/errors.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import type { SequenceOptions, SequenceSnapshot, SequenceTokens } from "./runner.ts";
 
-/** How far a text is. */
+/** How far a sequence is. */
 export interface SequenceState {
   readonly options: SequenceOptions;
   /** Its policy numbers entries anew. */
@@ -12,40 +12,40 @@ export interface SequenceState {
   readonly nextPosition: number;
   /** A prompt was read. */
   readonly hasPrompt: boolean;
-  /** A piece of a prompt or turn was read and more is to come. */
+  /** A chunk of a prompt or turn was read and more is to come. */
   readonly isPartial: boolean;
 }
 
-/** Tokens or a call that a text cannot take. */
+/** Tokens or a call that a sequence cannot take. */
 function badPrompt(message: string, received: string): ParetoError {
   return new ParetoError({
     code: "LLM_PROMPT",
     where: "LlmRunner",
     message: `${message}, got ${received}`,
-    fix: "Begin a text in a sequence, read its prompt, then step token by token.",
+    fix: "Begin a sequence, prefill its prompt, then decode token by token.",
   });
 }
 
-/** A sequence that is not there, or has no text. */
+/** A sequence that does not exist, or has not begun. */
 function badSequence(message: string, sequence: number): ParetoError {
   return new ParetoError({
     code: "LLM_SEQUENCE",
     where: "LlmRunner",
     message: `${message}, got sequence ${sequence}`,
-    fix: "Open the runner with enough sequences, and begin a text in a sequence before it reads.",
+    fix: "Open the runner with a larger maxSequences, and call begin before prefill.",
   });
 }
 
 /** @throws ParetoError LLM_SEQUENCE for a sequence that a runner of so many does not have */
 export function requireSequence(sequence: number, maxSequences: number): void {
   if (Number.isInteger(sequence) && sequence >= 0 && sequence < maxSequences) return;
-  throw badSequence(`this runner has maxSequences 0 to ${maxSequences - 1}`, sequence);
+  throw badSequence(`the sequences of this runner are 0 to ${maxSequences - 1}`, sequence);
 }
 
 /** @returns what a sequence holds @throws ParetoError LLM_SEQUENCE for nothing */
 export function requireBegun<T>(held: T | null | undefined, sequence: number): T {
   if (held) return held;
-  throw badSequence("a sequence begins a text before it reads", sequence);
+  throw badSequence("a sequence has to begin before it reads", sequence);
 }
 
 /** @throws ParetoError LLM_SEQUENCE for a sequence that comes twice in a call */
@@ -57,7 +57,7 @@ export function requireOnce(texts: readonly { sequence: number }[]): void {
 
 /** @throws ParetoError LLM_PROMPT for no token, or one that the model lacks */
 function requireTokens({ vocabSize }: DecoderConfig, tokens: readonly number[]): void {
-  if (tokens.length === 0) throw badPrompt("a text reads at least one token", "none");
+  if (tokens.length === 0) throw badPrompt("a sequence reads at least one token", "none");
   for (const token of tokens) {
     if (Number.isInteger(token) && token >= 0 && token < vocabSize) continue;
     throw badPrompt(`tokens of this model are whole numbers below ${vocabSize}`, `${token}`);
@@ -66,7 +66,7 @@ function requireTokens({ vocabSize }: DecoderConfig, tokens: readonly number[]):
 
 /**
  * Learned positions end; others go on, beyond what the model was trained for.
- * @param last position that the text comes to
+ * @param last position that the sequence comes to
  * @throws ParetoError LLM_CONTEXT
  */
 function requirePosition({ maxPositions, hasLearnedPositions }: DecoderConfig, last: number): void {
@@ -80,7 +80,7 @@ function requirePosition({ maxPositions, hasLearnedPositions }: DecoderConfig, l
 }
 
 /**
- * A read that a text cannot take. That it will run out of positions is told now, and not in the middle of it.
+ * A prefill that a sequence cannot take. That it will run out of positions is refused now, not in the middle of it.
  * @throws ParetoError LLM_PROMPT, LLM_CONTEXT
  */
 export function requirePrefill(config: DecoderConfig, text: SequenceState, { tokens }: SequenceTokens): void {
@@ -92,17 +92,21 @@ export function requirePrefill(config: DecoderConfig, text: SequenceState, { tok
   requirePosition(config, end - 1 + later);
 }
 
-/** A step that a text cannot take. @throws ParetoError LLM_PROMPT, LLM_CONTEXT */
+/** A decode step that a sequence cannot take. @throws ParetoError LLM_PROMPT, LLM_CONTEXT */
 export function requireDecode(config: DecoderConfig, text: SequenceState, token: number): void {
   requireTokens(config, [token]);
-  if (!text.hasPrompt || text.isPartial) throw badPrompt("a text reads its prompt first", `token ${token}`);
+  if (!text.hasPrompt || text.isPartial)
+    throw badPrompt("a sequence reads its prompt first", `token ${token}`);
   requirePosition(config, text.nextPosition);
 }
 
-/** @throws ParetoError LLM_PROMPT for a text that cannot be copied out */
+/** @throws ParetoError LLM_PROMPT for a sequence that cannot be copied out */
 export function requireWhole({ hasPrompt, isPartial }: SequenceState): void {
   if (hasPrompt && !isPartial) return;
-  throw badPrompt("a text can be copied out between two reads", isPartial ? "a read in pieces" : "no prompt");
+  throw badPrompt(
+    "a snapshot is taken once a prompt was read whole",
+    isPartial ? "one in chunks" : "no prompt",
+  );
 }
 
 /** @throws ParetoError LLM_SNAPSHOT for one of another model's shape */

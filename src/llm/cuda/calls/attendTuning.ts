@@ -10,7 +10,7 @@ export interface AttendTuning {
   readonly passes: number;
   /** Tiles whose copies are under way, at most. */
   readonly stages: number;
-  /** Blocks that a launch should have: heads of texts are split where they are fewer. */
+  /** Blocks that a launch should have: heads of sequences are split where they are fewer. */
   readonly blocks: number;
 }
 
@@ -20,7 +20,7 @@ export const attendTuning: AttendTuning = { threads: 128, chunk: 64, passes: 2, 
 /** Most blocks that share a head's entries. */
 export const SPLITS_MAX = 64;
 /**
- * Blocks that share a head's entries, of so many heads of texts whose slabs have room for so many entries. Where it
+ * Blocks that share a head's entries, of so many heads of sequences whose slabs have room for so many entries. Where it
  * differs, sums are taken in another order.
  */
 export function attendSplits({ chunk, blocks }: AttendTuning, pairs: number, capacity: number): number {

@@ -2,8 +2,8 @@
  * @file The device memory of evicting KV caches: what it is called, how large it is and how it is laid out. Whoever
  * holds a model allocates it; the calls of this folder launch over it.
  *
- * Launches of a decode step are static: all that changes from step to step, and from text to text, lies in device
- * memory (sequence records, slabs, settings), so that a recorded graph of launches stays right when a text grows, ends or
+ * Launches of a decode step are static: all that changes from step to step, and from sequence to sequence, lies in device
+ * memory (sequence records, slabs, settings), so that a recorded graph of launches stays right when a sequence grows, ends or
  * moves. A **slab** is one allocation that holds the cache of one layer of one sequence; the table of slabs says where
  * it is, so that maxSequences grow, fork and end alone.
  */
@@ -33,7 +33,7 @@ export interface Part {
 /** Where a slab's parts lie; `bytes` is that of the whole. Its base is a multiple of 256 bytes. */
 export interface SlabLayout {
   readonly bytes: number;
-  /** int32 `[kvHeads]`: live entries. Zero them when a text begins. */
+  /** int32 `[kvHeads]`: live entries. Zero them when a sequence begins. */
   readonly lengths: Part;
   /** int32 `[kvHeads, capacity]`: true positions. */
   readonly positions: Part;
@@ -58,7 +58,7 @@ export const RECORD_WORDS = 8;
 
 /** What each word of a sequence's record is. */
 export const recordWord = {
-  /** Tokens of the text that were read, kept or not. */
+  /** Tokens of the sequence that were read, kept or not. */
   tokensSeen: 0,
   /** Tokens decoded since the prompt: 0 after it. */
   step: 1,
@@ -72,7 +72,7 @@ export const recordWord = {
 /** 32-bit words that a policy takes on the device, for one layer of one sequence; see `settings.ts`. */
 export const SETTINGS_WORDS = 24;
 
-/** The layout of the cache of one layer of one text with room for so many entries a head. */
+/** The layout of the cache of one layer of one sequence with room for so many entries a head. */
 export function slabLayout({ kvHeads, headDim, dtype }: KvShape, capacity: number): SlabLayout {
   let bytes = 0;
   const part = (size: number): Part => {
@@ -144,7 +144,7 @@ export function decodeBuffers(
   };
 }
 
-/** Bytes of the scratch of one text's prompt or turn in one layer; all texts and layers use the same in turn. */
+/** Bytes of the scratch of one sequence's prompt or turn in one layer; all sequences and layers use the same in turn. */
 export interface PrefillBuffers {
   /** A slab with room for `entries`: what is kept already and what is new. Its keys are rotated. */
   readonly region: SlabLayout;

@@ -109,7 +109,7 @@ export interface AttendNumbers {
 }
 
 /**
- * Appends each row's token to its text's cache, attends, scores and evicts. `slabs` and `settings` are those of the
+ * Appends each row's token to its sequence's cache, attends, scores and evicts. `slabs` and `settings` are those of the
  * layer: rows `layer` of the tables.
  * @param none the place that stands for null
  */
@@ -160,7 +160,7 @@ export function attendCall<P>(
 
 /**
  * Ends a step where layers decide together: evicts by the sum of their scores. `slabs` and `settings` are the whole
- * tables; texts whose layers decide alone are left as they are.
+ * tables; sequences whose layers decide alone are left as they are.
  */
 export function sharedEvictCall<P>(
   { model, sharedEvict }: DecodeKernels,

@@ -1,5 +1,5 @@
 /**
- * @file The launches that end a prompt or a turn of one text in a layer: what of the region stays in the text's cache; see
+ * @file The launches that end a prompt or a turn of one sequence in a layer: what of the region stays in the sequence's cache; see
  * `readCalls.ts`.
  */
 import { argument, type KernelCall } from "../../../engine/targets/cuda/index.ts";
@@ -50,7 +50,7 @@ export function settleCalls<P>(
   return calls;
 }
 
-/** Sums a text's scores over all layers into `votes`. @param slabs the whole table; the layers' slabs are the regions */
+/** Sums a sequence's scores over all layers into `votes`. @param slabs the whole table; the layers' slabs are the regions */
 export function sumLayersCall<P>(
   kernels: PrefillKernels,
   sizes: PrefillSizes,
@@ -115,8 +115,8 @@ export function keepCall<P>(
 }
 
 /**
- * Brings the entries that stay, `kept` and `keptCounts`, into the text's slab and says how many they are.
- * @param isInPlace the region is the text's slab
+ * Brings the entries that stay, `kept` and `keptCounts`, into the sequence's slab and says how many they are.
+ * @param isInPlace the region is the sequence's slab
  * @param isRenumbered the policy numbers entries anew: keys come from `unrotated`
  */
 export function gatherCall<P>(

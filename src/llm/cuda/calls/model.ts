@@ -10,7 +10,7 @@ export interface KvModel extends KvShape {
   readonly rotary: { readonly dim: number; readonly isInterleaved: boolean; readonly factor: number } | null;
   /** Tokens that a query sees, itself included; null for all. */
   readonly slidingWindow: number | null;
-  /** Some text may number its entries anew. */
+  /** Some sequence may number its entries anew. */
   readonly isRenumbered: boolean;
 }
 

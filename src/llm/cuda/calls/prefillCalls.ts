@@ -1,11 +1,11 @@
 /**
- * @file The launches of a prompt or a further turn of one text over one layer's cache.
+ * @file The launches of a prompt or a further turn of one sequence over one layer's cache.
  *
  * The new tokens lie in a **region**, a slab of scratch with room for what is kept and what is new, which all layers use
  * in turn. In a layer: `liftCall` puts what is kept before them, `appendCall` adds them, `attendReadCall` attends,
- * `scoreCalls` and `settleCalls` score, `keepCall` chooses and `gatherCall` brings what stays into the text's slab. A
+ * `scoreCalls` and `settleCalls` score, `keepCall` chooses and `gatherCall` brings what stays into the sequence's slab. A
  * piece that is not the last of its read keeps all and is not settled; the slab needs room for it. The sequence's record
- * says the tokens seen with the new ones, and the settings are those of the text's length when the read ends.
+ * says the tokens seen with the new ones, and the settings are those of the sequence's length when the read ends.
  *
  * Where all layers decide together, each keeps all (settled), and the slabs need room for it; when the last layer is
  * done, `sumLayersCall`, one `keepCall` by those sums over the first layer's slab, and a `gatherCall` in place for each
@@ -17,7 +17,7 @@ import type { KvPolicy } from "../../kv/policy.ts";
 import { prefillBuffers, sequenceBuffers, slabLayout } from "./buffers.ts";
 import { LIFT_SLOTS, type PrefillKernels, prefillThreads, type RowKernel } from "./prefillKernels.ts";
 
-/** A read of one text in one layer. */
+/** A read of one sequence in one layer. */
 export interface PrefillSizes {
   readonly sequence: number;
   readonly maxSequences: number;
@@ -46,7 +46,7 @@ export interface PrefillPlaces<P> {
   readonly votes: P;
   readonly kept: P;
   readonly keptCounts: P;
-  /** Null where no text numbers its entries anew. */
+  /** Null where no sequence numbers its entries anew. */
   readonly unrotated: P | null;
   /** `rotaryTable`; null for a model without. */
   readonly rotaryTable: P | null;
@@ -88,10 +88,10 @@ export function prefillArguments<P>(
 }
 
 /**
- * Copies what a text has cached to a region, in order of position.
- * @param isRead new tokens follow, so that keys must be turned; otherwise it only moves, into a larger slab
+ * Copies what a sequence has cached to a region, in order of position.
+ * @param isPrefill new tokens follow, so that keys must be turned; otherwise it only moves, into a larger slab
  * @param isReset a prompt or a turn begins: scores that belong to one read alone begin at zero
- * @param slabCapacity entries that the text's slab has room for
+ * @param slabCapacity entries that the sequence's slab has room for
  * @param rotaryRows rows of `rotaryTable`
  */
 export function liftCall<P>(

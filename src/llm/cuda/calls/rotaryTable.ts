@@ -6,8 +6,8 @@ import { dependsOnLength, rotate, type RotaryConfig } from "../../models/rotary.
 
 /**
  * The table of positions 0 … rows − 1.
- * @param length tokens of the text, for kinds whose angles depend on it; left out, each position's own are taken, those
- *   of a text that ends there, as decoding does
+ * @param length tokens of the sequence, for kinds whose angles depend on it; left out, each position's own are taken, those
+ *   of a sequence that ends there, as decoding does
  * @returns float32 `[rows, dim]`
  */
 export function rotaryTable(rotary: RotaryConfig, rows: number, length?: number): Float32Array {

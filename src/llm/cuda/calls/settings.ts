@@ -1,14 +1,14 @@
 /**
- * @file What a policy does in one layer of one text, as the words that kernels read (`Settings` of `kvSlab.cuh`).
+ * @file What a policy does in one layer of one sequence, as the words that kernels read (`Settings` of `kvSlab.cuh`).
  */
 import type { AttentionScoring, KvPolicy, NoiseKind } from "../../kv/policy.ts";
 import { SETTINGS_WORDS } from "./buffers.ts";
 
 /** What the settings depend on beside the policy. */
 export interface SettingsOptions {
-  /** Tokens that the text has when its last prompt or turn ends: what a budget is a share of. */
+  /** Tokens that the sequence has when its last prompt or turn ends: what a budget is a share of. */
   promptTokens: number;
-  /** The step that a policy's temperature is worked out for when it is not told as a line. */
+  /** The step that a policy's temperature is worked out for when it is not given as a line. */
   step: number;
 }
 
