@@ -50,7 +50,7 @@ export interface HostEmbeddingsOptions {
   arenaBytes?: number;
 }
 
-/** The tables behind a embedding store on the host. */
+/** The tables behind an embedding store on the host. */
 export interface StoredTables {
   /** Rows of each stored table. */
   cardinalities: readonly number[];
