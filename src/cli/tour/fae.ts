@@ -47,7 +47,7 @@ async function run({ path, run }: TourContext): Promise<StopResult> {
       chart: {
         kind: "lines",
         x: { label: "Memory for hot rows", scale: "log", base: 2, format: formatBytes },
-        y: { label: "Hot inputs", domain: [0, 1], format: formatShare },
+        y: { label: "Hot inputs", domain: [0, 1], format: (share) => formatShare(share, 0) },
         series: [
           {
             name: "hot inputs",

@@ -30,7 +30,9 @@ export function tourPage(visited: readonly Visited[]): Page {
         blocks: [
           { kind: "text" as const, text: row.sentence },
           { kind: "figures" as const, figures: [figure] },
+          { kind: "text" as const, text: "What the commands made:" },
           { kind: "list" as const, items: row.links.map((link) => ({ text: link, href: link })) },
+          { kind: "text" as const, text: "The commands:" },
           { kind: "list" as const, items: commands },
         ],
       })),
