@@ -267,7 +267,21 @@ export class LlmEngine {
   #wake(): void {
     if (this.#isLooping) return;
     this.#isLooping = true;
-    this.#loop = Promise.resolve().then(() => this.#run());
+    this.#loop = Promise.resolve()
+      .then(() => this.#run())
+      .catch((error: unknown) => this.#failAll(error));
+  }
+
+  /** A failure outside a pass, such as of a runner that is gone: nothing can go on. */
+  #failAll(error: unknown): void {
+    this.#isLooping = false;
+    for (const entry of [...this.#running, ...this.#waiting]) {
+      this.#forget(entry);
+      entry.channel.fail(error);
+    }
+    for (const state of this.#conversations) Object.assign(state, { isOver: true, isBusy: false });
+    this.#conversations.clear();
+    this.#isClosed = true;
   }
 
   async #run(): Promise<void> {
@@ -320,7 +334,13 @@ export class LlmEngine {
       entry.seconds.waiting = secondsSince(entry.created);
       this.#waiting.splice(this.#waiting.indexOf(entry), 1);
       this.#running.push(entry);
-      if (own === null) this.#runner.begin(sequences[0]!, entry.options);
+      try {
+        if (own === null) this.#runner.begin(sequences[0]!, entry.options);
+      } catch (error) {
+        this.#free(entry, true);
+        entry.channel.fail(error);
+        continue;
+      }
       tokens += entry.prompt.length;
       joining.push(entry);
     }
@@ -437,13 +457,19 @@ export class LlmEngine {
     entry.channel.close();
   }
 
-  /** Takes a request out. @param isLost a conversation's sequence goes with it */
-  #free(entry: Entry, isLost: boolean): void {
-    const { continuation, conversation, signal, onAbort, held } = entry;
+  /** Takes a request off the lists. */
+  #forget(entry: Entry): void {
+    const { signal, onAbort } = entry;
     if (signal && onAbort) signal.removeEventListener("abort", onAbort);
     this.#running = this.#running.filter((each) => each !== entry);
     const waiting = this.#waiting.indexOf(entry);
     if (waiting >= 0) this.#waiting.splice(waiting, 1);
+  }
+
+  /** Takes a request out. @param isLost a conversation's sequence goes with it */
+  #free(entry: Entry, isLost: boolean): void {
+    const { continuation, conversation, held } = entry;
+    this.#forget(entry);
     if (conversation) {
       conversation.isBusy = false;
       if (continuation) conversation.bytes = held;

@@ -204,6 +204,35 @@ describe("requests", () => {
   });
 });
 
+describe("a runner that fails", () => {
+  test("to begin a sequence fails that request alone", async () => {
+    const runner = open(2);
+    const begin = runner.begin.bind(runner);
+    runner.begin = (sequence, options) => {
+      if (options.seed === 7) throw new Error("no such policy");
+      begin(sequence, options);
+    };
+    const engine = new LlmEngine(runner);
+    const good = endOf(engine.generate(request([1], 3)));
+    const bad = endOf(engine.generate(request([1], 3, { noise: { seed: 7 } })));
+    await expect(bad).rejects.toThrow("no such policy");
+    expect(await good).toMatchObject({ finishReason: "length" });
+    expect(runner.texts).toEqual([null, null]);
+  });
+
+  test("outside a pass fails all requests, and the engine takes no more", async () => {
+    const runner = open(1);
+    runner.memory = () => {
+      throw new Error("the device is gone");
+    };
+    const engine = new LlmEngine(runner);
+    const ends = [request([1], 2), request([2], 2)].map((each) => endOf(engine.generate(each)));
+    for (const end of ends) await expect(end).rejects.toThrow("the device is gone");
+    expect(failure(() => engine.generate(request([1], 1)))).toMatchObject({ code: "LLM_ENGINE_CLOSED" });
+    await engine.close();
+  });
+});
+
 describe("bytes of caches", () => {
   const shape = { layers: 2, heads: 2, kvHeads: 1, headDim: 4, slidingWindow: null };
   const bytesOf = (promptTokens: number, newTokens: number) =>
