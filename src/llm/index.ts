@@ -6,9 +6,10 @@
  */
 export { Conversation } from "./engine/conversation.ts";
 export { LlmEngine } from "./engine/llmEngine.ts";
-export type { ConversationRequest, EngineOptions, EngineStats } from "./engine/llmEngine.ts";
+export type { EngineOptions, EngineStats } from "./engine/llmEngine.ts";
 export type {
   CacheRequest,
+  ConversationRequest,
   EndEvent,
   FinishReason,
   GenerateRequest,

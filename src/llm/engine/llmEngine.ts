@@ -8,19 +8,23 @@
  */
 import { ParetoError } from "../../base/errors.ts";
 import { Sampler } from "../generate/sampler.ts";
-import { kvDecisionEvent } from "../kv/decisionEvent.ts";
-import { kvPolicy } from "../kv/kvPolicies.ts";
-import { full } from "../kv/policies/full.ts";
-import type { LayerPolicies } from "../kv/policy.ts";
 import type { ModelFiles } from "../load/weights.ts";
 import { openRunner, type RunnerOptions } from "../runner/openRunner.ts";
-import type { LlmRunner, SequenceMemory, SequenceOptions } from "../runner/runner.ts";
+import type { LlmRunner, SequenceOptions } from "../runner/runner.ts";
 import { requirePrefill } from "../runner/sequenceErrors.ts";
-import { Admission, type RequestBytes } from "./admission.ts";
-import { BeamSequence, type Continuation, SampledSequence } from "./continuation.ts";
+import { Admission } from "./admission.ts";
+import { BeamSequence, SampledSequence } from "./continuation.ts";
 import { Conversation, type ConversationState } from "./conversation.ts";
+import { type Entry, giveTokens, memoryOf } from "./entry.ts";
 import { EventChannel } from "./eventChannel.ts";
-import type { CacheRequest, FinishReason, GenerateRequest, TokenEvent, TokenRequest } from "./request.ts";
+import type {
+  ConversationRequest,
+  FinishReason,
+  GenerateRequest,
+  TokenEvent,
+  TokenRequest,
+} from "./request.ts";
+import { sequenceOptions } from "./sequenceOptions.ts";
 
 /** Prompt tokens read in one pass, so that a pass's hidden states stay small; a longer prompt is read alone. */
 const PREFILL_TOKENS = 8192;
@@ -42,39 +46,6 @@ export interface EngineStats {
   /** New tokens of decode passes; beams of one request count once. */
   decodeTokens: number;
   decodeSeconds: number;
-}
-
-/** A conversation to begin. */
-export interface ConversationRequest extends CacheRequest {
-  /** What events and decisions call it. Defaults to a number of the engine's. */
-  id?: string;
-  /** New tokens of all turns: the horizon of the policy's temperature, and what the cache makes room for. */
-  maxNewTokens: number;
-}
-
-/** A request on its way. */
-interface Entry {
-  readonly id: string;
-  readonly prompt: readonly number[];
-  readonly options: SequenceOptions;
-  readonly bytes: RequestBytes;
-  readonly beams: number;
-  readonly signal: AbortSignal | undefined;
-  readonly channel: EventChannel<TokenEvent>;
-  readonly conversation: ConversationState | null;
-  /** Made when it joins. */
-  readonly begin: (sequences: readonly number[]) => Continuation;
-  continuation: Continuation | null;
-  /** Bytes that are set aside for it now. */
-  held: number;
-  /** Tokens that were given. */
-  given: number;
-  /** Nobody iterates any more, or its conversation has ended. */
-  isLeft: boolean;
-  onAbort: (() => void) | null;
-  readonly created: number;
-  seconds: { waiting: number; prefill: number; decode: number };
-  decodeSteps: number;
 }
 
 /** Many requests over one runner. */
@@ -295,7 +266,7 @@ export class LlmEngine {
         this.#isLooping = false;
         return;
       }
-      for (const entry of this.#running) this.#give(entry);
+      for (const entry of this.#running) giveTokens(entry);
       for (const entry of this.#running.filter(({ continuation }) => continuation!.next.length === 0))
         this.#end(entry, entry.continuation!.continued.finishReason!);
     }
@@ -414,23 +385,6 @@ export class LlmEngine {
     }
   }
 
-  /** Gives tokens that were not given yet; beams change theirs until the end. */
-  #give(entry: Entry): void {
-    const { continuation, channel, id } = entry;
-    if (entry.beams > 1 && continuation!.next.length > 0) return;
-    const { tokens, logProbabilities } = continuation!.continued;
-    for (; entry.given < tokens.length; entry.given++) {
-      const index = entry.given;
-      channel.push({
-        event: "token",
-        id,
-        index,
-        token: tokens[index]!,
-        ...(logProbabilities && { logProbability: logProbabilities[index]! }),
-      });
-    }
-  }
-
   #end(entry: Entry, finishReason: FinishReason): void {
     const { id, prompt, continuation, seconds, decodeSteps, conversation } = entry;
     const memory = continuation && memoryOf(continuation.sequences.map((each) => this.#runner.memory(each)));
@@ -495,43 +449,6 @@ export class LlmEngine {
     this.#conversations.delete(state);
     this.#wake();
   }
-}
-
-/** How the runner caches a sequence. @throws ParetoError what the policy's text and the policy refuse */
-function sequenceOptions(
-  { kv, noise = {}, onDecision }: CacheRequest,
-  id: string,
-  maxNewTokens: number,
-  cachedNewTokens: number,
-): SequenceOptions {
-  const policies = policiesOf(kv, maxNewTokens);
-  return {
-    policies,
-    maxNewTokens: cachedNewTokens,
-    seed: noise.seed ?? 0,
-    stream: noise.stream ?? 0,
-    ...(onDecision && {
-      onDecision: (decision) => onDecision(kvDecisionEvent(decision, policies, id)),
-    }),
-  };
-}
-
-function policiesOf(kv: CacheRequest["kv"], maxNewTokens: number): LayerPolicies {
-  if (typeof kv === "function") return kv;
-  const policy = kv === undefined ? full() : kvPolicy(kv, { maxNewTokens });
-  return () => policy;
-}
-
-/** What several sequences of one request hold: bytes of all, tokens of each. */
-function memoryOf(sequences: readonly SequenceMemory[]): SequenceMemory {
-  const sum = (key: keyof SequenceMemory) => sequences.reduce((total, memory) => total + memory[key], 0);
-  return {
-    kvBytes: sum("kvBytes"),
-    bookkeepingBytes: sum("bookkeepingBytes"),
-    fullKvBytes: sum("fullKvBytes"),
-    evictedTokens: sum("evictedTokens") / sequences.length,
-    tokensSeen: Math.max(...sequences.map(({ tokensSeen }) => tokensSeen)),
-  };
 }
 
 function secondsSince(started: number): number {

@@ -81,3 +81,11 @@ export interface EndEvent {
 
 /** What {@link LlmEngine.generate} gives, in order. */
 export type TokenEvent = NewTokenEvent | EndEvent;
+
+/** A conversation to begin. */
+export interface ConversationRequest extends CacheRequest {
+  /** What events and decisions call it. Defaults to a number of the engine's. */
+  id?: string;
+  /** New tokens of all turns: the horizon of the policy's temperature, and what the cache makes room for. */
+  maxNewTokens: number;
+}
