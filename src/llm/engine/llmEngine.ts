@@ -78,10 +78,12 @@ export class LlmEngine {
     return new LlmEngine(runner, maxCacheBytes === undefined ? {} : { maxCacheBytes });
   }
 
+  /** What it generates on. */
   get runner(): LlmRunner {
     return this.#runner;
   }
 
+  /** What it does now, and what it has done since it was made. */
   get stats(): EngineStats {
     return {
       running: this.#running.length,

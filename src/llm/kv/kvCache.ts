@@ -35,6 +35,7 @@ export interface KvCacheOptions extends CacheShape, CacheSequence {
 
 /** All layers' caches of one sequence. */
 export class KvCache {
+  /** One a layer, in order. */
   readonly layers: readonly LayerCache[];
   readonly #options: KvCacheOptions;
   readonly #kvHeads: number;

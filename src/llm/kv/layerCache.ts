@@ -39,6 +39,7 @@ export interface CacheSequence extends NoiseKey {
 
 /** The entries of one layer. A `KvCache` owns one for each layer and says when it evicts. */
 export class LayerCache {
+  /** What decides about its entries. */
   readonly policy: KvPolicy;
   readonly #shape: CacheShape;
   readonly #layer: number;
