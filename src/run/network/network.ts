@@ -245,13 +245,16 @@ export class Network<Shape extends object> {
     const arrays = this.#stepInputs.acquire(time, parts.length);
     const { rates, keys } = arrays;
     while (this.#gradients.length < parts.length + 1) this.#gradients.push(this.#gradientArray());
+    const graphs = parts.map(({ shape }, i): CachedGraph => {
+      const trace = () => traceGradients(loss(shape), this.parameters);
+      return { device: i % this.devices.length, key: `gradients ${JSON.stringify(shape)}`, trace };
+    });
+    // Parts are asked for in their order, also when a program is new: the padding of a part may lie where the next writes.
+    await Promise.all(graphs.map((graph) => this.#programs.compile(graph)));
     const outputs = await Promise.all(
-      parts.map(async ({ shape, feeds, into }, i) => {
-        const key = `gradients ${JSON.stringify(shape)}`;
-        const trace = () => traceGradients(loss(shape), this.parameters);
-        const device = i % this.devices.length;
+      parts.map(async ({ feeds, into }, i) => {
         const { gradients: _, ...found } = await this.#programs.run(
-          { device, key, trace },
+          graphs[i]!,
           { ...feeds, ...keys[i] },
           { ...into, gradients: this.#gradients[i]! },
         );

@@ -155,6 +155,29 @@ test("a step whose program is compiled waits for one before it whose program is 
   expect(networks[1]).toEqual(networks[0]);
 });
 
+test("parts are asked for in their order, also when the program of the first is new", async () => {
+  const [device] = await devicesOf(1);
+  const asked: number[] = [];
+  const compile = device!.compile.bind(device);
+  device!.compile = async (graph) => {
+    const program = await compile(graph);
+    const run = program.run.bind(program);
+    program.run = (feeds, into) => {
+      if (feeds?.["x"]) asked.push((feeds["x"] as Float32Array).length / 4);
+      return run(feeds, into);
+    };
+    return program;
+  };
+  const network = await networkOf([device!]);
+  const part = (rows: number): BatchPart<Shape> => ({
+    shape: { rows },
+    feeds: { x: new Float32Array(4 * rows).fill(1) },
+  });
+  await network.train([part(3), part(3)], { step: 1, learningRate: 0.1 });
+  await network.train([part(2), part(3)], { step: 2, learningRate: 0.1 });
+  expect(asked).toEqual([3, 3, 2, 3]);
+});
+
 test("a compiled step is asked for before train returns, so that what follows comes after it", async () => {
   const [device] = await devicesOf(1, "cpu");
   const network = await networkOf([device!]);
