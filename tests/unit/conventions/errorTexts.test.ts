@@ -9,7 +9,7 @@ import ts from "typescript";
 import { expect, test } from "vitest";
 import { allCommands } from "../../../src/cli/commandTree.ts";
 import { commonOptions } from "../../../src/cli/options/common.ts";
-import { flagName } from "../../../src/cli/options/spec.ts";
+import { syntax } from "../../../src/cli/options/spec.ts";
 
 const repository = fileURLToPath(new URL("../../../", import.meta.url));
 
@@ -106,9 +106,8 @@ const foreign =
 test("options that a text names exist", async () => {
   const known = new Set(["help", "version", ...foreign]);
   for (const { command } of await allCommands()) {
-    for (const name of Object.keys({ ...command.options, ...commonOptions })) {
-      known.add(flagName(name).replace(/^--/, "").split(" ")[0]!);
-    }
+    for (const [name, spec] of Object.entries({ ...command.options, ...commonOptions }))
+      known.add(syntax(name, spec).replace(/^--/, "").split(" ")[0]!);
   }
   const unknown = (text: string) =>
     [...text.matchAll(/(?<![\w-])--([a-z][a-z0-9-]*)(?<!-)(?![\w-])/g)].some(([, name]) => !known.has(name!));
