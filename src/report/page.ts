@@ -17,8 +17,8 @@ export interface Cell {
 export interface Table {
   head: readonly (Cell | string)[];
   rows: readonly (readonly (Cell | string)[])[];
-  /** `headline` is large, `plain` small; `facts` lets long values wrap. Defaults to `plain`. */
-  look?: "headline" | "plain" | "facts";
+  /** `headline` is large, `plain` small; `facts` lets long values wrap, `prose` has text in its columns. Defaults to `plain`. */
+  look?: "headline" | "plain" | "facts" | "prose";
 }
 
 /** A chart with its words. Its numbers stand in a table beneath, folded. */

@@ -105,6 +105,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 table.headline { font-size: 16px; min-width: min(100%, 520px); }
 table.headline td { font-weight: 550; }
 table.facts td { white-space: normal; overflow-wrap: anywhere; }
+table.prose th, table.prose td { white-space: normal; text-align: left; vertical-align: top; min-width: 110px; }
 details { margin-top: 8px; }
 summary { cursor: pointer; font-size: 13px; color: var(--soft); }
 ul { padding-left: 20px; margin: 0; }

@@ -21,7 +21,7 @@ export function tourPage(visited: readonly Visited[]): Page {
         blocks: [
           {
             kind: "table",
-            table: { head: tourHead, rows: visited.map(({ row }) => cellsOf(row)), look: "facts" },
+            table: { head: tourHead, rows: visited.map(({ row }) => cellsOf(row)), look: "prose" },
           },
         ],
       },
