@@ -18,6 +18,17 @@ export function diskFull(where: string, received: string, cause: unknown): Paret
   });
 }
 
+/** The error of a path that leads to no file, code `FILE_MISSING`. @param what e.g. `there is no such file` */
+export function missingFile(path: string, what: string, cause?: unknown): ParetoError {
+  return new ParetoError({
+    code: "FILE_MISSING",
+    where: path,
+    message: `${what}, got ${path}`,
+    fix: "Check the path, and the folder from which the command runs.",
+    ...(cause !== undefined && { cause }),
+  });
+}
+
 /**
  * The library's error for one of the file system.
  * @param path the file at fault
@@ -27,15 +38,7 @@ export function fileError(error: unknown, path: string): ParetoError {
   if (error instanceof ParetoError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ENOSPC" || code === "EDQUOT") return diskFull(path, firstLine(error), error);
-  if (code === "ENOENT") {
-    return new ParetoError({
-      code: "FILE_MISSING",
-      where: path,
-      message: `there is no such file, got ${path}`,
-      fix: "Check the path, and the folder from which the command runs.",
-      cause: error,
-    });
-  }
+  if (code === "ENOENT") return missingFile(path, "there is no such file", error);
   return new ParetoError({
     code: "FILE_REFUSED",
     where: path,

@@ -7,7 +7,7 @@ import { globSync } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
-import { fileError } from "../../../base/fileErrors.ts";
+import { fileError, missingFile } from "../../../base/fileErrors.ts";
 
 /** What a source is read as. `criteo`: tab separated, no header, a label, I1…I13 and C1…C26. */
 export type SourceFormat = "parquet" | "csv" | "json" | "criteo";
@@ -47,22 +47,13 @@ async function expand(path: string): Promise<string[]> {
   if (found?.isDirectory()) {
     const files = globSync(join(path, "*")).filter(isData).sort();
     if (files.length > 0) return files;
-    throw missing(path, `The folder holds no Parquet, CSV or JSON file: ${path}`);
+    throw missingFile(path, "the folder holds no Parquet, CSV or JSON file");
   }
   if (found !== null) return [path];
-  if (!/[*?[{]/.test(path)) throw missing(path, `There is no such file: ${path}`);
+  if (!/[*?[{]/.test(path)) throw missingFile(path, "there is no such file");
   const files = globSync(path).sort();
   if (files.length > 0) return files;
-  throw missing(path, `No file matches the pattern: ${path}`);
-}
-
-function missing(where: string, message: string): ParetoError {
-  return new ParetoError({
-    code: "FILE_MISSING",
-    where,
-    message,
-    fix: "Check the path, and the folder from which the command runs.",
-  });
+  throw missingFile(path, "no file matches the pattern");
 }
 
 /** The format by a file's name or, failing that, by its first bytes. */
