@@ -44,23 +44,25 @@ export async function withModelOn(
   work: (opened: ModelOnSource) => Promise<void>,
 ): Promise<void> {
   const model = await openTrainedModel(run);
-  const { textColumns } = model.encoder;
+  const { textColumns, numberForms } = model.encoder;
   const format = reading.format ?? model.config.source.format;
   await using source = await openSource({
     ...sourceOptions(paths, reading),
     ...(format !== undefined && { format }),
     textColumns,
+    numberForms,
   });
+  const onNotice = (message: string) =>
+    out.onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
+  source.notices.forEach(onNotice);
   const directory = await mkdtemp(join(tmpdir(), "pareto-"));
   try {
     const dataset = await model.encoder.encode(source, join(directory, "rows"), {
       labels,
       onProgress: (done, total, unit, task) =>
         out.onEvent({ event: "progress", task, done, total, unit, rate: null }),
+      onNotice,
     });
-    for (const message of source.notices) {
-      out.onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
-    }
     const network = await loadNetwork(model, dataset, threads, device);
     try {
       await work({ source, dataset, network });

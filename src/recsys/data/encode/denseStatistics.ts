@@ -7,6 +7,7 @@
  */
 import type { DenseField } from "../batches/clickBatch.ts";
 import { numberSql } from "../schema/columnTypes.ts";
+import { aggregateColumns } from "../schema/numericColumns.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import type { Split } from "./split.ts";
 
@@ -26,20 +27,20 @@ export async function measureDense(
   columns: readonly SourceColumn[],
   transforms: Readonly<Record<string, "log1p" | "standard">>,
 ): Promise<DenseField[]> {
-  if (columns.length === 0) return [];
-  const parts = columns.map((column, i) => {
-    const value = numberSql(column);
-    return (
-      `count(${value}) AS n${i}, avg(${value}) AS mean${i}, stddev_pop(${value}) AS deviation${i}, ` +
-      `max(${value}) AS max${i}, count_if(${value} < 0) AS negative${i}`
-    );
-  });
-  const [found] = await source.database.rows<Record<string, number | null>>(
-    `SELECT ${parts.join(", ")} FROM ${split.from} WHERE ${split.trainSql}`,
-    source.name,
+  const found = await aggregateColumns(
+    source,
+    columns,
+    (column, i) => {
+      const value = numberSql(column);
+      return (
+        `count(${value}) AS n${i}, avg(${value}) AS mean${i}, stddev_pop(${value}) AS deviation${i}, ` +
+        `max(${value}) AS max${i}, count_if(${value} < 0) AS negative${i}`
+      );
+    },
+    `${split.from} WHERE ${split.trainSql}`,
   );
   return columns.map((column, i) => {
-    const number = (key: string): number => Number(found![`${key}${i}`] ?? 0);
+    const number = (key: string): number => Number(found[`${key}${i}`] ?? 0);
     const count = number("n");
     const looksLikeCount =
       count > 0 && number("negative") <= count / 100 && number("max") > 10 * Math.abs(number("mean"));

@@ -110,7 +110,7 @@ function groupSql(
     `${full ? input.partSql : "0::UTINYINT"} AS part`,
     `${full ? input.labelSql : "0::FLOAT"} AS label`,
     ...dense.map(({ column, field }, i) => `${denseSql(column, field)} AS d${i}`),
-    ...group.map(({ column, field }, i) => `${fieldValueSql(column, field.valueType)} AS v${i}`),
+    ...group.map(({ column, field }, i) => `${fieldValueSql(column, field)} AS v${i}`),
   ];
   const ids = group.map((field, i) => idSql(field, `s.v${i}`, `w${i}`));
   const outer = [
@@ -131,7 +131,7 @@ function bagSql(input: EncodeInput, field: CategoricalInput): string {
   // A missing list counts as one missing value; an empty list is an empty bag.
   const list = `coalesce(${field.column.sql}, [NULL])`;
   const unnested = `SELECT row, unnest(${list}) AS v, generate_subscripts(${list}, 1) AS place FROM ${input.from}`;
-  const value = fieldValueSql(field.column, field.field.valueType);
+  const value = fieldValueSql(field.column, field.field);
   const { id, join: joined } = idSql(field, "s.value", "w");
   return (
     `SELECT CAST(s.row AS DOUBLE), ${id} FROM (SELECT row, place, ${value} AS value FROM (${unnested})) AS s` +

@@ -10,7 +10,10 @@ import { ParetoError } from "../../../base/errors.ts";
 import { readText } from "../../../base/files.ts";
 import { parseJson, writeJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { ClickSchema } from "../batches/clickBatch.ts";
-import { elementType } from "../schema/columnTypes.ts";
+import { categoricalColumn, elementType } from "../schema/columnTypes.ts";
+import type { NumberForm } from "../schema/numberForm.ts";
+import { checkNumeric, nonFiniteNotices } from "../schema/numericColumns.ts";
+import { categoryNotice } from "./categoryMatch.ts";
 import { encodeRows } from "./encode.ts";
 import type { EncodeInput, Progress } from "./encode.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
@@ -22,16 +25,18 @@ import type { EncodedField } from "./vocabulary.ts";
 
 /** `encoder.json`. */
 interface EncoderFile {
-  version: 1;
+  version: 2;
   label: string;
   dense: ClickSchema["dense"];
   categorical: EncodedField[];
+  /** How the numbers of text columns were written in training, by column, where not as programs write them. */
+  numberForms: Record<string, NumberForm>;
 }
 
 const encoderFormat: JsonFormat<EncoderFile> = {
   noun: "encoder",
   schema: z.object({
-    version: z.literal(1),
+    version: z.literal(2),
     label: z.string(),
     dense: z.array(
       z.object({
@@ -47,12 +52,22 @@ const encoderFormat: JsonFormat<EncoderFile> = {
         encoding: z.enum(["vocabulary", "hash"]),
         cardinality: z.int().min(0),
         multiHot: z.boolean(),
+        kind: z.enum(["integer", "real", "boolean", "text", "time"]),
         valueType: z.enum(["BIGINT", "VARCHAR"]),
         joinBytes: z.number(),
       }),
     ),
+    numberForms: z.record(
+      z.string(),
+      z.object({
+        decimal: z.enum([".", ","]),
+        group: z.enum(["", ",", ".", " ", "'"]),
+        currency: z.string(),
+        percent: z.boolean(),
+      }),
+    ),
   }),
-  newest: { version: 1 },
+  newest: { version: 2 },
   codes: { damaged: "DATA_ENCODER_DAMAGED", version: "DATA_ENCODER_DAMAGED" },
   fix: "Restore the run's folder, or train again.",
 };
@@ -66,12 +81,15 @@ export function vocabularyFile(directory: string, field: number): string {
 export class Encoder {
   readonly #directory: string;
   readonly #fields: readonly EncodedField[];
+  /** Hand them to `openSource`: a column of numbers is then read as in training where all of its values allow it. */
+  readonly numberForms: Readonly<Record<string, NumberForm>>;
   /** The columns, in the order that batches follow. */
   readonly schema: ClickSchema;
 
   private constructor(directory: string, file: EncoderFile) {
     this.#directory = directory;
     this.#fields = file.categorical;
+    this.numberForms = file.numberForms;
     this.schema = {
       label: file.label,
       dense: file.dense,
@@ -90,8 +108,9 @@ export class Encoder {
     label: string,
     dense: ClickSchema["dense"],
     categorical: EncodedField[],
+    numberForms: Readonly<Record<string, NumberForm>>,
   ): Promise<Encoder> {
-    const file: EncoderFile = { version: 1, label, dense, categorical };
+    const file: EncoderFile = { version: 2, label, dense, categorical, numberForms };
     await writeJson(join(directory, "encoder.json"), file);
     return new Encoder(directory, file);
   }
@@ -104,7 +123,7 @@ export class Encoder {
 
   /** Columns that text files must keep as text: hand them to `openSource` as `textColumns`. */
   get textColumns(): string[] {
-    return this.#fields.filter(({ valueType }) => valueType === "VARCHAR").map(({ name }) => name);
+    return this.#fields.filter(({ kind }) => kind === "text").map(({ name }) => name);
   }
 
   /** Copies the encoder into another folder, e.g. that of a run. @throws ParetoError FILE_REFUSED, FILE_DISK_FULL */
@@ -119,7 +138,13 @@ export class Encoder {
     } catch (error) {
       throw fileError(error, directory);
     }
-    return Encoder.create(directory, this.schema.label, this.schema.dense, [...this.#fields]);
+    return Encoder.create(
+      directory,
+      this.schema.label,
+      this.schema.dense,
+      [...this.#fields],
+      this.numberForms,
+    );
   }
 
   /**
@@ -143,7 +168,8 @@ export class Encoder {
     return {
       dense: this.schema.dense.map((field) => ({ column: find(field.name), field })),
       categorical: this.#fields.map((field, i) => {
-        const column = find(field.name);
+        const found = find(field.name);
+        const column = field.kind === "text" ? categoricalColumn(found) : found;
         if ((elementType(column.type) !== null) !== field.multiHot) {
           throw new ParetoError({
             code: "DATA_COLUMN_TYPE",
@@ -161,13 +187,18 @@ export class Encoder {
    * Encodes a new source, all of it, in its order.
    * @param directory a folder for the data set, replaced if one lies there
    * @returns the set, and whether the source has labels; without them the set's labels are 0
-   * @throws ParetoError DATA_COLUMN_UNKNOWN, DATA_COLUMN_TYPE, DATA_LABEL_VALUE, DATA_LABEL_ABSENT, DATA_LABEL_ONE_CLASS,
+   * @throws ParetoError DATA_COLUMN_UNKNOWN, DATA_COLUMN_TYPE, DATA_NOT_NUMERIC, DATA_LABEL_VALUE, DATA_LABEL_ABSENT, DATA_LABEL_ONE_CLASS,
    *   FILE_DISK_FULL
    */
   async encode(
     source: Source,
     directory: string,
-    options: { labels?: "required" | "ignored"; onProgress?: Progress } = {},
+    options: {
+      labels?: "required" | "ignored";
+      onProgress?: Progress;
+      /** Called with each thing the user should know about the values, a sentence. */
+      onNotice?: (message: string) => void;
+    } = {},
   ): Promise<EncodedDataset> {
     let label = "0::FLOAT";
     if (options.labels === "required") {
@@ -175,6 +206,8 @@ export class Encoder {
       await checkLabel(source, column);
       label = labelSql(column);
     }
+    const inputs = this.inputs(source);
+    await this.#check(source, inputs, options.onNotice);
     await mkdir(dirname(directory), { recursive: true });
     const tempDirectory = await mkdtemp(`${directory}-temp-`);
     try {
@@ -184,7 +217,7 @@ export class Encoder {
           from: "data",
           partSql: "0::UTINYINT",
           labelSql: label,
-          ...this.inputs(source),
+          ...inputs,
           tempDirectory,
           ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
         },
@@ -193,6 +226,21 @@ export class Encoder {
       return set!;
     } finally {
       await rm(tempDirectory, { recursive: true, force: true });
+    }
+  }
+
+  /** Refuses values that training would have refused, and says what is missing or unknown beyond what is to be expected. */
+  async #check(
+    source: Source,
+    { dense, categorical }: Pick<EncodeInput, "dense" | "categorical">,
+    onNotice: (message: string) => void = () => {},
+  ): Promise<void> {
+    const numbers = dense.map(({ column }) => column);
+    await checkNumeric(source, numbers);
+    for (const message of await nonFiniteNotices(source, numbers)) onNotice(message);
+    for (const { column, field, path } of categorical) {
+      const message = await categoryNotice(source, column, field, path);
+      if (message !== null) onNotice(message);
     }
   }
 }

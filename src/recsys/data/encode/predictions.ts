@@ -1,6 +1,9 @@
 /**
  * @file Writes predictions: the columns of a source and one more, `probability`, in the order of the source.
  *
+ * A text file's values are written as they stand in it: in CSV always, in Parquet and NDJSON as numbers, dates or booleans
+ * in those columns where that is the same text in every row.
+ *
  * Parquet, CSV (`.csv`, `.tsv`, also `.gz`) or NDJSON (`.ndjson`, `.jsonl`, `.json`) by the file's ending. The file appears
  * whole or not at all: it is written beside its place and renamed.
  */
@@ -34,6 +37,17 @@ function copyOptions(path: string): string {
 /** Refuses a file of no known format before anything is predicted. @throws ParetoError DATA_OUTPUT_FORMAT */
 export function requirePredictionFormat(path: string): void {
   copyOptions(path);
+}
+
+/** The columns of `data` that say what stands in the source. */
+async function writtenColumns({ database, columns, name }: Source, asText: boolean): Promise<string[]> {
+  const typed = columns.filter(({ sql, written, type }) => sql !== written && type !== "VARCHAR");
+  if (asText || typed.length === 0) return columns.map(({ written }) => written);
+  const lost = typed.map(
+    ({ sql, written }) => `count_if(CAST(${sql} AS VARCHAR) IS DISTINCT FROM ${written}) AS ${sql}`,
+  );
+  const [found] = await database.rows<Record<string, number>>(`SELECT ${lost.join(", ")} FROM data`, name);
+  return columns.map(({ sql, written }) => (found![sql] === 0 ? sql : written));
 }
 
 /**
@@ -70,7 +84,8 @@ export async function writePredictions(
         fix: "Predict the same source that is written.",
       });
     }
-    const columns = source.columns.map(({ sql, name }) => `d.${sql} AS ${quoteName(name)}`).join(", ");
+    const sqlOf = await writtenColumns(source, options.startsWith("FORMAT csv"));
+    const columns = source.columns.map(({ name }, i) => `d.${sqlOf[i]!} AS ${quoteName(name)}`).join(", ");
     await source.database.run(
       `COPY (SELECT ${columns}, p.p AS ${PROBABILITY} FROM data AS d JOIN ${table} AS p ON d.row = p.rowid ` +
         `ORDER BY d.row) TO ${quoteText(partial)} (${options})`,

@@ -13,14 +13,15 @@ import { encodeRows } from "./encode.ts";
 import type { Progress } from "./encode.ts";
 import { EncodedDataset } from "./encodedDataset.ts";
 import { Encoder, vocabularyFile } from "./encoder.ts";
-import { elementType, valueTypeOf } from "../schema/columnTypes.ts";
+import { categoricalColumn, categoryKind, elementType, valueTypeOf } from "../schema/columnTypes.ts";
 import { fileError } from "../../../base/fileErrors.ts";
 import { fingerprint } from "../source/fingerprint.ts";
 import { inferSchema } from "../schema/inferSchema.ts";
 import type { ColumnDescription, RoleOptions } from "../schema/inferSchema.ts";
 import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
 import { makePartialFolder } from "./partialFolder.ts";
-import type { Source } from "../source/source.ts";
+import { isPlain, type NumberForm } from "../schema/numberForm.ts";
+import type { Source, SourceColumn } from "../source/source.ts";
 import { splitRows } from "./split.ts";
 import type { Split, SplitOptions } from "./split.ts";
 import { buildVocabulary } from "./vocabulary.ts";
@@ -74,12 +75,12 @@ export async function prepareDataset(
   onProgress?: Progress,
 ): Promise<PreparedDataset> {
   const key = await fingerprint(source.files, [
-    1,
+    2,
     source.name,
     source.query,
     source.format,
     source.rows,
-    source.columns.map(({ name, type }) => [name, type]),
+    source.columns.map(({ name, type, form }) => [name, type, form]),
     normalise(options),
   ]);
   const ready = await reopen(directory, key);
@@ -175,7 +176,7 @@ async function build(
       roles.columns.filter((column) => column.role === role).map((column) => source.column(column.name)!);
     const dense = await measureDense(source, split, named("dense"), options.transforms ?? {});
     const fields: EncodedField[] = [];
-    const columns = named("categorical");
+    const columns = named("categorical").map(categoricalColumn);
     for (const [i, column] of columns.entries()) {
       onProgress?.(i, columns.length, "fields", "vocabulary");
       const buckets = bucketsOf(options.hashBuckets, column.name);
@@ -193,13 +194,20 @@ async function build(
               encoding: "hash",
               cardinality: buckets,
               multiHot: elementType(column.type) !== null,
+              kind: categoryKind(column.type),
               valueType: valueTypeOf(column.type),
               joinBytes: 0,
             },
       );
     }
     onProgress?.(columns.length, columns.length, "fields", "vocabulary");
-    const encoder = await Encoder.create(encoderDirectory, roles.label, dense, fields);
+    const encoder = await Encoder.create(
+      encoderDirectory,
+      roles.label,
+      dense,
+      fields,
+      numberForms(named("dense")),
+    );
     await encodeRows(
       {
         source,
@@ -220,6 +228,13 @@ async function build(
   } finally {
     await rm(tempDirectory, { recursive: true, force: true });
   }
+}
+
+/** How numbers are written in those of the columns where it is not as programs write them. */
+function numberForms(columns: readonly SourceColumn[]): Record<string, NumberForm> {
+  return Object.fromEntries(
+    columns.flatMap(({ name, form }) => (form === null || isPlain(form) ? [] : [[name, form]])),
+  );
 }
 
 function bucketsOf(buckets: PrepareOptions["hashBuckets"], name: string): number | null {

@@ -7,14 +7,16 @@
  * on every machine and version.
  */
 import type { CategoricalField } from "../batches/clickBatch.ts";
-import { elementType, valueSql, valueTypeOf } from "../schema/columnTypes.ts";
-import type { ValueType } from "../schema/columnTypes.ts";
+import { categoryKind, elementType, valueSql, valueTypeOf } from "../schema/columnTypes.ts";
+import type { CategoryKind, ValueType } from "../schema/columnTypes.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import type { Split } from "./split.ts";
 import { quoteText } from "../source/sqlText.ts";
 
 /** A categorical field and what is needed to encode it. */
 export interface EncodedField extends CategoricalField {
+  /** What its values were in training. */
+  kind: CategoryKind;
   /** How values are compared; a column of another type is converted. */
   valueType: ValueType;
   /** Bytes that the vocabulary needs in memory while it is joined, about; 0 under hashing. */
@@ -22,9 +24,9 @@ export interface EncodedField extends CategoricalField {
 }
 
 /** The scalar value of a field in a scan of `data`; a list's elements are in a column `v` of an unnesting scan. */
-export function fieldValueSql(column: SourceColumn, valueType: ValueType): string {
+export function fieldValueSql(column: SourceColumn, field: Pick<EncodedField, "kind" | "valueType">): string {
   const element = elementType(column.type);
-  return element === null ? valueSql(column.sql, column.type, valueType) : valueSql("v", element, valueType);
+  return element === null ? valueSql(column.sql, column.type, field) : valueSql("v", element, field);
 }
 
 /** The id of a value under hashing. */
@@ -44,12 +46,13 @@ export async function buildVocabulary(
   path: string,
 ): Promise<EncodedField> {
   const valueType = valueTypeOf(column.type);
+  const kind = categoryKind(column.type);
   const multiHot = elementType(column.type) !== null;
   const from = multiHot
     ? `(SELECT unnest(${column.sql}) AS v FROM ${split.from} WHERE ${split.trainSql})`
     : `${split.from} WHERE ${split.trainSql}`;
   const counted =
-    `SELECT value, count(*) AS count FROM (SELECT ${fieldValueSql(column, valueType)} AS value FROM ${from}) ` +
+    `SELECT value, count(*) AS count FROM (SELECT ${fieldValueSql(column, { kind, valueType })} AS value FROM ${from}) ` +
     `WHERE value IS NOT NULL GROUP BY value HAVING count(*) >= ${minCount}`;
   await source.database.run(
     `COPY (SELECT value, count, CAST(row_number() OVER (ORDER BY count DESC, value) AS INTEGER) AS id ` +
@@ -66,6 +69,7 @@ export async function buildVocabulary(
     encoding: "vocabulary",
     cardinality: size!.values + 1,
     multiHot,
+    kind,
     valueType,
     // A joined row holds value, id, hash and links, and a slot or two of the hash table.
     joinBytes: Math.ceil(size!.values * (64 + Number(size!.length ?? 0))),

@@ -14,6 +14,7 @@
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind, elementType, numberSql } from "./columnTypes.ts";
 import { findLabel } from "./label.ts";
+import { aggregateColumns, checkNumeric, nonFiniteNotice } from "./numericColumns.ts";
 import { suggestColumn } from "./suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 
@@ -73,7 +74,7 @@ interface Profile {
 }
 
 async function profileColumns(source: Source): Promise<Profile[]> {
-  const parts = source.columns.map((column, i) => {
+  const found = await aggregateColumns(source, source.columns, (column, i) => {
     const real = columnKind(column.type) === "real";
     const usable = real ? numberSql(column) : column.sql;
     const list = elementType(column.type) !== null;
@@ -83,14 +84,10 @@ async function profileColumns(source: Source): Promise<Profile[]> {
       `${real ? `count(${column.sql}) - count(${usable})` : "0"} AS odd${i}`
     );
   });
-  const [found] = await source.database.rows<Record<string, number>>(
-    `SELECT ${parts.join(", ")} FROM data`,
-    source.name,
-  );
   const profiles = source.columns.map((_, i) => ({
-    present: found![`present${i}`]!,
-    nonFinite: found![`odd${i}`]!,
-    distinct: found![`distinct${i}`]!,
+    present: Number(found[`present${i}`]),
+    nonFinite: Number(found[`odd${i}`]),
+    distinct: Number(found[`distinct${i}`]),
   }));
   for (const [i, column] of source.columns.entries()) {
     if (columnKind(column.type) !== "list") continue;
@@ -160,25 +157,6 @@ function inferRole(
     : { role: "dense", reason: "integers" };
 }
 
-/** Refuses a dense column whose text is not numeric. */
-async function checkNumeric(source: Source, column: SourceColumn): Promise<void> {
-  const kind = columnKind(column.type);
-  if (kind !== "text" && kind !== "other" && kind !== "list") return;
-  const bad =
-    kind === "text" ? `TRY_CAST(${column.sql} AS DOUBLE) IS NULL AND ${column.sql} IS NOT NULL` : "true";
-  const [first] = await source.database.rows<{ row: number; value: string }>(
-    `SELECT row, CAST(${column.sql} AS VARCHAR) AS value FROM data WHERE ${bad} ORDER BY row LIMIT 1`,
-    source.name,
-  );
-  if (first === undefined) return;
-  throw new ParetoError({
-    code: "DATA_NOT_NUMERIC",
-    where: `${source.name}, column "${column.name}", row ${first.row + 1}`,
-    message: `a dense column must hold numbers; "${column.name}" is ${column.type}, got "${first.value}"`,
-    fix: "Name it as categorical, or convert it with a query.",
-  });
-}
-
 /**
  * Infers the role of every column.
  * @throws ParetoError DATA_LABEL_ABSENT, DATA_TIME_ABSENT, DATA_COLUMN_UNKNOWN, DATA_COLUMN_ROLES, DATA_NOT_NUMERIC,
@@ -199,6 +177,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
   const profiles = await profileColumns(source);
   const notices: string[] = [];
   const columns: ColumnDescription[] = [];
+  const dense: SourceColumn[] = [];
   for (const [i, column] of source.columns.entries()) {
     const profile = profiles[i]!;
     const { name, type } = column;
@@ -218,7 +197,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       [role, reason] = ["ignored", "no value in any row"];
       notices.push(`Column "${name}" is missing in every row and is dropped.`);
     }
-    if (role === "dense") await checkNumeric(source, column);
+    if (role === "dense") dense.push(column);
     if (role === "categorical" && columnKind(type) === "other") {
       throw new ParetoError({
         code: "DATA_TYPE_UNSUPPORTED",
@@ -228,7 +207,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       });
     }
     if (profile.nonFinite > 0 && role === "dense") {
-      notices.push(`Column "${name}" holds ${profile.nonFinite} NaN or infinite values, treated as missing.`);
+      notices.push(nonFiniteNotice(name, profile.nonFinite));
     }
     columns.push({
       name,
@@ -241,6 +220,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       reason,
     });
   }
+  await checkNumeric(source, dense);
   if (!columns.some((column) => column.role === "dense" || column.role === "categorical")) {
     throw new ParetoError({
       code: "DATA_NO_FEATURES",

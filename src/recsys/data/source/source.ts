@@ -15,7 +15,8 @@ import { describeParquet } from "./parquetTable.ts";
 import { findSourceFiles } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteName, quoteText } from "./sqlText.ts";
-import { parseMissingMarkers } from "../schema/parseMissingMarkers.ts";
+import { TypeDecider, type TextColumn } from "../schema/decideTypes.ts";
+import type { NumberForm } from "../schema/numberForm.ts";
 import { positionalNames, stageToParquet } from "./stageToParquet.ts";
 
 /** What to read, and how. */
@@ -30,6 +31,10 @@ export interface SourceOptions extends DatabaseOptions {
   onBadRow?: "error" | "skip";
   /** Columns of text files to read as text whatever they look like, e.g. {@link Encoder.textColumns}. */
   textColumns?: readonly string[];
+  /** Decimal sign of the numbers in text files (default: what each column's values show). */
+  decimal?: "." | ",";
+  /** How numbers are written in columns of text files, where all of a column's values agree, e.g. {@link Encoder.numberForms}. */
+  numberForms?: Readonly<Record<string, NumberForm>>;
   /** Folder for spilled and staged data (default: a new folder in the system's, removed on dispose). */
   tempDirectory?: string;
 }
@@ -41,6 +46,12 @@ export interface SourceColumn {
   type: string;
   /** Its name in the view `data`. */
   sql: string;
+  /** Name in the view `data` of its values as they stand in the file: the text, for text files; else `sql`. */
+  written: string;
+  /** How its numbers are written, for numbers in text; else null. */
+  form: NumberForm | null;
+  /** Why it has its type, where that is not plain to see; else "". */
+  reason: string;
 }
 
 /** An open source. Holds a database, so {@link Source.dispose} it. */
@@ -145,6 +156,7 @@ async function read(
   const notices: string[] = [];
   let names: string[] = [];
   let skippedRows = 0;
+  let texts: TextColumn[] | null = null;
   if (format === "parquet" && files.length > 0) {
     const table = await describeParquet(database, files);
     names = table.names;
@@ -153,20 +165,36 @@ async function read(
     const staged = await stageToParquet(database, files, directory, {
       format,
       onBadRow: options.onBadRow ?? "error",
-      textColumns: options.textColumns ?? [],
     });
     names = staged.names;
     skippedRows = staged.skippedRows;
-    await viewStaged(database, staged.path, names.length);
-    if (format === "csv") {
-      const rescued = await parseMissingMarkers(database, staged.path, names, options.textColumns ?? []);
-      notices.push(...rescued);
+    if (format === "json") await viewStaged(database, staged.path, names.length);
+    else {
+      const kept = options.textColumns ?? [];
+      const decider = new TypeDecider(database, `read_parquet(${quoteText(staged.path)})`, name, {
+        delimiter: staged.delimiter,
+        ...(options.decimal !== undefined && { decimal: options.decimal }),
+        textColumns:
+          format === "criteo" ? [...kept, ...names.filter((column) => column.startsWith("C"))] : kept,
+        forms: options.numberForms ?? {},
+      });
+      texts = await decider.decide(names);
+      notices.push(...decider.notices);
+      await viewTexts(database, staged.path, texts);
     }
   }
-  if (options.sql !== undefined) names = await runQuery(database, directory, names, options.sql);
+  if (options.sql !== undefined) {
+    names = await runQuery(database, directory, names, options.sql);
+    texts = null;
+  }
   if (skippedRows > 0) notices.push(`${skippedRows} malformed rows were skipped.`);
   const types = await database.rows<{ column_type: string }>("DESCRIBE data", name);
-  const columns = names.map((column, i) => ({ name: column, type: types[i]!.column_type, sql: `c${i}` }));
+  const columns = names.map((column, i): SourceColumn => {
+    const sql = `c${i}`;
+    const { form, reason } = texts?.[i] ?? { form: null, reason: "" };
+    const written = texts === null ? sql : `t${i}`;
+    return { name: column, type: types[i]!.column_type, sql, written, form, reason };
+  });
   const [counted] = await database.rows<{ rows: number }>("SELECT count(*) AS rows FROM data", name);
   const rows = counted!.rows;
   if (rows === 0) {
@@ -185,6 +213,15 @@ async function viewStaged(database: Database, path: string, columns: number): Pr
   const list = positionalNames(columns);
   await database.run(
     `CREATE OR REPLACE VIEW data AS SELECT ${list}, file_row_number AS row FROM read_parquet(${quoteText(path)})`,
+    "staged rows",
+  );
+}
+
+/** The view of a text file: c0, c1, … as decided, t0, t1, … as they stand. */
+async function viewTexts(database: Database, path: string, columns: readonly TextColumn[]): Promise<void> {
+  const list = [...columns.map(({ sql }, i) => `${sql} AS c${i}`), ...columns.map(({ text }) => text)];
+  await database.run(
+    `CREATE OR REPLACE VIEW data AS SELECT ${list.join(", ")}, file_row_number AS row FROM read_parquet(${quoteText(path)})`,
     "staged rows",
   );
 }

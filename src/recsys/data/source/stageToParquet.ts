@@ -1,9 +1,10 @@
 /**
  * @file Reads CSV, JSON and Criteo text once, into a Parquet file that later stages read as often as they like.
  *
- * Rows keep their order (file by file, then line by line). Types are inferred from the first rows and, when a later row
- * disagrees, from all of them. Rows with too many or too few fields are an error that names file and row, or are skipped
- * and counted. JSON: a malformed line is always an error.
+ * Rows keep their order (file by file, then line by line). CSV and Criteo fields are staged as the text that they are:
+ * DuckDB would guess types from the first rows and then cast loosely, so {@link TypeDecider} decides them from all rows.
+ * Rows with too many or too few fields are an error that names file and row, or are skipped and counted. JSON: a
+ * malformed line is always an error.
  */
 import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
@@ -14,10 +15,12 @@ import { isRemote } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteList, quoteText } from "./sqlText.ts";
 
-/** A table in a Parquet file whose columns are c0, c1, …, named apart. */
+/** A table in a Parquet file, its columns named apart: t0, t1, … of text, or of JSON c0, c1, … */
 export interface StagedTable {
   path: string;
   names: string[];
+  /** What separates the fields; "" where nothing does. */
+  delimiter: string;
   /** Rows left out because they were malformed. */
   skippedRows: number;
 }
@@ -26,8 +29,6 @@ export interface StagedTable {
 export interface TextOptions {
   format: SourceFormat;
   onBadRow: "error" | "skip";
-  /** Columns to keep as text whatever they look like. */
-  textColumns: readonly string[];
 }
 
 const CRITEO_DENSE = Array.from({ length: 13 }, (_, i) => `I${i + 1}`);
@@ -48,34 +49,30 @@ export async function stageToParquet(
   const path = join(directory, "staged.parquet");
   const where = files.length === 1 ? files[0]! : `${files[0]!} and ${files.length - 1} more`;
   if (options.format === "json") {
-    const read = `read_json(${quoteList(files)}, union_by_name = true`;
-    const names = await copyWithRetry(database, read, path, where, null);
-    return { path, names, skippedRows: 0 };
-  }
-  const header = options.format === "criteo" ? await criteoHeader(files[0]!) : await commonHeader(files);
-  const read =
-    options.format === "criteo" ? criteoReader(files, header) : csvReader(files, header, options.textColumns);
-  const names = await copyWithRetry(
-    database,
-    read,
-    path,
-    where,
-    options.format === "criteo" ? header.names : null,
-  );
-  if (options.format === "csv" && header.names.length > 0 && names.length !== header.names.length) {
-    throw new ParetoError({
-      code: "DATA_CSV_HEADER",
+    const names = await stageJson(
+      database,
+      `read_json(${quoteList(files)}, union_by_name = true`,
+      path,
       where,
-      message: `rows must have as many fields as the header has names, ${header.names.length}, got ${names.length}`,
-      fix: "Give every field a name in the first line; a delimiter at the end of each line counts as a field.",
-    });
+    );
+    return { path, names, delimiter: "", skippedRows: 0 };
   }
+  const header =
+    options.format === "criteo" ? await criteoHeader(files[0]!) : await commonHeader(database, files, where);
+  const read = options.format === "criteo" ? criteoReader(files, header) : csvReader(files, header);
+  const last = `t${header.names.length - 1}`;
+  // A carriage return before the line feed would else belong to the last field.
+  const list = options.format === "criteo" ? `* REPLACE (rtrim(${last}, chr(13)) AS ${last})` : "*";
+  await database.run(`COPY (SELECT ${list} FROM ${read}) TO ${quoteText(path)} (${PARQUET})`, where);
   const skippedRows = await checkRejects(database, options.onBadRow, where, options.format !== "criteo");
-  return { path, names: header.names.length > 0 ? header.names : names, skippedRows };
+  return { path, names: header.names, delimiter: header.delimiter, skippedRows };
 }
 
-async function commonHeader(files: readonly string[]): Promise<CsvHeader> {
-  if (isRemote(files[0]!)) return { delimiter: "", names: [] };
+async function commonHeader(database: Database, files: readonly string[], where: string): Promise<CsvHeader> {
+  if (isRemote(files[0]!)) {
+    const read = `read_csv(${quoteList(files)}, header = true, all_varchar = true)`;
+    return { delimiter: ",", names: await database.columnNames(`SELECT * FROM ${read}`, where) };
+  }
   const header = await readCsvHeader(files[0]!);
   for (const file of files.slice(1)) {
     const { names } = await readCsvHeader(file);
@@ -93,63 +90,43 @@ async function criteoHeader(file: string): Promise<CsvHeader> {
   return { delimiter: "\t", names: fields === 39 ? names : ["label", ...names] };
 }
 
-function csvReader(files: readonly string[], header: CsvHeader, textColumns: readonly string[]): string {
-  const kept = textColumns.filter((name) => header.names.includes(name));
-  const types = kept.map((name) => `${quoteText(name)}: 'VARCHAR'`).join(", ");
-  return [
-    `read_csv(${quoteList(files)}, header = true, store_rejects = true`,
-    header.delimiter === "" ? "" : `, delim = ${quoteText(header.delimiter)}, quote = '"', escape = '"'`,
-    `, nullstr = ['', 'NULL', 'null', '\\N']`,
-    kept.length > 0 ? `, types = {${types}}` : "",
-  ].join("");
+const PARQUET = "FORMAT parquet, COMPRESSION snappy";
+
+/** Columns t0, t1, … of text. */
+function textColumns(names: readonly string[]): string {
+  return `columns = {${names.map((_, i) => `'t${i}': 'VARCHAR'`).join(", ")}}`;
 }
 
-function criteoReader(files: readonly string[], header: CsvHeader): string {
-  const columns = header.names.map((name) => `'${name}': '${name.startsWith("C") ? "VARCHAR" : "BIGINT"}'`);
+function csvReader(files: readonly string[], { delimiter, names }: CsvHeader): string {
   return (
-    `read_csv(${quoteList(files)}, header = false, store_rejects = true, auto_detect = false, delim = '\\t', ` +
-    `quote = '', escape = '', nullstr = '', columns = {${columns.join(", ")}}`
+    `read_csv(${quoteList(files)}, header = true, auto_detect = false, store_rejects = true, ` +
+    `delim = ${quoteText(delimiter)}, quote = '"', escape = '"', nullstr = '', ${textColumns(names)})`
   );
 }
 
-/** Copies a reader's rows to Parquet; when types guessed from the first rows fail, once more with types from all. */
-async function copyWithRetry(
-  database: Database,
-  read: string,
-  path: string,
-  where: string,
-  fixedNames: readonly string[] | null,
-): Promise<string[]> {
+function criteoReader(files: readonly string[], { names }: CsvHeader): string {
+  return (
+    `read_csv(${quoteList(files)}, header = false, auto_detect = false, store_rejects = true, delim = '\\t', ` +
+    `quote = '', escape = '', nullstr = '', ${textColumns(names)})`
+  );
+}
+
+/** Copies the objects of JSON files; when types guessed from the first rows fail, once more with types from all. */
+async function stageJson(database: Database, read: string, path: string, where: string): Promise<string[]> {
   const attempt = async (sample: string): Promise<string[]> => {
     const from = `${read}${sample})`;
-    const names = fixedNames ?? (await database.columnNames(`SELECT * FROM ${from}`, where));
-    // A carriage return before the line feed would else belong to the last field.
-    const list =
-      fixedNames === null ? "*" : `* REPLACE (rtrim(c${names.length - 1}, chr(13)) AS c${names.length - 1})`;
+    const names = await database.columnNames(`SELECT * FROM ${from}`, where);
     await database.run(
-      `COPY (SELECT ${list} FROM ${from} AS t(${positionalNames(names.length)})) TO ${quoteText(path)} ` +
-        `(FORMAT parquet, COMPRESSION snappy)`,
+      `COPY (SELECT * FROM ${from} AS t(${positionalNames(names.length)})) TO ${quoteText(path)} (${PARQUET})`,
       where,
     );
-    return [...names];
+    return names;
   };
-  if (fixedNames !== null) return attempt("");
-  const all = ", sample_size = -1";
-  let names: string[];
   try {
-    names = await attempt("");
-  } catch (error) {
-    if (read.startsWith("read_json")) return attempt(all);
-    throw error;
+    return await attempt("");
+  } catch {
+    return attempt(", sample_size = -1");
   }
-  if (!(await hasRejects(database))) return names;
-  const casts = await database.rows(
-    "SELECT 1 AS found FROM reject_errors WHERE error_type = 'CAST' LIMIT 1",
-    where,
-  );
-  if (casts.length === 0) return names;
-  await database.run("DROP TABLE reject_errors; DROP TABLE reject_scans", where);
-  return attempt(all);
 }
 
 async function hasRejects(database: Database): Promise<boolean> {

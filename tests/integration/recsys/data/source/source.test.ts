@@ -39,7 +39,10 @@ async function read(options: SourceOptions): Promise<{
   return {
     names: source.columns.map((column) => column.name),
     types: source.columns.map((column) => column.type),
-    rows: await source.database.rows("SELECT * FROM data ORDER BY row", "test"),
+    rows: await source.database.rows(
+      `SELECT ${source.columns.map(({ sql }) => `${sql}, `).join("")}row FROM data ORDER BY row`,
+      "test",
+    ),
     notices: source.notices,
     skipped: source.skippedRows,
   };

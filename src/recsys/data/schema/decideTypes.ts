@@ -1,0 +1,350 @@
+/**
+ * @file What the columns of a text file are, decided from all of its rows: types, the SQL that brings text to them, and
+ * why.
+ *
+ * A column has a type other than text only if every value that is not missing has it, exactly:
+ * - BIGINT: whole numbers as a computer writes them, of 64 bits at most;
+ * - DOUBLE: numbers of which one has a decimal point or a signed exponent, or all are in one {@link NumberForm};
+ * - BOOLEAN: `true` and `false` in one spelling;
+ * - DATE, TIMESTAMP (zones brought to UTC), TIMESTAMP_NS, TIME.
+ * Everything else stays text, as it is written: among them numbers beyond 64 bits, and codes that only look like numbers
+ * (`007`, `1e1`, `+5`, `1_003`). In columns of numbers, infinities and NaN are missing, and so are marks of absence.
+ */
+import type { Database } from "../source/duckdb.ts";
+import {
+  alikeSql,
+  describeForm,
+  findNumberForm,
+  formedNumberSql,
+  isPlain,
+  PLAIN_FORM,
+  shapeSql,
+} from "./numberForm.ts";
+import type { FormHints, NumberForm, Shape } from "./numberForm.ts";
+import { CLASS, classSql, presentSql, trimmedSql } from "./valueClass.ts";
+
+/** What was decided about a column. */
+export interface TextColumn {
+  name: string;
+  /** Its name in the staged file, where it is VARCHAR. */
+  text: string;
+  /** DuckDB's type of `sql`. */
+  type: string;
+  /** An expression over the staged file: the value, NULL where missing. */
+  sql: string;
+  /** The form of its numbers, for a column of numbers. */
+  form: NumberForm | null;
+  /** Why it has its type, where that is not plain to see; else "". */
+  reason: string;
+}
+
+/** What is known before. */
+export interface TypeHints extends FormHints {
+  /** Columns to keep as text whatever they look like. */
+  textColumns: readonly string[];
+  /** Forms by column, which hold where all of the column's values are in them. */
+  forms: Readonly<Record<string, NumberForm>>;
+}
+
+/** Columns that one query looks at: DuckDB plans wide queries in more than linear time. */
+const COLUMNS_PER_QUERY = 128;
+
+/** Rows looked at first. A column with much text among them is text, whatever comes later. */
+const FIRST_ROWS = 2048;
+
+const CODES = CLASS.exponent | CLASS.plus | CLASS.leadingZero | CLASS.longInteger;
+const MISSING_NUMBERS = CLASS.nonFinite | CLASS.absent;
+const NUMBERS = CLASS.integer | CLASS.fraction | CLASS.marked | CODES;
+const STAMPS = CLASS.date | CLASS.timestamp | CLASS.longTimestamp;
+
+const within = (mask: number, classes: number) => mask !== 0 && (mask & ~classes) === 0;
+
+/** Runs a query over groups of columns and gathers what it says of each. */
+async function ofColumns<T>(
+  columns: readonly TextColumn[],
+  query: (part: readonly TextColumn[]) => Promise<(index: number) => T>,
+): Promise<Map<TextColumn, T>> {
+  const found = new Map<TextColumn, T>();
+  for (let from = 0; from < columns.length; from += COLUMNS_PER_QUERY) {
+    const part = columns.slice(from, from + COLUMNS_PER_QUERY);
+    const read = await query(part);
+    for (const [i, column] of part.entries()) found.set(column, read(i));
+  }
+  return found;
+}
+
+/** Decides about the columns of a staged text file. */
+export class TypeDecider {
+  readonly #database: Database;
+  readonly #from: string;
+  readonly #where: string;
+  readonly #hints: TypeHints;
+  /** Things the user should know, one sentence each. */
+  readonly notices: string[] = [];
+
+  /** @param from the staged file: columns t0, t1, … of VARCHAR, and `file_row_number` */
+  constructor(database: Database, from: string, where: string, hints: TypeHints) {
+    this.#database = database;
+    this.#from = from;
+    this.#where = where;
+    this.#hints = hints;
+  }
+
+  /** Decides about all columns. @throws ParetoError DATA_READ, DATA_MEMORY */
+  async decide(names: readonly string[]): Promise<TextColumn[]> {
+    const columns = names.map((name, i): TextColumn => {
+      return { name, text: `t${i}`, type: "VARCHAR", sql: presentSql(`t${i}`), form: null, reason: "" };
+    });
+    const open = columns.filter(({ name }) => !this.#hints.textColumns.includes(name));
+    const first = await this.#countText(open);
+    const left = open.filter((column) => {
+      const { rows, texts } = first.get(column)!;
+      return texts * 10 <= rows;
+    });
+    const masks = await this.#masks(left);
+    const odd: TextColumn[] = [];
+    for (const [column, mask] of masks) {
+      if (mask === 0) continue;
+      if (!(await this.#settle(column, mask))) odd.push(column);
+      else if ((mask & MISSING_NUMBERS) !== 0) odd.push(column);
+    }
+    await this.#explain(odd, masks);
+    return columns;
+  }
+
+  #trimmed(part: readonly TextColumn[]): string {
+    const list = part.map(({ text }, i) => `${trimmedSql(text)} AS x${i}`);
+    return `SELECT ${list.join(", ")}, file_row_number AS row FROM ${this.#from}`;
+  }
+
+  /** Values and texts among the first rows. */
+  #countText(columns: readonly TextColumn[]): Promise<Map<TextColumn, { rows: number; texts: number }>> {
+    return ofColumns(columns, async (part) => {
+      const list = part.map(
+        (_, i) => `count_if(k${i} <> 0) AS rows${i}, count_if(k${i} = ${CLASS.text}) AS texts${i}`,
+      );
+      const classes = part.map((_, i) => `${classSql(`x${i}`)} AS k${i}`);
+      const [found] = await this.#database.rows<Record<string, number>>(
+        `SELECT ${list.join(", ")} FROM (SELECT ${classes.join(", ")} FROM (${this.#trimmed(part)} LIMIT ${FIRST_ROWS}))`,
+        this.#where,
+      );
+      return (i) => ({ rows: found![`rows${i}`]!, texts: found![`texts${i}`]! });
+    });
+  }
+
+  /** The classes that occur in all rows. */
+  #masks(columns: readonly TextColumn[]): Promise<Map<TextColumn, number>> {
+    return ofColumns(columns, async (part) => {
+      const list = part.map((_, i) => `bit_or(${classSql(`x${i}`)}) AS k${i}`);
+      const [found] = await this.#database.rows<Record<string, number | null>>(
+        `SELECT ${list.join(", ")} FROM (${this.#trimmed(part)})`,
+        this.#where,
+      );
+      return (i) => found![`k${i}`] ?? 0;
+    });
+  }
+
+  /** Gives a column its type. @returns whether it has another than text */
+  async #settle(column: TextColumn, mask: number): Promise<boolean> {
+    const values = mask & ~MISSING_NUMBERS;
+    const as = (type: string, sql: string, form: NumberForm | null = null): boolean => {
+      Object.assign(column, { type, sql, form });
+      return true;
+    };
+    const trimmed = trimmedSql(column.text);
+    const given = this.#hints.forms[column.name];
+    if (
+      given !== undefined &&
+      !isPlain(given) &&
+      within(values, NUMBERS) &&
+      (await this.#allIn(column, given))
+    ) {
+      return as("DOUBLE", formedNumberSql(column.text, given), given);
+    }
+    // A decimal comma that the user has named makes points something else than decimal signs.
+    const decimalComma = this.#hints.decimal === ",";
+    if (
+      values === CLASS.integer ||
+      (within(values, CLASS.integer | CLASS.longInteger) && (await this.#fits(column)))
+    ) {
+      return as("BIGINT", `TRY_CAST(${trimmed} AS BIGINT)`, PLAIN_FORM);
+    }
+    const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
+    if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
+      return as("DOUBLE", `TRY_CAST(${trimmed} AS DOUBLE)`, PLAIN_FORM);
+    }
+    const marked = (values & CLASS.marked) !== 0 || (decimalComma && (values & CLASS.fraction) !== 0);
+    if (marked && within(values, NUMBERS)) {
+      const form = findNumberForm(await this.#shapes(column), this.#hints);
+      if (form !== null && form !== "ambiguous") {
+        this.notices.push(`Column "${column.name}" is read as numbers with ${describeForm(form)}.`);
+        column.reason = `numbers with ${describeForm(form)}`;
+        return as("DOUBLE", formedNumberSql(column.text, form), form);
+      }
+      if (form === "ambiguous") column.reason = "numbers or decimal commas: 1,234 may be 1.234 or 1234";
+    }
+    if ((mask & MISSING_NUMBERS) !== 0) return false;
+    const booleans = [CLASS.lowerBoolean, CLASS.capitalBoolean, CLASS.upperBoolean];
+    if (booleans.some((spelling) => values === spelling))
+      return as("BOOLEAN", `TRY_CAST(${trimmed} AS BOOLEAN)`);
+    if (values === CLASS.date) return as("DATE", `TRY_CAST(${trimmed} AS DATE)`);
+    if (values === CLASS.timeOfDay) return as("TIME", `TRY_CAST(${trimmed} AS TIME)`);
+    if (within(values, STAMPS)) {
+      const type = (values & CLASS.longTimestamp) === 0 ? "TIMESTAMP" : "TIMESTAMP_NS";
+      return as(type, `TRY_CAST(${trimmed} AS ${type})`);
+    }
+    if (values === CLASS.zonedTimestamp) {
+      return as("TIMESTAMP", `make_timestamp(epoch_us(TRY_CAST(${trimmed} AS TIMESTAMPTZ)))`);
+    }
+    if (values === CLASS.shortDate) {
+      const format = await this.#shortDateFormat(column);
+      if (format !== null) return as("TIMESTAMP", `try_strptime(${trimmed}, '${format}')`);
+    }
+    return false;
+  }
+
+  /** Whether all whole numbers of a column have 64 bits. */
+  async #fits({ text }: TextColumn): Promise<boolean> {
+    const [found] = await this.#database.rows<{ bad: number }>(
+      `SELECT count_if(k = ${CLASS.longInteger} AND TRY_CAST(x AS BIGINT) IS NULL) AS bad FROM ` +
+        `(SELECT x, ${classSql("x")} AS k FROM (SELECT ${trimmedSql(text)} AS x FROM ${this.#from}))`,
+      this.#where,
+    );
+    return found!.bad === 0;
+  }
+
+  /** Whether all numbers of a column are in a form. */
+  async #allIn({ text }: TextColumn, form: NumberForm): Promise<boolean> {
+    const [found] = await this.#database.rows<{ bad: number }>(
+      `SELECT count_if(k <> 0 AND (k & ${MISSING_NUMBERS}) = 0 AND ${formedNumberSql("x", form)} IS NULL) AS bad FROM ` +
+        `(SELECT x, ${classSql("x")} AS k FROM (SELECT ${trimmedSql(text)} AS x FROM ${this.#from}))`,
+      this.#where,
+    );
+    return found!.bad === 0;
+  }
+
+  /** The shapes of a column's numbers. */
+  #shapes({ text }: TextColumn): Promise<Shape[]> {
+    return this.#database.rows<{ shape: string; rows: number }>(
+      `SELECT ${shapeSql("alike")} AS shape, count(*) AS rows FROM (SELECT ${alikeSql("x")} AS alike, ${classSql("x")} AS k ` +
+        `FROM (SELECT ${trimmedSql(text)} AS x FROM ${this.#from})) WHERE k <> 0 AND (k & ${MISSING_NUMBERS}) = 0 GROUP BY ALL`,
+      this.#where,
+    );
+  }
+
+  /** The format for `strptime` of dates by slashes, points or hyphens; null where they do not agree or may be read two ways. */
+  async #shortDateFormat(column: TextColumn): Promise<string | null> {
+    const x = trimmedSql(column.text);
+    const [first] = await this.#database.rows<{ value: string }>(
+      `SELECT ${x} AS value FROM ${this.#from} WHERE ${presentSql(column.text)} IS NOT NULL LIMIT 1`,
+      this.#where,
+    );
+    const sign = /[/.-]/.exec(first!.value)![0];
+    const parts = [
+      ["%Y", "%m", "%d"],
+      ...["%Y", "%y"].flatMap((year) => [
+        ["%d", "%m", year],
+        ["%m", "%d", year],
+      ]),
+    ];
+    const clock = /[ T]/.exec(first!.value);
+    const seconds = (first!.value.match(/:/g) ?? []).length === 2;
+    const time = clock === null ? "" : `${clock[0]}%H:%M${seconds ? ":%S" : ""}`;
+    const formats = parts.map((part) => part.join(sign) + time);
+    const [found] = await this.#database.rows<Record<string, number>>(
+      `SELECT ${formats.map((format, i) => `count_if(try_strptime(x, '${format}') IS NULL) AS bad${i}`).join(", ")} ` +
+        `FROM (SELECT ${x} AS x FROM ${this.#from} WHERE ${presentSql(column.text)} IS NOT NULL)`,
+      this.#where,
+    );
+    const fit = formats.filter((_, i) => found![`bad${i}`] === 0);
+    if (fit.length === 1) return fit[0]!;
+    if (fit.length > 1) column.reason = "dates whose day and month cannot be told apart";
+    return null;
+  }
+
+  /** Says why columns are text although they hold numbers, and what of columns of numbers is missing. */
+  async #explain(columns: readonly TextColumn[], masks: ReadonlyMap<TextColumn, number>): Promise<void> {
+    const kinds = [CODES, CLASS.nonFinite, CLASS.absent, ~(NUMBERS | MISSING_NUMBERS)];
+    const counted = await ofColumns(columns, async (part) => {
+      const list = part.flatMap((_, i) => [
+        `count_if(k${i} <> 0) AS all${i}`,
+        ...kinds.flatMap((kind, n) => [
+          `count_if(k${i} & ${kind} <> 0) AS count${i}_${n}`,
+          `min(row) FILTER (k${i} & ${kind} <> 0) AS first${i}_${n}`,
+          `arg_min(x${i}, row) FILTER (k${i} & ${kind} <> 0) AS value${i}_${n}`,
+        ]),
+      ]);
+      const classes = part.map((_, i) => `x${i}, ${classSql(`x${i}`)} AS k${i}`);
+      const [found] = await this.#database.rows<Record<string, number | string | null>>(
+        `SELECT ${list.join(", ")} FROM (SELECT row, ${classes.join(", ")} FROM (${this.#trimmed(part)}))`,
+        this.#where,
+      );
+      const number = (key: string) => Number(found![key] ?? 0);
+      return (i) => ({
+        all: number(`all${i}`),
+        kinds: kinds.map((_, n) => ({
+          count: number(`count${i}_${n}`),
+          first: `the first in row ${number(`first${i}_${n}`) + 1}: ${JSON.stringify(found![`value${i}_${n}`])}`,
+        })),
+      });
+    });
+    for (const [column, { all, kinds: found }] of counted) {
+      this.#explainOne(column, masks.get(column)!, all, found);
+    }
+  }
+
+  #explainOne(
+    column: TextColumn,
+    mask: number,
+    all: number,
+    found: { count: number; first: string }[],
+  ): void {
+    const [codes, nonFinite, absent, words] = found;
+    const { name } = column;
+    if (column.type !== "VARCHAR") {
+      if (absent!.count > 0) {
+        this.notices.push(
+          `Column "${name}" is numeric but for marks of absence such as NA (${absent!.count}), read as missing; ${absent!.first}.`,
+        );
+      }
+      // Of columns of fractions, roles and training say it.
+      if (nonFinite!.count > 0 && column.type === "BIGINT") {
+        this.notices.push(
+          `Column "${name}" holds ${nonFinite!.count} NaN or infinite values, treated as missing.`,
+        );
+      }
+      return;
+    }
+    if ((mask & (NUMBERS | STAMPS | CLASS.zonedTimestamp)) === 0) return;
+    if (within(mask, NUMBERS | MISSING_NUMBERS)) {
+      if (column.reason !== "") {
+        this.notices.push(
+          `Column "${name}" is kept as text: ${column.reason}. Name the decimal sign to have it read as numbers.`,
+        );
+      } else if ((mask & CLASS.marked) !== 0) {
+        column.reason = "numbers written in several ways";
+        this.notices.push(`Column "${name}" is kept as text: its numbers are written in several ways.`);
+      } else if (codes!.count > 0) {
+        column.reason = `codes: ${codeWords(mask)}, ${codes!.first}`;
+        this.notices.push(
+          `Column "${name}" is kept as text, exactly as it is written: ${codeWords(mask)}; ${codes!.first}.`,
+        );
+      }
+    } else if (words!.count * 10 <= all) {
+      column.reason = `text in ${words!.count} of ${all} values, ${words!.first}`;
+      this.notices.push(
+        `Column "${name}" is kept as text, because ${words!.count} of its ${all} values ${words!.count === 1 ? "is" : "are"} no number; ${words!.first}.`,
+      );
+    }
+  }
+}
+
+function codeWords(mask: number): string {
+  const words = [
+    (mask & CLASS.leadingZero) !== 0 ? "leading zeros" : "",
+    (mask & CLASS.longInteger) !== 0 ? "more digits than 64 bits hold" : "",
+    (mask & CLASS.exponent) !== 0 ? "exponents without a decimal point" : "",
+    (mask & CLASS.plus) !== 0 ? "plus signs" : "",
+  ];
+  return words.filter((word) => word !== "").join(", ");
+}

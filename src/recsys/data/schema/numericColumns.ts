@@ -1,0 +1,75 @@
+/**
+ * @file Checks of the columns that a model takes as numbers, in training and on new rows alike: text in them is an error,
+ * NaN and infinite values are missing and counted.
+ */
+import { ParetoError } from "../../../base/errors.ts";
+import type { Source, SourceColumn } from "../source/source.ts";
+import { columnKind, notNumberSql, numberSql } from "./columnTypes.ts";
+
+/** Columns that one query looks at: DuckDB plans wide queries in more than linear time. */
+const COLUMNS_PER_QUERY = 128;
+
+/** Runs an aggregate over all rows for each of the columns. @param sql the aggregates of a column, each `… AS name${i}` */
+export async function aggregateColumns<T extends SourceColumn>(
+  source: Source,
+  columns: readonly T[],
+  sql: (column: T, index: number) => string,
+  from = "data",
+): Promise<Record<string, number | string | null>> {
+  const found: Record<string, number | string | null> = {};
+  for (let at = 0; at < columns.length; at += COLUMNS_PER_QUERY) {
+    const part = columns.slice(at, at + COLUMNS_PER_QUERY);
+    const list = part.map((column, i) => sql(column, at + i));
+    const [row] = await source.database.rows<Record<string, number | string | null>>(
+      `SELECT ${list.join(", ")} FROM ${from}`,
+      source.name,
+    );
+    Object.assign(found, row);
+  }
+  return found;
+}
+
+/** Refuses columns in which a value is no number. @throws ParetoError DATA_NOT_NUMERIC, of the first such value */
+export async function checkNumeric(source: Source, columns: readonly SourceColumn[]): Promise<void> {
+  const doubtful = columns.filter((column) => notNumberSql(column) !== "false");
+  const found = await aggregateColumns(
+    source,
+    doubtful,
+    (column, i) =>
+      `count_if(${notNumberSql(column)}) AS bad${i}, min(row) FILTER (${notNumberSql(column)}) AS first${i}`,
+  );
+  for (const [i, column] of doubtful.entries()) {
+    const bad = Number(found[`bad${i}`]);
+    if (bad === 0) continue;
+    const row = Number(found[`first${i}`]);
+    const [first] = await source.database.rows<{ value: string }>(
+      `SELECT CAST(${column.written} AS VARCHAR) AS value FROM data WHERE row = ${row}`,
+      source.name,
+    );
+    throw new ParetoError({
+      code: "DATA_NOT_NUMERIC",
+      where: `${source.name}, column "${column.name}", row ${row + 1}`,
+      message: `a dense column must hold numbers; ${bad} value${bad === 1 ? "" : "s"} of "${column.name}" ${bad === 1 ? "is" : "are"} none, the first in row ${row + 1}, got "${first!.value}"`,
+      fix: "Correct the values, or convert the column with a query; where the model is not trained yet, it may be named as categorical.",
+    });
+  }
+}
+
+/** A notice for each column of numbers in which values are NaN or infinite. */
+export async function nonFiniteNotices(source: Source, columns: readonly SourceColumn[]): Promise<string[]> {
+  const real = columns.filter((column) => columnKind(column.type) === "real");
+  const found = await aggregateColumns(
+    source,
+    real,
+    (column, i) => `count(${column.sql}) - count(${numberSql(column)}) AS odd${i}`,
+  );
+  return real.flatMap((column, i) => {
+    const odd = Number(found[`odd${i}`]);
+    return odd > 0 ? [nonFiniteNotice(column.name, odd)] : [];
+  });
+}
+
+/** What is said of values that are NaN or infinite. */
+export function nonFiniteNotice(name: string, count: number): string {
+  return `Column "${name}" holds ${count} NaN or infinite values, treated as missing.`;
+}
