@@ -20,14 +20,6 @@ import { accessFigures } from "./accessFigures.ts";
 import { readAccessProfile, type AccessProfile } from "./profile/accessProfile.ts";
 import type { TrainClicksResult } from "./training/clickResult.ts";
 
-/** What a report may take beside the runs. */
-export interface ClickReportOptions {
-  /** Defaults to the model and the strategies. */
-  title?: string;
-  /** The best AUC that planted truth allows on the test part; known of synthetic logs alone. */
-  bayesAuc?: number;
-}
-
 /** What runs came to; of one that is not done, nothing. */
 type Results = readonly (TrainClicksResult | null)[];
 
@@ -38,21 +30,18 @@ const modelName = (result: TrainClicksResult | null | undefined): string =>
 const resultOf = ({ result }: RunFiles) => result as unknown as TrainClicksResult | null;
 
 /** The page of runs over the same data. @throws ParetoError RUN_INVALID, RUN_VERSION, FILE_REFUSED */
-export async function clickReport(
-  files: readonly RunFiles[],
-  { title, bayesAuc }: ClickReportOptions = {},
-): Promise<Page> {
+export async function clickReport(files: readonly RunFiles[]): Promise<Page> {
   const runs = namedRuns(files, (run) => resultOf(run)?.strategy ?? "run");
   const results = files.map(resultOf);
   const profiles = await Promise.all(files.map(({ path }) => readAccessProfile(path)));
   const access = profiles.find((profile) => profile !== null) ?? null;
   return {
-    title: title ?? `${modelName(results[0])}: ${runs.map(({ name }) => name).join(", ")}`,
+    title: `${modelName(results[0])}: ${runs.map(({ name }) => name).join(", ")}`,
     subtitle: subtitleOf(results, access),
     sections: [
-      clickResults(runs, results, bayesAuc),
+      clickResults(runs, results),
       warningsSection(runs),
-      learningSection(runs, ["logLoss", "auc"], bayesAuc === undefined ? {} : { auc: bayesAuc }),
+      learningSection(runs, ["logLoss", "auc"]),
       ...(access ? [accessSection(access)] : []),
       timeSection(runs),
       schedulerSection(runs),
@@ -73,14 +62,13 @@ function subtitleOf(results: Results, access: AccessProfile | null): string {
   return `${parts}; ${formatCount(dense)} dense and ${formatCount(categorical)} categorical columns`;
 }
 
-function clickResults(runs: readonly NamedRun[], results: Results, bayesAuc?: number): Section {
+function clickResults(runs: readonly NamedRun[], results: Results): Section {
   const row = (name: string, cell: (result: TrainClicksResult) => string): [string, ...string[]] => [
     name,
     ...results.map((result) => (result ? cell(result) : "–")),
   ];
   return resultSection(runs, [
     row("AUC (test)", ({ auc }) => formatFixed(auc)),
-    row("Best possible AUC", () => formatFixed(bayesAuc)),
     row("Log loss", ({ logLoss }) => formatFixed(logLoss)),
     row("Accuracy", ({ accuracy }) => formatFixed(accuracy)),
     row("Training", ({ trainSeconds }) => formatSeconds(trainSeconds)),

@@ -79,8 +79,8 @@ function seriesOf({ name, files }: NamedRun, index: number, y: Measure, x: Cours
   return series;
 }
 
-/** A chart of one measure; null where no run has points to join. @param best the best value that is possible */
-function curveChart(runs: readonly NamedRun[], y: Measure, x: Course, best: number | null): LineChart | null {
+/** A chart of one measure; null where no run has points to join. */
+function curveChart(runs: readonly NamedRun[], y: Measure, x: Course): LineChart | null {
   const series = runs.flatMap((run, index) => seriesOf(run, index, y, x));
   if (series.reduce((sum, { points }) => sum + points.length, 0) < 2) return null;
   const end = Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
@@ -89,23 +89,18 @@ function curveChart(runs: readonly NamedRun[], y: Measure, x: Course, best: numb
     x: { ...COURSES[x], domain: [0, end] },
     y: { label: NAMES[y], exact: (value) => value.toFixed(4) },
     series,
-    ...(best !== null && { rules: [{ axis: "y", at: best, label: `best possible ${best.toFixed(4)}` }] }),
   };
 }
 
-/**
- * Curves of measures, each by step and, where `courses` says so, by time.
- * @param best the best possible values, where they are known
- */
+/** Curves of measures, each by step and, where `courses` says so, by time. */
 export function curveFigures(
   runs: readonly NamedRun[],
   measures: readonly Measure[],
   courses: readonly Course[],
-  best: Partial<Record<Measure, number>> = {},
 ): Figure[] {
   return measures.flatMap((y) =>
     courses.flatMap((x): Figure[] => {
-      const chart = curveChart(runs, y, x, best[y] ?? null);
+      const chart = curveChart(runs, y, x);
       if (chart === null) return [];
       const course = x === "step" ? "step" : "time";
       const name = NAMES[y][0]!.toUpperCase() + NAMES[y].slice(1);

@@ -42,13 +42,9 @@ export function warningsSection(runs: readonly NamedRun[], others: readonly stri
   return { title: "Warnings", blocks: items.length > 0 ? [{ kind: "list", items }] : [] };
 }
 
-/** Curves of quality over training. @param best the best possible values, where they are known */
-export function learningSection(
-  runs: readonly NamedRun[],
-  measures: readonly Measure[],
-  best: Partial<Record<Measure, number>> = {},
-): Section {
-  const figures = curveFigures(runs, measures, ["step", "seconds"], best);
+/** Curves of quality over training. */
+export function learningSection(runs: readonly NamedRun[], measures: readonly Measure[]): Section {
+  const figures = curveFigures(runs, measures, ["step", "seconds"]);
   if (figures.length === 0) return { title: "Learning", blocks: [] };
   return {
     title: "Learning",

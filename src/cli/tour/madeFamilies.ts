@@ -1,7 +1,7 @@
 /**
  * @file Made protein families with known truth: members of a family descend from one random ancestor, of which they keep
- * about a quarter of the residues, as distant relatives do. Conserved positions, some in the middle of nowhere, are what
- * a classifier can learn.
+ * some residues: about a quarter as distant relatives, about a third as closer ones. Conserved positions, some in the
+ * middle of nowhere, are what a classifier can learn.
  */
 import { join } from "node:path";
 import { writeText } from "../../base/files.ts";
@@ -10,10 +10,21 @@ import { Rng } from "../../base/rng.ts";
 const LETTERS = "ACDEFGHIKLMNPQRSTVWY";
 /** Residues of an ancestor: at least, and how many more at most. */
 const LENGTH = { least: 60, spread: 80 };
-/** Percent of an ancestor's positions that are conserved, and how often a member keeps such a residue, and another one. */
-const CONSERVED = { positions: 30, kept: 70, otherKept: 5 };
+/** Percent of an ancestor's positions that are conserved. */
+const CONSERVED = 30;
+/** How often, in percent, a member keeps the residue of a conserved position, and of another one. */
+const KEPT = { distant: [70, 5], close: [90, 10] } as const;
 /** Percent of positions that a member has lost, and after which it has gained one to four residues. */
 const INDELS = 2;
+
+/** What is made. */
+export interface MadeFamilies {
+  families: number;
+  /** Sequences of each. */
+  members: number;
+  relatives: keyof typeof KEPT;
+  seed: number;
+}
 
 /**
  * Writes one FASTA file a family.
@@ -21,15 +32,16 @@ const INDELS = 2;
  */
 export async function writeMadeFamilies(
   folder: string,
-  { families, members, seed }: { families: number; members: number; seed: number },
+  { families, members, relatives, seed }: MadeFamilies,
 ): Promise<void> {
+  const [conservedKept, otherKept] = KEPT[relatives];
   const rng = new Rng(seed);
   const letter = () => LETTERS[rng.integer(LETTERS.length)]!;
   const happens = (percent: number) => rng.integer(100) < percent;
   for (let family = 0; family < families; family++) {
     const ancestor = Array.from({ length: LENGTH.least + rng.integer(LENGTH.spread) }, () => ({
       residue: letter(),
-      kept: happens(CONSERVED.positions) ? CONSERVED.kept : CONSERVED.otherKept,
+      kept: happens(CONSERVED) ? conservedKept : otherKept,
     }));
     const records = Array.from({ length: members }, (_, member) => {
       const residues = ancestor.flatMap(({ residue, kept }) => {
