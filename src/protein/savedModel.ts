@@ -12,6 +12,7 @@ import { paretoVersion } from "../base/environment.ts";
 import { viewBytes } from "../base/dtype.ts";
 import { readTextIfExists, writeText } from "../base/files.ts";
 import { parseJson, unusableJson, type JsonFormat } from "../base/jsonFile.ts";
+import { workUnderWayIn } from "../run/runFolder.ts";
 import { sameShape, formatShape } from "../base/shape.ts";
 import { writeSafetensors } from "../base/writeSafetensors.ts";
 import { PROTEIN_MODELS, proteinModel } from "./models/models.ts";
@@ -121,11 +122,14 @@ export async function openProteinModel(path: string): Promise<ProteinModelFolder
     const text = await readTextIfExists(file);
     if (text !== null) return { directory, config: parseJson(modelFormat, file, text) };
   }
+  const work = workUnderWayIn(path);
   throw new ParetoError({
     code: "PROTEIN_MODEL_MISSING",
     where: path,
-    message: `there is no trained protein model here (no ${CONFIG}), got ${path}`,
-    fix: "Give the folder of a run of `pareto protein train` that has come to its end, or of a saved model.",
+    message: `${work ? `${work} and has saved no model yet` : `there is no trained protein model here (no ${CONFIG})`}, got ${path}`,
+    fix: work
+      ? "Wait for its end."
+      : "Give the folder of a run of `pareto protein train` that has come to its end, or of a saved model.",
   });
 }
 

@@ -20,7 +20,8 @@ import { writeSafetensors, type TensorSource } from "../base/writeSafetensors.ts
 import { damagedCheckpoint, decodeManifest, encodeManifest, type Manifest } from "./checkpointManifest.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
 
-const MANIFEST = "checkpoint.json";
+/** The file that makes a folder a checkpoint; it is written last. */
+export const CHECKPOINT_FILE = "checkpoint.json";
 /** Elements read at a time to check a tensor. */
 const CHECK_ELEMENTS = 2 ** 21;
 
@@ -65,13 +66,16 @@ export async function writeCheckpoint(directory: string, content: CheckpointCont
     state: content.state,
   };
   // Before anything is written: a state that JSON cannot hold should not cost gigabytes first.
-  encodeManifest(join(directory, MANIFEST), manifest);
+  encodeManifest(join(directory, CHECKPOINT_FILE), manifest);
   try {
     await writeSafetensors(join(directory, file), content.tensors, { kind: content.kind }, (name, chunk) => {
       const tensor = manifest.tensors[name]!;
       tensor.crc32 = crc32(viewBytes(chunk), tensor.crc32);
     });
-    await writeText(join(directory, MANIFEST), encodeManifest(join(directory, MANIFEST), manifest));
+    await writeText(
+      join(directory, CHECKPOINT_FILE),
+      encodeManifest(join(directory, CHECKPOINT_FILE), manifest),
+    );
   } catch (error) {
     await rm(join(directory, file), { force: true }).catch(() => undefined);
     throw fileError(error, directory);
@@ -152,23 +156,25 @@ export class Checkpoint {
   }
 }
 
+async function readManifest(path: string, directory: string): Promise<Manifest> {
+  const text = await readTextIfExists(path);
+  if (text !== null) return decodeManifest(path, text);
+  throw new ParetoError({
+    code: "CHECKPOINT_MISSING",
+    where: directory,
+    message: `there is no checkpoint here (no ${CHECKPOINT_FILE}), got ${directory}`,
+    fix: "Give the folder of a run that has saved one.",
+  });
+}
+
 /**
  * Opens a checkpoint and checks that it is whole; {@link Checkpoint.verify} checks the tensors' bytes too.
  * @param kind the kind that it must have
  * @throws ParetoError CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, CHECKPOINT_VERSION, CHECKPOINT_KIND
  */
 export async function openCheckpoint(directory: string, kind: string): Promise<Checkpoint> {
-  const path = join(directory, MANIFEST);
-  const text = await readTextIfExists(path);
-  if (text === null) {
-    throw new ParetoError({
-      code: "CHECKPOINT_MISSING",
-      where: directory,
-      message: `there is no checkpoint here (no ${MANIFEST}), got ${directory}`,
-      fix: "Give the folder of a run that has saved one.",
-    });
-  }
-  const manifest = decodeManifest(path, text);
+  const path = join(directory, CHECKPOINT_FILE);
+  const manifest = await readManifest(path, directory);
   if (manifest.kind !== kind) {
     throw new ParetoError({
       code: "CHECKPOINT_KIND",
@@ -181,6 +187,9 @@ export async function openCheckpoint(directory: string, kind: string): Promise<C
   try {
     file = await SafetensorsFile.open(join(directory, manifest.file));
   } catch (error) {
+    // A run under way may have replaced the checkpoint in between.
+    const now = await readManifest(path, directory);
+    if (now.file !== manifest.file) return openCheckpoint(directory, kind);
     throw damagedCheckpoint(directory, "its tensors cannot be read", (error as Error).message, error);
   }
   const missing = Object.keys(manifest.tensors).find((name) => !file.tensors.has(name));
@@ -189,7 +198,7 @@ export async function openCheckpoint(directory: string, kind: string): Promise<C
     await file.close();
     throw damagedCheckpoint(
       directory,
-      `${MANIFEST} and ${manifest.file} name different tensors`,
+      `${CHECKPOINT_FILE} and ${manifest.file} name different tensors`,
       missing ?? extra,
     );
   }

@@ -1,6 +1,7 @@
 /** @file What every command that takes time leaves in a run folder: its events, how it ended, and what it came to. */
 import { RunContext, type RunContextOptions } from "./context.ts";
 import type { OnEvent, RunEvent } from "./events.ts";
+import { claimNewFolder } from "./runClaim.ts";
 import { createRunFolder, requireNewFolder, type RunFolder, type RunStart } from "./runFolder.ts";
 import type { RunLog } from "./runLog.ts";
 
@@ -64,7 +65,7 @@ export interface RecordedRun<Prepared, Result> {
 
 /**
  * Does work that leaves a run folder.
- * @throws ParetoError RUN_EXISTS before any work, FILE_DISK_FULL, FILE_REFUSED, and what the work throws
+ * @throws ParetoError RUN_EXISTS and RUN_BUSY before any work, FILE_DISK_FULL, FILE_REFUSED, and what the work throws
  */
 export async function recordRun<Prepared, Result extends object>(
   { directory, prepare, start, work }: RecordedRun<Prepared, Result>,
@@ -74,6 +75,13 @@ export async function recordRun<Prepared, Result extends object>(
   const recorder = new RunRecorder(options.onEvent);
   const context = new RunContext({ ...options, onEvent: recorder.onEvent });
   const prepared = await context.span("prepare", () => prepare(context));
-  const folder = await createRunFolder(directory, start(prepared));
-  return recorder.recordIn(folder, context, () => work(prepared, context, folder));
+  const begin = start(prepared);
+  const claim = await claimNewFolder(directory, begin.command);
+  try {
+    if (claim.notice) context.onEvent(claim.notice);
+    const folder = await createRunFolder(directory, begin);
+    return await recorder.recordIn(folder, context, () => work(prepared, context, folder));
+  } finally {
+    claim.release();
+  }
 }

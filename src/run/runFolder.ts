@@ -5,14 +5,17 @@
  * - `events.jsonl` and `decisions.jsonl`: what happened, and what policies decided;
  * - `events.out.tfevents.…`: the same figures for TensorBoard;
  * - `checkpoints/last` and `checkpoints/best`: where training stands, and where validation was best;
+ * - `lock`: while a process works on it, which one;
  * - `result.json`: what it came to; `model/`: what it made; `report.html`: a picture of the run.
  */
 import { mkdir, readdir } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeMachine, packageVersions, paretoVersion } from "../base/environment.ts";
 import { ParetoError } from "../base/errors.ts";
 import { fileError } from "../base/fileErrors.ts";
+import { lockHolder, type LockHolder } from "../base/fileLock.ts";
 import { fileExists, readTextIfExists } from "../base/files.ts";
 import { parseJson, unusableJson, writeJson, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
 import { RunLog } from "./runLog.ts";
@@ -20,6 +23,8 @@ import { RunLog } from "./runLog.ts";
 const RECORD = "run.json";
 /** The file of what a run came to. */
 export const RESULT = "result.json";
+/** The file whose lock a process holds while it works on a run. */
+export const LOCK = "lock";
 /** The version of `run.json` that is written, and the newest that is read. */
 const VERSION = 1;
 
@@ -128,7 +133,7 @@ export class RunFolder {
  * @throws ParetoError RUN_EXISTS when something is in it, FILE_DISK_FULL, FILE_REFUSED
  */
 export async function createRunFolder(path: string, start: RunStart): Promise<RunFolder> {
-  await requireNewFolder(path);
+  await requireEmptyFolder(path);
   await mkdir(path, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, path);
   });
@@ -151,10 +156,22 @@ export async function createRunFolder(path: string, start: RunStart): Promise<Ru
 }
 
 /**
- * Refuses a folder that a new run cannot have, before any work is done for it: one that is there and not empty.
- * @throws ParetoError RUN_EXISTS, FILE_REFUSED
+ * Refuses a folder that a new run cannot have, before any work is done for it: one that is there and not empty, or that
+ * another process works on.
+ * @throws ParetoError RUN_EXISTS, RUN_BUSY, FILE_REFUSED
  */
 export async function requireNewFolder(path: string): Promise<void> {
+  const holder = lockHolder(join(path, LOCK));
+  if (holder) throw runBusy(path, holder);
+  await requireEmptyFolder(path);
+}
+
+/**
+ * Refuses a folder that is not empty; one that is not there is. A lock file alone is nothing: it is this process's, or
+ * that of one that died before it had made its run.
+ * @throws ParetoError RUN_EXISTS, FILE_REFUSED
+ */
+export async function requireEmptyFolder(path: string): Promise<void> {
   let names: string[];
   try {
     names = await readdir(path);
@@ -163,7 +180,7 @@ export async function requireNewFolder(path: string): Promise<void> {
     if (code === "ENOENT") return;
     throw code === "ENOTDIR" ? runExists(path, "is a file") : fileError(error, path);
   }
-  if (names.length > 0)
+  if (names.some((name) => name !== LOCK))
     throw runExists(path, names.includes(RECORD) ? "holds a run already" : "is not empty");
 }
 
@@ -173,6 +190,28 @@ function runExists(path: string, how: string): ParetoError {
     where: path,
     message: `a new run needs a new or empty folder; this one ${how}, got ${path}`,
     fix: "Choose another folder with --out; training goes on with the run in it with --resume.",
+  });
+}
+
+/** Says who works on a run: `this run is being trained by process 4242`. */
+function workUnderWay({ pid, host, purpose }: LockHolder): string {
+  const work = purpose.endsWith("train") ? "trained" : "made";
+  return `this run is being ${work} by process ${pid}${host === hostname() ? "" : ` on host ${host}`}`;
+}
+
+/** As {@link workUnderWay}, of a run that a process works on now; null of any other. */
+export function workUnderWayIn(path: string): string | null {
+  const holder = lockHolder(join(path, LOCK));
+  return holder && workUnderWay(holder);
+}
+
+/** The error for a run that another process works on, code `RUN_BUSY`. @param holder null where it has not said its name */
+export function runBusy(path: string, holder: LockHolder | null): ParetoError {
+  return new ParetoError({
+    code: "RUN_BUSY",
+    where: path,
+    message: `${holder ? workUnderWay(holder) : "another process works on this run"}, got ${path}`,
+    fix: "Wait for its end; or stop it with Ctrl-C or SIGTERM, which saves a checkpoint, and then --resume; or choose another folder with --out.",
   });
 }
 

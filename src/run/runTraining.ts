@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { ParetoError } from "../base/errors.ts";
 import { fileExists } from "../base/files.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
+import { CHECKPOINT_FILE } from "./checkpoint.ts";
 import { RunContext } from "./context.ts";
-import type { OnEvent } from "./events.ts";
+import type { NoticeEvent, OnEvent } from "./events.ts";
 import { readEvents } from "./eventLog.ts";
 import { RunRecorder } from "./recordRun.ts";
 import { resumedConfig, type Changes } from "./resumedConfig.ts";
+import { claimNewFolder, claimRun } from "./runClaim.ts";
 import { createRunFolder, openRunFolder, requireNewFolder, type RunFolder } from "./runFolder.ts";
 import { LOG_FILES } from "./runLog.ts";
 import type { PreparedTask, TrainingResult, TrainingTask } from "./task.ts";
@@ -33,36 +35,62 @@ export type TrainingRequest<Config, Requested = Config> = TrainingOptions &
 
 /**
  * Trains a model and tests it.
- * @throws ParetoError `RUN_EXISTS`, `RUN_MISSING`, `RUN_INVALID`, `RESUME_COMMAND`, `RESUME_CONFIG`, `RESUME_DATA`,
+ * @throws ParetoError `RUN_EXISTS`, `RUN_BUSY`, `RUN_MISSING`, `RUN_INVALID`, `RESUME_COMMAND`, `RESUME_CONFIG`, `RESUME_DATA`,
  * `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, and what the task throws
  */
 export async function runTraining<Config extends Requested, Requested, Result extends TrainingResult>(
   task: TrainingTask<Config, Requested, Result>,
   request: TrainingRequest<Config, Requested>,
 ): Promise<Result> {
-  const earlier = "resume" in request ? await openRunFolder(request.directory) : null;
-  // Before any work, so that none is done in vain.
-  if (!earlier) await requireNewFolder(request.directory);
-  const config =
-    "resume" in request
-      ? resumedConfig(task.schema, storedConfig(task, earlier!), request.resume)
-      : request.config;
-  const recorder = new RunRecorder(request.onEvent);
+  if (!("resume" in request)) {
+    // Before any work, so that none is done in vain.
+    await requireNewFolder(request.directory);
+    return prepareAndTrain(task, request.config, null, request);
+  }
+  const claim = await claimRun(request.directory, task.command);
+  try {
+    const earlier = await openRunFolder(request.directory);
+    const config = resumedConfig(task.schema, storedConfig(task, earlier), request.resume);
+    return await prepareAndTrain(task, config, { folder: earlier, notice: claim.notice }, request);
+  } finally {
+    claim.release();
+  }
+}
+
+/** @param earlier the run to go on with, whose folder is claimed; null for a new one */
+async function prepareAndTrain<Config extends Requested, Requested, Result extends TrainingResult>(
+  task: TrainingTask<Config, Requested, Result>,
+  config: Requested,
+  earlier: { folder: RunFolder; notice: NoticeEvent | null } | null,
+  { directory, maxMinutes, onEvent, signal }: TrainingOptions,
+): Promise<Result> {
+  const recorder = new RunRecorder(onEvent);
   const context = new RunContext({
     onEvent: recorder.onEvent,
-    ...(request.signal && { signal: request.signal }),
-    secondsBefore: earlier ? await secondsOf(earlier) : 0,
+    ...(signal && { signal }),
+    secondsBefore: earlier ? await secondsOf(earlier.folder) : 0,
   });
+  if (earlier?.notice) context.onEvent(earlier.notice);
   const start = context.clock();
   const prepared = await task.prepare(config, context);
   try {
     context.onEvent({ event: "span", span: "prepare", start, end: context.clock() });
-    const folder = earlier ?? (await newFolder(task.command, prepared, request.directory));
-    if (earlier) await keepConfig(earlier, prepared);
-    const { maxMinutes } = request;
     const deadline = maxMinutes === undefined ? undefined : start + 60 * maxMinutes;
-    const job = { context, deadline, isResumed: earlier !== null };
-    return await recorder.recordIn(folder, context, () => trainIn(folder, prepared, job));
+    const trainInFolder = (folder: RunFolder) =>
+      recorder.recordIn(folder, context, () =>
+        trainIn(folder, prepared, { context, deadline, isResumed: earlier !== null }),
+      );
+    if (earlier) {
+      await keepConfig(earlier.folder, prepared);
+      return await trainInFolder(earlier.folder);
+    }
+    const claim = await claimNewFolder(directory, task.command);
+    try {
+      if (claim.notice) context.onEvent(claim.notice);
+      return await trainInFolder(await newFolder(task.command, prepared, directory));
+    } finally {
+      claim.release();
+    }
   } finally {
     await prepared.dispose?.();
   }
@@ -83,7 +111,7 @@ async function trainIn<Result extends TrainingResult>(
   const directory = folder.file("checkpoints");
   const last = join(directory, LAST);
   // A process killed before its first checkpoint leaves a folder without the file that makes it one.
-  const isRestored = isResumed && (await fileExists(join(last, "checkpoint.json")));
+  const isRestored = isResumed && (await fileExists(join(last, CHECKPOINT_FILE)));
   const trainable = await prepared.open(context, folder, isRestored);
   try {
     const state = isRestored ? ((await trainable.load(last)) as unknown as TrainerState) : null;

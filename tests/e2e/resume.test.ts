@@ -141,3 +141,20 @@ describe("a run", () => {
     expect(record.seconds).toBeGreaterThanOrEqual(ends.at(-1)!);
   });
 });
+
+it("a run under way is refused by its process's number and can be read; one that is killed goes on", async () => {
+  const { child, done } = work.start([...start("baseline", "busy"), "--json"]);
+  let seen = "";
+  child.stdout!.on("data", (text: string) => (seen += text));
+  while (!/"part":"validation","epoch":1/.test(seen)) await sleep(20);
+  const message = `this run is being trained by process ${child.pid}, got busy`;
+  for (const args of [["recsys", "train", "--resume", "busy"], start("baseline", "busy")])
+    expect(await work.run(args)).toMatchObject({ status: 2, stderr: expect.stringContaining(message) });
+  expect(await work.json(["recsys", "evaluate", "busy", "log.parquet"])).toBeDefined();
+  child.kill("SIGKILL");
+  await done;
+  expect(await work.json(["recsys", "train", "--resume", "busy"])).toMatchObject({
+    done: { finished: true },
+  });
+  expect(await readdir(work.path("busy"))).not.toContain("lock");
+});

@@ -1,14 +1,12 @@
 /** @file A model that a run has trained, opened again: to evaluate, predict and export. */
-import { access } from "node:fs/promises";
-import { join } from "node:path";
 import type { EncodedDataset } from "../data/encode/encodedDataset.ts";
 import { Encoder } from "../data/encode/encoder.ts";
+import { keptCheckpoint } from "../../run/keptCheckpoint.ts";
 import { openRunFolder } from "../../run/runFolder.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
 import type { ClickConfig } from "./clickConfig.ts";
 import type { TrainingSettings } from "./settings.ts";
-import { BEST, LAST } from "../../run/trainer.ts";
 
 /** A finished run's model. */
 export interface TrainedModel {
@@ -20,20 +18,16 @@ export interface TrainedModel {
 
 /**
  * Opens a run's model without its weights.
- * @throws ParetoError `RUN_MISSING`, `RUN_INVALID`, `RUN_VERSION`, `DATA_ENCODER_DAMAGED`
+ * @throws ParetoError `RUN_MISSING`, `RUN_INVALID`, `RUN_VERSION`, `DATA_ENCODER_DAMAGED`,
+ * `CHECKPOINT_MISSING`
  */
 export async function openTrainedModel(run: string): Promise<TrainedModel> {
   const folder = await openRunFolder(run);
   const encoder = await Encoder.load(folder.file("encoder"));
-  const best = join(folder.file("checkpoints"), BEST);
-  const hasBest = await access(best).then(
-    () => true,
-    () => false,
-  );
   return {
     config: folder.record.config as unknown as ClickConfig,
     encoder,
-    checkpoint: hasBest ? best : join(folder.file("checkpoints"), LAST),
+    checkpoint: await keptCheckpoint(folder),
   };
 }
 

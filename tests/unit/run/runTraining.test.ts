@@ -89,6 +89,42 @@ test("a run whose data cannot be read leaves nothing behind", async () => {
   await expect(stat(directory)).rejects.toMatchObject({ code: "ENOENT" });
 });
 
+test("a run that is being trained is refused by its process's number, and can be read", async () => {
+  const busy = {
+    code: "RUN_BUSY",
+    message: `this run is being trained by process ${process.pid}, got ${directory}`,
+  };
+  const onAsk = async (step: number) => {
+    if (step !== 8) return;
+    await expect(runTraining(fakeTask(), { directory, resume: {} })).rejects.toMatchObject(busy);
+    await expect(train()).rejects.toMatchObject(busy);
+    expect((await readRun(directory)).record.status).toBe("running");
+  };
+  await expect(train({ options: { onAsk } })).resolves.toMatchObject({ finished: true });
+  expect(await stat(join(directory, "lock")).catch(() => null)).toBeNull();
+});
+
+test("of two runs that begin in one folder, one is trained", async () => {
+  const both = await Promise.allSettled([train(), train()]);
+  const refused = both.flatMap((outcome) =>
+    outcome.status === "rejected" ? [outcome.reason as object] : [],
+  );
+  expect(refused).toEqual([expect.objectContaining({ code: expect.stringMatching(/^RUN_(BUSY|EXISTS)$/) })]);
+  expect((await readRun(directory)).record.status).toBe("done");
+});
+
+test("a run whose process died on another machine goes on, with a warning that names that machine", async () => {
+  await stopAt(7);
+  await writeFile(
+    join(directory, "lock"),
+    JSON.stringify({ pid: 7, host: "elsewhere", purpose: "fake train" }),
+  );
+  const events: RunEvent[] = [];
+  await runTraining(fakeTask(), { directory, resume: {}, onEvent: (event) => events.push(event) });
+  const message = expect.stringContaining("Process 7 on host elsewhere") as string;
+  expect(events).toContainEqual({ event: "notice", level: "warning", code: "RUN_LEFT", message });
+});
+
 test("a run that fails says so, and goes on from its last checkpoint", async () => {
   const whole = await train();
   directory = join(root, "failing");

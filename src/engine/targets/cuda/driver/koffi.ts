@@ -1,12 +1,11 @@
 /**
- * @file The bridge to C: koffi, loaded when the first library is opened and never before.
+ * @file The bridge to C: calls through koffi.
  *
  * Handles and device addresses travel as numbers (they stay below 2^53), host memory as typed arrays, which koffi
  * passes by address. Calls run on this thread; `callAsync` runs one on a thread of koffi's pool.
  */
-import { createRequire } from "node:module";
 import type * as koffiModule from "koffi";
-import { missingPackage } from "../../../../base/missingPackage.ts";
+import { loadKoffi, NATIVE_STACK_BYTES } from "../../../../base/koffi.ts";
 
 /** What can be given to a C function: a number or address, host memory, text, or nothing. */
 export type NativeValue = number | bigint | string | readonly string[] | ArrayBufferView | null;
@@ -14,35 +13,17 @@ export type NativeValue = number | bigint | string | readonly string[] | ArrayBu
 /** Functions of a library by name, with the C prototype of each. */
 export type Prototypes<L> = { readonly [K in keyof L]: string };
 
-type Koffi = typeof koffiModule;
-
-/** Stack of a native call. koffi's own default for calls on other threads (128 KiB) is too small for a compiler. */
-const stackBytes = 8 * 2 ** 20;
-
-let loaded: Koffi | undefined;
-
 /**
  * koffi itself.
  * @throws ParetoError `CUDA_LIBRARY_MISSING` when the package is not installed
  */
-export function koffi(): Koffi {
-  if (loaded) return loaded;
-  try {
-    loaded = createRequire(import.meta.url)("koffi") as Koffi;
-  } catch (cause) {
-    throw missingPackage("CUDA_LIBRARY_MISSING", "koffi", "the cuda target", cause);
-  }
-  try {
-    loaded.config({ sync_stack_size: stackBytes, async_stack_size: stackBytes });
-  } catch {
-    // The application has used koffi before: its settings stay, and roomyThreads() says what they allow.
-  }
-  return loaded;
+export function koffi(): typeof koffiModule {
+  return loadKoffi("CUDA_LIBRARY_MISSING", "the cuda target");
 }
 
 /** Whether calls on other threads have a stack that a compiler can live on. */
 export function roomyThreads(): boolean {
-  return (koffi().config().async_stack_size ?? 0) >= stackBytes;
+  return (koffi().config().async_stack_size ?? 0) >= NATIVE_STACK_BYTES;
 }
 
 /**
