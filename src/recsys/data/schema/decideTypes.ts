@@ -73,6 +73,9 @@ async function ofColumns<T>(
   return found;
 }
 
+/** Why a column of dates is text. */
+export const AMBIGUOUS_DATES = "dates whose day and month cannot be told apart";
+
 /** Decides about the columns of a staged text file. */
 export class TypeDecider {
   readonly #database: Database;
@@ -258,7 +261,7 @@ export class TypeDecider {
     );
     const fit = formats.filter((_, i) => found![`bad${i}`] === 0);
     if (fit.length === 1) return fit[0]!;
-    if (fit.length > 1) column.reason = "dates whose day and month cannot be told apart";
+    if (fit.length > 1) column.reason = AMBIGUOUS_DATES;
     return null;
   }
 

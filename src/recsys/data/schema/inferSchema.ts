@@ -4,15 +4,18 @@
  * The rules, after the user's own lists, which win:
  * 1. floats and decimals → dense;
  * 2. text, booleans, enums, UUIDs → categorical; lists of such or of integers → categorical, multi-hot;
- * 3. integers → categorical when the name speaks of an identifier (a part of it is id, ids, uid, guid, uuid, key, code,
+ * 3. integers → categorical when they go beyond 2^53, when the name speaks of an identifier (a part of it is id, ids, uid, guid, uuid, key, code,
  *    hash, type, category, cat, class, group, zip, or the name is C and a number), or when at most 32 distinct
- *    values occur, each 20 times or more on average; else dense;
+ *    values occur, each 20 times or more on average; else dense, with a
+ *    notice where {@link integerDoubts} says that they may be codes;
  * 4. dates and timestamps other than the time column, structs, maps, nested lists and blobs → ignored, with a notice;
  * 5. a column without any value → ignored, with a notice.
  * Criteo's format has the roles of its own: label, I1…I13 dense, C1…C26 categorical.
  */
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind, elementType, numberSql } from "./columnTypes.ts";
+import { AMBIGUOUS_DATES } from "./decideTypes.ts";
+import { integerDoubts, type IntegerColumn } from "./integerDoubts.ts";
 import { findLabel } from "./label.ts";
 import { aggregateColumns, checkNumeric, nonFiniteNotice } from "./numericColumns.ts";
 import { suggestColumn } from "./suggestColumn.ts";
@@ -71,6 +74,9 @@ interface Profile {
   present: number;
   nonFinite: number;
   distinct: number;
+  /** Smallest and largest, of whole numbers. */
+  least: number;
+  most: number;
 }
 
 async function profileColumns(source: Source): Promise<Profile[]> {
@@ -81,6 +87,9 @@ async function profileColumns(source: Source): Promise<Profile[]> {
     const counted = list ? "0" : `approx_count_distinct(${usable})`;
     return (
       `count(${usable}) AS present${i}, ${counted} AS distinct${i}, ` +
+      (columnKind(column.type) === "integer"
+        ? `CAST(min(${column.sql}) AS DOUBLE) AS least${i}, CAST(max(${column.sql}) AS DOUBLE) AS most${i}, `
+        : "") +
       `${real ? `count(${column.sql}) - count(${usable})` : "0"} AS odd${i}`
     );
   });
@@ -88,6 +97,8 @@ async function profileColumns(source: Source): Promise<Profile[]> {
     present: Number(found[`present${i}`]),
     nonFinite: Number(found[`odd${i}`]),
     distinct: Number(found[`distinct${i}`]),
+    least: Number(found[`least${i}`] ?? 0),
+    most: Number(found[`most${i}`] ?? 0),
   }));
   for (const [i, column] of source.columns.entries()) {
     if (columnKind(column.type) !== "list") continue;
@@ -145,16 +156,20 @@ function inferRole(
     return { role: dense ? "dense" : "categorical", reason: "Criteo's format" };
   }
   const kind = columnKind(column.type);
-  if (kind === "real") return { role: "dense", reason: "fractional numbers" };
-  if (kind === "text" || kind === "boolean") return { role: "categorical", reason: kind };
+  if (column.reason === AMBIGUOUS_DATES) return { role: "ignored", reason: column.reason };
+  if (kind === "real") return { role: "dense", reason: column.reason || "fractional numbers" };
+  if (kind === "text" || kind === "boolean") return { role: "categorical", reason: column.reason || kind };
   if (kind === "list") return { role: "categorical", reason: "list, pooled by sum" };
   if (kind === "time") return { role: "ignored", reason: "a date other than the time column" };
   if (kind === "other") return { role: "ignored", reason: `type ${column.type} is not supported` };
   if (looksLikeId(column.name)) return { role: "categorical", reason: "an identifier by its name" };
+  if (profile.least < -(2 ** 53) || profile.most > 2 ** 53) {
+    return { role: "categorical", reason: "whole numbers beyond 2^53, which no float holds" };
+  }
   const few = profile.distinct <= 32 && profile.present >= 20 * profile.distinct;
   return few
     ? { role: "categorical", reason: "integers of few distinct values" }
-    : { role: "dense", reason: "integers" };
+    : { role: "dense", reason: "integers of many distinct values" };
 }
 
 /**
@@ -178,6 +193,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
   const notices: string[] = [];
   const columns: ColumnDescription[] = [];
   const dense: SourceColumn[] = [];
+  const integers: IntegerColumn[] = [];
   for (const [i, column] of source.columns.entries()) {
     const profile = profiles[i]!;
     const { name, type } = column;
@@ -198,6 +214,9 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       notices.push(`Column "${name}" is missing in every row and is dropped.`);
     }
     if (role === "dense") dense.push(column);
+    if (role === "dense" && said === undefined && !criteo && columnKind(type) === "integer") {
+      integers.push({ column, least: profile.least, most: profile.most });
+    }
     if (role === "categorical" && columnKind(type) === "other") {
       throw new ParetoError({
         code: "DATA_TYPE_UNSUPPORTED",
@@ -221,6 +240,15 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
     });
   }
   await checkNumeric(source, dense);
+  const doubts = await integerDoubts(source, source.column(label)!, integers);
+  for (const column of columns) {
+    const doubt = doubts.get(column.name);
+    if (doubt === undefined) continue;
+    column.reason += `, though ${doubt}`;
+    notices.push(
+      `Column "${column.name}" is taken as a number, though ${doubt}; if its values are codes, name it with --categorical.`,
+    );
+  }
   if (!columns.some((column) => column.role === "dense" || column.role === "categorical")) {
     throw new ParetoError({
       code: "DATA_NO_FEATURES",

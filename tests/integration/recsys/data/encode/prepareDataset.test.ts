@@ -543,3 +543,28 @@ describe("reuse, new sources and predictions", () => {
     });
   });
 });
+
+describe("whole numbers that may be codes", () => {
+  test("are said with the reason: by name, by date, by a label that they tell and do not order", async () => {
+    const sql =
+      "SELECT (hash(i) % 100 < CASE WHEN i * 7 % 50 % 2 = 0 THEN 80 ELSE 20 END)::INTEGER AS y, i * 7 % 50 AS shop, " +
+      "(hash(i) % 100)::INTEGER + i % 7 AS score, hash(i + 5) % 4000 AS noise, i * 3 AS clientid, " +
+      "CAST(strftime(DATE '2021-01-01' + (i % 400)::INTEGER, '%Y%m%d') AS INTEGER) AS stamp, i AS hour_no, " +
+      "1700000000 + i AS seen, 9007199254740993 + i AS far, i % 53 AS told FROM range(5000) t(i)";
+    await using source = await open(sql);
+    const { columns, notices } = await inferSchema(source, { label: "y", dense: ["told"] });
+    const reasons = Object.fromEntries(columns.map(({ name, role, reason }) => [name, `${role}: ${reason}`]));
+    expect(reasons).toMatchObject({
+      shop: expect.stringMatching(/^dense: .*though its values tell the label but do not order it/),
+      score: "dense: integers of many distinct values",
+      noise: "dense: integers of many distinct values",
+      clientid: expect.stringContaining("though its name ends in id"),
+      stamp: expect.stringContaining("though its values are dates (yyyymmdd)"),
+      hour_no: expect.stringContaining("though its name is that of a part of a date"),
+      seen: expect.stringContaining("though its values look like seconds since 1970"),
+      far: "categorical: whole numbers beyond 2^53, which no float holds",
+      told: "dense: as given",
+    });
+    expect(notices.filter((notice) => notice.includes("--categorical")).length).toBe(5);
+  });
+});
