@@ -12,7 +12,8 @@ import { dirname } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
 import { wrapDuckdbError } from "../source/duckdbErrors.ts";
 import { fileError } from "../../../base/fileErrors.ts";
-import type { Source } from "../source/source.ts";
+import { aggregateColumns } from "../schema/numericColumns.ts";
+import type { Source, SourceColumn } from "../source/source.ts";
 import { quoteName, quoteText } from "../source/sqlText.ts";
 
 /** Name of the column that predictions add. */
@@ -40,14 +41,26 @@ export function requirePredictionFormat(path: string): void {
 }
 
 /** The columns of `data` that say what stands in the source. */
-async function writtenColumns({ database, columns, name }: Source, asText: boolean): Promise<string[]> {
-  const typed = columns.filter(({ sql, written, type }) => sql !== written && type !== "VARCHAR");
-  if (asText || typed.length === 0) return columns.map(({ written }) => written);
-  const lost = typed.map(
+async function writtenColumns(source: Source, options: string): Promise<string[]> {
+  const { columns, format, query } = source;
+  if (options.startsWith("FORMAT csv")) return columns.map(({ written }) => written);
+  const kept = new Set(columns.map(({ sql }) => sql));
+  const doubtful: SourceColumn[] = [];
+  for (const column of columns) {
+    const { sql, written, type } = column;
+    // JSON has lists, objects and numbers of its own. Parquet has no HUGEINT.
+    const same = /\]$|^JSON$/.test(type) || (format === "json" && query === null && type === "DOUBLE");
+    if (sql === written || same) continue;
+    if (type === "VARCHAR" || (type === "HUGEINT" && options.startsWith("FORMAT parquet"))) kept.delete(sql);
+    else doubtful.push(column);
+  }
+  const found = await aggregateColumns(
+    source,
+    doubtful,
     ({ sql, written }) => `count_if(CAST(${sql} AS VARCHAR) IS DISTINCT FROM ${written}) AS ${sql}`,
   );
-  const [found] = await database.rows<Record<string, number>>(`SELECT ${lost.join(", ")} FROM data`, name);
-  return columns.map(({ sql, written }) => (found![sql] === 0 ? sql : written));
+  for (const { sql } of doubtful) if (found[sql] !== 0) kept.delete(sql);
+  return columns.map(({ sql, written }) => (kept.has(sql) ? sql : written));
 }
 
 /**
@@ -84,7 +97,7 @@ export async function writePredictions(
         fix: "Predict the same source that is written.",
       });
     }
-    const sqlOf = await writtenColumns(source, options.startsWith("FORMAT csv"));
+    const sqlOf = await writtenColumns(source, options);
     const columns = source.columns.map(({ name }, i) => `d.${sqlOf[i]!} AS ${quoteName(name)}`).join(", ");
     await source.database.run(
       `COPY (SELECT ${columns}, p.p AS ${PROBABILITY} FROM data AS d JOIN ${table} AS p ON d.row = p.rowid ` +

@@ -5,7 +5,7 @@
 import type { SourceColumn } from "../source/source.ts";
 import { missingNumberSql, plainNumberSql } from "./valueClass.ts";
 
-/** Kinds of columns. `other`: structs, maps, nested lists, blobs, times of day. */
+/** Kinds of columns. `other`: structs, maps, JSON, nested lists, blobs, times of day. */
 export type ColumnKind = "integer" | "real" | "boolean" | "text" | "time" | "list" | "other";
 
 const VALUES_OF_64_BITS = /^U?(TINYINT|SMALLINT|INTEGER|BIGINT)$/;
@@ -15,7 +15,7 @@ function scalarKind(type: string): ColumnKind {
   if (INTEGERS.test(type) || /^DECIMAL\(\d+,0\)$/.test(type)) return "integer";
   if (/^(FLOAT|DOUBLE|DECIMAL)/.test(type)) return "real";
   if (type === "BOOLEAN") return "boolean";
-  if (/^(VARCHAR|UUID|ENUM|JSON)/.test(type)) return "text";
+  if (/^(VARCHAR|UUID|ENUM)/.test(type)) return "text";
   if (/^(DATE|TIMESTAMP)/.test(type)) return "time";
   return "other";
 }

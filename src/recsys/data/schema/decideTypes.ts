@@ -42,6 +42,8 @@ export interface TextColumn {
 export interface TypeHints extends FormHints {
   /** Columns to keep as text whatever they look like. */
   textColumns: readonly string[];
+  /** Whether text is text unless it is a date: JSON says itself what is a number. */
+  datesOnly?: boolean;
   /** Forms by column, which hold where all of the column's values are in them. */
   forms: Readonly<Record<string, NumberForm>>;
 }
@@ -111,7 +113,7 @@ export class TypeDecider {
       if (!(await this.#settle(column, mask))) odd.push(column);
       else if ((mask & MISSING_NUMBERS) !== 0) odd.push(column);
     }
-    await this.#explain(odd, masks);
+    if (this.#hints.datesOnly !== true) await this.#explain(odd, masks);
     return columns;
   }
 
@@ -150,7 +152,13 @@ export class TypeDecider {
   /** Gives a column its type. @returns whether it has another than text */
   async #settle(column: TextColumn, mask: number): Promise<boolean> {
     const values = mask & ~MISSING_NUMBERS;
-    const as = (type: string, sql: string, form: NumberForm | null = null): boolean => {
+    if (this.#hints.datesOnly !== true && (await this.#settleNumbers(column, values))) return true;
+    return (mask & MISSING_NUMBERS) === 0 && this.#settleTimes(column, values);
+  }
+
+  /** Gives a column a type of numbers, if it can have one. @param values the classes of its values that are not missing */
+  async #settleNumbers(column: TextColumn, values: number): Promise<boolean> {
+    const as = (type: string, sql: string, form: NumberForm): true => {
       Object.assign(column, { type, sql, form });
       return true;
     };
@@ -164,46 +172,47 @@ export class TypeDecider {
     ) {
       return as("DOUBLE", formedNumberSql(column.text, given), given);
     }
-    // A decimal comma that the user has named makes points something else than decimal signs.
-    const decimalComma = this.#hints.decimal === ",";
-    if (
-      values === CLASS.integer ||
-      (within(values, CLASS.integer | CLASS.longInteger) && (await this.#fits(column)))
-    ) {
+    const whole = within(values, CLASS.integer | CLASS.longInteger);
+    if (whole && (values === CLASS.integer || (await this.#fits(column)))) {
       return as("BIGINT", `TRY_CAST(${trimmed} AS BIGINT)`, PLAIN_FORM);
     }
+    // A decimal comma that the user has named makes points something else than decimal signs.
+    const decimalComma = this.#hints.decimal === ",";
     const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
     if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
       return as("DOUBLE", `TRY_CAST(${trimmed} AS DOUBLE)`, PLAIN_FORM);
     }
     const marked = (values & CLASS.marked) !== 0 || (decimalComma && (values & CLASS.fraction) !== 0);
-    if (marked && within(values, NUMBERS)) {
-      const form = findNumberForm(await this.#shapes(column), this.#hints);
-      if (form !== null && form !== "ambiguous") {
-        this.notices.push(`Column "${column.name}" is read as numbers with ${describeForm(form)}.`);
-        column.reason = `numbers with ${describeForm(form)}`;
-        return as("DOUBLE", formedNumberSql(column.text, form), form);
-      }
-      if (form === "ambiguous") column.reason = "numbers or decimal commas: 1,234 may be 1.234 or 1234";
-    }
-    if ((mask & MISSING_NUMBERS) !== 0) return false;
+    if (!marked || !within(values, NUMBERS)) return false;
+    const form = findNumberForm(await this.#shapes(column), this.#hints);
+    if (form === "ambiguous") column.reason = "numbers or decimal commas: 1,234 may be 1.234 or 1234";
+    if (form === "ambiguous" || form === null) return false;
+    this.notices.push(`Column "${column.name}" is read as numbers with ${describeForm(form)}.`);
+    column.reason = `numbers with ${describeForm(form)}`;
+    return as("DOUBLE", formedNumberSql(column.text, form), form);
+  }
+
+  /** Gives a column of dates, times or booleans its type. */
+  async #settleTimes(column: TextColumn, values: number): Promise<boolean> {
+    const trimmed = trimmedSql(column.text);
+    const as = (type: string, sql = `TRY_CAST(${trimmed} AS ${type})`): true => {
+      Object.assign(column, { type, sql });
+      return true;
+    };
     const booleans = [CLASS.lowerBoolean, CLASS.capitalBoolean, CLASS.upperBoolean];
-    if (booleans.some((spelling) => values === spelling))
-      return as("BOOLEAN", `TRY_CAST(${trimmed} AS BOOLEAN)`);
-    if (values === CLASS.date) return as("DATE", `TRY_CAST(${trimmed} AS DATE)`);
-    if (values === CLASS.timeOfDay) return as("TIME", `TRY_CAST(${trimmed} AS TIME)`);
+    if (this.#hints.datesOnly !== true && booleans.some((spelling) => values === spelling))
+      return as("BOOLEAN");
+    if (values === CLASS.date) return as("DATE");
+    if (values === CLASS.timeOfDay) return as("TIME");
     if (within(values, STAMPS)) {
-      const type = (values & CLASS.longTimestamp) === 0 ? "TIMESTAMP" : "TIMESTAMP_NS";
-      return as(type, `TRY_CAST(${trimmed} AS ${type})`);
+      return as((values & CLASS.longTimestamp) === 0 ? "TIMESTAMP" : "TIMESTAMP_NS");
     }
     if (values === CLASS.zonedTimestamp) {
       return as("TIMESTAMP", `make_timestamp(epoch_us(TRY_CAST(${trimmed} AS TIMESTAMPTZ)))`);
     }
-    if (values === CLASS.shortDate) {
-      const format = await this.#shortDateFormat(column);
-      if (format !== null) return as("TIMESTAMP", `try_strptime(${trimmed}, '${format}')`);
-    }
-    return false;
+    if (values !== CLASS.shortDate) return false;
+    const format = await this.#shortDateFormat(column);
+    return format !== null && as("TIMESTAMP", `try_strptime(${trimmed}, '${format}')`);
   }
 
   /** Whether all whole numbers of a column have 64 bits. */

@@ -15,6 +15,7 @@ import { describeParquet } from "./parquetTable.ts";
 import { findSourceFiles } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteName, quoteText } from "./sqlText.ts";
+import { decideJsonTypes } from "../schema/jsonTypes.ts";
 import { TypeDecider, type TextColumn } from "../schema/decideTypes.ts";
 import type { NumberForm } from "../schema/numberForm.ts";
 import { positionalNames, stageToParquet } from "./stageToParquet.ts";
@@ -168,10 +169,14 @@ async function read(
     });
     names = staged.names;
     skippedRows = staged.skippedRows;
-    if (format === "json") await viewStaged(database, staged.path, names.length);
-    else {
+    const from = `read_parquet(${quoteText(staged.path)})`;
+    if (format === "json") {
+      const decided = await decideJsonTypes(database, from, name, names);
+      texts = decided.columns;
+      notices.push(...decided.notices);
+    } else {
       const kept = options.textColumns ?? [];
-      const decider = new TypeDecider(database, `read_parquet(${quoteText(staged.path)})`, name, {
+      const decider = new TypeDecider(database, from, name, {
         delimiter: staged.delimiter,
         ...(options.decimal !== undefined && { decimal: options.decimal }),
         textColumns:
@@ -180,8 +185,8 @@ async function read(
       });
       texts = await decider.decide(names);
       notices.push(...decider.notices);
-      await viewTexts(database, staged.path, texts);
     }
+    await viewTexts(database, staged.path, texts);
   }
   if (options.sql !== undefined) {
     names = await runQuery(database, directory, names, options.sql);
@@ -242,8 +247,14 @@ async function runQuery(
     }
     const found = await database.columnNames(query, "query");
     refuseDuplicates(found, "query");
+    const from = `(${query}\n) AS t(${positionalNames(found.length)})`;
+    const types = await database.rows<{ column_type: string }>(`DESCRIBE SELECT * FROM ${from}`, "query");
+    // Parquet has no such whole numbers, and DuckDB would write floats instead.
+    const list = types.map(({ column_type: type }, i) =>
+      /^U?HUGEINT$/.test(type) ? `CAST(c${i} AS DECIMAL(38, 0)) AS c${i}` : `c${i}`,
+    );
     await database.run(
-      `COPY (SELECT * FROM (${query}\n) AS t(${positionalNames(found.length)})) TO ${quoteText(path)} ` +
+      `COPY (SELECT ${list.join(", ")} FROM ${from}) TO ${quoteText(path)} ` +
         "(FORMAT parquet, COMPRESSION snappy)",
       "query",
     );

@@ -15,7 +15,7 @@ import { isRemote } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteList, quoteText } from "./sqlText.ts";
 
-/** A table in a Parquet file, its columns named apart: t0, t1, … of text, or of JSON c0, c1, … */
+/** A table in a Parquet file: columns t0, t1, … of text, named apart; for JSON also their types, k0, k1, … */
 export interface StagedTable {
   path: string;
   names: string[];
@@ -49,12 +49,7 @@ export async function stageToParquet(
   const path = join(directory, "staged.parquet");
   const where = files.length === 1 ? files[0]! : `${files[0]!} and ${files.length - 1} more`;
   if (options.format === "json") {
-    const names = await stageJson(
-      database,
-      `read_json(${quoteList(files)}, union_by_name = true`,
-      path,
-      where,
-    );
+    const names = await stageJson(database, files, path, where);
     return { path, names, delimiter: "", skippedRows: 0 };
   }
   const header =
@@ -111,22 +106,22 @@ function criteoReader(files: readonly string[], { names }: CsvHeader): string {
   );
 }
 
-/** Copies the objects of JSON files; when types guessed from the first rows fail, once more with types from all. */
-async function stageJson(database: Database, read: string, path: string, where: string): Promise<string[]> {
-  const attempt = async (sample: string): Promise<string[]> => {
-    const from = `${read}${sample})`;
-    const names = await database.columnNames(`SELECT * FROM ${from}`, where);
-    await database.run(
-      `COPY (SELECT * FROM ${from} AS t(${positionalNames(names.length)})) TO ${quoteText(path)} (${PARQUET})`,
-      where,
-    );
-    return names;
-  };
-  try {
-    return await attempt("");
-  } catch {
-    return attempt(", sample_size = -1");
-  }
+/** Copies the objects of JSON files, each field as its text and its JSON type; the fields are those of all objects. */
+async function stageJson(
+  database: Database,
+  files: readonly string[],
+  path: string,
+  where: string,
+): Promise<string[]> {
+  const from = `read_json(${quoteList(files)}, union_by_name = true, sample_size = -1, maximum_depth = 1)`;
+  const names = await database.columnNames(`SELECT * FROM ${from}`, where);
+  const fields = names.map((_, i) => `j${i} ->> '$' AS t${i}, json_type(j${i}) AS k${i}`);
+  const list = names.map((_, i) => `j${i}`).join(", ");
+  await database.run(
+    `COPY (SELECT ${fields.join(", ")} FROM ${from} AS s(${list})) TO ${quoteText(path)} (${PARQUET})`,
+    where,
+  );
+  return names;
 }
 
 async function hasRejects(database: Database): Promise<boolean> {
