@@ -45,6 +45,15 @@ const codes: Readonly<Record<DType, string>> = {
   int32: "I32",
   bool: "BOOL",
 };
+/** Bytes of an element by code, also of types that are not read; types of less than a byte are left out. */
+const elementBytes = new Map(
+  Object.entries({
+    8: ["F64", "I64", "U64", "C64"],
+    4: ["F32", "I32", "U32"],
+    2: ["F16", "BF16", "I16", "U16"],
+    1: ["I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0"],
+  }).flatMap(([bytes, names]) => names.map((name): [string, number] => [name, Number(bytes)])),
+);
 const dtypes = new Map(Object.entries(codes).map(([dtype, code]) => [code, dtype as DType]));
 
 /** A file that is not what its format says. */
@@ -140,7 +149,8 @@ export function decodeHeader(
   let end = 0;
   for (const place of places) {
     const { name, start, sizeBytes } = place;
-    if (!isIgnored(name)) tensors.set(name, decodeEntry(path, name, place));
+    if (isIgnored(name)) requireBytes(path, name, place, elementBytes.get(String(place.code)));
+    else tensors.set(name, decodeEntry(path, name, place));
     if (start !== end)
       throw damaged(path, `tensor "${name}" must start at byte ${end}, where the one before ends`, start);
     end += sizeBytes;
@@ -178,7 +188,8 @@ function decodePlace(path: string, name: string, entry: unknown): Place {
   return { start, sizeBytes: end - start, shape: shape as number[], code };
 }
 
-function decodeEntry(path: string, name: string, { start, sizeBytes, shape, code }: Place): TensorEntry {
+function decodeEntry(path: string, name: string, place: Place): TensorEntry {
+  const { start, sizeBytes, shape, code } = place;
   const dtype = typeof code === "string" ? dtypes.get(code) : undefined;
   if (!dtype) {
     throw new ParetoError({
@@ -188,13 +199,26 @@ function decodeEntry(path: string, name: string, { start, sizeBytes, shape, code
       fix: `Convert it to one of: ${[...dtypes.keys()].join(", ")}.`,
     });
   }
-  const needed = tensorBytes({ shape, dtype });
-  if (!Number.isSafeInteger(needed)) throw badTensor(path, name, "is larger than any file", shape);
-  if (needed !== sizeBytes) {
-    const takes = `of shape [${shape.join(", ")}] takes ${needed} bytes`;
-    throw badTensor(path, name, takes, [start, start + sizeBytes]);
-  }
+  requireBytes(path, name, place, elementBytes.get(codes[dtype]));
   return { dtype, shape, start, sizeBytes };
+}
+
+/**
+ * Checks that a tensor's shape takes the bytes that it is given.
+ * @param element bytes of one; undefined where they are not known
+ */
+function requireBytes(
+  path: string,
+  name: string,
+  { start, sizeBytes, shape }: Place,
+  element: number | undefined,
+): void {
+  if (element === undefined) return;
+  const needed = shape.reduce((product, size) => product * size, element);
+  if (!Number.isSafeInteger(needed)) throw badTensor(path, name, "is larger than any file", shape);
+  if (needed === sizeBytes) return;
+  const takes = `of shape [${shape.join(", ")}] takes ${needed} bytes`;
+  throw badTensor(path, name, takes, [start, start + sizeBytes]);
 }
 
 function isCount(value: unknown): value is number {

@@ -1,5 +1,6 @@
 /** @file JSON as files of models hold it; some editors put a byte order mark before it, which is not part of it. */
 import { damagedModel } from "./modelErrors.ts";
+import { FIRST_BYTES, isLfsPointer, lfsPointer } from "./otherFormats.ts";
 
 /**
  * The value of a JSON text.
@@ -7,6 +8,7 @@ import { damagedModel } from "./modelErrors.ts";
  * @throws ParetoError LLM_MODEL_DAMAGED
  */
 export function parseJson(text: string, where: string): unknown {
+  if (isLfsPointer(Buffer.from(text.slice(0, FIRST_BYTES)))) throw lfsPointer(where);
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch {

@@ -1,61 +1,28 @@
 /**
  * @file A model as Hugging Face publishes it: a folder with `config.json` and `model.safetensors`, or several files
- * with `model.safetensors.index.json`, and perhaps `generation_config.json`, whose end tokens count. Elements are F32,
+ * with `model.safetensors.index.json`, and perhaps `generation_config.json`, whose end tokens count. It is read as
+ * leniently as transformers reads it; what is left out is said in {@link ModelFiles.notices}. Elements are F64, F32,
  * F16 or BF16; the last two are widened exactly.
  */
 import { basename, join, resolve } from "node:path";
-import { SafetensorsFile } from "../../base/safetensors.ts";
-import { ParetoError } from "../../base/errors.ts";
+import type { SafetensorsFile } from "../../base/safetensors.ts";
 import { numbersOf } from "../../base/half.ts";
-import { formatShape, sameShape, type Shape } from "../../base/shape.ts";
+import { viewBytes } from "../../base/dtype.ts";
+import { sameShape, sizeOf } from "../../base/shape.ts";
+import type { NoticeEvent } from "../../run/events.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
+import { EMBEDDING, findTensors, type FolderTensors, HEAD, requireTensors } from "./folderTensors.ts";
 import { parseJson } from "./jsonText.ts";
 import { readTextIfExists } from "../../base/files.ts";
-import { missingFile } from "./modelErrors.ts";
+import { modelNotice, shownNames } from "./modelErrors.ts";
+import { refuseOtherFolder, withoutConfig } from "./otherFolders.ts";
 import { readConfig, readEosTokenIds } from "./readConfig.ts";
 import { weightFiles } from "./weightFiles.ts";
 import type { ModelFiles } from "./weights.ts";
 
-/** Tensors that older checkpoints carry and that hold nothing learned: masks and angles. */
-const BUFFERS = /(^|\.)(attn\.bias|attn\.masked_bias|rotary_emb\.inv_freq)$/;
-/** Names put before those of a model's body, which some checkpoints leave out. */
-const PREFIX = /^transformer\./;
-/** Most names that an error lists. */
-const SHOWN = 5;
-
-function wrongTensor(folder: string, message: string): ParetoError {
-  return new ParetoError({
-    code: "LLM_TENSOR",
-    where: folder,
-    message,
-    fix: "Check that the weights belong to this config.json, and that every file was downloaded.",
-  });
-}
-
-/** Names of `what`, shortened. */
-function shown(names: readonly string[]): string {
-  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : "";
-  return `${names.slice(0, SHOWN).join(", ")}${more}`;
-}
-
-function requireTensors(
-  folder: string,
-  wanted: ReadonlyMap<string, Shape>,
-  found: ReadonlyMap<string, { shape: Shape }>,
-): void {
-  const missing = [...wanted.keys()].filter((name) => !found.has(name));
-  if (missing.length > 0)
-    throw wrongTensor(folder, `the model needs tensors that its files lack, got no ${shown(missing)}`);
-  const unknown = [...found.keys()].filter((name) => !wanted.has(name));
-  if (unknown.length > 0)
-    throw wrongTensor(folder, `the files have tensors that such a model has not, got ${shown(unknown)}`);
-  for (const [name, shape] of wanted) {
-    const held = found.get(name)!.shape;
-    if (!sameShape(held, shape))
-      throw wrongTensor(folder, `tensor ${name} must be ${formatShape(shape)}, got ${formatShape(held)}`);
-  }
-}
+/** Elements of two tensors that are compared at a time. */
+const COMPARED = 2 ** 20;
 
 /** The end tokens of generation_config.json come before those of config.json, as in transformers. */
 async function withEndTokens(folder: string, config: DecoderConfig): Promise<DecoderConfig> {
@@ -65,49 +32,87 @@ async function withEndTokens(folder: string, config: DecoderConfig): Promise<Dec
   return eosTokenIds.length === 0 ? config : { ...config, eosTokenIds };
 }
 
+/** Whether two tensors have the same elements, bit for bit. */
+async function sameElements({ tensors }: FolderTensors, one: string, other: string): Promise<boolean> {
+  const [a, b] = [tensors.get(one)!, tensors.get(other)!];
+  const [x, y] = [a.file.tensors.get(a.name)!, b.file.tensors.get(b.name)!];
+  if (x.dtype !== y.dtype || !sameShape(x.shape, y.shape)) return false;
+  const size = sizeOf(x.shape);
+  for (let first = 0; first < size; first += COMPARED) {
+    const count = Math.min(COMPARED, size - first);
+    const [left, right] = await Promise.all([
+      a.file.read(a.name, first, count),
+      b.file.read(b.name, first, count),
+    ]);
+    if (Buffer.compare(viewBytes(left), viewBytes(right)) !== 0) return false;
+  }
+  return true;
+}
+
 /**
- * Opens a model folder and checks every tensor's name and shape; no weights are read yet.
+ * A head that is said to be the embedding, as transformers 5 has it: where a file holds both and they differ, the head
+ * is its own matrix; where it holds the head alone, that is the embedding.
+ */
+async function headOf(
+  config: DecoderConfig,
+  found: FolderTensors,
+  notices: NoticeEvent[],
+): Promise<DecoderConfig> {
+  const { tensors } = found;
+  const head = tensors.get(HEAD);
+  if (!config.tieWordEmbeddings || !head) return config;
+  const embedding = EMBEDDING[config.family];
+  if (!tensors.has(embedding)) tensors.set(embedding, head);
+  else if (!(await sameElements(found, HEAD, embedding))) {
+    notices.push(
+      modelNotice(
+        `config.json says that the head is the embedding (tie_word_embeddings), but the files hold another ${HEAD}: that one is used, as transformers does`,
+      ),
+    );
+    return { ...config, tieWordEmbeddings: false };
+  }
+  tensors.delete(HEAD);
+  return config;
+}
+
+/**
+ * Opens a model folder and checks every tensor's name and shape; weights are read later, but for a head that must be
+ * compared with the embedding.
  * @throws ParetoError LLM_FILE_MISSING, LLM_MODEL_DAMAGED, LLM_UNSUPPORTED, LLM_TENSOR, and those of
- * {@link SafetensorsFile.open}
+ * `SafetensorsFile.open`
  */
 export async function openModelFolder(folder: string): Promise<ModelFiles> {
-  const text = await readTextIfExists(join(folder, "config.json"));
-  if (text === null)
-    throw missingFile(
-      folder,
-      "a model folder has a config.json",
-      "none",
-      "Give the folder of a model as Hugging Face publishes it, or a llama2.c .bin file.",
-    );
-  const config = await withEndTokens(folder, readConfig(text, join(folder, "config.json")));
-  const decoder = decoderOf(config);
+  const path = join(folder, "config.json");
+  const text = await readTextIfExists(path);
+  if (text === null) throw await withoutConfig(folder);
+  const written = await withEndTokens(folder, readConfig(text, path));
+  await refuseOtherFolder(folder);
   const opened: SafetensorsFile[] = [];
   const close = async () => {
     await Promise.all(opened.map((file) => file.close()));
   };
   try {
-    const places = new Map<string, { file: SafetensorsFile; name: string; shape: Shape }>();
-    for (const name of await weightFiles(folder)) {
-      const file = await SafetensorsFile.open(join(folder, name), (tensor) => BUFFERS.test(tensor));
-      opened.push(file);
-      for (const [tensor, { shape }] of file.tensors) {
-        places.set(tensor.replace(PREFIX, ""), {
-          file,
-          name: tensor,
-          shape,
-        });
-      }
-    }
-    // A tied head that was saved all the same is a copy of the embedding.
-    if (config.tieWordEmbeddings) places.delete("lm_head.weight");
-    requireTensors(folder, decoder.tensors, places);
+    const notices: NoticeEvent[] = [];
+    // A tied head that was saved all the same is looked at.
+    const known = new Map(decoderOf({ ...written, tieWordEmbeddings: false }).tensors);
+    const found = await findTensors(folder, await weightFiles(folder), known, opened);
+    const config = await headOf(written, found, notices);
+    requireTensors(folder, decoderOf(config).tensors, found);
+    const { tensors, unused } = found;
+    if (unused.length > 0)
+      notices.push(
+        modelNotice(
+          `${unused.length} ${unused.length === 1 ? "tensor" : "tensors"} of the files that such a model has not ${unused.length === 1 ? "is" : "are"} left out: ${shownNames(unused)}`,
+        ),
+      );
     const readStored = async (name: string) => {
-      const { file, name: stored } = places.get(name)!;
+      const { file, name: stored } = tensors.get(name)!;
       return { dtype: file.tensors.get(stored)!.dtype, elements: await file.read(stored) };
     };
     return {
       name: basename(resolve(folder)),
       config,
+      notices,
       readStored,
       read: async (name) => {
         const { dtype, elements } = await readStored(name);

@@ -10,6 +10,7 @@ import { openTokenizerJson } from "../tokenizer/tokenizerJson.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { missingFile } from "./modelErrors.ts";
 import { openModelFolder } from "./modelFolder.ts";
+import { missingModel } from "./otherFormats.ts";
 import type { ModelFiles } from "./weights.ts";
 
 /** A model's files and what reads text for it. */
@@ -58,18 +59,17 @@ function withinVocabulary(tokenizer: Tokenizer, vocabulary: number, where: strin
  *   LLM_TOKENIZER by `encode`
  */
 export async function openModel(path: string, tokenizerPath?: string): Promise<OpenedModel> {
-  const entry = await stat(path).catch((error: unknown) => {
-    throw fileError(error, path);
+  const entry = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === "ENOENT" ? missingModel(path) : fileError(error, path);
   });
-  if (entry.isDirectory()) {
-    const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
-    const files = await openModelFolder(path);
-    const { vocabSize } = files.config;
-    return { files, tokenizer: withinVocabulary(tokenizer, vocabSize, tokenizerPath ?? path) };
-  }
-  const files = await openLlama2c(path);
+  const isFolder = entry.isDirectory();
+  const files = isFolder ? await openModelFolder(path) : await openLlama2c(path);
   try {
     const { vocabSize } = files.config;
+    if (isFolder) {
+      const tokenizer = await openTokenizerJson(tokenizerPath ?? path);
+      return { files, tokenizer: withinVocabulary(tokenizer, vocabSize, tokenizerPath ?? path) };
+    }
     const file = tokenizerPath ?? (await tokenizerBeside(path, vocabSize));
     return { files, tokenizer: await openLlama2cTokenizer(file, vocabSize) };
   } catch (error) {

@@ -193,6 +193,23 @@ test("an unknown element type and an unknown tensor are named", async () => {
   await file.close();
 });
 
+test("a tensor that is left out must take the bytes of its shape all the same, where its type is known", async () => {
+  const write = async (dtype: string, shape: number[]) => {
+    const path = await fileOf({ x: { ...f32(shape, 0, 8), dtype } }, 8);
+    return SafetensorsFile.open(path, () => true);
+  };
+  for (const [dtype, shape] of [
+    ["I64", [1]],
+    ["U8", [8]],
+    ["F4", [16]],
+  ] as const) {
+    const file = await write(dtype, [...shape]);
+    expect(file.tensors.size).toBe(0);
+    await file.close();
+  }
+  await expect(write("I64", [2])).rejects.toMatchObject({ code: "SAFETENSORS_DAMAGED" });
+});
+
 test("a tensor may have the name of a prototype", async () => {
   const path = await fileOf(`{"__proto__":${JSON.stringify(f32([2], 0, 8))}}`, 8);
   const file = await SafetensorsFile.open(path);

@@ -99,9 +99,11 @@ test("fixes are sentences, or commands to run", () => {
   expect(breaking(found.fixes, isSentence)).toEqual([]);
 });
 
-/** Options of other programs that a text may name: NVRTC's and V8's. */
+/** Options of other programs that a text may name: NVRTC's, V8's and the Hugging Face hub's. */
 const foreign =
-  "gpu-architecture std fmad max-semi-space-size semi-space-growth-factor optimize-for-size".split(" ");
+  "gpu-architecture std fmad max-semi-space-size semi-space-growth-factor optimize-for-size local-dir".split(
+    " ",
+  );
 
 test("options that a text names exist", async () => {
   const known = new Set(["help", "version", ...foreign]);

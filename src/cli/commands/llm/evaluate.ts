@@ -120,6 +120,7 @@ async function run(out: Output, path: string, values: Flags): Promise<void> {
   refuseUnused(values);
   const variants = [fullVariant, ...variantsOf(values.kv, values.budgets, "--kv")];
   const opened = await openModel(path, values.tokenizer);
+  for (const notice of opened.files.notices) out.onEvent(notice);
   try {
     const { warnings, ...result } = await recordRun(
       {

@@ -131,6 +131,7 @@ async function generate(out: Output, model: string, values: Flags): Promise<void
   const isBatch = values.batch !== undefined;
   const prompts = isBatch ? await readBatch(values.batch!) : [await readPrompt(values.prompt!)];
   const opened = await openModel(model, values.tokenizer);
+  for (const notice of opened.files.notices) out.onEvent(notice);
   try {
     const texts = prompts.map(({ prompt, maxNewTokens = values.maxNewTokens, ...rest }) => ({
       ...rest,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLlama2c } from "../../../../src/llm/load/llama2c.ts";
+import { readModelShape } from "../../../../src/llm/load/modelConfig.ts";
 import { openModel } from "../../../../src/llm/load/openModel.ts";
 import { openLlama2cTokenizer } from "../../../../src/llm/tokenizer/llama2cTokenizer.ts";
 import { modelBytes, tokenizerBytes, tokenOf, writeTinyLlama2c } from "../../../support/llm/tinyLlama2c.ts";
@@ -62,6 +63,82 @@ describe("llama2.c's model file", () => {
     await writeFile(path, "short");
     await expect(openLlama2c(path)).rejects.toThrow(code("LLM_MODEL_DAMAGED"));
     await expect(openModel(join(folder, "none.bin"))).rejects.toThrow(code("FILE_MISSING"));
+  });
+});
+
+/** A file of version 1: the head of 256 bytes, and so many floats that count up. */
+function versionOne(isShared: boolean, floats: number): Buffer {
+  const [width, inner, layers, heads, kvHeads, vocabulary, length] = [8, 12, 2, 2, 1, 10, 16];
+  const head = Buffer.alloc(256);
+  for (const [i, word] of [0x616b3432, 1, width, inner, layers, heads, kvHeads, vocabulary, length].entries())
+    head.writeInt32LE(word, 4 * i);
+  head[36] = Number(isShared);
+  const values = Float32Array.from({ length: floats }, (_, i) => i);
+  return Buffer.concat([head, Buffer.from(values.buffer)]);
+}
+
+describe("versions of llama2.c's format", () => {
+  const layer = 8 * 8 + 2 * 4 * 8 + 8 * 8 + 3 * 12 * 8;
+  const shared = 2 * 16 + 8 + 80 + 2 * layer;
+
+  test("1 has its norms first, and a byte that says whether the head is the embedding", async () => {
+    const path = join(folder, "one.bin");
+    await writeFile(path, versionOne(true, shared));
+    const files = await openLlama2c(path);
+    const first = async (name: string) => (await files.read(name))[0];
+    expect(files.config).toMatchObject({ layers: 2, kvHeads: 1, tieWordEmbeddings: true });
+    expect(await first("model.layers.1.input_layernorm.weight")).toBe(8);
+    expect(await first("model.layers.0.post_attention_layernorm.weight")).toBe(16);
+    expect(await first("model.norm.weight")).toBe(32);
+    expect(await first("model.embed_tokens.weight")).toBe(40);
+    expect(await first("model.layers.1.self_attn.q_proj.weight")).toBe(120 + 64);
+    // w1, w2 and w3 are the gate, the way down and the way up.
+    const mlp = 120 + 2 * (64 + 32 + 32 + 64);
+    expect(await first("model.layers.0.mlp.gate_proj.weight")).toBe(mlp);
+    expect(await first("model.layers.0.mlp.down_proj.weight")).toBe(mlp + 2 * 96);
+    expect(await first("model.layers.1.mlp.up_proj.weight")).toBe(mlp + 5 * 96);
+    await files.close();
+    await writeFile(path, versionOne(false, shared + 80));
+    const own = await openLlama2c(path);
+    expect((await own.read("lm_head.weight"))[0]).toBe(shared);
+    await own.close();
+  });
+
+  test("2 and later ones are named, with a fix", async () => {
+    const path = join(folder, "two.bin");
+    const bytes = versionOne(true, shared);
+    for (const version of [2, 3]) {
+      bytes.writeInt32LE(version, 4);
+      await writeFile(path, bytes);
+      await expect(openLlama2c(path)).rejects.toMatchObject({
+        code: "LLM_UNSUPPORTED",
+        message: expect.stringContaining(`got ${version}`) as unknown,
+        fix: expect.stringContaining("--version 0") as unknown,
+      });
+    }
+  });
+
+  test("claim no more than the file holds: a head is compared with it before anything is made", async () => {
+    const path = join(folder, "claims.bin");
+    const bytes = Buffer.alloc(128);
+    for (const [i, word] of [8, 8, 2 ** 24, 2, 1, 8, 8].entries()) bytes.writeInt32LE(word, 4 * i);
+    await writeFile(path, bytes);
+    const begun = performance.now();
+    const refused = { code: "LLM_MODEL_DAMAGED", message: expect.stringContaining("got 128") as unknown };
+    await expect(openLlama2c(path)).rejects.toMatchObject(refused);
+    await expect(readModelShape(path)).rejects.toMatchObject(refused);
+    expect(performance.now() - begun).toBeLessThan(1000);
+    for (const sizes of [
+      [2 ** 24, 2 ** 24, 2 ** 24, 2 ** 20, 1, 2 ** 24, 2 ** 24],
+      [-8, 8, 2, 2, 1, 8, 8],
+      [8, 8, 2, 0, 0, 8, 8],
+      [8, 8, 2, 2, 1, -(2 ** 31), 8],
+      [8, 8, 2, 3, 1, 8, 8],
+    ]) {
+      for (const [i, word] of sizes.entries()) bytes.writeInt32LE(word, 4 * i);
+      await writeFile(path, bytes);
+      await expect(openLlama2c(path)).rejects.toThrow(code("LLM_MODEL_DAMAGED"));
+    }
   });
 });
 
