@@ -10,8 +10,8 @@ import { SafetensorsFile } from "../base/safetensors.ts";
 import { ParetoError } from "../base/errors.ts";
 import { paretoVersion } from "../base/environment.ts";
 import { viewBytes } from "../base/dtype.ts";
-import { readTextIfExists, writeText } from "../base/files.ts";
-import { parseJson, unusableJson, type JsonFormat } from "../base/jsonFile.ts";
+import { writeText } from "../base/files.ts";
+import { readJsonIfExists, unusableJson, type JsonFormat } from "../base/jsonFile.ts";
 import { workUnderWayIn } from "../run/runFolder.ts";
 import { sameShape, formatShape } from "../base/shape.ts";
 import { writeSafetensors } from "../base/writeSafetensors.ts";
@@ -119,8 +119,8 @@ export interface ProteinModelFolder {
 export async function openProteinModel(path: string): Promise<ProteinModelFolder> {
   for (const directory of [path, join(path, "model")]) {
     const file = join(directory, CONFIG);
-    const text = await readTextIfExists(file);
-    if (text !== null) return { directory, config: parseJson(modelFormat, file, text) };
+    const config = await readJsonIfExists(modelFormat, file);
+    if (config !== null) return { directory, config };
   }
   const work = workUnderWayIn(path);
   throw new ParetoError({
@@ -178,6 +178,8 @@ export async function readProteinWeights({
     }
     const missing = parameters.names.find((name) => !weights.has(name));
     if (missing !== undefined) throw damaged(directory, `${WEIGHTS} lacks a tensor`, missing);
+    if (parameters.size !== config.parameters)
+      throw damaged(directory, `${CONFIG} should say parameters ${parameters.size}`, config.parameters);
     if (checksum !== config.weightsCrc32) {
       throw damaged(directory, `the weights should have checksum ${config.weightsCrc32}`, checksum);
     }

@@ -13,11 +13,11 @@ import { type DType, type TypedArray, viewBytes } from "../base/dtype.ts";
 import { ParetoError } from "../base/errors.ts";
 import { paretoVersion } from "../base/environment.ts";
 import { fileError } from "../base/fileErrors.ts";
-import { readTextIfExists, writeText } from "../base/files.ts";
-import { sizeOf, type Shape } from "../base/shape.ts";
+import { writeText } from "../base/files.ts";
+import { formatShape, sameShape, sizeOf, type Shape } from "../base/shape.ts";
 import { SafetensorsFile } from "../base/safetensors.ts";
 import { writeSafetensors, type TensorSource } from "../base/writeSafetensors.ts";
-import { damagedCheckpoint, decodeManifest, encodeManifest, type Manifest } from "./checkpointManifest.ts";
+import { damagedCheckpoint, encodeManifest, readManifest, type Manifest } from "./checkpointManifest.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
 
 /** The file that makes a folder a checkpoint; it is written last. */
@@ -32,7 +32,7 @@ export interface CheckpointWriter {
 }
 
 /** What gives the tensors of a checkpoint. */
-export type CheckpointReader = Pick<Checkpoint, "read">;
+export type CheckpointReader = Pick<Checkpoint, "read" | "requireShape">;
 
 /** Something with tensors that a checkpoint keeps. */
 export interface Checkpointed {
@@ -119,15 +119,34 @@ export class Checkpoint {
    * @throws ParetoError CHECKPOINT_TENSOR for a name that it lacks, SAFETENSORS_RANGE, SAFETENSORS_DAMAGED
    */
   async read(name: string, first = 0, count?: number): Promise<TypedArray> {
-    if (!this.tensors.has(name)) {
-      throw new ParetoError({
-        code: "CHECKPOINT_TENSOR",
-        where: this.directory,
-        message: `the checkpoint has no tensor of this name, got "${name}"`,
-        fix: "Open a checkpoint of the same model and optimizer, or start a new run.",
-      });
-    }
+    this.#find(name);
     return this.#file.read(name, first, count);
+  }
+
+  /**
+   * Checks that a tensor is what a model makes of its configuration, before memory is taken for it.
+   * @throws ParetoError CHECKPOINT_TENSOR for another shape than float32 of this one, or a name that it lacks
+   */
+  requireShape(name: string, shape: Shape): void {
+    const found = this.#find(name);
+    if (found.dtype === "float32" && sameShape(found.shape, shape)) return;
+    throw new ParetoError({
+      code: "CHECKPOINT_TENSOR",
+      where: this.directory,
+      message: `the model needs "${name}" as float32 ${formatShape(shape)}, got ${found.dtype} ${formatShape(found.shape)}`,
+      fix: `Restore run.json and the encoder that belong to the checkpoint, open it with the Pareto that wrote it (${this.pareto}, if its models have changed since), or train again.`,
+    });
+  }
+
+  #find(name: string): { readonly dtype: DType; readonly shape: Shape } {
+    const found = this.tensors.get(name);
+    if (found) return found;
+    throw new ParetoError({
+      code: "CHECKPOINT_TENSOR",
+      where: this.directory,
+      message: `the checkpoint has no tensor of this name, got "${name}"`,
+      fix: "Open a checkpoint of the same model and optimizer, or start a new run.",
+    });
   }
 
   /** Reads every tensor and checks its checksum. @throws ParetoError CHECKPOINT_DAMAGED */
@@ -156,9 +175,9 @@ export class Checkpoint {
   }
 }
 
-async function readManifest(path: string, directory: string): Promise<Manifest> {
-  const text = await readTextIfExists(path);
-  if (text !== null) return decodeManifest(path, text);
+async function requireManifest(directory: string): Promise<Manifest> {
+  const manifest = await readManifest(join(directory, CHECKPOINT_FILE));
+  if (manifest) return manifest;
   throw new ParetoError({
     code: "CHECKPOINT_MISSING",
     where: directory,
@@ -173,12 +192,11 @@ async function readManifest(path: string, directory: string): Promise<Manifest> 
  * @throws ParetoError CHECKPOINT_MISSING, CHECKPOINT_DAMAGED, CHECKPOINT_VERSION, CHECKPOINT_KIND
  */
 export async function openCheckpoint(directory: string, kind: string): Promise<Checkpoint> {
-  const path = join(directory, CHECKPOINT_FILE);
-  const manifest = await readManifest(path, directory);
+  const manifest = await requireManifest(directory);
   if (manifest.kind !== kind) {
     throw new ParetoError({
       code: "CHECKPOINT_KIND",
-      where: path,
+      where: directory,
       message: `a checkpoint of kind "${kind}" is needed, got "${manifest.kind}"`,
       fix: "Open it with the command that made it, or give another folder.",
     });
@@ -188,7 +206,7 @@ export async function openCheckpoint(directory: string, kind: string): Promise<C
     file = await SafetensorsFile.open(join(directory, manifest.file));
   } catch (error) {
     // A run under way may have replaced the checkpoint in between.
-    const now = await readManifest(path, directory);
+    const now = await requireManifest(directory);
     if (now.file !== manifest.file) return openCheckpoint(directory, kind);
     throw damagedCheckpoint(directory, "its tensors cannot be read", (error as Error).message, error);
   }

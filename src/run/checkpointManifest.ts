@@ -2,7 +2,8 @@
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { ParetoError } from "../base/errors.ts";
-import { parseJson, unusableJson, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
+import { parseJsonText } from "../base/jsonText.ts";
+import { parseJson, readJsonText, unusableJson, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
 
 /** The version of the format that is written, and the newest that is read. */
 const VERSION = 1;
@@ -58,13 +59,15 @@ export function encodeManifest(path: string, manifest: Omit<Manifest, "crc32">):
 }
 
 /**
- * Reads the file's text.
- * @throws ParetoError CHECKPOINT_DAMAGED, CHECKPOINT_VERSION
+ * Reads the file; null where there is none.
+ * @throws ParetoError CHECKPOINT_DAMAGED, CHECKPOINT_VERSION, FILE_REFUSED
  */
-export function decodeManifest(path: string, text: string): Manifest {
+export async function readManifest(path: string): Promise<Manifest | null> {
+  const text = await readJsonText(manifestFormat, path);
+  if (text === null) return null;
   const manifest = parseJson(manifestFormat, path, text);
   // The checksum covers the text's own order of keys, which zod may change.
-  const found = checksum(JSON.parse(text) as Manifest);
+  const found = checksum(parseJsonText(text) as Manifest);
   if (found !== manifest.crc32) {
     throw damagedCheckpoint(path, `its checksum should be ${manifest.crc32}`, found);
   }

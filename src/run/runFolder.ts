@@ -16,11 +16,18 @@ import { describeMachine, packageVersions, paretoVersion } from "../base/environ
 import { ParetoError } from "../base/errors.ts";
 import { fileError } from "../base/fileErrors.ts";
 import { lockHolder, type LockHolder } from "../base/fileLock.ts";
-import { fileExists, readTextIfExists } from "../base/files.ts";
-import { parseJson, unusableJson, writeJson, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
+import { fileExists } from "../base/files.ts";
+import {
+  readJsonIfExists,
+  unusableJson,
+  writeJson,
+  type JsonFormat,
+  type JsonValue,
+} from "../base/jsonFile.ts";
 import { RunLog } from "./runLog.ts";
 
-const RECORD = "run.json";
+/** The file of what ran. */
+export const RECORD = "run.json";
 /** The file of what a run came to. */
 export const RESULT = "result.json";
 /** The file whose lock a process holds while it works on a run. */
@@ -60,13 +67,14 @@ const schema = z.object({
 /** `run.json`. */
 export type RunRecord = Omit<z.infer<typeof schema>, "config"> & { config: JsonValue };
 
-const runFormat: JsonFormat<RunRecord> = {
+/** How files of a run's folder are named and refused. */
+export const runFiles = {
   noun: "run",
-  schema,
-  newest: { version: VERSION },
   codes: { damaged: "RUN_INVALID", version: "RUN_VERSION" },
-  fix: "Give a folder that a Pareto run has made.",
-};
+  fix: "Put back the file as Pareto wrote it, from a copy, or start a new run with --out.",
+} as const;
+
+const runFormat: JsonFormat<RunRecord> = { ...runFiles, schema, newest: { version: VERSION } };
 
 /** What a new run is made from. */
 export interface RunStart {
@@ -220,10 +228,15 @@ export function runBusy(path: string, holder: LockHolder | null): ParetoError {
  * @throws ParetoError RUN_MISSING, RUN_INVALID when it is not a run, RUN_VERSION, FILE_REFUSED
  */
 export async function openRunFolder(path: string): Promise<RunFolder> {
-  const file = join(path, RECORD);
-  const text = await readTextIfExists(file);
-  if (text !== null) return new RunFolder(path, parseJson(runFormat, file, text));
-  if (await fileExists(path)) throw unusableJson(runFormat, path, `it has no ${RECORD}`, path);
+  const record = await readJsonIfExists(runFormat, join(path, RECORD));
+  if (record !== null) return new RunFolder(path, record);
+  if (await fileExists(path))
+    throw unusableJson(
+      { ...runFiles, fix: "Give a folder that a Pareto run has made." },
+      path,
+      `it has no ${RECORD}`,
+      path,
+    );
   throw new ParetoError({
     code: "RUN_MISSING",
     where: path,

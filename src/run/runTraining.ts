@@ -15,6 +15,7 @@ import { resumedConfig, type Changes } from "./resumedConfig.ts";
 import { claimNewFolder, claimRun } from "./runClaim.ts";
 import { createRunFolder, openRunFolder, requireNewFolder, type RunFolder } from "./runFolder.ts";
 import { LOG_FILES } from "./runLog.ts";
+import { runConfig } from "./storedConfig.ts";
 import type { PreparedTask, TrainingResult, TrainingTask } from "./task.ts";
 import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
 
@@ -50,7 +51,7 @@ export async function runTraining<Config extends Requested, Requested, Result ex
   const claim = await claimRun(request.directory, task.command);
   try {
     const earlier = await openRunFolder(request.directory);
-    const config = resumedConfig(task.schema, storedConfig(task, earlier), request.resume);
+    const config = resumedConfig(task.schema, configToResume(task, earlier), request.resume);
     return await prepareAndTrain(task, config, { folder: earlier, notice: claim.notice }, request);
   } finally {
     claim.release();
@@ -145,27 +146,17 @@ function newFolder(
 }
 
 /** @throws ParetoError `RESUME_COMMAND`, `RUN_INVALID` */
-function storedConfig<Config extends Requested, Requested, Result extends TrainingResult>(
+function configToResume<Config extends Requested, Requested, Result extends TrainingResult>(
   { command, schema }: TrainingTask<Config, Requested, Result>,
-  { path, record }: RunFolder,
+  folder: RunFolder,
 ): Config {
-  if (record.command !== command) {
-    throw new ParetoError({
-      code: "RESUME_COMMAND",
-      where: path,
-      message: `pareto ${command} goes on with its own runs, got one of pareto ${record.command}`,
-      fix: `Say: pareto ${record.command} --resume ${path}`,
-    });
-  }
-  const parsed = schema.safeParse(record.config);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const { path, record } = folder;
+  if (record.command === command) return runConfig(schema, folder);
   throw new ParetoError({
-    code: "RUN_INVALID",
+    code: "RESUME_COMMAND",
     where: path,
-    message: `the run's configuration is wrong at "${issue?.path.join(".")}", got ${issue?.message}`,
-    fix: "Start a new run with --out.",
-    cause: parsed.error,
+    message: `pareto ${command} goes on with its own runs, got one of pareto ${record.command}`,
+    fix: `Say: pareto ${record.command} --resume ${path}`,
   });
 }
 

@@ -1,39 +1,24 @@
 /** @file The file of `--config`: JSON with a command's options and operands by name, and the JSON Schema that describes it. */
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { ParetoError } from "../../base/errors.ts";
-import { fileError, firstLine } from "../../base/fileErrors.ts";
+import { readJson, type JsonFormat } from "../../base/jsonFile.ts";
 import type { FileValues } from "./mergeValues.ts";
 import { optionText, type OptionSpec, type OptionTable } from "./spec.ts";
+
+const configFormat: JsonFormat<Record<string, unknown>> = {
+  noun: "configuration",
+  schema: z.record(z.string(), z.unknown()),
+  codes: { damaged: "CLI_CONFIG" },
+  fix: 'Write one JSON object with the command\'s options by name, e.g. {"epochs": 3}; its --config-schema lists them.',
+  takesPipes: true,
+};
 
 /**
  * Reads a file. A key `$schema`, which editors look for, is left out.
  * @throws ParetoError CLI_CONFIG where it holds no JSON object, FILE_MISSING, FILE_REFUSED
  */
 export async function readConfigFile(path: string): Promise<FileValues> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    throw fileError(error, path);
-  });
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw notAnObject(path, firstLine(error), error);
-  }
-  const read = z.record(z.string(), z.unknown()).safeParse(content);
-  if (!read.success) throw notAnObject(path, JSON.stringify(content).slice(0, 60), read.error);
-  const { $schema: _, ...values } = read.data;
+  const { $schema: _, ...values } = await readJson(configFormat, path);
   return { path, values };
-}
-
-function notAnObject(path: string, got: string, cause: unknown): ParetoError {
-  return new ParetoError({
-    code: "CLI_CONFIG",
-    where: path,
-    message: `a configuration file is a JSON object, got ${got}`,
-    fix: 'Write the command\'s options by name, e.g. {"epochs": 3}; its --config-schema lists them.',
-    cause,
-  });
 }
 
 /** The JSON Schema (draft 2020-12) of a command's file. @param title the command */

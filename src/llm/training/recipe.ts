@@ -4,8 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { readText } from "../../base/files.ts";
-import { checkJson, parseJson, type JsonFormat } from "../../base/jsonFile.ts";
+import { checkJson, readJson, type JsonFormat } from "../../base/jsonFile.ts";
 import { TASK_NAMES } from "../tasks/tasks.ts";
 
 const count = z.int().min(1);
@@ -57,6 +56,7 @@ const recipeFormat: JsonFormat<Recipe> = {
   schema: recipeSchema,
   codes: { damaged: "LLM_RECIPE" },
   fix: "Compare it with the recipes that ship with Pareto, in its folder recipes/.",
+  takesPipes: true,
 };
 
 /** Recipes that ship with Pareto. */
@@ -78,5 +78,5 @@ export function parseRecipe(json: unknown, where: string): Recipe {
 export async function readRecipe(nameOrPath: string): Promise<Recipe> {
   const isName = /^[\w-]+$/.test(nameOrPath);
   const path = isName ? fileURLToPath(new URL(`${nameOrPath}.json`, RECIPES)) : nameOrPath;
-  return parseJson(recipeFormat, path, await readText(path));
+  return readJson(recipeFormat, path);
 }

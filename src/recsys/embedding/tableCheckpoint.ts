@@ -1,4 +1,5 @@
 /** @file Embedding tables in a checkpoint: the same tensors whatever memory the rows are in. */
+import type { Shape } from "../../base/shape.ts";
 import type { Checkpointed, CheckpointReader, CheckpointWriter } from "../../run/checkpoint.ts";
 import type { EmbeddingTableStore } from "./embeddingStore.ts";
 
@@ -25,7 +26,7 @@ export class TableCheckpoint implements Checkpointed {
         writer.add({
           name: tableTensor(table, name),
           dtype: "float32",
-          shape: length === 1 && name !== "weights" ? [rows] : [rows, length],
+          shape: columnShape(rows, name, length),
           *chunks() {
             for (let first = 0; first < rows; first += CHUNK_ROWS) {
               const part = tables.readRows(table, first, Math.min(CHUNK_ROWS, rows - first));
@@ -40,6 +41,8 @@ export class TableCheckpoint implements Checkpointed {
   async load(reader: CheckpointReader): Promise<void> {
     const { cardinalities, format } = this.#tables;
     for (const [table, rows] of cardinalities.entries()) {
+      for (const { name, length } of format.columns)
+        reader.requireShape(tableTensor(table, name), columnShape(rows, name, length));
       for (let first = 0; first < rows; first += CHUNK_ROWS) {
         const count = Math.min(CHUNK_ROWS, rows - first);
         const part = async (column: { name: string; length: number }) =>
@@ -55,4 +58,9 @@ export class TableCheckpoint implements Checkpointed {
       }
     }
   }
+}
+
+/** Of a column of stored rows: one number of optimizer state a row is no matrix. */
+function columnShape(rows: number, name: string, length: number): Shape {
+  return length === 1 && name !== "weights" ? [rows] : [rows, length];
 }

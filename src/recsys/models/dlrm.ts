@@ -4,14 +4,15 @@
  *
  * The bottom MLP has ReLU on every layer, the last included; the top MLP on all but its last, whose sigmoid is
  * folded into the loss. Weights start at N(0, √(2/(m + n))), biases at N(0, √(1/m)), as in the reference.
- * Without dense columns the bottom MLP is left out and rows interact among themselves; without tables only the
- * MLPs remain.
+ * Without dense columns the bottom MLP is left out, rows interact among themselves, and the top MLP reads the rows
+ * beside their dot products, as it otherwise reads the bottom MLP's output: products alone cannot tell which value a
+ * row stands for. Without tables only the MLPs remain.
  */
 import { z } from "zod";
 import type { Tensor } from "../../engine/graph/node.ts";
 import { featureInteraction } from "../../engine/graph/ops/composite/featureInteraction.ts";
 import { dotInteraction } from "../../engine/graph/ops/contraction.ts";
-import { reshape } from "../../engine/graph/ops/movement.ts";
+import { concat, reshape } from "../../engine/graph/ops/movement.ts";
 import { normal, xavierNormal } from "../../nn/initializers.ts";
 import { mlp, type MlpInitializers } from "../../nn/layers.ts";
 import type { Parameters } from "../../nn/parameters.ts";
@@ -74,10 +75,10 @@ export function dlrm(config: DlrmConfig): CtrModel {
   };
 }
 
-/** R = [x, lower triangle of V·Vᵀ], V = [x, y₁ … y_T]. */
+/** R = [x, lower triangle of V·Vᵀ], V = [x, y₁ … y_T]; without x it is [y₁ … y_T, lower triangle of Y·Yᵀ]. */
 function interact(x: Tensor | null, embeddings: Tensor, { tables, dim }: DlrmConfig): Tensor {
-  const batch = embeddings.shape[0]!;
   if (tables === 0) return x!;
-  if (!x) return tables === 1 ? reshape(embeddings, [batch, dim]) : dotInteraction(embeddings);
-  return featureInteraction(x, embeddings);
+  if (x) return featureInteraction(x, embeddings);
+  const rows = reshape(embeddings, [embeddings.shape[0]!, tables * dim]);
+  return tables === 1 ? rows : concat([rows, dotInteraction(embeddings)], 1);
 }

@@ -4,8 +4,7 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { readTextIfExists } from "../../base/files.ts";
-import { parseJson, writeJson, type JsonFormat } from "../../base/jsonFile.ts";
+import { readJsonIfExists, writeJson, type JsonFormat } from "../../base/jsonFile.ts";
 import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
 import type { DatasetProfile } from "./profile.ts";
 
@@ -81,7 +80,5 @@ export async function writeAccessProfile(run: string, profile: AccessProfile): P
 
 /** The profile in a run's folder; null where there is none. @throws ParetoError RUN_INVALID, RUN_VERSION, FILE_REFUSED */
 export async function readAccessProfile(run: string): Promise<AccessProfile | null> {
-  const path = join(run, FILE);
-  const text = await readTextIfExists(path);
-  return text === null ? null : parseJson(format, path, text);
+  return readJsonIfExists(format, join(run, FILE));
 }

@@ -3,13 +3,15 @@
  * there is `encoder/`. Encoded data and FAE files lie in a cache folder and are used again by runs over the same data
  * with the same options.
  */
+import { join } from "node:path";
 import { fileExists } from "../../base/files.ts";
 import { openDevice } from "../../engine/openDevice.ts";
 import type { Device } from "../../engine/program.ts";
 import { runTraining, type TrainingRequest } from "../../run/runTraining.ts";
 import type { PreparedTask, TrainingTask } from "../../run/task.ts";
+import { LAST } from "../../run/trainer.ts";
 import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
-import { prepareModel } from "../models/registry.ts";
+import { createModel, prepareModel } from "../models/registry.ts";
 import { trainStatistics } from "../models/trainStatistics.ts";
 import { clickConfig, type ClickConfig, type RequestedConfig } from "./clickConfig.ts";
 import { ClickNetwork } from "./clickNetwork.ts";
@@ -18,6 +20,7 @@ import { ClickTrainable } from "./clickTrainable.ts";
 import { createStrategy } from "./createStrategy.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
 import { prepareClicks } from "./prepareClicks.ts";
+import { requireWeights } from "./requireWeights.ts";
 import { checkPlacement, resolveSettings } from "./settings.ts";
 
 /** A training job. */
@@ -78,6 +81,10 @@ function preparedTask(
       if (!(await fileExists(folder.file("encoder/encoder.json"))))
         await encoder.save(folder.file("encoder"));
       await onPrepared?.(prepared);
+      if (isRestored) {
+        const last = join(folder.file("checkpoints"), LAST);
+        await requireWeights(last, createModel(settings.model, schema, config.prepared), schema);
+      }
       const lookups = [train, validation, test].map((part) => maxLookupsOf(part, settings.batchSize));
       const network = await ClickNetwork.create(settings, schema, {
         device,

@@ -199,8 +199,11 @@ export class Network<Shape extends object> {
 
   /** Replaces parameters and optimizer state by those of a checkpoint. @throws ParetoError `CHECKPOINT_TENSOR` */
   async load(reader: CheckpointReader): Promise<void> {
-    for (const name of [...this.parameters.names, ...this.optimizerState.names])
-      await this.writeWeight(name, await reader.read(name));
+    for (const states of [this.parameters, this.optimizerState])
+      for (const name of states.names) {
+        reader.requireShape(name, states.shapeOf(name));
+        await this.writeWeight(name, await reader.read(name));
+      }
   }
 
   /** Frees the programs; devices and their states stay. */

@@ -1,11 +1,19 @@
 /** @file One way to read and to refuse JSON files. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { fileExists, readText, readTextIfExists, writeText } from "../../../src/base/files.ts";
-import { checkJson, parseJson, writeJson, type JsonFormat } from "../../../src/base/jsonFile.ts";
+import {
+  checkJson,
+  parseJson,
+  readJson,
+  readJsonIfExists,
+  writeJson,
+  type JsonFormat,
+} from "../../../src/base/jsonFile.ts";
 
 interface Box {
   version: 2;
@@ -28,25 +36,52 @@ describe("the text of a JSON file", () => {
   });
 
   test.each([
-    ["no JSON", "{sides", "the box cannot be used: box.json is not JSON (", ', got "{sides"'],
-    ["null", "null", 'the box cannot be used: box.json is wrong at ""', ", got Invalid input"],
+    ["no JSON", "{sides", "box.json is not JSON (", ', got "{sides"'],
+    ["nothing", " ", "box.json is empty", ', got " "'],
+    ["a text that is cut off", '{"version": 2, "sides": [', "box.json is not JSON (", ""],
+    ["null", "null", "box.json is wrong at its top level: expected object, got null", ""],
+    ["a list", "[1]", "box.json is wrong at its top level: expected object, got [1]", ""],
     [
-      "another schema",
+      "a value of another type",
       '{"version": 2, "sides": [{"length": "1"}]}',
-      'the box cannot be used: box.json is wrong at "sides.0.length", got ',
-      "expected number, received string",
+      'box.json is wrong at sides[0].length: expected number, got "1"',
+      "",
     ],
-    ["an older version", '{"version": 1, "sides": []}', 'box.json is wrong at "version"', ", got "],
+    ["no such key", '{"version": 2}', "box.json is wrong at sides: expected array, got nothing", ""],
+    ["a number beyond all", '{"version": 2, "sides": [{"length": 1e999}]}', "at sides[0].length: ", ""],
+    ["an older version", '{"version": 1, "sides": []}', "box.json is wrong at version: ", ", got 1"],
+    ["a version in words", '{"version": "3", "sides": []}', "box.json is wrong at version: ", ', got "3"'],
+    [
+      "a key twice",
+      '{"version": 2, "sides": [{"length": 1}, {"length": 2, "leng\\u0074h": 3}]}',
+      'box.json has one key twice, sides[1].length, got "length"',
+      "",
+    ],
+    ["lists without end", "[".repeat(1e5) + "]".repeat(1e5), "nests more than 200 objects and lists", ""],
   ])("is refused as damaged when it holds %s", (_, text, start, end) => {
-    expect(() => parseJson(format, "a/box.json", text)).toThrow(
-      expect.objectContaining({
-        code: "BOX_DAMAGED",
-        where: "a/box.json",
-        fix: "Make another box.",
-        message: expect.stringContaining(start),
-      }),
-    );
+    const refused = {
+      code: "BOX_DAMAGED",
+      where: "a/box.json",
+      fix: "Make another box.",
+      message: expect.stringContaining(start) as string,
+    };
+    expect(() => parseJson(format, "a/box.json", text)).toThrow(expect.objectContaining(refused));
     expect(() => parseJson(format, "a/box.json", text)).toThrow(end);
+  });
+
+  test("may hold what looks like structure in its texts, and one key in several objects", () => {
+    const tricky = { version: 2, sides: [{ length: 1 }, { length: 2 }], '{"a":1,"a":[': '\\"},{' };
+    expect(parseJson(format, "box.json", JSON.stringify(tricky))).toMatchObject({ version: 2 });
+  });
+
+  test("names the key of a schema that allows no others, and what every choice wants", () => {
+    const strict = { ...format, schema: z.strictObject({ size: z.union([z.number(), z.literal("large")]) }) };
+    expect(() => checkJson(strict, "box.json", { size: 1, "odd key": 2 })).toThrow(
+      'box.json is wrong at ["odd key"]: no such key is known, got 2',
+    );
+    expect(() => checkJson(strict, "box.json", { size: "tiny" })).toThrow(
+      'box.json is wrong at size: expected number, or expected "large", got "tiny"',
+    );
   });
 
   test("is refused by its version when a newer Pareto wrote it, whatever else it holds", () => {
@@ -64,8 +99,45 @@ describe("the text of a JSON file", () => {
 
   test("that was parsed already is checked alike", () => {
     expect(() => checkJson(format, "box.json", { version: 2 })).toThrow(
-      expect.objectContaining({ code: "BOX_DAMAGED", message: expect.stringContaining('at "sides"') }),
+      expect.objectContaining({ code: "BOX_DAMAGED", message: expect.stringContaining("at sides: ") }),
     );
+  });
+});
+
+describe("a JSON file", () => {
+  let folder: string;
+  let path: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "pareto-json-"));
+    path = join(folder, "box.json");
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("is read by its path; one that is not there is null, or an error", async () => {
+    writeFileSync(path, '\uFEFF{"version": 2, "sides": []}');
+    expect(await readJson(format, path)).toEqual({ version: 2, sides: [] });
+    expect(await readJsonIfExists(format, join(folder, "none.json"))).toBeNull();
+    expect(await readJsonIfExists(format, join(path, "below"))).toBeNull();
+    await expect(readJson(format, join(folder, "none.json"))).rejects.toMatchObject({ code: "FILE_MISSING" });
+  });
+
+  test.each([
+    ["Latin-1", Buffer.from('{"version": 2, "sides": "\xE9"}', "latin1")],
+    ["UTF-16", Buffer.from('\uFEFF{"version": 2}', "utf16le")],
+  ])("in %s is refused rather than read wrongly", async (_, bytes) => {
+    writeFileSync(path, bytes);
+    const message = expect.stringContaining("box.json is not UTF-8 text, got bytes ") as string;
+    await expect(readJson(format, path)).rejects.toMatchObject({ code: "BOX_DAMAGED", message });
+  });
+
+  test("that is a folder, a pipe or a link to itself is refused at once", async () => {
+    await expect(readJson(format, folder)).rejects.toMatchObject({ code: "FILE_REFUSED" });
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await expect(readJson(format, pipe)).rejects.toMatchObject({ code: "FILE_REFUSED" });
+    const link = join(folder, "link");
+    symlinkSync(link, link);
+    await expect(readJson(format, link)).rejects.toMatchObject({ code: "FILE_REFUSED" });
   });
 });
 

@@ -2,7 +2,6 @@
 import { exportCtrModel } from "../../../recsys/export.ts";
 import { tableTensor } from "../../../recsys/embedding/tableCheckpoint.ts";
 import { rowFloats } from "../../../recsys/models/features.ts";
-import { createModel } from "../../../recsys/models/registry.ts";
 import { CTR_CHECKPOINT } from "../../../recsys/training/clickNetwork.ts";
 import { openTrainedModel } from "../../../recsys/training/trainedModel.ts";
 import { formatBytes } from "../../../base/format.ts";
@@ -21,9 +20,8 @@ export const command = defineCommand({
     }),
   },
   async run(out, { values: { run, onnx } }) {
-    const { config, encoder, checkpoint: directory } = await openTrainedModel(run);
+    const { encoder, model, checkpoint: directory } = await openTrainedModel(run);
     const { schema } = encoder;
-    const model = createModel(config.settings.model, schema, config.prepared);
     const floats = rowFloats(model.inputs);
     const checkpoint = await openCheckpoint(directory, CTR_CHECKPOINT);
     try {

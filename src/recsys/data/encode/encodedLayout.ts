@@ -10,8 +10,7 @@ import { join } from "node:path";
 import { endianness } from "node:os";
 import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
-import { readTextIfExists } from "../../../base/files.ts";
-import { parseJson, type JsonFormat } from "../../../base/jsonFile.ts";
+import { readJsonIfExists, type JsonFormat } from "../../../base/jsonFile.ts";
 
 /** What the arrays of a data set hold. */
 export interface EncodedLayout {
@@ -103,9 +102,8 @@ export function groupPlaces(layout: EncodedLayout, rows: number, ids: number): G
  */
 export async function readEncodedIndex(directory: string): Promise<EncodedIndex | null> {
   const path = join(directory, "layout.json");
-  const text = await readTextIfExists(path);
-  if (text === null) return null;
-  const index = parseJson(indexFormat, path, text);
+  const index = await readJsonIfExists(indexFormat, path);
+  if (index === null) return null;
   if (index.endianness !== endianness()) {
     throw new ParetoError({
       code: "DATA_ENCODED_VERSION",

@@ -7,8 +7,7 @@ import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
-import { readText } from "../../../base/files.ts";
-import { parseJson, writeJson, type JsonFormat } from "../../../base/jsonFile.ts";
+import { readJson, writeJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { ClickSchema } from "../batches/clickBatch.ts";
 import { categoricalColumn, elementType } from "../schema/columnTypes.ts";
 import type { NumberForm } from "../schema/numberForm.ts";
@@ -117,8 +116,7 @@ export class Encoder {
 
   /** Loads an encoder. @throws ParetoError FILE_MISSING, DATA_ENCODER_DAMAGED */
   static async load(directory: string): Promise<Encoder> {
-    const path = join(directory, "encoder.json");
-    return new Encoder(directory, parseJson(encoderFormat, path, await readText(path)));
+    return new Encoder(directory, await readJson(encoderFormat, join(directory, "encoder.json")));
   }
 
   /** Columns that text files must keep as text: hand them to `openSource` as `textColumns`. */

@@ -28,6 +28,17 @@ test("has the widths and the parameter count of the reference's Kaggle run", () 
   expect(parameters.size).toBe(475_985);
 });
 
+test("without dense columns the top MLP reads the embeddings and the products of their pairs", () => {
+  const widths = { bottom: [5], top: [6] };
+  const topInputs = (tables: number) => {
+    const parameters = new Parameters(1);
+    tracePrediction(dlrm({ dense: 0, tables, dim: 4, ...widths }), 2, parameters);
+    expect(parameters.names.some((name) => name.startsWith("bottom."))).toBe(false);
+    return parameters.shapeOf("top.0.weight").find((size) => size !== 6);
+  };
+  expect([1, 2, 3].map(topInputs)).toEqual([4, 2 * 4 + 1, 3 * 4 + 3]);
+});
+
 const SIZE = 4;
 const toy = { dense: 3, tables: 3, dim: 4, bottom: [5], top: [6, 3] };
 const model = dlrm(toy);
