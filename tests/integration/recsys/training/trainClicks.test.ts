@@ -7,6 +7,7 @@ import { Rng } from "../../../../src/base/rng.ts";
 import type { ClickConfig } from "../../../../src/recsys/training/clickConfig.ts";
 import type { TrainingSettings } from "../../../../src/recsys/training/settings.ts";
 import type { TrainClicksResult } from "../../../../src/recsys/training/clickResult.ts";
+import { openTrainedModel } from "../../../../src/recsys/training/trainedModel.ts";
 import { trainClicks } from "../../../../src/recsys/training/trainClicks.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
 import { faeText, smallSettings } from "../../../support/recsys/clickRuns.ts";
@@ -215,4 +216,46 @@ test("a resumed run refuses to become another, and a new one to overwrite it", a
   });
   expect(await readFile(join(directory, "run.json"), "utf8")).toBe(before);
   await writeFile(csv, clicks(3000));
+});
+
+test("a log without dense columns is learned from, whatever the seed", async () => {
+  const rng = new Rng(5);
+  const lines = Array.from({ length: 3000 }, (_, i) => {
+    const shop = Math.floor(5 * rng.uniform());
+    return `${rng.uniform() < (shop < 2 ? 0.8 : 0.2) ? 1 : 0},s${shop},r${i}`;
+  });
+  const path = join(root, "categories.csv");
+  await writeFile(path, `click,shop,row\n${lines.join("\n")}\n`);
+  for (const seed of [1, 2, 3]) {
+    const { auc } = await trainClicks({
+      config: { ...configOf({ seed, epochs: 2 }), source: { paths: [path] } },
+      directory: join(root, `categories${seed}`),
+      cacheDirectory: join(root, "cache-categories"),
+    });
+    // A fifth of the labels are noise: 0.8 is all there is to learn.
+    expect(auc, `seed ${seed}`).toBeGreaterThan(0.74);
+  }
+});
+
+test("a run whose model has changed, or whose configuration is absurd, is refused before memory is taken", async () => {
+  await trainClicks({ config: configOf({ epochs: 1 }), directory, cacheDirectory });
+  const path = join(directory, "run.json");
+  const text = await readFile(path, "utf8");
+  const openWith = async (from: string, to: string) => {
+    expect(text).toContain(from);
+    await writeFile(path, text.replace(from, to));
+    return openTrainedModel(directory);
+  };
+  await expect(openWith("dlrm:dim=", "dlrm:dim=40")).rejects.toMatchObject({ code: "CHECKPOINT_TENSOR" });
+  await expect(openWith("dlrm:dim=", "dlrm:dim=1000000000")).rejects.toMatchObject({ code: "MODEL_OPTION" });
+  await expect(openWith('"epochs": 1', '"epochs": -1')).rejects.toMatchObject({
+    code: "RUN_INVALID",
+    where: path,
+    message: expect.stringContaining("run.json is wrong at config.settings.epochs: ") as string,
+  });
+  await writeFile(path, JSON.stringify({ ...(JSON.parse(text) as object), config: null }));
+  await expect(openTrainedModel(directory)).rejects.toMatchObject({
+    code: "RUN_INVALID",
+    message: "the run cannot be used: run.json is wrong at config: expected object, got null",
+  });
 });
