@@ -1,7 +1,8 @@
 """Logits of tiny language models with random weights, by Hugging Face transformers.
 
     pip install torch==2.15.0 transformers==5.23.0 safetensors
-    python golden/llm/make.py
+    python golden/llm/make.py         # all
+    python golden/llm/make.py --more  # the cases of MORE alone, with weights that are there
 
 Each folder holds a model as it is published (config.json, weights) and `logits.safetensors`: for each case the logits
 [70, vocabulary] of the text `tokens`, 50 tokens read at once and 20 one by one over the cache. `cases.json` says
@@ -10,10 +11,11 @@ what a case changes in the config. Weights have a deviation of 0.3 so that atten
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 from transformers.models.mpt import modeling_mpt
 
@@ -111,6 +113,31 @@ MODELS = {
 }
 
 
+# Further cases of the same weights, by folder. They are computed last, so that they change no weights.
+MORE = {
+    "qwen2": {
+        "someWindows": {
+            "use_sliding_window": True,
+            "sliding_window": 16,
+            "max_window_layers": 1,
+            "layer_types": None,
+        }
+    },
+    "qwen3": {
+        "someWindows": {
+            "use_sliding_window": True,
+            "sliding_window": 12,
+            "layer_types": ["sliding_attention", "full_attention"],
+        }
+    },
+    "gpt2": {
+        name: {"activation_function": name}
+        for name in ["relu", "silu", "gelu_python", "gelu_fast", "quick_gelu", "gelu_10", "relu2", "tanh"]
+    },
+    "gptj": {"relu": {"activation_function": "relu"}},
+}
+
+
 # transformers' MPT takes 8 for alibi_bias_max whatever the config says (and 4 for expansion_ratio); the original code
 # and the published storywriter, whose value is 16, do not.
 modeling_mpt.MptModel.build_mpt_alibi_tensor = lambda self, heads, length, device=None: (
@@ -135,6 +162,25 @@ def logits(model, tokens):
         cache = out.past_key_values
         rows.append(out.logits[0])
     return torch.cat(rows).contiguous()
+
+
+def more():
+    """Adds the cases of MORE to folders that are there."""
+    cases = json.loads((HERE / "cases.json").read_text())
+    tokens = torch.tensor(cases["tokens"])
+    for name, changes in MORE.items():
+        folder = HERE / name
+        config = json.loads((folder / "config.json").read_text())
+        weights = load_file(folder / "model.safetensors")
+        results = load_file(folder / "logits.safetensors")
+        for case, change in changes.items():
+            other = build(config | change)
+            missing, unexpected = other.load_state_dict(weights, strict=False)
+            assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
+            results[case] = logits(other, tokens)
+        save_file(results, folder / "logits.safetensors")
+        cases["models"][name] |= changes
+    (HERE / "cases.json").write_text(json.dumps(cases) + "\n")
 
 
 def main():
@@ -163,4 +209,6 @@ def main():
     (HERE / "cases.json").write_text(json.dumps(cases) + "\n")
 
 
-main()
+if "--more" not in sys.argv:
+    main()
+more()

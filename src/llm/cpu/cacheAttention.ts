@@ -210,7 +210,7 @@ export class CacheAttention {
       first,
       isOrdered: Number(isOrdered),
       scale: attentionScale(layer),
-      window: slidingWindow ?? 0,
+      window: slidingWindow(layer) ?? 0,
       slopes: this.#slopes,
       rotaryDim: rotary?.dim ?? 0,
       isInterleaved: Number(rotary?.isInterleaved ?? false),

@@ -277,7 +277,7 @@ export class CpuRunner implements LlmRunner {
       queryHeads: heads,
       kvHeads,
       headDim,
-      ...(slidingWindow !== null && { attentionWindow: slidingWindow }),
+      attentionWindow: slidingWindow,
       promptTokens,
       maxNewTokens,
       seed,

@@ -39,6 +39,10 @@ export function lowerRowOp(
       return () => {
         for (let i = 0; i < out.length; i++) out[i] = 1 / (1 + Math.exp(-a![i]!));
       };
+    case "relu":
+      return () => {
+        for (let i = 0; i < out.length; i++) out[i] = Math.max(0, a![i]!);
+      };
     case "tanh":
       return () => {
         for (let i = 0; i < out.length; i++) out[i] = Math.tanh(a![i]!);

@@ -4,6 +4,7 @@
  *
  * When a call fails, the sequences in it are gone: begin again.
  */
+import { ParetoError } from "../../base/errors.ts";
 import type { HalfDType } from "../../base/dtype.ts";
 import { type AllocatorStats, CudaDevice, type DeviceBuffer } from "../../engine/targets/cuda/index.ts";
 import { chooseTokens, type Sampler } from "../generate/sampler.ts";
@@ -138,6 +139,7 @@ export class CudaRunner implements LlmRunner {
 
   begin(sequence: number, options: SequenceOptions): void {
     this.release(sequence);
+    requireOneWindow(this.config, options);
     this.#caches.begin(sequence, options);
   }
 
@@ -303,6 +305,25 @@ export class CudaRunner implements LlmRunner {
       isPartial,
     };
   }
+}
+
+/**
+ * Layers that decide together keep what any of them sees, and the kernels of a step leave out what lies beyond a window
+ * by its eviction alone.
+ * @throws ParetoError LLM_UNSUPPORTED for such a policy where layers have windows of their own
+ */
+function requireOneWindow({ layers, slidingWindow }: DecoderConfig, { policies }: SequenceOptions): void {
+  const isShared = Array.from({ length: layers }, (_, layer) => policies(layer)).some(
+    ({ scope }) => scope === "shared",
+  );
+  const windows = new Set(Array.from({ length: layers }, (_, layer) => slidingWindow(layer)));
+  if (!isShared || windows.size === 1) return;
+  throw new ParetoError({
+    code: "LLM_UNSUPPORTED",
+    where: "KV policy",
+    message: `on a GPU layers decide together only where all have the same sliding window, got windows of ${[...windows].join(" and ")}`,
+    fix: "Use a policy with scope=layer, or the cpu.",
+  });
 }
 
 function kvModelOf({ config, dtype }: Decoder): KvModel {

@@ -3,6 +3,7 @@
  * slots go back. Right for any policy, and slow.
  */
 import { CallQueue, type CudaDevice } from "../../engine/targets/cuda/index.ts";
+import { sharedWindow } from "../kv/decide.ts";
 import { slabLayout } from "./calls/buffers.ts";
 import { evictedByHost, keptByHost, type CopiedEntries, type SequenceProgress } from "./calls/copiedLayer.ts";
 import { dropCall, decodeKernels, type DecodeKernels } from "./calls/decodeCalls.ts";
@@ -39,7 +40,7 @@ export class HostEviction {
     kept: { slots: number; counts: number; stride: number },
   ): Promise<void> {
     const layers = await this.#copies(places);
-    const chosen = keptByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text));
+    const chosen = keptByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text, places));
     const slots = new Int32Array(chosen.length * kept.stride);
     for (const [head, own] of chosen.entries()) slots.set(own, head * kept.stride);
     const counts = Int32Array.from(chosen, (own) => own.length);
@@ -68,7 +69,11 @@ export class HostEviction {
     const { maxSequences } = this.#caches;
     const slots = this.#device.allocator.allocate(4 * this.#caches.model.kvHeads, "host's choice");
     try {
-      for (const round of evictedByHost(text.policies[places[0]!.layer]!, layers, this.#progress(text))) {
+      for (const round of evictedByHost(
+        text.policies[places[0]!.layer]!,
+        layers,
+        this.#progress(text, places),
+      )) {
         stream.copyToDevice(slots.pointer, round, round.byteLength);
         for (const { layer } of places) {
           const { slabs, settings } = this.#caches.tablesOf(layer);
@@ -98,7 +103,14 @@ export class HostEviction {
     return copies;
   }
 
-  #progress({ promptTokens, tokensSeen, step }: CachedSequence): SequenceProgress {
-    return { promptTokens, tokensSeen, step, slidingWindow: this.#caches.model.slidingWindow };
+  /** @param places of one layer, or of all that decide together */
+  #progress(
+    { promptTokens, tokensSeen, step }: CachedSequence,
+    places: readonly SlabPlace[],
+  ): SequenceProgress {
+    const { layers, slidingWindow } = this.#caches.model;
+    const window =
+      places.length === 1 ? slidingWindow(places[0]!.layer) : sharedWindow(layers, slidingWindow);
+    return { promptTokens, tokensSeen, step, slidingWindow: window };
   }
 }

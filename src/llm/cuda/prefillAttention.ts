@@ -63,12 +63,14 @@ export class PrefillAttention {
   }
 
   #key(rows: number, layer: number): string {
-    return `${rows} ${this.#decoder.config.attentionScale(layer)}`;
+    const { attentionScale, slidingWindow } = this.#decoder.config;
+    return `${rows} ${attentionScale(layer)} ${slidingWindow(layer)}`;
   }
 
   #program(rows: number, layer: number): Promise<CudaProgram> {
     const { config, dtype } = this.#decoder;
-    const { heads, kvHeads, headDim, slidingWindow, alibiSlopes } = config;
+    const { heads, kvHeads, headDim, alibiSlopes } = config;
+    const window = config.slidingWindow(layer);
     const keys = { shape: [1, kvHeads, rows, headDim], dtype } as const;
     const inputs = {
       q: { shape: [1, heads, rows, headDim], dtype },
@@ -81,7 +83,7 @@ export class PrefillAttention {
         causal: true,
         scale: config.attentionScale(layer),
         lengths: length,
-        ...(slidingWindow !== null && { window: slidingWindow }),
+        ...(window !== null && { window }),
         ...(alibiSlopes && { alibiSlopes }),
       });
       return { outputs: { attended: reshape(transpose(out, [0, 2, 1, 3]), [rows, heads * headDim]) } };

@@ -77,7 +77,7 @@ export function cacheBytes(
       // Under shared scores no layer evicts before the last one has read the prompt; others share one layer's room.
       promptEntries = policy.scope === "shared" ? promptEntries + contextTokens : contextTokens;
     }
-    const attended = meanAttended(sequence, slidingWindow ?? Number.POSITIVE_INFINITY);
+    const attended = meanAttended(sequence, slidingWindow(layer) ?? Number.POSITIVE_INFINITY);
     readBytes += attended * (kvEntryBytes + kvHeads * scoringBytes(policy, contextTokens));
   }
   const kvBytes = batch * entries * kvEntryBytes;

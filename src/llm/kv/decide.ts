@@ -28,6 +28,23 @@ export interface DecisionScope {
   attentionWindow: number | null;
 }
 
+/**
+ * The window of layers that decide together: the widest one, since they keep what any of them sees.
+ * @returns null where some layer has none
+ */
+export function sharedWindow(
+  layers: number,
+  windowOf: ((layer: number) => number | null) | undefined,
+): number | null {
+  let widest = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    const window = windowOf?.(layer) ?? null;
+    if (window === null) return null;
+    widest = Math.max(widest, window);
+  }
+  return widest;
+}
+
 /** The KV head by the sum of its scores over the layers. */
 function decidedHead({ layers, kvHead }: Pick<DecisionScope, "layers" | "kvHead">): HeadView {
   const view = layers[0]!.view(kvHead);

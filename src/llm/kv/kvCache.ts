@@ -7,7 +7,7 @@
  * the last layer ends, others at once, so that one layer alone holds its whole prompt at a time.
  */
 import { ParetoError } from "../../base/errors.ts";
-import { decideEvicted, decideKept, type DecisionScope } from "./decide.ts";
+import { decideEvicted, decideKept, type DecisionScope, sharedWindow } from "./decide.ts";
 import { type CacheSequence, type CacheShape, LayerCache } from "./layerCache.ts";
 import type { CacheMemory } from "./cacheMemory.ts";
 import type { HeadView, KvDecision, LayerPolicies } from "./policy.ts";
@@ -124,8 +124,11 @@ export class KvCache {
   }
 
   #scope(layers: readonly LayerCache[], kvHead: number): DecisionScope {
-    const attentionWindow = this.#options.attentionWindow ?? null;
-    return { policy: layers[0]!.policy, layers, kvHead, attentionWindow };
+    const { layers: count, attentionWindow } = this.#options;
+    const { layer, policy } = layers[0]!;
+    const window =
+      layers.length === 1 ? (attentionWindow?.(layer) ?? null) : sharedWindow(count, attentionWindow);
+    return { policy, layers, kvHead, attentionWindow: window };
   }
 
   #report(kind: KvDecision["kind"], layers: readonly LayerCache[], view: HeadView, slots: number[]): void {

@@ -25,8 +25,11 @@ export interface CacheShape {
   /** Divides `queryHeads`. */
   kvHeads: number;
   headDim: number;
-  /** Tokens that a query sees, itself included, where the model has a sliding window; entries beyond it go first. */
-  attentionWindow?: number;
+  /**
+   * Tokens that a query of a layer sees, itself included; null where that has no sliding window. Entries beyond it go
+   * first. No layer has one when left out.
+   */
+  attentionWindow?: (layer: number) => number | null;
 }
 
 /** What a cache must know of its sequence. */
@@ -42,7 +45,8 @@ export class LayerCache {
   /** What decides about its entries. */
   readonly policy: KvPolicy;
   readonly #shape: CacheShape;
-  readonly #layer: number;
+  /** Its number. */
+  readonly layer: number;
   readonly #sequence: CacheSequence;
   readonly #memory: CacheMemory;
   readonly #noise: PairNoise;
@@ -68,7 +72,7 @@ export class LayerCache {
     invariant(queryHeads % kvHeads === 0, `${queryHeads} query heads over ${kvHeads} KV heads`);
     this.policy = policy;
     this.#shape = shape;
-    this.#layer = layer;
+    this.layer = layer;
     this.#sequence = sequence;
     this.#memory = memory;
     this.#prefillTokens = sequence.promptTokens;
@@ -174,7 +178,7 @@ export class LayerCache {
     const from = kvHead * capacity;
     const to = from + capacity;
     return {
-      layer: this.#layer,
+      layer: this.layer,
       kvHead,
       length: this.length(kvHead),
       positions: positions.subarray(from, to),
@@ -320,7 +324,7 @@ export class LayerCache {
 
   /** Another cache of the same sequence, with memory of its own. */
   clone(): LayerCache {
-    const copy = new LayerCache(this.#shape, this.#layer, this.policy, this.#sequence, this.#memory);
+    const copy = new LayerCache(this.#shape, this.layer, this.policy, this.#sequence, this.#memory);
     copy.#prefillTokens = this.#prefillTokens;
     copy.#isPrefilling = this.#isPrefilling;
     copy.#decoded = this.#decoded;

@@ -102,7 +102,7 @@ function configOf(sizes: readonly number[], isShared: boolean | null, path: stri
     clip: null,
     logitScale: 1,
     hasHeadNorm: false,
-    slidingWindow: null,
+    slidingWindow: () => null,
     attentionScale: () => 1 / Math.sqrt(headDim),
     eosTokenIds: [1, 2],
   };

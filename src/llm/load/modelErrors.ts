@@ -14,7 +14,7 @@ export function shownNames(names: readonly string[]): string {
 }
 
 /** A value of a JSON file, shortened. */
-function shownValue(value: unknown): string {
+export function shownValue(value: unknown): string {
   const text = String(JSON.stringify(value));
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
 }

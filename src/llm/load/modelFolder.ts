@@ -85,14 +85,14 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
   const path = join(folder, "config.json");
   const text = await readTextIfExists(path);
   if (text === null) throw await withoutConfig(folder);
-  const written = await withEndTokens(folder, readConfig(text, path));
+  const notices: NoticeEvent[] = [];
+  const written = await withEndTokens(folder, readConfig(text, path, notices));
   await refuseOtherFolder(folder);
   const opened: SafetensorsFile[] = [];
   const close = async () => {
     await Promise.all(opened.map((file) => file.close()));
   };
   try {
-    const notices: NoticeEvent[] = [];
     // A tied head that was saved all the same is looked at.
     const known = new Map(decoderOf({ ...written, tieWordEmbeddings: false }).tensors);
     const found = await findTensors(folder, await weightFiles(folder), known, opened);

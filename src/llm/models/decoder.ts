@@ -8,6 +8,7 @@
 import type { HalfDType } from "../../base/dtype.ts";
 import type { Tensor } from "../../engine/graph/node.ts";
 import type { Shape } from "../../base/shape.ts";
+import type { Activation } from "./activation.ts";
 import type { RotaryConfig } from "./rotary.ts";
 
 /** The shape of a model. */
@@ -29,7 +30,7 @@ export interface DecoderConfig {
   /** Positions the model was made for; with learned positions no later one exists. */
   readonly maxPositions: number;
   readonly normEpsilon: number;
-  readonly activation: "silu" | "gelu" | "geluTanh";
+  readonly activation: Activation;
   /** How queries and keys are rotated; null when they are not. */
   readonly rotary: RotaryConfig | null;
   /** What a query's logits lose with each position between it and the key, for each head (ALiBi); null for nothing. */
@@ -46,8 +47,8 @@ export interface DecoderConfig {
   readonly clip: number | null;
   /** What logits of tokens are multiplied by. */
   readonly logitScale: number;
-  /** A query at position p sees keys at positions above p − slidingWindow; null for all. */
-  readonly slidingWindow: number | null;
+  /** A query of a layer at position p sees keys at positions above p − slidingWindow(layer); null for all. */
+  readonly slidingWindow: (layer: number) => number | null;
   /** What products of queries and keys are multiplied by, for each layer. */
   readonly attentionScale: (layer: number) => number;
   /** Tokens after which a text is over. */

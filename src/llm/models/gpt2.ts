@@ -1,6 +1,6 @@
 /**
- * @file GPT-2 and Cerebras-GPT: LayerNorm, learned positions, one product for queries, keys and values, an MLP with
- * GELU. Tensor names are those of Hugging Face transformers without their prefix `transformer.`; matrices of the
+ * @file GPT-2 and Cerebras-GPT: LayerNorm, learned positions, one product for queries, keys and values, an MLP, as
+ * a rule with GELU. Tensor names are those of Hugging Face transformers without their prefix `transformer.`; matrices of the
  * layers are `[inputs, outputs]`, unlike those of other families.
  */
 import type { Tensor } from "../../engine/graph/node.ts";
@@ -9,7 +9,8 @@ import { add } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
 import { slice } from "../../engine/graph/ops/movement.ts";
 import type { Shape } from "../../base/shape.ts";
-import { gelu, layerNorm } from "../../nn/functional.ts";
+import { layerNorm } from "../../nn/functional.ts";
+import { activate } from "./activation.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
@@ -48,8 +49,6 @@ export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
   const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) =>
     layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), normEpsilon);
-  const activate = (x: Tensor) =>
-    gelu(x, { approximate: config.activation === "geluTanh" ? "tanh" : "none" });
   return {
     config,
     dtype: weights.dtype,
@@ -65,7 +64,7 @@ export function gpt2(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     }),
     finish: (layer, hidden, attended) => {
       const h = add(hidden, linear(`h.${layer}.attn.c_proj`, attended));
-      const inner = activate(linear(`h.${layer}.mlp.c_fc`, norm(`h.${layer}.ln_2`, h)));
+      const inner = activate(config.activation, linear(`h.${layer}.mlp.c_fc`, norm(`h.${layer}.ln_2`, h)));
       return add(h, linear(`h.${layer}.mlp.c_proj`, inner));
     },
     head: (hidden) =>

@@ -3,10 +3,12 @@
  * is rotated. Tensor names are those of Hugging Face transformers without their prefix `transformer.`.
  */
 import type { Tensor } from "../../engine/graph/node.ts";
-import { add } from "../../engine/graph/ops/elementwise.ts";
+import { matmul } from "../../engine/graph/ops/contraction.ts";
+import { add, cast } from "../../engine/graph/ops/elementwise.ts";
 import { gather } from "../../engine/graph/ops/indexing.ts";
 import type { Shape } from "../../base/shape.ts";
-import { gelu, layerNorm } from "../../nn/functional.ts";
+import { layerNorm } from "../../nn/functional.ts";
+import { activate } from "./activation.ts";
 import type { Decoder, DecoderConfig, DecoderLayout } from "./decoder.ts";
 import { projections, WeightLayout, type FamilyTensors } from "./weightLayout.ts";
 
@@ -32,7 +34,8 @@ function tensorsOf(c: DecoderConfig): FamilyTensors {
     withBias(`h.${layer}.mlp.fc_out`, c.hiddenSize, c.intermediateSize);
   }
   withBias("ln_f", c.hiddenSize);
-  withBias("lm_head", c.vocabSize, c.hiddenSize);
+  if (!c.tieWordEmbeddings) tensors.set("lm_head.weight", [c.vocabSize, c.hiddenSize]);
+  tensors.set("lm_head.bias", [c.vocabSize]);
   return { tensors, stacks };
 }
 
@@ -43,7 +46,6 @@ export function gptj(config: DecoderConfig, layout?: DecoderLayout): Decoder {
   const linear = (name: string, x: Tensor) => weights.linear(name, x);
   const norm = (name: string, x: Tensor) =>
     layerNorm(x, weights.tensor(`${name}.weight`), weights.tensor(`${name}.bias`), config.normEpsilon);
-  const approximate = config.activation === "geluTanh" ? "tanh" : "none";
   return {
     config,
     dtype: weights.dtype,
@@ -59,8 +61,13 @@ export function gptj(config: DecoderConfig, layout?: DecoderLayout): Decoder {
     finish: (layer, hidden, attended) => {
       const inner = linear(`h.${layer}.mlp.fc_in`, norm(`h.${layer}.ln_1`, hidden));
       const h = add(linear(`h.${layer}.attn.out_proj`, attended), hidden);
-      return add(linear(`h.${layer}.mlp.fc_out`, gelu(inner, { approximate })), h);
+      return add(linear(`h.${layer}.mlp.fc_out`, activate(config.activation, inner)), h);
     },
-    head: (hidden) => weights.linear("lm_head", norm("ln_f", hidden), "float32"),
+    head: (hidden) => {
+      const last = norm("ln_f", hidden);
+      if (!config.tieWordEmbeddings) return weights.linear("lm_head", last, "float32");
+      const product = matmul(last, weights.tensor("wte.weight"), { transposeB: true, outDtype: "float32" });
+      return add(product, cast(weights.tensor("lm_head.bias"), "float32"));
+    },
   };
 }

@@ -73,6 +73,7 @@ function logitsOf(
   let hidden = drop(decoder.embed(t["tokens"]!, t["positions"]!), 0);
   for (let layer = 0; layer < layers; layer++) {
     const { q, k, v } = decoder.project(layer, hidden);
+    const window = slidingWindow(layer);
     const out = attention(
       narrow(turn(split(q, heads))),
       narrow(turn(split(k, kvHeads))),
@@ -81,7 +82,7 @@ function logitsOf(
         causal: true,
         scale: attentionScale(layer),
         ...(alibiSlopes && { alibiSlopes }),
-        ...(slidingWindow !== null && { window: slidingWindow }),
+        ...(window !== null && { window }),
       },
     );
     const merged = reshape(transpose(out, [0, 2, 1, 3]), [texts * length, heads * headDim]);

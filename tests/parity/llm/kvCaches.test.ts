@@ -82,7 +82,7 @@ const models: Record<string, Partial<DecoderConfig>> = {
   },
   ALiBi: { ...noRotary, alibiSlopes: SLOPES },
   "no positions": noRotary,
-  "a sliding window": { slidingWindow: 24 },
+  "a sliding window": { slidingWindow: () => 24 },
   "heads of 8": { headDim: 8 },
   "heads of 80": { headDim: 80, ...noRotary },
   "heads of 256": { headDim: 256 },
@@ -179,7 +179,7 @@ if ("missing" in opened) {
       ["streaming", streaming({ budget })],
     ] as const) {
       it(`follows ${name} in a model with a sliding window`, () =>
-        check(configOf({ slidingWindow: 24 }), policy, EVERYTHING));
+        check(configOf({ slidingWindow: () => 24 }), policy, EVERYTHING));
     }
     for (const [name, own] of Object.entries({ "": {}, " of all layers": { scope: "shared" } } as const)) {
       it(`goes on in two sequences at once, bit by bit the same, by decisions${name}`, () =>
@@ -188,7 +188,7 @@ if ("missing" in opened) {
     for (const [name, policy, config] of [
       ["each layer", kf({ evictEvery: 2 }), {}],
       ["all layers", kf({ scope: "shared" }), {}],
-      ["the newest query, with a sliding window", tova({ budget }), { slidingWindow: 24 }],
+      ["the newest query, with a sliding window", tova({ budget }), { slidingWindow: () => 24 }],
       ["new positions", kf({ positions: "new" }), {}],
     ] as const) {
       it(`leaves a policy without a rule to the host: ${name}`, () => {
@@ -239,7 +239,7 @@ if ("missing" in opened) {
         ["Keyformer with heads of 256", kf({ budget: tokens(70) }), { headDim: 256, ...noRotary }],
         ["Keyformer with new positions", kf({ budget: tokens(70), positions: "new" }), alibi],
         ["SnapKV", snapkv({ budget: tokens(70) }), alibi],
-        ["TOVA in a sliding window", tova({ budget: tokens(70) }), { ...alibi, slidingWindow: 90 }],
+        ["TOVA in a sliding window", tova({ budget: tokens(70) }), { ...alibi, slidingWindow: () => 90 }],
       ] as const) {
         it(`scores ${name} in ${dtype} as in float32`, () => {
           const events = [{ read: 100, more: true }, { read: 67 }, { steps: 2 }, { read: 75 }, { steps: 1 }];

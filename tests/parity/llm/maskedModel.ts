@@ -118,8 +118,8 @@ export class MaskedModel {
 
   /** Positions that the query at `position` sees, itself the last. */
   #seen(layer: number, kvHead: number, position: number): number[] {
-    const { slidingWindow } = this.#dense.config;
-    const first = slidingWindow === null ? 0 : Math.max(0, position - slidingWindow + 1);
+    const window = this.#dense.config.slidingWindow(layer);
+    const first = window === null ? 0 : Math.max(0, position - window + 1);
     return Array.from({ length: position + 1 - first }, (_, i) => first + i).filter(
       (at) => !this.#hidden.has(`${layer}/${kvHead}/${at}`),
     );

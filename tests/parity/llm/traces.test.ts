@@ -86,7 +86,7 @@ class Drive {
       seed,
       stream,
       policies: policyOf,
-      ...(window > 0 && { attentionWindow: window }),
+      ...(window > 0 && { attentionWindow: () => window }),
     });
   }
 

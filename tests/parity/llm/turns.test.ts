@@ -85,7 +85,7 @@ onEachDevice((device) => {
         const tokens = TURNS.reduce((sum, turn) => sum + turn.read + turn.decode, 0);
         // A sliding window shows the next token one entry less than its width.
         const { layers, kvHeads, slidingWindow } = runner.config;
-        const evictedTokens = tokens - Math.min(BUDGET, (slidingWindow ?? Number.POSITIVE_INFINITY) - 1);
+        const evictedTokens = tokens - Math.min(BUDGET, (slidingWindow(0) ?? Number.POSITIVE_INFINITY) - 1);
         expect(masked.hidden).toBe(layers * kvHeads * evictedTokens);
         expect(runner.memory(0)).toMatchObject({ tokensSeen: tokens, evictedTokens });
       } finally {

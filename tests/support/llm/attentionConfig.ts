@@ -25,7 +25,7 @@ export function attentionConfig(options: Partial<DecoderConfig> = {}): DecoderCo
     hasHeadNorm: false,
     clip: null,
     logitScale: 1,
-    slidingWindow: null,
+    slidingWindow: () => null,
     attentionScale: () => 1 / Math.sqrt(headDim),
     eosTokenIds: [],
     ...options,

@@ -51,7 +51,7 @@ export function driveCache(logit: LogitOf, options: DriveOptions): Drive {
     seed: options.seed ?? 1234,
     stream: options.stream ?? 0,
     policies: typeof policy === "function" ? policy : () => policy,
-    ...(options.attentionWindow === undefined ? {} : { attentionWindow: options.attentionWindow }),
+    ...(options.attentionWindow === undefined ? {} : { attentionWindow: () => options.attentionWindow! }),
     onDecision: (decision) => {
       options.onDecision?.(decision);
       const named = new Set(decision.positions);

@@ -27,7 +27,8 @@ export function attend(
   projected: Projected,
   tokens: number,
 ): Float32Array {
-  const { heads, kvHeads, headDim, rotary, slidingWindow, alibiSlopes } = config;
+  const { heads, kvHeads, headDim, rotary, alibiSlopes } = config;
+  const window = config.slidingWindow(layer);
   const group = heads / kvHeads;
   const first = cache.tokensSeen;
   const before = Array.from({ length: kvHeads }, (_, head) => cache.length(head));
@@ -65,7 +66,7 @@ export function attend(
         logitsOf(q, at, keys, range, logits, out);
         for (let slot = 0; slot < visible; slot++) {
           if (alibiSlopes) logits[out + slot]! -= alibiSlopes[head]! * (places[visible - 1]! - places[slot]!);
-          if (slidingWindow !== null && positions[slot]! <= first + row - slidingWindow)
+          if (window !== null && positions[slot]! <= first + row - window)
             logits[out + slot] = Number.NEGATIVE_INFINITY;
         }
         weighted.write(logits, out, range, values, attended, at);

@@ -189,7 +189,8 @@ class DeviceText {
       promptTokens: this.#promptTokens,
       tokensSeen: this.#record[at + recordWord.tokensSeen]!,
       step: this.#record[at + recordWord.step]!,
-      slidingWindow: this.#model.slidingWindow,
+      // All layers of these models have one window.
+      slidingWindow: this.#model.slidingWindow(0),
     };
   }
 

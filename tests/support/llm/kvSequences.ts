@@ -46,7 +46,7 @@ export function runOnHost(
     queryHeads: heads,
     kvHeads,
     headDim,
-    ...(slidingWindow !== null && { attentionWindow: slidingWindow }),
+    attentionWindow: slidingWindow,
     promptTokens: firstReadOf(events),
     maxNewTokens: 8,
     seed: text.seed,

@@ -13,7 +13,7 @@ export interface SequenceProgress {
   readonly tokensSeen: number;
   /** Tokens decoded. */
   readonly step: number;
-  /** The model's sliding window. */
+  /** The sliding window of the layers that decide. */
   readonly slidingWindow: number | null;
 }
 

@@ -9,6 +9,7 @@ import {
   type KernelSource,
 } from "../../../engine/targets/cuda/index.ts";
 import { dtypeBytes } from "../../../base/dtype.ts";
+import { sharedWindow } from "../../kv/decide.ts";
 import { attendSplits, attendTuning, type AttendTuning } from "./attendTuning.ts";
 import { sequenceBuffers, decodeBuffers } from "./buffers.ts";
 import { attendMacros, type KvModel, positionMacros, shapeMacros, DECODE_THREADS } from "./model.ts";
@@ -152,7 +153,7 @@ export function attendCall<P>(
       argument.update(places.arrivals, stepBytes.arrivals),
       argument.int32(capacity),
       argument.float32(numbers.scale),
-      argument.int32(slidingWindow ?? 0),
+      argument.int32(slidingWindow(numbers.layer) ?? 0),
       argument.int32(numbers.layer),
     ],
   };
@@ -182,7 +183,7 @@ export function sharedEvictCall<P>(
       argument.write(places.logits, stepBytes.logits),
       argument.int32(maxSequences),
       argument.int32(capacity),
-      argument.int32(model.slidingWindow ?? 0),
+      argument.int32(sharedWindow(model.layers, model.slidingWindow) ?? 0),
     ],
   };
 }

@@ -8,8 +8,8 @@ export interface KvModel extends KvShape {
   readonly hasAlibi: boolean;
   /** How heads are turned, and what a turn multiplies them by; null when they are not. */
   readonly rotary: { readonly dim: number; readonly isInterleaved: boolean; readonly factor: number } | null;
-  /** Tokens that a query sees, itself included; null for all. */
-  readonly slidingWindow: number | null;
+  /** Tokens that a query of each layer sees, itself included; null for all. */
+  readonly slidingWindow: (layer: number) => number | null;
   /** Some sequence may number its entries anew. */
   readonly isRenumbered: boolean;
 }

@@ -73,7 +73,7 @@ export function prefillArguments<P>(
     scratch,
     element: dtypeBytes(dtype),
     width: heads * headDim,
-    window: argument.int32(model.slidingWindow ?? 0),
+    window: argument.int32(model.slidingWindow(sizes.layer) ?? 0),
     slabs: argument.read(places.slabs, tableBytes.slabs / layers),
     records: argument.read(places.records, tableBytes.records),
     settings: argument.read(places.settings, tableBytes.settings / layers),

@@ -1,23 +1,34 @@
 /** @file `config.json` of GPT-2 and Cerebras-GPT. */
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
-import { count, eosTokenIds, geluOf, headWidth, layerCount, parse } from "./parse.ts";
+import {
+  activationFrom,
+  count,
+  eosTokenIdsOr,
+  headCount,
+  headWidth,
+  layerCount,
+  orElse,
+  parse,
+} from "./parse.ts";
 
 const gpt2Schema = z.object({
   n_embd: count,
   n_layer: layerCount,
-  n_head: count,
+  n_head: headCount,
   n_inner: count.nullish(),
-  n_positions: count.default(1024),
+  n_positions: orElse(count, 1024),
   vocab_size: count,
-  layer_norm_epsilon: z.number().positive().default(1e-5),
-  activation_function: z.string().default("gelu_new"),
-  scale_attn_weights: z.boolean().default(true),
-  scale_attn_by_inverse_layer_idx: z.boolean().default(false),
-  tie_word_embeddings: z.boolean().default(true),
-  add_cross_attention: z.literal(false).default(false),
-  eos_token_id: eosTokenIds,
+  layer_norm_epsilon: orElse(z.number().positive(), 1e-5),
+  activation_function: orElse(z.string(), "gelu_new"),
+  scale_attn_weights: orElse(z.boolean(), true),
+  scale_attn_by_inverse_layer_idx: orElse(z.boolean(), false),
+  tie_word_embeddings: orElse(z.boolean(), true),
+  eos_token_id: eosTokenIdsOr(50_256),
 });
+
+/** Keys that are read. */
+export const gpt2Keys = Object.keys(gpt2Schema.shape);
 
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
 export function gpt2Config(modelType: string, json: unknown, where: string): DecoderConfig {
@@ -36,7 +47,7 @@ export function gpt2Config(modelType: string, json: unknown, where: string): Dec
     vocabSize: c.vocab_size,
     maxPositions: c.n_positions,
     normEpsilon: c.layer_norm_epsilon,
-    activation: geluOf(c.activation_function, where),
+    activation: activationFrom(c.activation_function, where),
     rotary: null,
     tieWordEmbeddings: c.tie_word_embeddings,
     biases: { queryKeyValue: true, output: true, mlp: true },
@@ -45,7 +56,7 @@ export function gpt2Config(modelType: string, json: unknown, where: string): Dec
     clip: null,
     logitScale: 1,
     hasHeadNorm: false,
-    slidingWindow: null,
+    slidingWindow: () => null,
     attentionScale: (layer) => (c.scale_attn_by_inverse_layer_idx ? scale / (layer + 1) : scale),
     eosTokenIds: c.eos_token_id,
   };

@@ -2,21 +2,34 @@
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import { damagedModel } from "../modelErrors.ts";
-import { count, eosTokenIds, geluOf, headWidth, layerCount, parse } from "./parse.ts";
+import {
+  activationFrom,
+  count,
+  eosTokenIdsOr,
+  headCount,
+  headWidth,
+  layerCount,
+  orElse,
+  parse,
+  positionCount,
+} from "./parse.ts";
 
 const schema = z.object({
   n_embd: count,
   n_layer: layerCount,
-  n_head: count,
+  n_head: headCount,
   n_inner: count.nullish(),
-  n_positions: count.default(2048),
-  rotary_dim: count.nullish(),
+  n_positions: orElse(positionCount, 2048),
+  rotary_dim: count.nullable().default(64),
   vocab_size: count,
-  layer_norm_epsilon: z.number().positive().default(1e-5),
-  activation_function: z.string().default("gelu_new"),
-  tie_word_embeddings: z.literal(false).default(false),
-  eos_token_id: eosTokenIds,
+  layer_norm_epsilon: orElse(z.number().positive(), 1e-5),
+  activation_function: orElse(z.string(), "gelu_new"),
+  tie_word_embeddings: orElse(z.boolean(), false),
+  eos_token_id: eosTokenIdsOr(50_256),
 });
+
+/** Keys that are read. */
+export const gptjKeys = Object.keys(schema.shape);
 
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
 export function gptjConfig(modelType: string, json: unknown, where: string): DecoderConfig {
@@ -37,16 +50,16 @@ export function gptjConfig(modelType: string, json: unknown, where: string): Dec
     vocabSize: c.vocab_size,
     maxPositions: c.n_positions,
     normEpsilon: c.layer_norm_epsilon,
-    activation: geluOf(c.activation_function, where),
+    activation: activationFrom(c.activation_function, where),
     rotary: { dim, theta: 10_000, isInterleaved: true, scaling: { kind: "default" } },
-    tieWordEmbeddings: false,
+    tieWordEmbeddings: c.tie_word_embeddings,
     biases: { queryKeyValue: false, output: false, mlp: true },
     alibiSlopes: null,
     hasLearnedPositions: false,
     clip: null,
     logitScale: 1,
     hasHeadNorm: false,
-    slidingWindow: null,
+    slidingWindow: () => null,
     attentionScale: () => 1 / Math.sqrt(headDim),
     eosTokenIds: c.eos_token_id,
   };

@@ -3,14 +3,24 @@ import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import type { RotaryConfig, RotaryScaling } from "../../models/rotary.ts";
 import { damagedModel, unsupported } from "../modelErrors.ts";
-import { count, eosTokenIds, layerCount, parse } from "./parse.ts";
+import { checkKeys } from "./keys.ts";
+import {
+  count,
+  eosTokenIds,
+  eosTokenIdsOr,
+  headCount,
+  layerCount,
+  orElse,
+  parse,
+  positionCount,
+} from "./parse.ts";
 
 const ropeSchema = z.object({
   rope_type: z.string().nullish(),
   type: z.string().nullish(),
   rope_theta: z.number().positive().nullish(),
   factor: z.number().positive().nullish(),
-  original_max_position_embeddings: count.nullish(),
+  original_max_position_embeddings: positionCount.nullish(),
   low_freq_factor: z.number().nullish(),
   high_freq_factor: z.number().nullish(),
   beta_fast: z.number().nullish(),
@@ -23,33 +33,55 @@ const ropeSchema = z.object({
   long_factor: z.array(z.number()).nullish(),
   partial_rotary_factor: z.number().nullish(),
 });
+/** Keys of a rotation that change nothing. */
+const ROPE_PASSED = ["finetuned", "extrapolation_factor"];
 
 const llamaSchema = z.object({
   hidden_size: count,
   intermediate_size: count,
   num_hidden_layers: layerCount,
-  num_attention_heads: count,
-  num_key_value_heads: count.nullish(),
+  num_attention_heads: headCount,
+  num_key_value_heads: headCount.nullish(),
   head_dim: count.nullish(),
   vocab_size: count,
-  max_position_embeddings: count.default(2048),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  hidden_act: z.string().default("silu"),
+  max_position_embeddings: positionCount.nullish(),
+  rms_norm_eps: orElse(z.number().positive(), 1e-6),
+  hidden_act: orElse(z.string(), "silu"),
   rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
-  original_max_position_embeddings: count.nullish(),
-  sliding_window: count.nullish(),
+  original_max_position_embeddings: positionCount.nullish(),
+  sliding_window: positionCount.nullish(),
   use_sliding_window: z.boolean().nullish(),
   max_window_layers: z.int().min(0).nullish(),
   layer_types: z.array(z.string()).nullish(),
-  tie_word_embeddings: z.boolean().default(false),
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
-  eos_token_id: eosTokenIds,
+  tie_word_embeddings: orElse(z.boolean(), false),
+  attention_bias: orElse(z.boolean(), false),
+  mlp_bias: orElse(z.boolean(), false),
+  eos_token_id: z.unknown().optional(),
 });
 
-type Llama = z.infer<typeof llamaSchema>;
+/** Keys that are read. */
+export const llamaKeys = Object.keys(llamaSchema.shape);
+
+/** What transformers takes where a configuration does not say. */
+interface Defaults {
+  /** Heads of keys and values where the key is left out; null for one for each query head. */
+  kvHeads: number | null;
+  /** Null for the hidden state shared out among the heads. */
+  headDim: number | null;
+  maxPositions: number;
+  eosTokenIds: typeof eosTokenIds;
+}
+
+const defaults: Readonly<Record<string, Defaults>> = {
+  llama: { kvHeads: null, headDim: null, maxPositions: 2048, eosTokenIds: eosTokenIdsOr(2) },
+  mistral: { kvHeads: 8, headDim: null, maxPositions: 131_072, eosTokenIds: eosTokenIdsOr(2) },
+  qwen2: { kvHeads: 32, headDim: null, maxPositions: 32_768, eosTokenIds },
+  qwen3: { kvHeads: 32, headDim: 128, maxPositions: 32_768, eosTokenIds },
+};
+
+type Llama = z.infer<typeof llamaSchema> & { max_position_embeddings: number };
 
 function required(value: number | null | undefined, name: string, where: string): number {
   if (value === null || value === undefined) throw damagedModel(where, `the rotation needs ${name}`, "none");
@@ -130,30 +162,72 @@ function rotaryScaling(
 const DEFAULT_WINDOW = 4096;
 const QWEN_WHOLE_LAYERS = 28;
 
-/** The window of all layers. Llama's own configurations ignore one; Qwen's has a switch, and may leave layers out. */
-function slidingWindow(modelType: string, c: Llama, where: string): number | null {
-  if (modelType === "llama") return null;
+/** Kinds of layers that `layer_types` may name. */
+const LAYER_TYPES = ["full_attention", "sliding_attention"];
+
+/**
+ * The window of each layer. Llama's own configurations ignore one; Qwen's has a switch, and leaves its first layers out.
+ * `layer_types` names each layer's kind: for Mistral too, as transformers' auto classes have it.
+ */
+function slidingWindow(modelType: string, c: Llama, where: string): (layer: number) => number | null {
+  const types = c.layer_types;
+  if (types && types.length !== c.num_hidden_layers)
+    throw damagedModel(where, `layer_types must name ${c.num_hidden_layers} layers`, types.length);
+  const other = types?.find((type) => !LAYER_TYPES.includes(type));
+  if (other !== undefined) throw unsupported(where, "this kind of layer", other, LAYER_TYPES.join(", "));
+  const none = () => null;
+  const isSliding = (layer: number) => types?.[layer] === "sliding_attention";
+  if (modelType === "llama") {
+    if (types?.some((_, layer) => isSliding(layer)))
+      throw unsupported(
+        where,
+        "a sliding window in a Llama",
+        "sliding_attention",
+        "layer_types of full_attention",
+      );
+    return none;
+  }
   const isMistral = modelType === "mistral";
-  if (!isMistral && c.use_sliding_window !== true) return null;
   const window = c.sliding_window === undefined ? DEFAULT_WINDOW : c.sliding_window;
-  const whole = isMistral ? 0 : Math.min(c.max_window_layers ?? QWEN_WHOLE_LAYERS, c.num_hidden_layers);
-  const windowed = c.layer_types
-    ? c.layer_types.filter((type) => type === "sliding_attention").length
-    : c.num_hidden_layers - whole;
-  if (window === null || windowed === 0) return null;
-  if (windowed === c.num_hidden_layers) return window;
-  const known = "a sliding window in all layers or in none";
-  throw unsupported(where, "a sliding window in some layers", `${windowed} of ${c.num_hidden_layers}`, known);
+  if (!isMistral && c.use_sliding_window !== true) {
+    if (types?.some((_, layer) => isSliding(layer)))
+      throw unsupported(
+        where,
+        "layers with a window that is switched off",
+        "use_sliding_window: false",
+        "use_sliding_window: true, or layer_types of full_attention",
+      );
+    return none;
+  }
+  if (window === null) return none;
+  if (types) return (layer) => (isSliding(layer) ? window : null);
+  const whole = isMistral ? 0 : (c.max_window_layers ?? QWEN_WHOLE_LAYERS);
+  return (layer) => (layer >= whole ? window : null);
 }
 
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
 export function llamaConfig(modelType: string, json: unknown, where: string): DecoderConfig {
-  const c = parse(llamaSchema, json, where);
+  const byDefault = defaults[modelType]!;
+  const parsed = parse(llamaSchema, json, where);
+  const c = { ...parsed, max_position_embeddings: parsed.max_position_embeddings ?? byDefault.maxPositions };
   if (c.hidden_act !== "silu" && c.hidden_act !== "swish")
     throw unsupported(where, "this activation", c.hidden_act, "silu");
   const rope = c.rope_parameters ?? c.rope_scaling ?? {};
-  const headDim = c.head_dim ?? c.hidden_size / c.num_attention_heads;
-  const kvHeads = c.num_key_value_heads ?? c.num_attention_heads;
+  const [other] = checkKeys(
+    (json as Llama).rope_parameters ?? (json as Llama).rope_scaling ?? {},
+    where,
+    Object.keys(ropeSchema.shape),
+    ROPE_PASSED,
+  );
+  if (other !== undefined)
+    throw unsupported(where, "this key of a rotation", other, Object.keys(ropeSchema.shape).join(", "));
+  const headDim =
+    (c.head_dim === undefined ? byDefault.headDim : c.head_dim) ?? c.hidden_size / c.num_attention_heads;
+  const heads = c.num_attention_heads;
+  // Where transformers' number would not divide the heads, no such model runs there.
+  const isDivisible = byDefault.kvHeads !== null && heads % byDefault.kvHeads === 0;
+  const usual = c.num_key_value_heads === undefined && isDivisible ? byDefault.kvHeads : null;
+  const kvHeads = c.num_key_value_heads ?? usual ?? heads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0)
     throw damagedModel(where, "heads need a whole, even number of elements", headDim);
   if (c.num_attention_heads % kvHeads !== 0)
@@ -192,6 +266,6 @@ export function llamaConfig(modelType: string, json: unknown, where: string): De
     hasHeadNorm: modelType === "qwen3",
     slidingWindow: slidingWindow(modelType, c, where),
     attentionScale: () => 1 / Math.sqrt(headDim),
-    eosTokenIds: c.eos_token_id,
+    eosTokenIds: parse(z.object({ eos_token_id: byDefault.eosTokenIds }), json, where).eos_token_id,
   };
 }

@@ -2,31 +2,41 @@
 import { z } from "zod";
 import type { DecoderConfig } from "../../models/decoder.ts";
 import { unsupported } from "../modelErrors.ts";
-import { count, eosTokenIds, headWidth, layerCount, parse } from "./parse.ts";
+import { checkKeys } from "./keys.ts";
+import {
+  count,
+  eosTokenIds,
+  headCount,
+  headWidth,
+  layerCount,
+  orElse,
+  parse,
+  positionCount,
+} from "./parse.ts";
 
 /** What is left out is as transformers has it. */
 const attentionSchema = z.object({
-  attn_type: z.string().default("multihead_attention"),
-  alibi: z.boolean().default(true),
-  alibi_bias_max: z.number().positive().default(8),
+  attn_type: orElse(z.string(), "multihead_attention"),
+  alibi: orElse(z.boolean(), true),
+  alibi_bias_max: orElse(z.number().positive(), 8),
   clip_qkv: z.number().positive().nullish(),
-  qk_ln: z.boolean().default(false),
+  qk_ln: orElse(z.boolean(), false),
   softmax_scale: z.number().positive().nullish(),
-  prefix_lm: z.boolean().default(false),
+  prefix_lm: orElse(z.boolean(), false),
 });
 
 const schema = z.object({
   d_model: count,
-  n_heads: count,
+  n_heads: headCount,
   n_layers: layerCount,
-  expansion_ratio: z.number().positive().default(4),
-  max_seq_len: count.default(2048),
+  expansion_ratio: orElse(z.number().positive().max(1024), 4),
+  max_seq_len: orElse(positionCount, 2048),
   vocab_size: count,
-  no_bias: z.boolean().default(true),
-  layer_norm_epsilon: z.number().positive().default(1e-5),
-  norm_type: z.string().default("low_precision_layernorm"),
+  no_bias: orElse(z.boolean(), true),
+  layer_norm_epsilon: orElse(z.number().positive(), 1e-5),
+  norm_type: orElse(z.string(), "low_precision_layernorm"),
   logit_scale: z.union([z.number(), z.string()]).nullish(),
-  tie_word_embeddings: z.boolean().default(true),
+  tie_word_embeddings: orElse(z.boolean(), true),
   eos_token_id: eosTokenIds,
   attn_config: attentionSchema.nullish(),
 });
@@ -40,6 +50,29 @@ export function alibiSlopes(heads: number, most: number): number[] {
   const slopes = Array.from({ length: power }, (_, m) => 2 ** ((-(m + 1) * most) / power));
   if (power === heads) return slopes;
   return [...slopes.filter((_, i) => i % 2 === 1), ...slopes.filter((_, i) => i % 2 === 0)].slice(0, heads);
+}
+
+/** Keys that are read. */
+export const mptKeys = [...Object.keys(schema.shape), "ffn_config"];
+
+/** Keys of `attn_config` of which nothing is known. @throws ParetoError LLM_UNSUPPORTED */
+export function mptUnknownKeys(json: unknown, where: string): string[] {
+  const { attn_config: attention, ffn_config: mlp } = json as Record<string, unknown>;
+  const type = (mlp as { ffn_type?: unknown } | null | undefined)?.ffn_type ?? "mptmlp";
+  if (type !== "mptmlp") throw unsupported(where, "this ffn_type", type, "mptmlp");
+  const passed = [
+    "attn_impl",
+    "attn_pdrop",
+    "attn_uses_sequence_id",
+    "rope_theta",
+    "rope_impl",
+    "rope_dail_config",
+    "rope_hf_config",
+    "fused_qkv",
+  ];
+  return checkKeys(attention ?? {}, where, Object.keys(attentionSchema.shape), passed).map(
+    (key) => `attn_config.${key}`,
+  );
 }
 
 /** @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED */
@@ -81,7 +114,7 @@ export function mptConfig(modelType: string, json: unknown, where: string): Deco
     logitScale:
       c.logit_scale === "inv_sqrt_d_model" ? 1 / Math.sqrt(c.d_model) : ((c.logit_scale as number) ?? 1),
     hasHeadNorm: false,
-    slidingWindow: null,
+    slidingWindow: () => null,
     attentionScale: () => scale,
     eosTokenIds: c.eos_token_id,
   };

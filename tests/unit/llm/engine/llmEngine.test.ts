@@ -234,7 +234,7 @@ describe("a runner that fails", () => {
 });
 
 describe("bytes of caches", () => {
-  const shape = { layers: 2, heads: 2, kvHeads: 1, headDim: 4, slidingWindow: null };
+  const shape = { layers: 2, heads: 2, kvHeads: 1, headDim: 4, slidingWindow: () => null };
   const bytesOf = (promptTokens: number, newTokens: number) =>
     cacheBytes({ ...open(1).config, ...shape }, () => window({ budget: { count: 4 } }), {
       contextTokens: promptTokens,

@@ -32,7 +32,7 @@ describe.each<[string, KvPolicy, number | null]>([
     const [promptTokens, newTokens] = [24, 12];
     const cache = new KvCache({
       ...SHAPE,
-      ...(window !== null && { attentionWindow: window }),
+      ...(window !== null && { attentionWindow: () => window }),
       promptTokens,
       maxNewTokens: newTokens,
       seed: 1,
