@@ -3,10 +3,12 @@
  *
  * Without `--json`, results go to stdout and everything else to stderr. With it, stdout holds JSON lines only
  * (events, then the `done` or `error` line) and every human text goes to stderr. `--quiet` leaves results,
- * warnings and errors. Colours are used on terminals unless `NO_COLOR` is set.
+ * warnings and errors. Colours are used on terminals unless `NO_COLOR` is set. What steers a terminal, in names and
+ * values from outside, is written as escapes (`visibleText.ts`); JSON lines keep their values.
  */
 import { ParetoError } from "../base/errors.ts";
 import type { OnEvent, RunEvent } from "../run/events.ts";
+import { visibleJson, visibleLines, visibleText } from "../base/visibleText.ts";
 import { ProgressLine, type TextStream } from "./progress.ts";
 
 /** How to write. */
@@ -31,10 +33,12 @@ const width = (text: string): number => [...text].length;
  * unless `align` says otherwise.
  */
 export function formatTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
+  titles: readonly string[],
+  values: readonly (readonly string[])[],
   align: readonly ("left" | "right")[] = [],
 ): string {
+  const head = titles.map(visibleText);
+  const rows = values.map((cells) => cells.map(visibleText));
   const widths = head.map((title, c) => Math.max(width(title), ...rows.map((row) => width(row[c] ?? ""))));
   const line = (cells: readonly string[]): string =>
     widths
@@ -71,9 +75,13 @@ function errorText(error: unknown, paint: (text: string, color: number) => strin
     "code" | "where" | "message" | "fix",
     string
   >;
-  const lines = [`${paint(`error ${code}:`, 31)} ${message}`, `  where  ${where}`, `  fix    ${fix}`];
+  const lines = [
+    `${paint(`error ${visibleText(code)}:`, 31)} ${visibleText(message)}`,
+    `  where  ${visibleText(where)}`,
+    `  fix    ${visibleText(fix)}`,
+  ];
   if (!(error instanceof ParetoError) && error instanceof Error && error.stack !== undefined)
-    lines.push(error.stack);
+    lines.push(visibleLines(error.stack));
   return lines.join("\n");
 }
 
@@ -109,8 +117,9 @@ export class Output {
   readonly onEvent: OnEvent = (event) => {
     if (this.#json && !this.#tooSoon(event)) this.#jsonLine(event);
     if (event.event === "notice") {
-      if (event.level === "warning") this.#progress.line(`${this.#paint("warning:", 33)} ${event.message}`);
-      else this.info(event.message);
+      const message = visibleText(event.message);
+      if (event.level === "warning") this.#progress.line(`${this.#paint("warning:", 33)} ${message}`);
+      else this.info(message);
     } else if (event.event === "metrics" && event.part === "validation") {
       if (event.auc !== undefined) this.#validation = { "val AUC": event.auc };
       if (event.macroF1 !== undefined) this.#validation = { "val F1": event.macroF1 };
@@ -121,17 +130,17 @@ export class Output {
 
   /** Says something on the way; stderr, unless quiet. */
   info(text: string): void {
-    if (!this.#quiet) this.#progress.line(text);
+    if (!this.#quiet) this.#progress.line(visibleLines(text));
   }
 
   /** Writes text that the user asked for: stdout, or stderr with `--json`. */
   result(text: string): void {
     if (this.#json) {
-      this.#progress.line(text);
+      this.#progress.line(visibleLines(text));
       return;
     }
     this.#progress.clear();
-    this.#stdout.write(`${text}\n`);
+    this.#stdout.write(`${visibleLines(text)}\n`);
   }
 
   /** Writes one JSON line with `--json`, e.g. the command's last `{ event: "done", … }`; else nothing. */
@@ -160,7 +169,7 @@ export class Output {
   }
 
   #jsonLine(value: object): void {
-    this.#stdout.write(`${JSON.stringify(value)}\n`);
+    this.#stdout.write(`${visibleJson(value)}\n`);
   }
 
   #paint(text: string, color: number): string {

@@ -3,6 +3,7 @@
  * as plain lines, at most one every five seconds. Writes to one stream only, normally stderr.
  */
 import { formatCount, formatFixed, formatRate, formatSeconds, formatShare } from "../base/format.ts";
+import { visibleText } from "../base/visibleText.ts";
 import type { ProgressEvent } from "../run/events.ts";
 
 /** The little of a stream that is needed, so that tests can stand in. */
@@ -37,7 +38,11 @@ interface Parts {
 }
 
 const valueText = (value: number | string): string =>
-  typeof value === "string" ? value : Number.isInteger(value) ? formatCount(value) : formatFixed(value);
+  typeof value === "string"
+    ? visibleText(value)
+    : Number.isInteger(value)
+      ? formatCount(value)
+      : formatFixed(value);
 
 /** Draws {@link ProgressEvent}s, and passes other lines through without tearing the live one. */
 export class ProgressLine {
@@ -76,7 +81,7 @@ export class ProgressLine {
     this.#announced = !finished;
   }
 
-  /** Writes a whole line above the live one. */
+  /** Writes a whole line above the live one; what steers a terminal in it is the caller's. */
   line(text: string): void {
     const { stream } = this.#options;
     if (this.#shown === "") {
@@ -94,7 +99,8 @@ export class ProgressLine {
   }
 
   #parts(event: ProgressEvent, extra: Record<string, number | string>, now: number): Parts {
-    const { done, total, unit, values = {} } = event;
+    const { done, total, values = {} } = event;
+    const unit = visibleText(event.unit);
     const seconds = (now - this.#taskStart) / 1000;
     const rate = event.rate ?? (seconds > 0.5 ? (done - this.#taskFirst) / seconds : null);
     const facts = [
@@ -105,9 +111,9 @@ export class ProgressLine {
       if (total !== null && done < total) facts.push(`ETA ${formatSeconds((total - done) / rate)}`);
     }
     for (const [name, value] of Object.entries({ ...values, ...extra }))
-      facts.push(`${name} ${valueText(value)}`);
+      facts.push(`${visibleText(name)} ${valueText(value)}`);
     return {
-      task: event.task,
+      task: visibleText(event.task),
       share: total === null || total === 0 ? null : Math.min(1, done / total),
       facts,
     };

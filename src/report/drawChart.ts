@@ -3,6 +3,7 @@
  * {@link file://./style.ts}; the page, or the picture's own style, gives them values.
  */
 import type { Axis, BarChart, Chart, LineChart, Series, SpanChart } from "./chart.ts";
+import { visibleLines } from "../base/visibleText.ts";
 import { escapeHtml } from "./html.ts";
 import type { Plot, PlotLibrary } from "./plotLibrary.ts";
 import { FONT } from "./style.ts";
@@ -237,5 +238,5 @@ export function drawChart(
     ...options,
   }) as unknown as { outerHTML: string };
   // Written here and not set on the element, whose text leaves `<` in attributes, which no XML may have.
-  return svg.outerHTML.replace("<svg ", `<svg role="img" aria-label="${escapeHtml(name)}" `);
+  return visibleLines(svg.outerHTML).replace("<svg ", `<svg role="img" aria-label="${escapeHtml(name)}" `);
 }

@@ -2,11 +2,12 @@
  * @file Text and tables as HTML. Pure. Whatever came from a user (column names, file names, config values, messages)
  * passes {@link escapeHtml}.
  */
+import { visibleLines } from "../base/visibleText.ts";
 import type { Cell, Table } from "./page.ts";
 
-/** Text as HTML: safe between tags and inside quoted attributes. */
+/** Text as HTML: safe between tags and inside quoted attributes, with nothing that turns the order of reading around. */
 export function escapeHtml(text: string): string {
-  return text
+  return visibleLines(text)
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")

@@ -235,3 +235,38 @@ describe("formatTable", () => {
     expect(formatTable(["a", "b"], [["x", "long"]], ["right", "left"])).toBe("a  b\n─  ────\nx  long");
   });
 });
+
+describe("names and values from outside", () => {
+  const hostile = `a${ESCAPE}[2J\u009b31m\u007f\u202eb\nc\td\uD800`;
+  const shown = "a\\u001b[2J\\u009b31m\\u007f\\u202eb\\nc\\td\\ud800";
+
+  it("cannot steer a terminal, wherever they are written", () => {
+    const { output, written, clock } = setup({ env: { NO_COLOR: "1" } }, { columns: 400 });
+    output.onEvent(progress(500, { task: hostile, unit: hostile, values: { [hostile]: hostile } }));
+    clock.now += 1000;
+    output.onEvent({ event: "notice", level: "warning", code: "X", message: hostile });
+    output.onEvent({ event: "notice", level: "info", code: "X", message: hostile });
+    output.error(new ParetoError({ code: "X", where: hostile, message: hostile, fix: hostile }));
+    output.info(formatTable([hostile], [[hostile]]));
+    const text = written.stderr.replaceAll(`\r${ESCAPE}[2K`, "");
+    expect(text).not.toMatch(/[^\P{Cc}\n]|[\p{Surrogate}\p{Bidi_Control}]/u);
+    // Four times in the live line, then in two notices, three parts of an error and a table.
+    expect(text.split(shown).length).toBeGreaterThan(4 + 2 + 3 + 2);
+    output.result(hostile);
+    expect(written.stdout).toBe(`${shown.replace("\\n", "\n").replace("\\t", "\t")}\n`);
+  });
+
+  it("keep their values in JSON lines, where they are escapes", () => {
+    const { output, written } = setup({ json: true });
+    const message = hostile.replace("\uD800", "");
+    output.onEvent({ event: "notice", level: "info", code: "X", message });
+    expect(written.stdout).not.toMatch(/[^\P{Cc}\n]|\p{Bidi_Control}/u);
+    expect(JSON.parse(written.stdout)).toMatchObject({ message });
+  });
+
+  it("that steer nothing are as they were", () => {
+    const { output, written } = setup();
+    output.result("Grüße, 東京, שלום, 👩‍🔬 a\tb\n\\u001b");
+    expect(written.stdout).toBe("Grüße, 東京, שלום, 👩‍🔬 a\tb\n\\u001b\n");
+  });
+});

@@ -8,6 +8,7 @@ import type { OpenedModel } from "../../../llm/load/openModel.ts";
 import type { SequenceMemory } from "../../../llm/runner/runner.ts";
 import { TokenStream } from "../../../llm/tokenizer/tokenizer.ts";
 import { formatBytes, formatCount } from "../../../base/format.ts";
+import { visibleJson, visibleLines } from "../../../base/visibleText.ts";
 import type { KvValues } from "../../options/languageModel.ts";
 import type { Output } from "../../output.ts";
 
@@ -94,7 +95,7 @@ export async function writeBatch(run: TextRun, texts: readonly Text[]): Promise<
   let newTokens = 0;
   const write = (line: TextLine) => {
     if (out.isJson) out.json({ event: "text", ...line });
-    else out.result(JSON.stringify(line));
+    else out.result(visibleJson(line));
   };
   const rates = await runTexts(run, texts, (line, index) => {
     waiting.set(index, line);
@@ -172,9 +173,10 @@ function requestOf({ values, signal, onDecision }: TextRun, text: Text): Generat
   };
 }
 
-/** Writes text that goes on, at the reader's pace. */
+/** Writes text that goes on, at the reader's pace; to a terminal without what would steer it. */
 async function writeText(text: string): Promise<void> {
-  if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
+  const shown = process.stdout.isTTY ? visibleLines(text) : text;
+  if (shown !== "" && !process.stdout.write(shown)) await once(process.stdout, "drain");
 }
 
 /** Says how it went. */

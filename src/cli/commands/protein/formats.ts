@@ -1,5 +1,6 @@
 /** @file Classifications as text: tab-separated, JSON lines, and the columns of InterProScan's TSV. */
 import { createHash } from "node:crypto";
+import { visibleJson } from "../../../base/visibleText.ts";
 import type { Classification } from "../../../protein/classify/classifyFasta.ts";
 import type { BadRecord } from "../../../protein/fasta/fasta.ts";
 
@@ -38,8 +39,10 @@ const COLUMNS = [
 
 const line = (cells: readonly (string | number)[]): string => `${cells.join("\t")}\n`;
 
-/** Text in one cell. */
-const cell = (text: string): string => text.replaceAll(/[\t\r\n]/g, " ") || "-";
+const SEPARATORS: Readonly<Record<string, string>> = { "\t": "\\t", "\r": "\\r", "\n": "\\n" };
+
+/** Text in one cell: exact, but for what would end the cell or the line. */
+const cell = (text: string): string => text.replaceAll(/[\t\r\n]/g, (mark) => SEPARATORS[mark]!) || "-";
 
 /** Probabilities to 6 digits, which is about what float32 sums keep. */
 const digits = (probability: number): string => probability.toFixed(6);
@@ -82,7 +85,7 @@ const json: Format = {
     const { id, description } = record;
     if (record.bad) {
       const { code, message, fix } = record;
-      return `${JSON.stringify({ event: "classification", id, description, line: record.line, error: { code, message, fix } })}\n`;
+      return `${visibleJson({ event: "classification", id, description, line: record.line, error: { code, message, fix } })}\n`;
     }
     const { isUnknown, windows, residues, attention } = record;
     const candidates = listed(record, context);
@@ -99,7 +102,7 @@ const json: Format = {
       model: context.model,
       ...(attention && { attention }),
     };
-    return `${JSON.stringify(found)}\n`;
+    return `${visibleJson(found)}\n`;
   },
 };
 

@@ -1,6 +1,7 @@
 /** @file Where long text goes: stdout at the reader's pace, or a file that appears when it is whole. */
 import { once } from "node:events";
 import { PartialFile } from "../../../base/partialFile.ts";
+import { visibleLines } from "../../../base/visibleText.ts";
 import { whenPipeBreaks, BrokenPipe } from "../../brokenPipe.ts";
 
 /** Takes text in order. Disposed of without {@link finish}, a file is not written. */
@@ -9,6 +10,9 @@ export interface TextSink extends AsyncDisposable {
   write(text: string): Promise<void>;
   finish(): Promise<void>;
 }
+
+/** Exact for a file or another program; without what would steer a terminal, for people. */
+const forReader = (text: string): string => (process.stdout.isTTY ? visibleLines(text) : text);
 
 /**
  * Opens a sink.
@@ -22,7 +26,7 @@ export async function openTextSink(path: string | undefined): Promise<TextSink> 
     return {
       write: async (text) => {
         if (gone.signal.aborted) throw new BrokenPipe();
-        if (text === "" || process.stdout.write(text)) return;
+        if (text === "" || process.stdout.write(forReader(text))) return;
         // What a slow reader has not taken must not pile up in memory.
         await once(process.stdout, "drain").catch((error: unknown) => {
           throw gone.signal.aborted ? new BrokenPipe() : error;
