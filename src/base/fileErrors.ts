@@ -32,9 +32,14 @@ export function missingFile(path: string, what: string, cause?: unknown): Pareto
 /**
  * The library's error for one of the file system.
  * @param path the file at fault
+ * @param fix what to do where the file system refuses, e.g. the option that names another folder
  * @returns `FILE_DISK_FULL`, `FILE_MISSING` or `FILE_REFUSED`; an error of Pareto's own as it is
  */
-export function fileError(error: unknown, path: string): ParetoError {
+export function fileError(
+  error: unknown,
+  path: string,
+  fix = "Check that the path is right and that it may be read and written.",
+): ParetoError {
   if (error instanceof ParetoError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ENOSPC" || code === "EDQUOT") return diskFull(path, firstLine(error), error);
@@ -43,7 +48,7 @@ export function fileError(error: unknown, path: string): ParetoError {
     code: "FILE_REFUSED",
     where: path,
     message: `the file system refused, got ${firstLine(error)}`,
-    fix: "Check that the path is right and that it may be read and written.",
+    fix,
     cause: error,
   });
 }

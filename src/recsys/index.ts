@@ -10,6 +10,7 @@ export type {
   DenseField,
   Lookups,
 } from "./data/batches/clickBatch.ts";
+export type { CsvOptions } from "./data/source/csvOptions.ts";
 export { openSource } from "./data/source/source.ts";
 export type { Source, SourceColumn, SourceOptions } from "./data/source/source.ts";
 export type { SourceFormat } from "./data/source/sourceFiles.ts";

@@ -4,6 +4,7 @@ import { ParetoError } from "../../base/errors.ts";
 import { decimal, listOf, wholeNumber } from "../../base/optionSchemas.ts";
 import type { PrepareOptions } from "../../recsys/data/encode/prepareDataset.ts";
 import type { SourceOptions } from "../../recsys/data/source/source.ts";
+import { csvText } from "./csv.ts";
 import { inGroup, listWords, operand, option, pathList, text, words, type Values } from "./spec.ts";
 
 const FORMATS = { parquet: "", csv: "", json: "", criteo: "the Criteo logs' TSV" } as const;
@@ -12,7 +13,8 @@ const SPLITS = { temporal: "train on the past, test on the future", random: "" }
 
 /** A click log, as an operand. */
 export const sourceOperand = operand("source", pathList, {
-  meaning: "Files, folders or globs of Parquet, CSV or JSON; may be left out with --sql or --resume",
+  meaning:
+    "Files, folders or globs of Parquet, CSV or JSON, or a DuckDB database; may be left out with --sql or --resume",
   rest: true,
   defaultText: "none",
 });
@@ -20,12 +22,18 @@ export const sourceOperand = operand("source", pathList, {
 /** How files are read. */
 export const readOptions = inGroup("Reading the log:", {
   sql: option("query", text, {
-    meaning: "DuckDB query over the view `source` of the given files, or over files by name",
+    meaning:
+      "DuckDB query over the view `source` of the given files, over the tables of a given database, or over files by name",
     defaultText: "all rows and columns",
   }),
   format: option("name", words(FORMATS), {
     meaning: `Format of the files: ${listWords(FORMATS)}`,
-    defaultText: "what their names end in",
+    defaultText: "what their bytes and names say",
+  }),
+  csv: option("key=value,...", csvText, {
+    meaning:
+      "How CSV files are written, e.g. delim=;,decimal=,,header=no: delim, quote, escape, decimal, thousands, header, encoding, skip",
+    defaultText: "what the files show",
   }),
   onBadRow: option("what", words(BAD_ROWS), {
     meaning: `What to do about CSV rows with too many or too few fields: ${listWords(BAD_ROWS)}`,
@@ -101,13 +109,14 @@ export function labelOf({ label, format }: ColumnValues & ReadValues): string {
 /** How a source is opened. */
 export function sourceOptions(
   paths: readonly string[],
-  { sql, format, onBadRow }: ReadValues,
+  { sql, format, csv, onBadRow }: ReadValues,
 ): SourceOptions {
   return {
     paths,
     onBadRow,
     ...(sql !== undefined && { sql }),
     ...(format !== undefined && { format }),
+    ...(csv !== undefined && { csv }),
   };
 }
 

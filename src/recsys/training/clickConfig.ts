@@ -1,6 +1,7 @@
 /** @file The configuration of a training run on clicks, as its folder keeps it: what is read, how it is encoded, how it is trained. */
 import { z } from "zod";
 import type { PrepareOptions } from "../data/encode/prepareDataset.ts";
+import { csvOptions } from "../data/source/csvOptions.ts";
 import type { SourceOptions } from "../data/source/source.ts";
 import { trainingSettings, type RequestedSettings } from "./settings.ts";
 
@@ -9,12 +10,13 @@ const share = z.number().positive();
 const count = z.int().min(1);
 
 /** What is read. */
-type ClickSource = Pick<SourceOptions, "paths" | "sql" | "format" | "onBadRow">;
+type ClickSource = Pick<SourceOptions, "paths" | "sql" | "format" | "csv" | "onBadRow">;
 
 const source = z.strictObject({
   paths: names,
   sql: z.string().exactOptional(),
   format: z.enum(["parquet", "csv", "json", "criteo"]).exactOptional(),
+  csv: csvOptions.exactOptional(),
   onBadRow: z.enum(["error", "skip"]).exactOptional(),
 }) satisfies z.ZodType<ClickSource>;
 

@@ -45,10 +45,13 @@ export async function withModelOn(
 ): Promise<void> {
   const model = await openTrainedModel(run);
   const { textColumns, numberForms } = model.encoder;
-  const format = reading.format ?? model.config.source.format;
+  const { source: trainedOn } = model.config;
+  const format = reading.format ?? trainedOn.format;
+  const csv = { ...trainedOn.csv, ...reading.csv };
   await using source = await openSource({
     ...sourceOptions(paths, reading),
     ...(format !== undefined && { format }),
+    csv,
     textColumns,
     numberForms,
   });

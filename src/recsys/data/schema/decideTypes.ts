@@ -177,7 +177,7 @@ export class TypeDecider {
       return as("BIGINT", `TRY_CAST(${trimmed} AS BIGINT)`, PLAIN_FORM);
     }
     // A decimal comma that the user has named makes points something else than decimal signs.
-    const decimalComma = this.#hints.decimal === ",";
+    const decimalComma = this.#hints.decimal === "," || this.#hints.group === ".";
     const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
     if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
       return as("DOUBLE", `TRY_CAST(${trimmed} AS DOUBLE)`, PLAIN_FORM);

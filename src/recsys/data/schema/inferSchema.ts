@@ -19,6 +19,7 @@ import { integerDoubts, type IntegerColumn } from "./integerDoubts.ts";
 import { findLabel } from "./label.ts";
 import { aggregateColumns, checkNumeric, nonFiniteNotice } from "./numericColumns.ts";
 import { suggestColumn } from "./suggestColumn.ts";
+import { ROW_INDEX } from "../source/rowIndex.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 
 /** What a column is to the model. */
@@ -156,7 +157,8 @@ function inferRole(
     return { role: dense ? "dense" : "categorical", reason: "Criteo's format" };
   }
   const kind = columnKind(column.type);
-  if (column.reason === AMBIGUOUS_DATES) return { role: "ignored", reason: column.reason };
+  if (column.reason === AMBIGUOUS_DATES || column.reason === ROW_INDEX)
+    return { role: "ignored", reason: column.reason };
   if (kind === "real") return { role: "dense", reason: column.reason || "fractional numbers" };
   if (kind === "text" || kind === "boolean") return { role: "categorical", reason: column.reason || kind };
   if (kind === "list") return { role: "categorical", reason: "list, pooled by sum" };

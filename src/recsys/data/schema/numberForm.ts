@@ -107,6 +107,8 @@ export interface FormHints {
   delimiter: string;
   /** The decimal sign, where the user has said it. */
   decimal?: "." | ",";
+  /** What stands between groups of three digits, where the user has said it; "" for nothing. */
+  group?: NumberForm["group"];
 }
 
 /**
@@ -123,7 +125,9 @@ export function findNumberForm(shapes: readonly Shape[], hints: FormHints): Numb
   if (signs.length > 1) return null;
   const currency = signs[0] ?? "";
   const percent = all.includes("%");
-  const fits = SEPARATORS.filter(([decimal]) => decimal === (hints.decimal ?? decimal))
+  const fits = SEPARATORS.filter(
+    ([decimal, group]) => decimal === (hints.decimal ?? decimal) && group === (hints.group ?? group),
+  )
     .map(([decimal, group]): NumberForm => ({ decimal, group, currency, percent }))
     .filter((form) => {
       const whole = new RegExp(`^(?:${pattern(form)})$`);

@@ -17,7 +17,12 @@ export interface DatabaseOptions {
   threads?: number;
   /** Bytes that DuckDB may hold in memory before it spills to disk (default a quarter of the machine, at most 4 GiB). */
   memoryLimitBytes?: number;
+  /** Interrupts whatever DuckDB does; the call under way, and all later ones, then throw the signal's reason. */
+  signal?: AbortSignal;
 }
+
+/** Between two interrupts: one that comes before a statement has begun is lost. */
+const INTERRUPT_MS = 20;
 
 /** A value of a small result. */
 export type SqlValue = string | number | bigint | boolean | null;
@@ -39,11 +44,33 @@ export class Database {
   readonly memoryLimitBytes: number;
   readonly #instance: DuckDBInstance;
   readonly #main: DuckDBConnection;
+  readonly signal: AbortSignal | undefined;
+  readonly #connections = new Set<DuckDBConnection>();
+  #interrupts: NodeJS.Timeout | undefined;
 
-  private constructor(instance: DuckDBInstance, main: DuckDBConnection, memoryLimitBytes: number) {
+  private constructor(
+    instance: DuckDBInstance,
+    main: DuckDBConnection,
+    memoryLimitBytes: number,
+    signal: AbortSignal | undefined,
+  ) {
     this.#instance = instance;
     this.#main = main;
     this.memoryLimitBytes = memoryLimitBytes;
+    this.signal = signal;
+    this.#connections.add(main);
+    signal?.addEventListener("abort", this.#interrupt, { once: true });
+  }
+
+  readonly #interrupt = (): void => {
+    const interrupt = () => this.#connections.forEach((connection) => connection.interrupt());
+    interrupt();
+    this.#interrupts = setInterval(interrupt, INTERRUPT_MS).unref();
+  };
+
+  /** What a failure of DuckDB is to the caller. */
+  #failure(error: unknown, where: string): unknown {
+    return this.signal?.aborted ? this.signal.reason : wrapDuckdbError(error, where);
   }
 
   /**
@@ -56,6 +83,8 @@ export class Database {
     const memoryLimitBytes = options.memoryLimitBytes ?? defaultMemoryLimit();
     try {
       const instance = await DuckDBInstance.create(":memory:", {
+        // Nothing is fetched: what is not installed is an error that says how to install it.
+        autoinstall_known_extensions: "false",
         memory_limit: `${Math.ceil(memoryLimitBytes / 1024)}KiB`,
         ...(options.threads === undefined ? {} : { threads: String(options.threads) }),
       });
@@ -64,7 +93,7 @@ export class Database {
       // DuckDB would keep the bytes of files it has read, up to its memory limit; the system's page cache does that.
       await main.run("SET enable_external_file_cache = false");
       await main.run("SET disabled_optimizers = 'join_order,build_side_probe_side'");
-      return new Database(instance, main, memoryLimitBytes);
+      return new Database(instance, main, memoryLimitBytes, options.signal);
     } catch (error) {
       throw wrapDuckdbError(error, "DuckDB");
     }
@@ -72,15 +101,17 @@ export class Database {
 
   /** Runs a statement. @param where named by an error @throws ParetoError DATA_READ, FILE_DISK_FULL, DATA_MEMORY */
   async run(sql: string, where: string): Promise<void> {
+    this.signal?.throwIfAborted();
     try {
       await this.#main.run(sql);
     } catch (error) {
-      throw wrapDuckdbError(error, where);
+      throw this.#failure(error, where);
     }
   }
 
   /** The rows of a small result as objects by column name, whole numbers within 2^53 as numbers. @throws as `run` */
   async rows<Row extends Record<string, SqlValue>>(sql: string, where: string): Promise<Row[]> {
+    this.signal?.throwIfAborted();
     try {
       const reader = await this.#main.runAndReadAll(sql);
       return reader.getRowObjects().map((object) => {
@@ -89,7 +120,7 @@ export class Database {
         return row as Row;
       });
     } catch (error) {
-      throw wrapDuckdbError(error, where);
+      throw this.#failure(error, where);
     }
   }
 
@@ -101,30 +132,40 @@ export class Database {
       statement.destroySync();
       return names;
     } catch (error) {
-      throw wrapDuckdbError(error, where);
+      throw this.#failure(error, where);
     }
   }
 
   /** Starts a query on a connection of its own, whose chunks are fetched one by one; call `close` at the end. */
   async stream(sql: string, where: string): Promise<{ result: DuckDBResult; close: () => void }> {
-    const connection = await this.#instance.connect();
+    this.signal?.throwIfAborted();
+    const connection = await this.connect();
+    const close = () => this.disconnect(connection);
     try {
-      return { result: await connection.stream(sql), close: () => connection.closeSync() };
+      return { result: await connection.stream(sql), close };
     } catch (error) {
-      connection.closeSync();
-      throw wrapDuckdbError(error, where);
+      close();
+      throw this.#failure(error, where);
     }
   }
 
-  /** A connection of its own, to be closed by the caller with `closeSync`. */
+  /** A connection of its own; {@link disconnect} it. */
   async connect(): Promise<DuckDBConnection> {
-    return this.#instance.connect();
+    const connection = await this.#instance.connect();
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** Closes what {@link connect} opened. */
+  disconnect(connection: DuckDBConnection): void {
+    this.#connections.delete(connection);
+    connection.closeSync();
   }
 
   /** Appends numbers to a table of one FLOAT column. @returns how many @throws as `run` */
   async appendFloats(table: string, pieces: AsyncIterable<Float32Array>, where: string): Promise<number> {
     const { DuckDBDataChunk, FLOAT } = await loadDuckdb();
-    const connection = await this.#instance.connect();
+    const connection = await this.connect();
     let count = 0;
     try {
       const appender = await connection.createAppender(table);
@@ -139,14 +180,16 @@ export class Database {
       appender.closeSync();
       return count;
     } catch (error) {
-      throw wrapDuckdbError(error, where);
+      throw this.#failure(error, where);
     } finally {
-      connection.closeSync();
+      this.disconnect(connection);
     }
   }
 
   /** Frees the memory; streams must be closed before. */
   close(): void {
+    this.signal?.removeEventListener("abort", this.#interrupt);
+    clearInterval(this.#interrupts);
     this.#main.closeSync();
     this.#instance.closeSync();
   }

@@ -9,6 +9,25 @@ export function wrapDuckdbError(error: unknown, where: string): ParetoError {
   const line = firstLine(error);
   if (/no space left|disk full|max_temp_directory_size|ENOSPC/i.test(text))
     return diskFull(where, line, error);
+  const extension = missingExtension(text);
+  if (extension !== null) {
+    return new ParetoError({
+      code: "DATA_EXTENSION",
+      where,
+      message: `an extension of DuckDB that reads this is not installed, got no "${extension}"`,
+      fix: `Install it once, which fetches it from DuckDB's server: ${installLine(extension)}`,
+      cause: error,
+    });
+  }
+  if (/could not set lock/i.test(text)) {
+    return new ParetoError({
+      code: "DATA_LOCKED",
+      where,
+      message: `another process has the database open for writing, got ${line}`,
+      fix: "Close that process, or copy the file and read the copy.",
+      cause: error,
+    });
+  }
   if (/out of memory/i.test(text)) {
     return new ParetoError({
       code: "DATA_MEMORY",
@@ -25,4 +44,15 @@ export function wrapDuckdbError(error: unknown, where: string): ParetoError {
     fix: "Check the file or the query; DuckDB's own words are above.",
     cause: error,
   });
+}
+
+/** The extension that DuckDB misses, or null. */
+function missingExtension(text: string): string | null {
+  const file = /Extension "[^"]*?([a-z_0-9]+)\.duckdb_extension" not found/i.exec(text)?.[1];
+  return file ?? /(?:required|requires the) extension '?"?([a-z_0-9]+)/i.exec(text)?.[1] ?? null;
+}
+
+/** A command that installs an extension for the very DuckDB that Pareto uses. */
+function installLine(extension: string): string {
+  return `node -e "import('@duckdb/node-api').then(async ({ DuckDBInstance }) => (await (await DuckDBInstance.create()).connect()).run('INSTALL ${extension}'))"`;
 }

@@ -1,19 +1,23 @@
 /**
- * @file Opens click logs: Parquet in place; CSV, JSON, Criteo text and the result of a query through one staged Parquet
- * file. Whatever the input, the rest of the data layer sees one view, `data`, with columns c0, c1, … and `row`, the
+ * @file Opens click logs: Parquet in place; CSV, JSON, Criteo text, tables of databases and the result of a query through
+ * one staged Parquet file. Whatever the input, the rest of the data layer sees one view, `data`, with columns c0, c1, … and `row`, the
  * number of the row (file order, then order in the file), which no column of the user's can hide.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
-import { refuseDuplicates } from "./csvHeader.ts";
+import type { CsvOptions } from "./csvOptions.ts";
+import { attachDatabase, severalTables } from "./databaseFile.ts";
 import { Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./duckdb.ts";
-import { firstLine, fileError } from "../../../base/fileErrors.ts";
+import { fileError } from "../../../base/fileErrors.ts";
 import { describeParquet } from "./parquetTable.ts";
+import { stageQuery } from "./queryTable.ts";
+import { readableFiles } from "./readableFiles.ts";
+import { isRowIndex, ROW_INDEX } from "./rowIndex.ts";
 import { findSourceFiles } from "./sourceFiles.ts";
-import type { SourceFormat } from "./sourceFiles.ts";
+import type { FileFormat, SourceFiles, SourceFormat } from "./sourceFiles.ts";
 import { quoteName, quoteText } from "./sqlText.ts";
 import { decideJsonTypes } from "../schema/jsonTypes.ts";
 import { TypeDecider, type TextColumn } from "../schema/decideTypes.ts";
@@ -22,18 +26,21 @@ import { positionalNames, stageToParquet } from "./stageToParquet.ts";
 
 /** What to read, and how. */
 export interface SourceOptions extends DatabaseOptions {
-  /** Files, folders or globs; the order of rows follows the order given. May be empty when `sql` names its files. */
+  /**
+   * Files, folders or globs, or one database of DuckDB; the order of rows follows the order given. May be empty when `sql`
+   * names its files.
+   */
   paths: readonly string[];
-  /** A query over the view `source`, the table of `paths`, or over files directly. */
+  /** A query over the view `source`, the table of `paths`, over the tables of a database, or over files directly. */
   sql?: string;
-  /** Read as this format, whatever the files' names say. */
-  format?: SourceFormat;
+  /** Read as this format (default: what the files' bytes and names say). */
+  format?: FileFormat;
+  /** How CSV files are written, where it is not to be found from them. */
+  csv?: CsvOptions;
   /** What to do with CSV rows of too many or too few fields (default `error`). */
   onBadRow?: "error" | "skip";
   /** Columns of text files to read as text whatever they look like, e.g. {@link Encoder.textColumns}. */
   textColumns?: readonly string[];
-  /** Decimal sign of the numbers in text files (default: what each column's values show). */
-  decimal?: "." | ",";
   /** How numbers are written in columns of text files, where all of a column's values agree, e.g. {@link Encoder.numberForms}. */
   numberForms?: Readonly<Record<string, NumberForm>>;
   /** Folder for spilled and staged data (default: a new folder in the system's, removed on dispose). */
@@ -115,11 +122,13 @@ export class Source {
 /**
  * Opens a source.
  * @throws ParetoError FILE_MISSING, DATA_FILE_EMPTY, DATA_PARQUET_DAMAGED, DATA_CSV_ROW, DATA_CSV_HEADER,
- *   DATA_COLUMN_DUPLICATE, DATA_COLUMNS_DIFFER, DATA_EMPTY, DATA_SQL, DATA_READ, FILE_DISK_FULL, DUCKDB_MISSING
+ *   DATA_COLUMN_DUPLICATE, DATA_COLUMNS_DIFFER, DATA_EMPTY, DATA_SQL, DATA_READ, FILE_DISK_FULL, DUCKDB_MISSING,
+ *   DATA_COMPRESSION, DATA_TEXT_ENCODING, DATA_TEXT_NUL, DATA_FORMAT_UNKNOWN, DATA_FORMATS_MIXED, DATA_TABLES,
+ *   DATA_EXTENSION, DATA_LOCKED; the signal's reason when it is aborted
  */
 export async function openSource(options: SourceOptions): Promise<Source> {
-  const { files, format } = await findSourceFiles(options.paths, options.format);
-  if (files.length === 0 && options.sql === undefined) {
+  const found = await findSourceFiles(options.paths, options.format);
+  if (found.files.length === 0 && options.sql === undefined) {
     throw new ParetoError({
       code: "FILE_MISSING",
       where: "openSource",
@@ -127,18 +136,11 @@ export async function openSource(options: SourceOptions): Promise<Source> {
       fix: "Name a Parquet, CSV or JSON file.",
     });
   }
-  const parent = options.tempDirectory ?? tmpdir();
-  let directory: string;
-  try {
-    await mkdir(parent, { recursive: true });
-    directory = await mkdtemp(join(parent, "pareto-source-"));
-  } catch (error) {
-    throw fileError(error, parent);
-  }
+  const directory = await makeStage(options.tempDirectory ?? tmpdir());
   let database: Database | null = null;
   try {
     database = await Database.open(directory, options);
-    return await read(database, directory, files, format, options);
+    return await read(database, directory, found, options);
   } catch (error) {
     database?.close();
     await rm(directory, { recursive: true, force: true });
@@ -146,60 +148,54 @@ export async function openSource(options: SourceOptions): Promise<Source> {
   }
 }
 
+async function makeStage(parent: string): Promise<string> {
+  try {
+    await mkdir(parent, { recursive: true });
+    return await mkdtemp(join(parent, "pareto-source-"));
+  } catch (error) {
+    throw fileError(error, parent, "Set the environment variable TMPDIR to a folder that can be written.");
+  }
+}
+
 async function read(
   database: Database,
   directory: string,
-  files: readonly string[],
-  format: SourceFormat,
+  found: SourceFiles,
   options: SourceOptions,
 ): Promise<Source> {
+  const { files, format } = found;
   const name = options.paths.length > 0 ? options.paths.join(", ") : "query";
-  const notices: string[] = [];
-  let names: string[] = [];
-  let skippedRows = 0;
-  let texts: TextColumn[] | null = null;
-  if (format === "parquet" && files.length > 0) {
-    const table = await describeParquet(database, files);
-    names = table.names;
-    await database.run(`CREATE VIEW data AS ${table.sql}`, name);
-  } else if (files.length > 0) {
-    const staged = await stageToParquet(database, files, directory, {
-      format,
-      onBadRow: options.onBadRow ?? "error",
-    });
-    names = staged.names;
-    skippedRows = staged.skippedRows;
-    const from = `read_parquet(${quoteText(staged.path)})`;
-    if (format === "json") {
-      const decided = await decideJsonTypes(database, from, name, names);
-      texts = decided.columns;
-      notices.push(...decided.notices);
-    } else {
-      const kept = options.textColumns ?? [];
-      const decider = new TypeDecider(database, from, name, {
-        delimiter: staged.delimiter,
-        ...(options.decimal !== undefined && { decimal: options.decimal }),
-        textColumns:
-          format === "criteo" ? [...kept, ...names.filter((column) => column.startsWith("C"))] : kept,
-        forms: options.numberForms ?? {},
-      });
-      texts = await decider.decide(names);
-      notices.push(...decider.notices);
+  const notices = [...found.notices];
+  const stage = { database, directory, name, notices, options };
+  let table: StagedSource = { names: [], texts: null, skippedRows: 0 };
+  if (format === "duckdb" || format === "sqlite") {
+    table = await readDatabase(stage, files[0]!.path, format);
+  } else {
+    if (files.length > 0) table = await readFiles(stage, found);
+    if (options.sql !== undefined) {
+      const hasSource = table.names.length > 0;
+      if (hasSource) {
+        const list = table.names.map((column, i) => `c${i} AS ${quoteName(column)}`).join(", ");
+        await database.run(`CREATE VIEW source AS SELECT ${list} FROM data`, "source");
+      }
+      const { path, names } = await stageQuery(database, directory, options.sql, "query");
+      await database.run("DROP VIEW IF EXISTS source", "query");
+      await viewStaged(database, path, names.length);
+      table = { ...table, names, texts: null };
     }
-    await viewTexts(database, staged.path, texts);
   }
-  if (options.sql !== undefined) {
-    names = await runQuery(database, directory, names, options.sql);
-    texts = null;
-  }
+  const { names, texts, skippedRows } = table;
   if (skippedRows > 0) notices.push(`${skippedRows} malformed rows were skipped.`);
   const types = await database.rows<{ column_type: string }>("DESCRIBE data", name);
-  const columns = names.map((column, i): SourceColumn => {
+  const columns: SourceColumn[] = [];
+  for (const [i, column] of names.entries()) {
     const sql = `c${i}`;
     const { form, reason } = texts?.[i] ?? { form: null, reason: "" };
     const written = texts === null ? sql : `t${i}`;
-    return { name: column, type: types[i]!.column_type, sql, written, form, reason };
-  });
+    const type = types[i]!.column_type;
+    const isIndex = await isRowIndex(database, { name: column, type, sql }, name);
+    columns.push({ name: column, type, sql, written, form, reason: isIndex ? ROW_INDEX : reason });
+  }
   const [counted] = await database.rows<{ rows: number }>("SELECT count(*) AS rows FROM data", name);
   const rows = counted!.rows;
   if (rows === 0) {
@@ -210,8 +206,93 @@ async function read(
       fix: "Give a file with a header and rows, or a query that returns some.",
     });
   }
-  const query = options.sql ?? null;
-  return new Source({ name, files, format, query, columns, rows, skippedRows, notices, database, directory });
+  return new Source({
+    name,
+    files: files.map(({ path }) => path),
+    format,
+    query: options.sql ?? null,
+    columns,
+    rows,
+    skippedRows,
+    notices,
+    database,
+    directory,
+  });
+}
+
+/** What reading needs. */
+interface Stage {
+  database: Database;
+  directory: string;
+  name: string;
+  notices: string[];
+  options: SourceOptions;
+}
+
+/** What the view `data` has been made of. */
+interface StagedSource {
+  names: string[];
+  /** Of text files. */
+  texts: TextColumn[] | null;
+  skippedRows: number;
+}
+
+async function readDatabase(
+  { database, directory, name, options: { sql } }: Stage,
+  file: string,
+  format: "duckdb" | "sqlite",
+): Promise<StagedSource> {
+  const { onlyTable, tables, detach } = await attachDatabase(database, file, format);
+  if (onlyTable === null && sql === undefined) throw severalTables(file, tables);
+  if (onlyTable !== null && !tables.includes("source"))
+    await database.run(`CREATE TEMP VIEW source AS ${onlyTable}`, name);
+  const staged = await stageQuery(database, directory, sql ?? onlyTable!, sql === undefined ? file : "query");
+  await database.run("DROP VIEW IF EXISTS temp.source", name);
+  await detach();
+  await viewStaged(database, staged.path, staged.names.length);
+  return { names: staged.names, texts: null, skippedRows: 0 };
+}
+
+async function readFiles(stage: Stage, { files, format, partitions }: SourceFiles): Promise<StagedSource> {
+  const { database, directory, name, notices, options } = stage;
+  const csv = options.csv ?? {};
+  const readable = await readableFiles(files, directory, csv, options.signal);
+  notices.push(...readable.notices);
+  if (format === "parquet") {
+    const table = await describeParquet(database, readable, partitions, options.textColumns ?? []);
+    notices.push(...table.notices);
+    await database.run(`CREATE VIEW data AS ${table.sql}`, name);
+    return { names: table.names, texts: null, skippedRows: 0 };
+  }
+  const staged = await stageToParquet(database, readable, directory, {
+    format,
+    onBadRow: options.onBadRow ?? "error",
+    csv,
+    partitions,
+  });
+  const { names, skippedRows } = staged;
+  notices.push(...staged.notices);
+  const from = `read_parquet(${quoteText(staged.path)})`;
+  let texts: TextColumn[];
+  if (format === "json") {
+    const decided = await decideJsonTypes(database, from, name, names);
+    texts = decided.columns;
+    notices.push(...decided.notices);
+  } else {
+    const kept = options.textColumns ?? [];
+    const decider = new TypeDecider(database, from, name, {
+      delimiter: staged.delimiter,
+      ...(csv.decimal !== undefined && { decimal: csv.decimal }),
+      ...(csv.thousands !== undefined && { group: csv.thousands }),
+      textColumns:
+        format === "criteo" ? [...kept, ...names.filter((column) => column.startsWith("C"))] : kept,
+      forms: options.numberForms ?? {},
+    });
+    texts = await decider.decide(names);
+    notices.push(...decider.notices);
+  }
+  await viewTexts(database, staged.path, texts);
+  return { names, texts, skippedRows };
 }
 
 async function viewStaged(database: Database, path: string, columns: number): Promise<void> {
@@ -229,46 +310,4 @@ async function viewTexts(database: Database, path: string, columns: readonly Tex
     `CREATE OR REPLACE VIEW data AS SELECT ${list.join(", ")}, file_row_number AS row FROM read_parquet(${quoteText(path)})`,
     "staged rows",
   );
-}
-
-/** Runs the user's query once, keeping the order of its result. */
-async function runQuery(
-  database: Database,
-  directory: string,
-  names: readonly string[],
-  sql: string,
-): Promise<string[]> {
-  const query = sql.trim().replace(/;\s*$/, "");
-  const path = join(directory, "query.parquet");
-  try {
-    if (names.length > 0) {
-      const list = names.map((name, i) => `c${i} AS ${quoteName(name)}`).join(", ");
-      await database.run(`CREATE VIEW source AS SELECT ${list} FROM data`, "source");
-    }
-    const found = await database.columnNames(query, "query");
-    refuseDuplicates(found, "query");
-    const from = `(${query}\n) AS t(${positionalNames(found.length)})`;
-    const types = await database.rows<{ column_type: string }>(`DESCRIBE SELECT * FROM ${from}`, "query");
-    // Parquet has no such whole numbers, and DuckDB would write floats instead.
-    const list = types.map(({ column_type: type }, i) =>
-      /^U?HUGEINT$/.test(type) ? `CAST(c${i} AS DECIMAL(38, 0)) AS c${i}` : `c${i}`,
-    );
-    await database.run(
-      `COPY (SELECT ${list.join(", ")} FROM ${from}) TO ${quoteText(path)} ` +
-        "(FORMAT parquet, COMPRESSION snappy)",
-      "query",
-    );
-    await database.run("DROP VIEW IF EXISTS source", "query");
-    await viewStaged(database, path, found.length);
-    return found;
-  } catch (error) {
-    if (error instanceof ParetoError && error.code !== "DATA_READ") throw error;
-    throw new ParetoError({
-      code: "DATA_SQL",
-      where: "query",
-      message: `the query was refused by DuckDB, got ${error instanceof ParetoError ? firstLine(error.cause) : firstLine(error)}`,
-      fix: 'Write a SELECT over the view "source", or over files by their quoted paths.',
-      cause: error,
-    });
-  }
 }

@@ -8,9 +8,12 @@
  */
 import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
-import { readCsvHeader, readFirstRecord, refuseDifferent, refuseReordered } from "./csvHeader.ts";
+import { readCsvHeader, readRecords, refuseDifferent, refuseReordered } from "./csvHeader.ts";
 import type { CsvHeader } from "./csvHeader.ts";
+import type { CsvOptions } from "./csvOptions.ts";
 import type { Database } from "./duckdb.ts";
+import type { Partition } from "./hive.ts";
+import type { ReadableFiles } from "./readableFiles.ts";
 import { isRemote } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteList, quoteText } from "./sqlText.ts";
@@ -23,12 +26,17 @@ export interface StagedTable {
   delimiter: string;
   /** Rows left out because they were malformed. */
   skippedRows: number;
+  /** Things the user should know. */
+  notices: string[];
 }
 
 /** How text is read. */
 export interface TextOptions {
   format: SourceFormat;
   onBadRow: "error" | "skip";
+  csv: CsvOptions;
+  /** Columns that stand in the names of folders. */
+  partitions: readonly Partition[];
 }
 
 const CRITEO_DENSE = Array.from({ length: 13 }, (_, i) => `I${i + 1}`);
@@ -39,83 +47,163 @@ export function positionalNames(count: number): string {
   return Array.from({ length: count }, (_, i) => `c${i}`).join(", ");
 }
 
+/** A text or NULL. */
+export const textSql = (value: string | null) => (value === null ? "NULL" : quoteText(value));
+
+/** SQL of the values of partitions, text. @param fileIndex the number of a row's file */
+export function partitionTexts(partitions: readonly Partition[], fileIndex: string): string[] {
+  return partitions.map(({ values }) => {
+    const texts = values.map(textSql);
+    return `CAST([${texts.join(", ")}] AS VARCHAR[])[CAST(${fileIndex} AS BIGINT) + 1]`;
+  });
+}
+
+/** What is said of a folder's key that is not used. */
+export function partitionNotice(name: string): string {
+  return `The files have a column "${name}" of their own: what their folders' names say of it is left out.`;
+}
+
 /** Reads text files into `directory`/staged.parquet. @throws ParetoError DATA_CSV_ROW, DATA_CSV_HEADER, DATA_READ, … */
 export async function stageToParquet(
   database: Database,
-  files: readonly string[],
+  files: ReadableFiles,
   directory: string,
-  options: TextOptions,
+  { format, onBadRow, csv, partitions }: TextOptions,
 ): Promise<StagedTable> {
   const path = join(directory, "staged.parquet");
-  const where = files.length === 1 ? files[0]! : `${files[0]!} and ${files.length - 1} more`;
-  if (options.format === "json") {
-    const names = await stageJson(database, files, path, where);
-    return { path, names, delimiter: "", skippedRows: 0 };
+  const { paths, names: given } = files;
+  const where = given.length === 1 ? given[0]! : `${given[0]!} and ${given.length - 1} more`;
+  const added = (names: readonly string[]) => partitions.filter(({ name }) => !names.includes(name));
+  const finish = (names: string[], rest: Pick<StagedTable, "delimiter" | "skippedRows">): StagedTable => ({
+    path,
+    names: [...names, ...added(names).map(({ name }) => name)],
+    ...rest,
+    notices: partitions.filter(({ name }) => names.includes(name)).map(({ name }) => partitionNotice(name)),
+  });
+  if (format === "json") {
+    const names = await stageJson(database, files, path, where, added);
+    return finish(names, { delimiter: "", skippedRows: 0 });
   }
   const header =
-    options.format === "criteo" ? await criteoHeader(files[0]!) : await commonHeader(database, files, where);
-  const read = options.format === "criteo" ? criteoReader(files, header) : csvReader(files, header);
-  const last = `t${header.names.length - 1}`;
+    format === "criteo" ? await criteoHeader(paths[0]!) : await commonHeader(database, files, where, csv);
+  const { names, delimiter } = header;
+  const last = `t${names.length - 1}`;
   // A carriage return before the line feed would else belong to the last field.
-  const list = options.format === "criteo" ? `* REPLACE (rtrim(${last}, chr(13)) AS ${last})` : "*";
-  await database.run(`COPY (SELECT ${list} FROM ${read}) TO ${quoteText(path)} (${PARQUET})`, where);
-  const skippedRows = await checkRejects(database, options.onBadRow, where, options.format !== "criteo");
-  return { path, names: header.names, delimiter: header.delimiter, skippedRows };
+  const list = format === "criteo" ? `* REPLACE (rtrim(${last}, chr(13)) AS ${last})` : "*";
+  const more = partitionTexts(added(names), "file_index").map(
+    (text, i) => `, ${text} AS t${names.length + i}`,
+  );
+  const from = csvReader(paths, header);
+  await database.run(
+    `COPY (SELECT ${list}${more.join("")} FROM ${from}) TO ${quoteText(path)} (${PARQUET})`,
+    where,
+  );
+  const skippedRows = await checkRejects(database, onBadRow, where, files, header);
+  return finish(names, { delimiter, skippedRows });
 }
 
-async function commonHeader(database: Database, files: readonly string[], where: string): Promise<CsvHeader> {
-  if (isRemote(files[0]!)) {
-    const read = `read_csv(${quoteList(files)}, header = true, all_varchar = true)`;
-    return { delimiter: ",", names: await database.columnNames(`SELECT * FROM ${read}`, where) };
+async function commonHeader(
+  database: Database,
+  { paths, names: files }: ReadableFiles,
+  where: string,
+  csv: CsvOptions,
+): Promise<CsvHeader> {
+  if (isRemote(paths[0]!)) {
+    const delimiter = csv.delim ?? ",";
+    const { quote = '"', escape = quote, header: hasNames = true, skip = 0 } = csv;
+    const options = `header = ${hasNames}, all_varchar = true, delim = ${quoteText(delimiter)}, skip = ${skip}`;
+    const found = await database.columnNames(
+      `SELECT * FROM read_csv(${quoteList(paths)}, ${options})`,
+      where,
+    );
+    const names = hasNames ? found : found.map((_, i) => `c${i}`);
+    return { delimiter, quote, escape, names, hasNames, skip };
   }
-  const header = await readCsvHeader(files[0]!);
-  for (const file of files.slice(1)) {
-    const { names } = await readCsvHeader(file);
-    refuseDifferent(header.names, names, file);
+  const header = await readCsvHeader(paths[0]!, files[0]!, csv);
+  for (const [i, path] of paths.entries()) {
+    if (i === 0) continue;
+    const other = await readCsvHeader(path, files[i]!, csv);
+    if (!header.hasNames) refuseOtherWidth(header.names, other.names, files[i]!);
+    refuseDifferent(header.names, other.names, files[i]!);
     // DuckDB would read the fields by position.
-    refuseReordered(header.names, names, file);
+    refuseReordered(header.names, other.names, files[i]!);
+    refuseOtherStart(header, other, files[i]!);
   }
   return header;
 }
 
-async function criteoHeader(file: string): Promise<CsvHeader> {
-  const fields = (await readFirstRecord(file)).split("\t").length;
+/** @throws ParetoError DATA_COLUMNS_DIFFER */
+function refuseOtherWidth(first: readonly string[], other: readonly string[], where: string): void {
+  if (first.length === other.length) return;
+  throw new ParetoError({
+    code: "DATA_COLUMNS_DIFFER",
+    where,
+    message: `CSV files without names must have the same number of columns, ${first.length}, got ${other.length}`,
+    fix: "Bring the files to the same columns.",
+  });
+}
+
+/** @throws ParetoError DATA_COLUMNS_DIFFER */
+function refuseOtherStart(first: CsvHeader, other: CsvHeader, where: string): void {
+  if (first.delimiter === other.delimiter && first.skip === other.skip) return;
+  const shown = ({ delimiter, skip }: CsvHeader) =>
+    `fields between ${JSON.stringify(delimiter)} after ${skip} other lines`;
+  throw new ParetoError({
+    code: "DATA_COLUMNS_DIFFER",
+    where,
+    message: `the CSV files of a source must be written alike; the first has ${shown(first)}, got ${shown(other)}`,
+    fix: "Bring the files to one form, or convert them to Parquet.",
+  });
+}
+
+async function criteoHeader(path: string): Promise<CsvHeader> {
+  const none = { quote: "", escape: "" };
+  const [first] = await readRecords(path, 1, none);
+  const fields = first!.split("\t").length;
   const names = [...CRITEO_DENSE, ...CRITEO_CATEGORICAL];
   // The published test files lack the label.
-  return { delimiter: "\t", names: fields === 39 ? names : ["label", ...names] };
+  return {
+    delimiter: "\t",
+    ...none,
+    names: fields === 39 ? names : ["label", ...names],
+    hasNames: false,
+    skip: 0,
+  };
 }
 
 const PARQUET = "FORMAT parquet, COMPRESSION snappy";
+
+/** Local files are unpacked by now, whatever their names say. */
+const packing = (paths: readonly string[], none: "none" | "uncompressed") =>
+  isRemote(paths[0]!) ? "auto" : none;
 
 /** Columns t0, t1, … of text. */
 function textColumns(names: readonly string[]): string {
   return `columns = {${names.map((_, i) => `'t${i}': 'VARCHAR'`).join(", ")}}`;
 }
 
-function csvReader(files: readonly string[], { delimiter, names }: CsvHeader): string {
+function csvReader(paths: readonly string[], header: CsvHeader): string {
+  const { delimiter, quote, escape, names, hasNames, skip } = header;
   return (
-    `read_csv(${quoteList(files)}, header = true, auto_detect = false, store_rejects = true, ` +
-    `delim = ${quoteText(delimiter)}, quote = '"', escape = '"', nullstr = '', ${textColumns(names)})`
-  );
-}
-
-function criteoReader(files: readonly string[], { names }: CsvHeader): string {
-  return (
-    `read_csv(${quoteList(files)}, header = false, auto_detect = false, store_rejects = true, delim = '\\t', ` +
-    `quote = '', escape = '', nullstr = '', ${textColumns(names)})`
+    `read_csv(${quoteList(paths)}, header = ${hasNames}, skip = ${skip}, auto_detect = false, store_rejects = true, ` +
+    `hive_partitioning = false, compression = '${packing(paths, "none")}', delim = ${quoteText(delimiter)}, quote = ${quoteText(quote)}, ` +
+    `escape = ${quoteText(escape)}, nullstr = '', ${textColumns(names)})`
   );
 }
 
 /** Copies the objects of JSON files, each field as its text and its JSON type; the fields are those of all objects. */
 async function stageJson(
   database: Database,
-  files: readonly string[],
+  { paths }: ReadableFiles,
   path: string,
   where: string,
+  added: (names: readonly string[]) => Partition[],
 ): Promise<string[]> {
-  const from = `read_json(${quoteList(files)}, union_by_name = true, sample_size = -1, maximum_depth = 1)`;
+  const from = `read_json(${quoteList(paths)}, hive_partitioning = false, compression = '${packing(paths, "uncompressed")}', union_by_name = true, sample_size = -1, maximum_depth = 1)`;
   const names = await database.columnNames(`SELECT * FROM ${from}`, where);
   const fields = names.map((_, i) => `j${i} ->> '$' AS t${i}, json_type(j${i}) AS k${i}`);
+  for (const [i, text] of partitionTexts(added(names), "s.file_index").entries())
+    fields.push(`${text} AS t${names.length + i}, 'VARCHAR' AS k${names.length + i}`);
   const list = names.map((_, i) => `j${i}`).join(", ");
   await database.run(
     `COPY (SELECT ${fields.join(", ")} FROM ${from} AS s(${list})) TO ${quoteText(path)} (${PARQUET})`,
@@ -137,7 +225,8 @@ async function checkRejects(
   database: Database,
   onBadRow: "error" | "skip",
   where: string,
-  header: boolean,
+  files: ReadableFiles,
+  { hasNames, skip }: CsvHeader,
 ): Promise<number> {
   if (!(await hasRejects(database))) return 0;
   const errors =
@@ -159,10 +248,11 @@ async function checkRejects(
       `FROM ${errors} ORDER BY e.scan_id, e.file_id, line LIMIT 1`,
     where,
   );
-  const row = first!.line - (header ? 1 : 0);
+  const row = first!.line - skip - (hasNames ? 1 : 0);
+  const at = files.paths.indexOf(first!.path);
   throw new ParetoError({
     code: "DATA_CSV_ROW",
-    where: `${first!.path}:${first!.line}`,
+    where: `${files.names[at] ?? first!.path}:${first!.line}`,
     message: `row ${row} is malformed (${first!.message.replace(/\s+/g, " ").trim()}; ${bad} such row${bad === 1 ? "" : "s"}), got ${first!.text}`,
     fix: "Correct the row, or skip malformed rows with --on-bad-row skip, which counts them.",
   });

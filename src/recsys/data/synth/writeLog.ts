@@ -108,7 +108,7 @@ export async function writeLog(options: WriteLogOptions): Promise<void> {
       `COPY (${selectColumns(preset)}) TO ${quoteText(options.file)} (FORMAT parquet, COMPRESSION zstd, ` +
         `ROW_GROUP_SIZE ${GROUP_ROWS}, KV_METADATA {${metadata}})`,
     );
-    connection.closeSync();
+    database.disconnect(connection);
   } finally {
     database.close();
   }

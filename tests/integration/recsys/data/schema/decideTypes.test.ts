@@ -141,7 +141,7 @@ describe("types", () => {
     expect((await column(["12%", "3.5 %"])).values).toEqual(["12.0", "3.5"]);
     expect((await column(["1'234", "7"])).values).toEqual(["1234.0", "7.0"]);
     expect((await column(["1\u202f234", "−7"])).values).toEqual(["1234.0", "-7.0"]);
-    expect((await column(["1,234", "999"], { decimal: "," })).values).toEqual(["1.234", "999.0"]);
+    expect((await column(["1,234", "999"], { csv: { decimal: "," } })).values).toEqual(["1.234", "999.0"]);
     const several = await column(["2,5", "1.5"]);
     expect([several.type, several.values]).toEqual(["VARCHAR", ["2,5", "1.5"]]);
     expect(several.notices).toMatch(/kept as text: its numbers are written in several ways/);
