@@ -1,4 +1,5 @@
 /** @file Turns errors of the file system into the library's error, so that no native text stands alone. */
+import type { Stats } from "node:fs";
 import { ParetoError } from "./errors.ts";
 
 /** The first line of a native message that holds anything. */
@@ -26,6 +27,16 @@ export function missingFile(path: string, what: string, cause?: unknown): Pareto
     message: `${what}, got ${path}`,
     fix: "Check the path, and the folder from which the command runs.",
     ...(cause !== undefined && { cause }),
+  });
+}
+
+/** The error of a path that leads to something else than a file, code `FILE_REFUSED`. */
+export function noFile(path: string, found: Pick<Stats, "isDirectory">): ParetoError {
+  return new ParetoError({
+    code: "FILE_REFUSED",
+    where: path,
+    message: `a file is needed here, got ${found.isDirectory() ? "a folder" : "a device or a pipe"}`,
+    fix: "Check the path, and put the file in its place.",
   });
 }
 

@@ -6,7 +6,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { z } from "zod";
 import { ParetoError } from "./errors.ts";
-import { fileError, missingFile } from "./fileErrors.ts";
+import { fileError, missingFile, noFile } from "./fileErrors.ts";
 import { writeText } from "./files.ts";
 import { describeIssue } from "./jsonIssue.ts";
 import { JsonTextError, parseJsonText } from "./jsonText.ts";
@@ -146,7 +146,7 @@ async function readBytes(format: JsonFormat<unknown>, path: string): Promise<Buf
   try {
     const found = await stat(path);
     const isReadable = found.isFile() || (format.takesPipes === true && !found.isDirectory());
-    if (!isReadable) throw noFile(path, found.isDirectory() ? "a folder" : "a device or a pipe");
+    if (!isReadable) throw noFile(path, found);
     if (found.size > MOST_BYTES) {
       const problem = `${basename(path)} should have no more than ${MOST_BYTES} bytes`;
       throw unusableJson(format, path, problem, found.size);
@@ -166,13 +166,4 @@ function decode(format: JsonFormat<unknown>, path: string, bytes: Buffer): strin
     const start = bytes.subarray(0, 8).toString("hex");
     throw unusableJson(format, path, `${basename(path)} is not UTF-8 text`, `bytes ${start}`, cause);
   }
-}
-
-function noFile(path: string, what: string): ParetoError {
-  return new ParetoError({
-    code: "FILE_REFUSED",
-    where: path,
-    message: `a file is needed here, got ${what}`,
-    fix: "Check the path, and put the file in its place.",
-  });
 }

@@ -1,5 +1,13 @@
 /** @file The report of protein classifiers' training: what the page shows of runs, networks or k-mer methods. */
-import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../base/format.ts";
+import { z } from "zod";
+import {
+  formatBytes,
+  formatCount,
+  formatFixed,
+  formatSeconds,
+  formatShare,
+  UNKNOWN,
+} from "../base/format.ts";
 import { namedRuns } from "../report/namedRun.ts";
 import type { Page, Section } from "../report/page.ts";
 import {
@@ -11,25 +19,60 @@ import {
   warningsSection,
   type Scalar,
 } from "../report/runSections.ts";
-import type { RunFiles } from "../run/readRun.ts";
+import { resultOf, type RunFiles } from "../run/readRun.ts";
 import type { TrainBaselineResult } from "./training/trainBaseline.ts";
 import type { TrainProteinResult } from "./training/proteinResult.ts";
 
 type Result = TrainProteinResult | TrainBaselineResult | null;
 
-const resultOf = ({ result }: RunFiles) => result as unknown as Result;
+/** JSON has null for a figure that is not finite. */
+const figure = z.number().nullable();
+const count = z.number();
+const data = z.looseObject({ paths: z.array(z.string()), split: z.string() });
+const both = {
+  families: z.array(z.string()),
+  sequences: z.object({ train: count, validation: count, test: count }),
+  parameters: count,
+  test: z
+    .looseObject({
+      macroF1: figure,
+      weightedF1: figure,
+      accuracy: figure,
+      top3: figure,
+      logLoss: figure,
+      calibrationError: figure,
+      classes: z.array(z.object({ support: count, precision: figure, recall: figure, f1: figure })),
+      confusions: z.array(z.object({ label: count, predicted: count, count, share: figure })),
+    })
+    .nullable(),
+};
+
+/** What the report reads of a result: of a network, or of a k-mer method. */
+const resultSchema = z.union([
+  z.looseObject({
+    ...both,
+    threshold: figure,
+    weightBytes: count,
+    epochs: count,
+    bestEpoch: count.nullable(),
+    trainSeconds: count,
+    sequencesPerSecond: figure,
+    config: z.looseObject({ data, settings: z.looseObject({ model: z.string() }) }),
+  }),
+  z.looseObject({ ...both, config: z.undefined().optional(), name: z.string(), seconds: count, data }),
+]) as unknown as z.ZodType<NonNullable<Result>>;
+
 const dataOf = (result: NonNullable<Result>) => ("config" in result ? result.config.data : result.data);
 
-function nameOf(run: RunFiles): string {
-  const result = resultOf(run);
+function nameOf(result: Result): string {
   if (!result) return "run";
   return "config" in result ? result.config.settings.model : result.name;
 }
 
 /** The page of runs. Classes are those of the first. */
 export function proteinReport(files: readonly RunFiles[]): Page {
-  const runs = namedRuns(files, nameOf);
-  const results = files.map(resultOf);
+  const results = files.map((run) => resultOf(resultSchema, run));
+  const runs = namedRuns(files, (_, i) => nameOf(results[i] ?? null));
   const [first] = results;
   const test = first?.test ?? null;
   return {
@@ -80,9 +123,11 @@ function resultRows(results: readonly Result[]): [string, ...string[]][] {
 
 type Test = NonNullable<NonNullable<Result>["test"]>;
 
+const nameOfClass = (families: readonly string[], place: number): string => families[place] ?? UNKNOWN;
+
 function classesSection(families: readonly string[], { classes }: Test): Section {
   const worstFirst = classes
-    .map((quality, c) => ({ name: families[c]!, ...quality }))
+    .map((quality, c) => ({ name: nameOfClass(families, c), ...quality }))
     // What is not defined is null in a file, and comes last.
     .toSorted((a, b) => (a.f1 ?? 2) - (b.f1 ?? 2));
   const rows = worstFirst.map(({ name, support, precision, recall, f1 }) => [
@@ -98,8 +143,8 @@ function classesSection(families: readonly string[], { classes }: Test): Section
 
 function confusionsSection(families: readonly string[], { confusions }: Test): Section {
   const rows = confusions.map(({ label, predicted, count, share }) => [
-    families[label]!,
-    families[predicted]!,
+    nameOfClass(families, label),
+    nameOfClass(families, predicted),
     formatCount(count),
     formatShare(share),
   ]);

@@ -1,4 +1,5 @@
 /** @file The report of CTR models' training: what the page shows of runs over one click log. */
+import { z } from "zod";
 import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../base/format.ts";
 import type { LineChart } from "../report/chart.ts";
 import { namedRuns, type NamedRun } from "../report/namedRun.ts";
@@ -15,7 +16,7 @@ import {
 } from "../report/runSections.ts";
 import { seriesColor } from "../report/style.ts";
 import { readPolicyText } from "../run/policies/policyText.ts";
-import type { RunFiles } from "../run/readRun.ts";
+import { resultOf, type RunFiles } from "../run/readRun.ts";
 import { accessFigures } from "./accessFigures.ts";
 import { readAccessProfile, type AccessProfile } from "./profile/accessProfile.ts";
 import type { TrainClicksResult } from "./training/clickResult.ts";
@@ -27,12 +28,31 @@ type Results = readonly (TrainClicksResult | null)[];
 const modelName = (result: TrainClicksResult | null | undefined): string =>
   result ? readPolicyText(result.config.settings.model, "report").name : "CTR model";
 
-const resultOf = ({ result }: RunFiles) => result as unknown as TrainClicksResult | null;
+/** JSON has null for a figure that is not finite. */
+const figure = z.number().nullable();
+const count = z.number();
+
+/** What the report reads of a result. */
+const resultSchema = z.looseObject({
+  strategy: z.string(),
+  auc: figure,
+  logLoss: figure,
+  accuracy: figure,
+  rows: z.object({ train: count, validation: count, test: count }),
+  samplesPerSecond: figure,
+  trainSeconds: count,
+  hot: z.object({ rows: count, bytes: count, inputShare: figure, accessShare: figure }).nullable(),
+  sync: z.object({ count, bytes: count, seconds: count }),
+  peakRssBytes: count,
+  tableBytes: count,
+  peakGpuBytes: count.nullable(),
+  config: z.looseObject({ settings: z.looseObject({ model: z.string() }) }),
+}) as unknown as z.ZodType<TrainClicksResult>;
 
 /** The page of runs over the same data. @throws ParetoError RUN_INVALID, RUN_VERSION, FILE_REFUSED */
 export async function clickReport(files: readonly RunFiles[]): Promise<Page> {
-  const runs = namedRuns(files, (run) => resultOf(run)?.strategy ?? "run");
-  const results = files.map(resultOf);
+  const results = files.map((run) => resultOf(resultSchema, run));
+  const runs = namedRuns(files, (_, i) => results[i]?.strategy ?? "run");
   const profiles = await Promise.all(files.map(({ path }) => readAccessProfile(path)));
   const access = profiles.find((profile) => profile !== null) ?? null;
   return {

@@ -9,8 +9,11 @@ export interface NamedRun {
 }
 
 /** Runs by names; where two have the same, the names of their folders tell them apart. */
-export function namedRuns(runs: readonly RunFiles[], nameOf: (run: RunFiles) => string): NamedRun[] {
-  const names = runs.map(nameOf);
+export function namedRuns(
+  runs: readonly RunFiles[],
+  nameOf: (run: RunFiles, index: number) => string,
+): NamedRun[] {
+  const names = runs.map((run, i) => nameOf(run, i));
   return runs.map((files, i) => {
     const name = names[i]!;
     const isAlone = names.indexOf(name) === names.lastIndexOf(name);

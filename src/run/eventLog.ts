@@ -2,11 +2,13 @@
  * @file A log of events: one JSON text a line, appended while the work goes on. A process that is killed may leave a
  * torn last line: readers skip it and the next writer cuts it off.
  */
-import { fstatSync, ftruncateSync, readSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { fileError } from "../base/fileErrors.ts";
+import { createReadStream, fstatSync, ftruncateSync, readSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { fileError, noFile } from "../base/fileErrors.ts";
+import { parseJson, type JsonFormat } from "../base/jsonFile.ts";
 import { AppendedFile } from "./appendedFile.ts";
 import type { RunEvent } from "./events.ts";
+import { eventLine } from "./eventSchema.ts";
 
 /** Bytes looked at together for the last line end. */
 const BLOCK_BYTES = 65_536;
@@ -60,27 +62,50 @@ function cutTornLine(file: number): void {
   }
 }
 
+const lineFormat: JsonFormat<RunEvent | null> = {
+  noun: "event log",
+  schema: eventLine,
+  codes: { damaged: "RUN_INVALID" },
+  fix: "Remove the line; what it said is missing then.",
+};
+
 /**
- * The events of a log, in order; a torn last line is skipped, as are lines that hold no event.
- * @throws ParetoError FILE_MISSING, FILE_REFUSED
+ * The events of a log, in order; a torn last line is skipped, as are events of kinds that a newer Pareto knows.
+ * @throws ParetoError FILE_MISSING, FILE_REFUSED, RUN_INVALID for a line that is damaged, by its number
  */
 export async function* readEvents(path: string): AsyncGenerator<RunEvent> {
-  try {
-    await using file = await open(path, "r");
-    for await (const line of file.readLines()) {
-      const event = parseEvent(line);
-      if (event) yield event;
+  let number = 0;
+  for await (const { text, isWhole } of linesOf(path)) {
+    number++;
+    if (text.trim() === "") continue;
+    let event: RunEvent | null;
+    try {
+      event = parseJson(lineFormat, `${path}:${number}`, text);
+    } catch (error) {
+      if (isWhole) throw error;
+      return;
     }
-  } catch (error) {
-    throw fileError(error, path);
+    if (event) yield event;
   }
 }
 
-function parseEvent(line: string): RunEvent | null {
+/** Lines, and whether each has its line end. Not those of `readline`, which also end at U+2028, as JSON's do not. */
+async function* linesOf(path: string): AsyncGenerator<{ text: string; isWhole: boolean }> {
   try {
-    const event = JSON.parse(line) as RunEvent | null;
-    return typeof event?.event === "string" ? event : null;
-  } catch {
-    return null;
+    const found = await stat(path);
+    if (!found.isFile()) throw noFile(path, found);
+    let rest: Uint8Array[] = [];
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      let from = 0;
+      for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
+        yield { text: Buffer.concat([...rest, chunk.subarray(from, end)]).toString(), isWhole: true };
+        rest = [];
+        from = end + 1;
+      }
+      if (from < chunk.length) rest.push(chunk.subarray(from));
+    }
+    if (rest.length > 0) yield { text: Buffer.concat(rest).toString(), isWhole: false };
+  } catch (error) {
+    throw fileError(error, path);
   }
 }

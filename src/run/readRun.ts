@@ -1,12 +1,12 @@
 /** @file A run read back from its folder: all that a report is made from. */
 import { join } from "node:path";
+import { z } from "zod";
 import { ParetoError } from "../base/errors.ts";
-import { readTextIfExists } from "../base/files.ts";
-import type { JsonValue } from "../base/jsonFile.ts";
+import { checkJson, readJsonIfExists, type JsonFormat, type JsonValue } from "../base/jsonFile.ts";
 import { readEvents } from "./eventLog.ts";
 import type { RunEvent } from "./events.ts";
 import type { DecisionEvent } from "./policies/decision.ts";
-import { openRunFolder, RESULT, type RunRecord } from "./runFolder.ts";
+import { openRunFolder, RESULT, runFiles, type RunRecord } from "./runFolder.ts";
 import { continuous, LOG_FILES } from "./runLog.ts";
 
 /** A run. */
@@ -33,7 +33,7 @@ export async function readRun(path: string): Promise<RunFiles> {
     record,
     events: await eventsOf(join(path, LOG_FILES.events)),
     decisions: decisions.filter((event) => event.event === "decision"),
-    result: await resultOf(join(path, RESULT)),
+    result: await readJsonIfExists(resultFormat, join(path, RESULT)),
   };
 }
 
@@ -48,18 +48,18 @@ async function eventsOf(path: string): Promise<RunEvent[]> {
   }
 }
 
-async function resultOf(path: string): Promise<JsonValue> {
-  const text = await readTextIfExists(path);
-  if (text === null) return null;
-  try {
-    return JSON.parse(text) as JsonValue;
-  } catch (cause) {
-    throw new ParetoError({
-      code: "RUN_INVALID",
-      where: path,
-      message: `the result of a run is not JSON, got ${JSON.stringify(text.slice(0, 40))}`,
-      fix: "Go on with the run with --resume: it writes its result again.",
-      cause,
-    });
-  }
+const resultFormat: JsonFormat<JsonValue> = {
+  ...runFiles,
+  noun: "result of a run",
+  schema: z.json() as z.ZodType<JsonValue>,
+  fix: "Go on with the run with --resume: it writes its result again.",
+};
+
+/**
+ * What a run came to, checked by what a report reads of it; null where it came to nothing yet.
+ * @throws ParetoError RUN_INVALID, which names the file and the key
+ */
+export function resultOf<Result>(schema: z.ZodType<Result>, { path, result }: RunFiles): Result | null {
+  if (result === null) return null;
+  return checkJson({ ...resultFormat, schema }, join(path, RESULT), result);
 }

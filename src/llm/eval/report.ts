@@ -1,10 +1,12 @@
 /** @file The report of quality by cache budget: a curve with intervals for each policy, and the figures as tables. */
+import { z } from "zod";
 import { formatBytes, formatCount, UNKNOWN } from "../../base/format.ts";
 import type { Axis, Series } from "../../report/chart.ts";
 import type { Block, Page, Section } from "../../report/page.ts";
-import { settingsSection, timeSection, warningsSection, type Scalar } from "../../report/runSections.ts";
+import { settingsSection, timeSection, warningsSection } from "../../report/runSections.ts";
 import { seriesColor } from "../../report/style.ts";
-import type { RunFiles } from "../../run/readRun.ts";
+import { resultOf, type RunFiles } from "../../run/readRun.ts";
+import { storedConfig } from "../../run/storedConfig.ts";
 import type { Interval } from "./bootstrap.ts";
 import type { EvaluationPoint, EvaluationResult } from "./evaluationResult.ts";
 
@@ -41,11 +43,49 @@ export function evaluationTitle(result: EvaluationResult): Pick<Page, "title" | 
   return { title: `${model}: ${task}`, subtitle: `${formatCount(items)} texts, ${lengths}` };
 }
 
-/** The page of one evaluation. */
+/** JSON has null for a figure that is not finite. */
+const figure = z.number().nullable();
+const count = z.number();
+const interval = { mean: figure, low: figure, high: figure };
+const point = z.looseObject({
+  policy: z.string(),
+  budget: count.nullable(),
+  ...interval,
+  tokens: figure,
+  difference: z.object(interval),
+  seeds: count,
+  byDepth: z.array(figure),
+  kvBytes: count,
+});
+
+/** What the report reads of a result. */
+const resultSchema = z.looseObject({
+  model: z.string(),
+  task: z.string(),
+  measure: z.enum(["accuracy", "nll"]),
+  items: count,
+  tokens: count,
+  decoded: count,
+  full: point,
+  points: z.array(point.extend({ budget: count })),
+}) as unknown as z.ZodType<EvaluationResult>;
+/** A configuration as the report shows it. */
+const configSchema = z.record(
+  z.string(),
+  z.union([
+    z.string(),
+    z.number(),
+    z.boolean(),
+    z.null(),
+    z.array(z.json()).transform((list) => list.join(", ")),
+  ]),
+);
+
+/** The page of one evaluation. @throws ParetoError RUN_INVALID */
 export function evaluationReport(files: RunFiles): Page {
-  const result = files.result as unknown as EvaluationResult | null;
+  const result = resultOf(resultSchema, files);
   const runs = [{ name: result?.model ?? "run", files }];
-  const settings = settingsSection(runs, [files.record.config as Record<string, Scalar>]);
+  const settings = settingsSection(runs, [storedConfig("llm evaluate", configSchema, files)]);
   if (!result)
     return {
       title: "Evaluation of a language model",

@@ -1,4 +1,5 @@
 /** @file The report of language models' training: what the page shows of runs. */
+import { z } from "zod";
 import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../../base/format.ts";
 import { namedRuns } from "../../report/namedRun.ts";
 import type { Page, Section } from "../../report/page.ts";
@@ -11,14 +12,36 @@ import {
   warningsSection,
   type Scalar,
 } from "../../report/runSections.ts";
-import type { RunFiles } from "../../run/readRun.ts";
-import type { LmConfig } from "./lmConfig.ts";
+import { resultOf, type RunFiles } from "../../run/readRun.ts";
+import { storedConfig } from "../../run/storedConfig.ts";
+import { lmConfig, type LmConfig } from "./lmConfig.ts";
 import type { TrainLmResult } from "./lmResult.ts";
 
 type Result = TrainLmResult | null;
 
-const resultOf = ({ result }: RunFiles) => result as unknown as Result;
-const configOf = ({ record }: RunFiles) => record.config as unknown as LmConfig;
+/** JSON has null for a figure that is not finite. */
+const figure = z.number().nullable();
+const count = z.number();
+
+/** What the report reads of a result. */
+const resultSchema = z.looseObject({
+  validation: z
+    .looseObject({
+      loss: figure,
+      accuracy: figure,
+      groups: z.array(z.object({ name: z.string(), loss: figure, accuracy: figure, right: figure })),
+    })
+    .nullable(),
+  bestStep: count.nullable(),
+  parameters: count,
+  vocabulary: count,
+  steps: count,
+  tokens: count,
+  tokensPerSecond: figure,
+  trainSeconds: count,
+}) as unknown as z.ZodType<TrainLmResult>;
+
+const configOf = (run: RunFiles): LmConfig => storedConfig("llm train", lmConfig, run);
 
 /** Bytes of a saved weight. */
 const WEIGHT_BYTES = 2;
@@ -26,7 +49,7 @@ const WEIGHT_BYTES = 2;
 /** The page of runs. */
 export function lmReport(files: readonly RunFiles[]): Page {
   const runs = namedRuns(files, (run) => configOf(run).recipe.name);
-  const results = files.map(resultOf);
+  const results = files.map((run) => resultOf(resultSchema, run));
   const [first] = results;
   return {
     title: runs.map(({ name }) => name).join(", "),

@@ -1,5 +1,5 @@
 /** @file Reports as data: what is gathered from the folders of runs, what is left out. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -186,4 +186,67 @@ describe("the report of click runs", () => {
 it("names runs of one name by their folders", () => {
   const two = [run([]), { ...run([]), path: "runs/two" }];
   expect(namedRuns(two, () => "fae").map(({ name }) => name)).toEqual(["fae, one", "fae, two"]);
+});
+
+describe("a run whose files are damaged", () => {
+  const changed = async (change: (result: Record<string, unknown>) => unknown) => {
+    const [path] = await writeSampleRuns(await mkdtemp(join(folder, "damaged-")));
+    const file = join(path!, "result.json");
+    const result = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
+    await writeFile(file, JSON.stringify(change(result)));
+    return { path: path!, file };
+  };
+
+  it.each([
+    ["config", (result: object) => ({ ...result, config: null }), "config: expected object, got null"],
+    [
+      "rows",
+      (result: object) => ({ ...result, rows: { train: "many" } }),
+      'rows.train: expected number, got "many"',
+    ],
+    ["hot", ({ hot: _, ...result }: Record<string, unknown>) => result, "hot: "],
+    ["all", () => [], "its top level: expected object, got []"],
+  ])("is refused by the file and the key: %s", async (_, change, text) => {
+    const { path, file } = await changed(change);
+    await expect(readRun(path).then((run) => clickReport([run]))).rejects.toMatchObject({
+      code: "RUN_INVALID",
+      where: file,
+      message: expect.stringContaining(`result.json is wrong at ${text}`) as string,
+    });
+  });
+
+  it("is refused by the line of its log; a line that is cut off at the end is left out", async () => {
+    const { path } = await changed((result) => result);
+    const file = join(path, "events.jsonl");
+    const { events } = await readRun(path);
+    const text = await readFile(file, "utf8");
+    await writeFile(file, `${text}{"event":"span","span":"tr`);
+    expect((await readRun(path)).events).toEqual(events);
+    const number = text.split("\n").length;
+    for (const [line, problem] of [
+      ['{"event":"span","span":"tr', `events.jsonl:${number} is not JSON`],
+      [
+        '{"event":"span","span":"train","start":0,"end":"1"}',
+        `events.jsonl:${number} is wrong at end: expected number, got "1"`,
+      ],
+      ["[1]", `events.jsonl:${number} is wrong at its top level`],
+      ['{"event":"notice","event":"span"}', `events.jsonl:${number} has one key twice, event`],
+    ] as const) {
+      await writeFile(file, `${text}${line}\n${text}`);
+      await expect(readRun(path)).rejects.toMatchObject({
+        code: "RUN_INVALID",
+        where: `${file}:${number}`,
+        message: expect.stringContaining(problem) as string,
+      });
+    }
+    await writeFile(file, `${text}{"event":"of a newer Pareto"}\n\n`);
+    expect((await readRun(path)).events).toEqual(events);
+  });
+
+  it("keeps an event whose text holds line separators of Unicode", async () => {
+    const { path } = await changed((result) => result);
+    const message = "one\u2028two\u2029three\rfour";
+    await appendEvents(path, [{ event: "notice", level: "warning", code: "X", message }]);
+    expect((await readRun(path)).events.at(-1)).toMatchObject({ message });
+  });
 });

@@ -6,11 +6,13 @@
  * rows f64[n] · labels f32[n] · dense f32[n·D], row-major · bag starts i32[T·n + 1] when multi-hot · ids i32[…],
  * table-major; then padding to 8 bytes. All but the last group have `rowsPerGroup` rows, a power of two.
  */
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { endianness } from "node:os";
 import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
-import { readJsonIfExists, type JsonFormat } from "../../../base/jsonFile.ts";
+import { fileError } from "../../../base/fileErrors.ts";
+import { readJsonIfExists, unusableJson, type JsonFormat } from "../../../base/jsonFile.ts";
 
 /** What the arrays of a data set hold. */
 export interface EncodedLayout {
@@ -112,5 +114,38 @@ export async function readEncodedIndex(directory: string): Promise<EncodedIndex 
       fix: "Delete the folder and prepare the data again.",
     });
   }
+  await requireSizes(directory, index);
   return index;
+}
+
+/** Checks what the index claims against itself and the file of rows, before memory is taken for it. */
+async function requireSizes(directory: string, index: EncodedIndex): Promise<void> {
+  const { layout, rows, labelCounts, maxIdsPerRow, rowsPerGroup, groups } = index;
+  const path = join(directory, "layout.json");
+  const wrong = (key: string, wanted: unknown, received: unknown) =>
+    unusableJson(indexFormat, path, `layout.json should have ${key} ${String(wanted)}`, received);
+  if (layout.cardinalities.length !== layout.tables)
+    throw wrong("layout.tables", layout.cardinalities.length, layout.tables);
+  const groupRows = groups.reduce((sum, group) => sum + group.rows, 0);
+  if (groupRows !== rows) throw wrong("rows", groupRows, rows);
+  const [zeros, ones] = labelCounts;
+  if (zeros + ones !== rows) throw wrong("labelCounts that add up to", rows, zeros + ones);
+  const longest = groups.findIndex((group, g) =>
+    g < groups.length - 1 ? group.rows !== rowsPerGroup : group.rows > rowsPerGroup,
+  );
+  if (longest >= 0) throw wrong(`groups[${longest}].rows`, rowsPerGroup, groups[longest]!.rows);
+  const mostIds = layout.multiHot ? groups.reduce((most, { ids }) => Math.max(most, ids), 0) : layout.tables;
+  if (maxIdsPerRow > mostIds) throw wrong("maxIdsPerRow of at most", mostIds, maxIdsPerRow);
+  let end = 0;
+  for (const [g, group] of groups.entries()) {
+    if (!layout.multiHot && group.ids !== layout.tables * group.rows)
+      throw wrong(`groups[${g}].ids`, layout.tables * group.rows, group.ids);
+    if (group.offset !== end) throw wrong(`groups[${g}].offset`, end, group.offset);
+    end += groupPlaces(layout, group.rows, group.ids).sizeBytes;
+  }
+  const file = join(directory, "rows.bin");
+  const { size } = await stat(file).catch((error: unknown) => {
+    throw fileError(error, file);
+  });
+  if (size < end) throw unusableJson(indexFormat, file, `rows.bin should have ${end} bytes`, size);
 }

@@ -4,9 +4,12 @@
  * The folder holds `encoder/`, `train/`, `validation/`, `test/` and, written last, `prepared.json` with the fingerprint of
  * source and options. It is built beside its place and put there by a rename; one with another fingerprint is replaced.
  */
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
+import { readJson, unusableJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { ClickSchema } from "../batches/clickBatch.ts";
 import { measureDense } from "./denseStatistics.ts";
 import { encodeRows } from "./encode.ts";
@@ -54,6 +57,8 @@ export interface PreparedDataset {
   reused: boolean;
 }
 
+const MARKER = "prepared.json";
+
 /** `prepared.json`. */
 interface Marker {
   version: 1;
@@ -61,6 +66,32 @@ interface Marker {
   columns: ColumnDescription[];
   notices: string[];
 }
+
+const count = z.int().min(0);
+
+const markerFormat: JsonFormat<Marker> = {
+  noun: "prepared data set",
+  schema: z.object({
+    version: z.literal(1),
+    fingerprint: z.string(),
+    columns: z.array(
+      z.object({
+        name: z.string(),
+        type: z.string(),
+        role: z.enum(["label", "time", "dense", "categorical", "ignored"]),
+        multiHot: z.boolean(),
+        distinct: count,
+        missing: count,
+        nonFinite: count,
+        reason: z.string(),
+      }),
+    ),
+    notices: z.array(z.string()),
+  }),
+  newest: { version: 1 },
+  codes: { damaged: "DATA_ENCODED_DAMAGED", version: "DATA_ENCODED_VERSION" },
+  fix: "Delete the folder and prepare the data again.",
+};
 
 const PARTS = ["train", "validation", "test"] as const;
 
@@ -99,8 +130,7 @@ export async function prepareDataset(
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
-  const marker = JSON.parse(await readFile(join(directory, "prepared.json"), "utf8")) as Marker;
-  return finish(directory, marker, false);
+  return finish(directory, await readJson(markerFormat, join(directory, MARKER)), false);
 }
 
 function normalise(options: PrepareOptions): unknown {
@@ -112,8 +142,8 @@ function normalise(options: PrepareOptions): unknown {
 /** Opens a complete preparation with this fingerprint, else null. */
 async function reopen(directory: string, key: string): Promise<PreparedDataset | null> {
   try {
-    const marker = JSON.parse(await readFile(join(directory, "prepared.json"), "utf8")) as Marker;
-    if (marker.version !== 1 || marker.fingerprint !== key) return null;
+    const marker = await readJson(markerFormat, join(directory, MARKER));
+    if (marker.fingerprint !== key) return null;
     return await finish(directory, marker, true);
   } catch {
     return null;
@@ -125,6 +155,7 @@ async function finish(directory: string, marker: Marker, reused: boolean): Promi
   const [train, validation, test] = await Promise.all(
     PARTS.map((part) => EncodedDataset.open(join(directory, part))),
   );
+  for (const part of [train!, validation!, test!]) requireSameTables(part, encoder.schema);
   return {
     schema: encoder.schema,
     encoder,
@@ -136,6 +167,15 @@ async function finish(directory: string, marker: Marker, reused: boolean): Promi
     fingerprint: marker.fingerprint,
     reused,
   };
+}
+
+/** @throws ParetoError DATA_ENCODED_DAMAGED for a part that was not encoded by this encoder */
+function requireSameTables({ directory, layout }: EncodedDataset, { dense, categorical }: ClickSchema): void {
+  const cardinalities = categorical.map(({ cardinality }) => cardinality);
+  if (layout.dense === dense.length && isDeepStrictEqual(layout.cardinalities, cardinalities)) return;
+  const problem = `the encoder has ${dense.length} dense columns and tables of ${cardinalities.join(", ")} rows`;
+  const received = `${layout.dense} and ${layout.cardinalities.join(", ")}`;
+  throw unusableJson(markerFormat, directory, problem, received);
 }
 
 async function build(
@@ -221,7 +261,7 @@ async function build(
       PARTS.map((part) => join(directory, part)),
     );
     const marker: Marker = { version: 1, fingerprint: key, columns: roles.columns, notices };
-    const path = join(directory, "prepared.json");
+    const path = join(directory, MARKER);
     await writeFile(path, JSON.stringify(marker, null, 1), { flush: true });
   } catch (error) {
     throw error instanceof ParetoError ? error : fileError(error, directory);

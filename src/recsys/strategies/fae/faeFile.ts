@@ -13,7 +13,7 @@ import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
 import { EncodedDataset } from "../../data/encode/encodedDataset.ts";
 import type { EncodedLayout } from "../../data/encode/encodedLayout.ts";
-import { fileError } from "../../../base/fileErrors.ts";
+import { fileError, firstLine } from "../../../base/fileErrors.ts";
 import { makePartialFolder } from "../../data/encode/partialFolder.ts";
 import type { OnEvent } from "../../../run/events.ts";
 import type { FaeConfig } from "./calibrate.ts";
@@ -91,12 +91,16 @@ async function openFaeFile(request: FaeRequest): Promise<FaeFile | string> {
     const now = await fingerprint(directory, print.path).catch(() => null);
     if (!isDeepStrictEqual(now, print)) return `${print.path} is damaged or missing`;
   }
-  const hot = await EncodedDataset.open(join(directory, "hot"));
-  const cold = await EncodedDataset.open(join(directory, "cold"));
-  if (hot.rows + cold.rows !== source.rows)
-    return `it holds ${hot.rows + cold.rows} of ${source.rows} inputs`;
-  const hotSet = new HotSet(rowSpace(layout.cardinalities), rows, config, header.threshold);
-  return { hot, cold, header, hotSet, reused: true };
+  try {
+    const hot = await EncodedDataset.open(join(directory, "hot"));
+    const cold = await EncodedDataset.open(join(directory, "cold"));
+    if (hot.rows + cold.rows !== source.rows)
+      return `it holds ${hot.rows + cold.rows} of ${source.rows} inputs`;
+    const hotSet = new HotSet(rowSpace(layout.cardinalities), rows, config, header.threshold);
+    return { hot, cold, header, hotSet, reused: true };
+  } catch (error) {
+    return `it is damaged (${firstLine(error)})`;
+  }
 }
 
 async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {

@@ -5,6 +5,8 @@
  * CRC-32 u32 of all before; little-endian.
  */
 import { crc32 } from "node:zlib";
+import { z } from "zod";
+import { parseJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { FaeConfig } from "./calibrate.ts";
 
 const MAGIC = "PARETFAE";
@@ -55,6 +57,34 @@ export function encodeFaeHead(header: FaeHeader, rows: Uint32Array): Uint8Array 
   return out;
 }
 
+const count = z.int().min(0);
+const seconds = z.number();
+
+const headerFormat: JsonFormat<FaeHeader> = {
+  noun: "FAE file",
+  schema: z.object({
+    datasetHash: z.string(),
+    config: z.object({
+      hot: z.string(),
+      budgetBytes: z.number(),
+      rowBytes: z.number(),
+      sampleRate: z.number(),
+      seed: z.number(),
+    }),
+    tableSizes: z.array(count),
+    hotRows: count,
+    threshold: z.number().nullable(),
+    sampledInputs: count,
+    accessShare: z.number(),
+    hotInputs: count,
+    coldInputs: count,
+    seconds: z.object({ sample: seconds, select: seconds, partition: seconds }),
+    files: z.array(z.object({ path: z.string(), sizeBytes: count, crc32: count })),
+  }),
+  codes: { damaged: "FAE_FILE" },
+  fix: "Delete the folder: it is made again.",
+};
+
 /** A FAE head from its bytes, or why it is none. */
 export function decodeFaeHead(
   head: Uint8Array,
@@ -69,7 +99,15 @@ export function decodeFaeHead(
   if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end))
     return { problem: "its checksum does not match" };
   const start = FIXED_BYTES + bytes.readUInt32LE(12);
-  const header = JSON.parse(bytes.toString("utf8", FIXED_BYTES, start)) as FaeHeader;
-  const rows = Uint32Array.from({ length: (end - start) / 4 }, (_, k) => bytes.readUInt32LE(start + 4 * k));
+  if (start > end) return { problem: `its header should end at byte ${start} of ${end}` };
+  let header: FaeHeader;
+  try {
+    header = parseJson(headerFormat, "header", bytes.toString("utf8", FIXED_BYTES, start));
+  } catch (error) {
+    return { problem: (error as Error).message };
+  }
+  if (end - start !== 4 * header.hotRows)
+    return { problem: `its header names ${header.hotRows} hot rows, and it holds ${(end - start) / 4}` };
+  const rows = Uint32Array.from({ length: header.hotRows }, (_, k) => bytes.readUInt32LE(start + 4 * k));
   return { header, rows };
 }

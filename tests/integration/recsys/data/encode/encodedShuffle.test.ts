@@ -163,8 +163,8 @@ describe("a long shuffled pass", () => {
     const directory = join(root, "cut");
     await cp(oneHot.directory, directory, { recursive: true });
     const file = join(directory, "rows.bin");
-    await truncate(file, (await stat(file)).size - 4096);
     const set = await EncodedDataset.open(directory);
+    await truncate(file, (await stat(file)).size - 4096);
     const last = Math.ceil(ROWS / GROUP) - 1;
     const windowOf = (seed: number) => Math.floor(model(seed, 0, 8).groups.indexOf(last) / 8);
     let seed = 0;

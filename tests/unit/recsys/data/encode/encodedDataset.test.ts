@@ -1,5 +1,5 @@
 /** @file Round trips of the encoded data set: order, shuffles, resuming at any batch, and damage. */
-import { mkdtemp, rm, truncate } from "node:fs/promises";
+import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -207,5 +207,29 @@ describe("an encoded data set", () => {
     const set = await write(makeRows(100, 1, 1, false), 1, 1, false, 100, 16);
     await truncate(join(set.directory, "rows.bin"), 700);
     await expect(read(set, { batchSize: 10 })).rejects.toMatchObject({ code: "DATA_ENCODED_DAMAGED" });
+  });
+
+  test.each([
+    ["layout.tables", { layout: { dense: 1, tables: 1e9, cardinalities: [100], multiHot: false } }],
+    ["rows", { rows: 1e15 }],
+    ["labelCounts", { labelCounts: [1e12, 0] }],
+    ["maxIdsPerRow", { maxIdsPerRow: 2 ** 40 }],
+    ["groups[1].rows", { rowsPerGroup: 8, rows: 100 }],
+    ["groups[0].ids", { groups: [{ offset: 0, rows: 100, ids: 2 ** 50 }] }],
+    ["groups[0].offset", { groups: [{ offset: 2 ** 50, rows: 100, ids: 100 }] }],
+    ["layout.dense", { layout: { dense: 1e9, tables: 1, cardinalities: [100], multiHot: false } }],
+  ])("whose index claims absurd %s is refused when it is opened", async (key, change) => {
+    const set = await write(
+      makeRows(100, 1, 1, false),
+      1,
+      1,
+      false,
+      100,
+      key === "groups[1].rows" ? 16 : 128,
+    );
+    const path = join(set.directory, "layout.json");
+    const index = JSON.parse(await readFile(path, "utf8")) as object;
+    await writeFile(path, JSON.stringify({ ...index, ...change }));
+    await expect(EncodedDataset.open(set.directory)).rejects.toMatchObject({ code: "DATA_ENCODED_DAMAGED" });
   });
 });
