@@ -78,6 +78,7 @@ function randomFiles(config: ModelFiles["config"]): ModelFiles {
   return {
     name: "random weights",
     config,
+    generation: null,
     notices: [],
     read,
     readStored: async (name) => ({ dtype: "float32", elements: await read(name) }),

@@ -67,6 +67,7 @@ export { readModelShape } from "./load/modelConfig.ts";
 export type { ModelShape } from "./load/modelConfig.ts";
 export { openModel } from "./load/openModel.ts";
 export type { OpenedModel } from "./load/openModel.ts";
+export type { GenerationDefaults } from "./load/generationConfig.ts";
 export type { ModelFiles } from "./load/weights.ts";
 export type { DecoderConfig } from "./models/decoder.ts";
 export type { RotaryConfig, RotaryScaling } from "./models/rotary.ts";

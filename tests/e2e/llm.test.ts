@@ -1,8 +1,9 @@
 /** @file `pareto llm generate` as a user runs it, on tiny models and, where there is one, on a real checkpoint. */
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KvDecisionEvent } from "../../src/llm/kv/decisionEvent.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeWordModel } from "../support/llm/wordModel.ts";
 import { writeTinyLlama2c } from "../support/llm/tinyLlama2c.ts";
 import { Workspace } from "./cli.ts";
 
@@ -196,6 +197,49 @@ describe("pareto llm generate", () => {
     const { status, stdout } = await work.run(["llm", "generate", bin, "--batch", "marked.jsonl", ...args]);
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ id: 1, text: plain["text"] });
+  });
+
+  test("takes the defaults of generation_config.json, says so in a line, and options override them", async () => {
+    const folder = work.path("defaults");
+    await writeWordModel(folder);
+    const config = {
+      do_sample: true,
+      temperature: 50,
+      top_k: 0,
+      repetition_penalty: 1.2,
+      max_new_tokens: 9,
+      num_beams: 3,
+    };
+    await writeFile(join(folder, "generation_config.json"), JSON.stringify(config));
+    const generate = (...args: string[]) =>
+      work.run(["llm", "generate", folder, "--prompt", "the key of red is blue .", "--seed", "3", ...args]);
+    const byModel = await generate();
+    expect(byModel.status).toBe(0);
+    const said = byModel.stderr.split("\n").filter((line) => line.includes("generation_config.json"));
+    expect(said).toEqual([
+      expect.stringContaining("not done here: num_beams 3"),
+      expect.stringMatching(
+        /temperature 50, repetition penalty 1.2, at most 9 new tokens; .*--temperature 0/,
+      ),
+    ]);
+    const args = [
+      "--temperature",
+      "50",
+      "--top-k",
+      "0",
+      "--repetition-penalty",
+      "1.2",
+      "--max-new-tokens",
+      "9",
+    ];
+    const same = await generate(...args);
+    expect(same.stdout).toBe(byModel.stdout);
+    expect(same.stderr).not.toContain("by the model's");
+    const greedy = ["--temperature", "0", "--repetition-penalty", "1", "--max-new-tokens", "9"];
+    const first = await generate(...greedy);
+    await rm(join(folder, "generation_config.json"));
+    expect((await generate("--max-new-tokens", "9")).stdout).toBe(first.stdout);
+    expect(first.stdout).not.toBe(byModel.stdout);
   });
 
   test("names the byte of a prompt that is not UTF-8", async () => {

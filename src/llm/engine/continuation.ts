@@ -94,6 +94,7 @@ export class SampledSequence implements Continuation {
       return;
     }
     this.#tokens.push(token);
+    this.#sampler.observe([token]);
     if (this.#tokens.length >= maxNewTokens) this.#finishReason = "length";
   }
 }

@@ -14,8 +14,10 @@ export interface ConversationState {
   sequence: number | null;
   /** Bytes that are set aside for its cache. */
   bytes: number;
-  /** Tokens of all turns so far. */
+  /** Tokens of all turns so far that were decoded. */
   tokens: number;
+  /** All tokens of its turns, for samplers that penalise them. */
+  readonly text: number[];
   /** The last token chosen, where it has not been decoded: the next turn begins with it. */
   unread: number | null;
   /** A turn goes on. */

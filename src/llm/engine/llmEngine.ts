@@ -24,6 +24,8 @@ import type {
   TokenEvent,
   TokenRequest,
 } from "./request.ts";
+import { requireNumber } from "../optionChecks.ts";
+import { requireRequest, TOKENS } from "./requestChecks.ts";
 import { sequenceOptions } from "./sequenceOptions.ts";
 
 /** Prompt tokens read in one pass, so that a pass's hidden states stay small; a longer prompt is read alone. */
@@ -62,8 +64,10 @@ export class LlmEngine {
   #requests = 0;
   readonly #totals = { promptTokens: 0, prefillSeconds: 0, decodeTokens: 0, decodeSeconds: 0 };
 
-  /** @param runner used by nothing else until the engine is closed */
+  /** @param runner used by nothing else until the engine is closed @throws ParetoError LLM_OPTION */
   constructor(runner: LlmRunner, { maxCacheBytes = Number.POSITIVE_INFINITY }: EngineOptions = {}) {
+    if (maxCacheBytes !== Number.POSITIVE_INFINITY)
+      requireNumber("LlmEngine", "maxCacheBytes", maxCacheBytes, { above: 0 });
     this.#runner = runner;
     this.#admission = new Admission(runner, maxCacheBytes);
   }
@@ -97,13 +101,14 @@ export class LlmEngine {
    * Generates a sequence. It joins the running ones at the next token for which there is room, in the order of requests.
    * Leaving the iterator early ends it, as its signal does.
    * @returns its tokens as they are chosen, and one end event
-   * @throws ParetoError at once: LLM_SEQUENCE, LLM_CACHE_BYTES for what never fits, LLM_PROMPT, LLM_CONTEXT,
+   * @throws ParetoError at once: LLM_OPTION, LLM_SEQUENCE, LLM_CACHE_BYTES for what never fits, LLM_PROMPT, LLM_CONTEXT,
    *   POLICY_TEXT, POLICY_UNKNOWN, POLICY_OPTION and what the policy refuses, LLM_ENGINE_CLOSED; by the iterator: what
    *   the runner refuses, LLM_LOGITS
    */
   generate(request: GenerateRequest): AsyncIterableIterator<TokenEvent> {
     const number = ++this.#requests;
     const id = request.id ?? String(number);
+    requireRequest("LlmEngine.generate", request, this.#runner.config);
     const { maxNewTokens, beams = 1, cachedNewTokens = maxNewTokens } = request;
     const options = sequenceOptions(request, id, maxNewTokens, cachedNewTokens);
     return this.#enqueue({ id, request, options, beams, conversation: null });
@@ -111,18 +116,20 @@ export class LlmEngine {
 
   /**
    * Begins a conversation: requests whose prompts are further turns of one sequence. End it, or it keeps its sequence.
-   * @throws ParetoError POLICY_TEXT, POLICY_UNKNOWN, POLICY_OPTION and what the policy refuses
+   * @throws ParetoError LLM_OPTION, POLICY_TEXT, POLICY_UNKNOWN, POLICY_OPTION and what the policy refuses
    */
   converse(request: ConversationRequest): Conversation {
     const number = ++this.#requests;
     const id = request.id ?? String(number);
     const { maxNewTokens } = request;
+    requireNumber("LlmEngine.converse", "maxNewTokens", maxNewTokens, TOKENS);
     const state: ConversationState = {
       id,
       options: sequenceOptions(request, id, maxNewTokens, maxNewTokens),
       sequence: null,
       bytes: 0,
       tokens: 0,
+      text: [],
       unread: null,
       isBusy: false,
       isOver: false,
@@ -151,6 +158,7 @@ export class LlmEngine {
   }
 
   #turn(turn: TokenRequest, state: ConversationState): AsyncIterableIterator<TokenEvent> {
+    requireRequest("Conversation.generate", turn, this.#runner.config);
     const prompt = state.unread === null ? turn.prompt : [state.unread, ...turn.prompt];
     const { id, options } = state;
     const events = this.#enqueue({
@@ -195,6 +203,8 @@ export class LlmEngine {
       hasLogProbabilities: request.hasLogProbabilities ?? false,
     };
     const sampler = new Sampler(request.sampling);
+    sampler.observe(conversation?.text ?? []);
+    sampler.observe(prompt);
     const entry: Entry = {
       id,
       prompt,
@@ -394,6 +404,7 @@ export class LlmEngine {
     const { tokens } = continued;
     if (conversation) {
       conversation.tokens += prompt.length + tokens.length;
+      for (const token of [...prompt, ...tokens]) conversation.text.push(token);
       // The last token was chosen, and not decoded; one before a stop token was.
       conversation.unread = finishReason === "length" ? tokens.at(-1)! : null;
       if (conversation.unread !== null) conversation.tokens--;

@@ -135,8 +135,8 @@ async function readHead(handle: FileHandle, path: string): Promise<Head> {
   const first = Buffer.alloc(FIRST_BYTES);
   const { bytesRead } = await handle.read(first, 0, FIRST_BYTES, 0);
   const { size } = await handle.stat();
-  if (size === 0) throw damagedModel(path, "a model has bytes", "an empty file");
   refuseOtherFormat(path, first.subarray(0, bytesRead));
+  if (size === 0) throw damagedModel(path, "a model has bytes", "an empty file");
   const head = headOf(first.subarray(0, bytesRead), path);
   const { layers } = head.config;
   const elements = kindsOf(head).reduce((sum, kind) => sum + kind.size * (kind.isLayered ? layers : 1), 0);
@@ -203,6 +203,7 @@ export async function openLlama2c(path: string): Promise<ModelFiles> {
     return {
       name: basename(path, ".bin"),
       config: head.config,
+      generation: null,
       notices: [],
       read,
       readStored: async (name) => ({ dtype: "float32", elements: await read(name) }),

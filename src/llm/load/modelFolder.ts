@@ -1,6 +1,6 @@
 /**
  * @file A model as Hugging Face publishes it: a folder with `config.json` and `model.safetensors`, or several files
- * with `model.safetensors.index.json`, and perhaps `generation_config.json`, whose end tokens count. It is read as
+ * with `model.safetensors.index.json`, and perhaps `generation_config.json`, whose values are the defaults of the model. It is read as
  * leniently as transformers reads it; what is left out is said in {@link ModelFiles.notices}. Elements are F64, F32,
  * F16 or BF16; the last two are widened exactly.
  */
@@ -12,24 +12,23 @@ import { sameShape, sizeOf } from "../../base/shape.ts";
 import type { NoticeEvent } from "../../run/events.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import { decoderOf } from "../models/models.ts";
+import { type GenerationDefaults, readGenerationConfig } from "./generationConfig.ts";
 import { EMBEDDING, findTensors, type FolderTensors, HEAD, requireTensors } from "./folderTensors.ts";
-import { parseJson } from "./jsonText.ts";
 import { readTextIfExists } from "../../base/files.ts";
 import { modelNotice, shownNames } from "./modelErrors.ts";
 import { refuseOtherFolder, withoutConfig } from "./otherFolders.ts";
-import { readConfig, readEosTokenIds } from "./readConfig.ts";
+import { readConfig } from "./readConfig.ts";
 import { weightFiles } from "./weightFiles.ts";
 import type { ModelFiles } from "./weights.ts";
 
 /** Elements of two tensors that are compared at a time. */
 const COMPARED = 2 ** 20;
 
-/** The end tokens of generation_config.json come before those of config.json, as in transformers. */
-async function withEndTokens(folder: string, config: DecoderConfig): Promise<DecoderConfig> {
+/** The defaults of generation_config.json; null without one. */
+async function generationOf(folder: string, notices: NoticeEvent[]): Promise<GenerationDefaults | null> {
   const path = join(folder, "generation_config.json");
   const text = await readTextIfExists(path);
-  const eosTokenIds = text === null ? [] : readEosTokenIds(parseJson(text, path), path);
-  return eosTokenIds.length === 0 ? config : { ...config, eosTokenIds };
+  return text === null ? null : readGenerationConfig(text, path, notices);
 }
 
 /** Whether two tensors have the same elements, bit for bit. */
@@ -86,7 +85,10 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
   const text = await readTextIfExists(path);
   if (text === null) throw await withoutConfig(folder);
   const notices: NoticeEvent[] = [];
-  const written = await withEndTokens(folder, readConfig(text, path, notices));
+  const shape = readConfig(text, path, notices);
+  const generation = await generationOf(folder, notices);
+  // Its end tokens come before those of config.json, as in transformers.
+  const written = generation?.eosTokenIds.length ? { ...shape, eosTokenIds: generation.eosTokenIds } : shape;
   await refuseOtherFolder(folder);
   const opened: SafetensorsFile[] = [];
   const close = async () => {
@@ -112,6 +114,7 @@ export async function openModelFolder(folder: string): Promise<ModelFiles> {
     return {
       name: basename(resolve(folder)),
       config,
+      generation,
       notices,
       readStored,
       read: async (name) => {

@@ -2,7 +2,6 @@
  * @file Reads `config.json` as Hugging Face publishes it, for the model types that are known. What would change a
  * model's output and is not known here is refused by name.
  */
-import { z } from "zod";
 import type { DecoderConfig } from "../models/decoder.ts";
 import type { NoticeEvent } from "../../run/events.ts";
 import { gpt2Config, gpt2Keys } from "./configs/gpt2.ts";
@@ -10,7 +9,6 @@ import { gptjConfig, gptjKeys } from "./configs/gptj.ts";
 import { checkKeys } from "./configs/keys.ts";
 import { llamaConfig, llamaKeys } from "./configs/llama.ts";
 import { mptConfig, mptKeys, mptUnknownKeys } from "./configs/mpt.ts";
-import { eosTokenIds, parse } from "./configs/parse.ts";
 import { parseJson } from "./jsonText.ts";
 import { damagedModel, modelNotice, shownNames, shownValue, unsupported } from "./modelErrors.ts";
 
@@ -68,13 +66,4 @@ export function readConfig(text: string, where: string, notices: NoticeEvent[] =
       ),
     );
   return config;
-}
-
-/**
- * The `eos_token_id` of `generation_config.json`.
- * @param where its path
- * @throws ParetoError LLM_MODEL_DAMAGED
- */
-export function readEosTokenIds(json: unknown, where: string): number[] {
-  return parse(z.object({ eos_token_id: eosTokenIds }), json, where).eos_token_id;
 }

@@ -8,6 +8,7 @@ import { formatCount } from "../../../base/format.ts";
 import { decimal, wholeNumber } from "../../../base/optionSchemas.ts";
 import { EventLog } from "../../../run/eventLog.ts";
 import { defineCommand, type CommandInput } from "../../command.ts";
+import { generationSettings, NEW_TOKENS, refuseIgnored } from "./generationSettings.ts";
 import { searchText, streamText, type Text, writeBatch } from "./generateTexts.ts";
 import {
   kvOption,
@@ -43,21 +44,37 @@ const options = {
       meaning: "Texts of a batch that are continued at a time; when one ends, the next one starts",
       defaultText: String(BATCH_SEQUENCES),
     }),
-    maxNewTokens: option("n", wholeNumber({ min: 1 }), { meaning: "Most new tokens", default: 128 }),
+    maxNewTokens: option("n", wholeNumber({ min: 1 }), {
+      meaning: "Most new tokens",
+      defaultText: `the model's, or else ${NEW_TOKENS}`,
+    }),
     tokenizer,
   }),
   ...inGroup("Sampling:", {
     temperature: option("t", decimal({ min: 0 }), {
       meaning: "What logits are divided by before a token is drawn; 0 takes the most probable token",
-      default: 0,
+      defaultText: "the model's generation_config.json, or else 0",
     }),
-    topK: option("n", wholeNumber({ min: 1 }), {
-      meaning: "How many of the most probable tokens one is drawn from",
-      defaultText: "all",
+    topK: option("n", wholeNumber({ min: 0 }), {
+      meaning: "How many of the most probable tokens one is drawn from; 0 for all",
+      defaultText: "the model's, or else 0",
     }),
-    topP: option("p", decimal({ above: 0, max: 1 }), {
+    topP: option("p", decimal({ min: 0, max: 1 }), {
       meaning: "Probability that the most probable tokens, of which one is drawn, reach together",
-      default: 1,
+      defaultText: "the model's, or else 1",
+    }),
+    minP: option("p", decimal({ min: 0, max: 1 }), {
+      meaning: "Share of the most probable token's probability that a token needs to be drawn",
+      defaultText: "the model's, or else 0",
+    }),
+    typicalP: option("p", decimal({ above: 0, max: 1 }), {
+      meaning:
+        "Probability that the tokens nearest to the expected information, of which one is drawn, reach together",
+      defaultText: "the model's, or else 1",
+    }),
+    repetitionPenalty: option("x", decimal({ above: 0 }), {
+      meaning: "What logits of tokens that the text has are divided by, or multiplied where negative",
+      defaultText: "the model's, or else 1",
     }),
     beams: option("n", wholeNumber({ min: 1, max: 256 }), {
       meaning: "Beams that search for a probable text, in place of taking one token after the other",
@@ -94,7 +111,7 @@ function refuseUnused(values: Flags): void {
   const refuse = (where: string, message: string, fix: string): never => {
     throw new ParetoError({ code: "CLI_OPTION", where, message, fix });
   };
-  const { prompt, batch, maxSeqs, temperature, topK, topP, beams, decisions } = values;
+  const { prompt, batch, maxSeqs, beams, decisions } = values;
   if ((prompt === undefined) === (batch === undefined)) {
     const got = prompt === undefined ? "neither" : "both";
     refuse("--prompt", `either --prompt or --batch gives what to continue, got ${got}`, "Give one of them.");
@@ -105,16 +122,7 @@ function refuseUnused(values: Flags): void {
       `a single text has one sequence, got --max-seqs ${maxSeqs}`,
       "Leave it out, or give --batch.",
     );
-  const choosing = topK === undefined ? "--top-p" : "--top-k";
-  if (temperature === 0 && (topK !== undefined || topP !== 1)) {
-    refuse(
-      choosing,
-      "it chooses among tokens to draw from, and nothing is drawn, got --temperature 0",
-      "Add a temperature, e.g. --temperature 1, or leave the option out.",
-    );
-  }
-  if (beams > 1 && temperature > 0)
-    refuse("--beams", `beams draw no tokens, got --temperature ${temperature}`, "Leave one of them out.");
+  refuseIgnored(values);
   if (beams > 1 && decisions !== undefined) {
     refuse(
       "--decisions",
@@ -127,17 +135,19 @@ function refuseUnused(values: Flags): void {
 async function generate(out: Output, model: string, values: Flags): Promise<void> {
   refuseUnused(values);
   // What the policy refuses is refused before anything is opened.
-  policyOf(values, values.maxNewTokens);
+  policyOf(values, values.maxNewTokens ?? NEW_TOKENS);
   const isBatch = values.batch !== undefined;
   const prompts = isBatch ? await readBatch(values.batch!) : [await readPrompt(values.prompt!)];
   const opened = await openModel(model, values.tokenizer);
   for (const notice of opened.files.notices) out.onEvent(notice);
   try {
-    const texts = prompts.map(({ prompt, maxNewTokens = values.maxNewTokens, ...rest }) => ({
-      ...rest,
-      maxNewTokens,
-      prompt: opened.tokenizer.encode(prompt),
-    }));
+    const { sampling, newTokens, fromModel } = generationSettings(values, opened.files.generation);
+    if (fromModel !== null)
+      out.onEvent({ event: "notice", level: "info", code: "LLM_DEFAULTS", message: fromModel });
+    const texts = prompts.map(({ prompt: words, maxNewTokens, ...rest }) => {
+      const prompt = opened.tokenizer.encode(words);
+      return { ...rest, prompt, maxNewTokens: maxNewTokens ?? newTokens(prompt.length) };
+    });
     for (const text of texts) checkLength(opened, text, values);
     warnOfLength(out, opened, texts);
     const sequences = Math.min(values.maxSeqs ?? BATCH_SEQUENCES, texts.length);
@@ -153,7 +163,7 @@ async function generate(out: Output, model: string, values: Flags): Promise<void
       await engine.runner.prepare(...texts.slice(0, sequences).map(({ prompt }) => prompt.length));
       out.close();
       await endingEarly((signal) => {
-        const run = { out, opened, engine, values, signal, onDecision: decisions?.append };
+        const run = { out, opened, engine, values, sampling, signal, onDecision: decisions?.append };
         if (isBatch) return writeBatch(run, texts);
         return values.beams === 1 ? streamText(run, texts[0]!) : searchText(run, texts[0]!);
       });

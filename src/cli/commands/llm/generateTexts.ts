@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { LlmEngine } from "../../../llm/engine/llmEngine.ts";
 import type { EndEvent, GenerateRequest } from "../../../llm/engine/request.ts";
 import { runBatch } from "../../../llm/engine/runBatch.ts";
+import type { SamplerOptions } from "../../../llm/generate/sampler.ts";
 import type { KvDecisionEvent } from "../../../llm/kv/decisionEvent.ts";
 import type { OpenedModel } from "../../../llm/load/openModel.ts";
 import type { SequenceMemory } from "../../../llm/runner/runner.ts";
@@ -14,9 +15,6 @@ import type { Output } from "../../output.ts";
 
 /** How texts are continued. */
 export interface GenerationValues extends KvValues {
-  readonly temperature: number;
-  readonly topK: number | undefined;
-  readonly topP: number;
   readonly beams: number;
   readonly seed: number;
 }
@@ -35,6 +33,8 @@ export interface TextRun {
   opened: OpenedModel;
   engine: LlmEngine;
   values: GenerationValues;
+  /** How tokens are chosen; null for beams. */
+  sampling: SamplerOptions | null;
   signal: AbortSignal;
   /** Receives each decision of the policy; its subject is the id of the text. */
   onDecision: ((decision: KvDecisionEvent) => void) | undefined;
@@ -156,8 +156,8 @@ function memoryOf(texts: readonly SequenceMemory[]): SequenceMemory {
   };
 }
 
-function requestOf({ values, signal, onDecision }: TextRun, text: Text): GenerateRequest {
-  const { kv, beams, temperature, topK, topP } = values;
+function requestOf({ values, sampling, signal, onDecision }: TextRun, text: Text): GenerateRequest {
+  const { kv, beams } = values;
   const { id, prompt, maxNewTokens, seed = values.seed } = text;
   return {
     id: String(id),
@@ -166,9 +166,7 @@ function requestOf({ values, signal, onDecision }: TextRun, text: Text): Generat
     kv,
     noise: { seed },
     signal,
-    ...(beams > 1
-      ? { beams }
-      : { sampling: { temperature, topP, seed, ...(topK !== undefined && { topK }) } }),
+    ...(sampling === null ? { beams } : { sampling: { ...sampling, seed } }),
     ...(onDecision && { onDecision }),
   };
 }

@@ -116,11 +116,35 @@ describe("a request", () => {
     ["an unknown policy", { kv: "lru" }, "POLICY_UNKNOWN"],
     ["a policy's option that it lacks", { kv: "full:budget=50%" }, "POLICY_OPTION"],
     ["a budget of nothing", { kv: "h2o:budget=0" }, "KV_BUDGET"],
+    ["no new tokens", { maxNewTokens: 0 }, "LLM_OPTION"],
+    ["half a new token", { maxNewTokens: 2.5 }, "LLM_OPTION"],
+    ["new tokens that are no number", { maxNewTokens: Number.NaN }, "LLM_OPTION"],
+    ["new tokens without end", { maxNewTokens: Number.POSITIVE_INFINITY }, "LLM_OPTION"],
+    ["no beams", { beams: 0 }, "LLM_OPTION"],
+    ["a negative temperature", { sampling: { temperature: -1 } }, "LLM_OPTION"],
+    ["sampling that beams would ignore", { beams: 2, sampling: { temperature: 1 } }, "LLM_OPTION"],
+    ["a negative seed", { noise: { seed: -1 } }, "LLM_OPTION"],
+    ["a stop token that is no number", { stopTokenIds: [Number.NaN] }, "LLM_OPTION"],
+    ["a forced token that the model lacks", { forced: [VOCABULARY] }, "LLM_OPTION"],
+    ["a prompt's token that is no whole number", { prompt: [0.5] }, "LLM_PROMPT"],
   ])("is refused at once for %s", (_, rest, code) => {
     const engine = new LlmEngine(open(2));
     expect(failure(() => engine.generate(request([1], 4, rest)))).toMatchObject({ code });
     expect(engine.stats).toMatchObject({ running: 0, waiting: 0 });
   });
+});
+
+test("a penalty of repetition counts the prompt and the new tokens, in every turn of a conversation", async () => {
+  const logits = mixedLogits(VOCABULARY);
+  const positive = (tokens: readonly number[]) => logits(tokens).map((logit) => logit + 1);
+  const engine = () => new LlmEngine(new FakeRunner(positive, { vocabulary: VOCABULARY, maxSequences: 1 }));
+  const rest = { sampling: { repetitionPenalty: 1e6 }, ignoreEos: true };
+  const all = await endOf(engine().generate({ prompt: [1, 2], maxNewTokens: VOCABULARY - 2, ...rest }));
+  expect(new Set([1, 2, ...all.tokens]).size).toBe(VOCABULARY);
+  const conversation = engine().converse({ maxNewTokens: 20 });
+  const first = await endOf(conversation.generate({ prompt: [1, 2], maxNewTokens: 4, ...rest }));
+  const second = await endOf(conversation.generate({ prompt: [1], maxNewTokens: 6, ...rest }));
+  expect(new Set([1, 2, ...first.tokens, ...second.tokens]).size).toBe(VOCABULARY);
 });
 
 describe("requests", () => {

@@ -53,7 +53,8 @@ describe("Sampler", () => {
         [3, 0.999],
         [3000, 0.05],
       ] as const) {
-        const kept = weights.slice(0, topK);
+        // Those as probable as the last of the top k are kept too, as transformers has it.
+        const kept = weights.filter((weight, i) => i < topK || weight === weights[topK - 1]);
         const wanted = topP * kept.reduce((a, b) => a + b);
         let sum = 0;
         const end = kept.findIndex((weight) => (sum += weight) >= wanted);

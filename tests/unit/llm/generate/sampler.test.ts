@@ -59,6 +59,40 @@ describe("Sampler", () => {
     expect(draw(3)).not.toEqual(draw(4));
   });
 
+  test("takes topK 0 for all tokens, and draws those as probable as the last of the top k too", () => {
+    expectShares(shares({ topK: 0 }), [0.1, 0.4, 0.05, 0.3, 0.15]);
+    expect(
+      [...new Sampler({ temperature: 1, topK: 2 }).probabilities(Float32Array.of(1, 2, 1, 1, 0))].map(
+        (p) => p > 0,
+      ),
+    ).toEqual([true, true, true, true, false]);
+  });
+
+  test("penalises the tokens of the text, also where it takes the most probable one", () => {
+    const sampler = new Sampler({ repetitionPenalty: 2 });
+    expect(sampler.isGreedy).toBe(false);
+    expect(sampler.next(Float32Array.of(3, 2, -1))).toBe(0);
+    sampler.observe([0]);
+    expect(sampler.next(Float32Array.of(3, 2, -1))).toBe(1);
+    sampler.observe([1, 2, 77]);
+    expect(sampler.next(Float32Array.of(-1, -3, -0.6))).toBe(2);
+  });
+
+  test.each<[keyof SamplerOptions, unknown[]]>([
+    ["temperature", [-1, Number.NaN, Number.POSITIVE_INFINITY, "1", null]],
+    ["topK", [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "5"]],
+    ["topP", [-0.1, 1.1, Number.NaN, 95]],
+    ["minP", [-0.1, 1.1, Number.NaN]],
+    ["typicalP", [0, -1, 1.1, Number.NaN]],
+    ["repetitionPenalty", [0, -1, Number.NaN, Number.POSITIVE_INFINITY]],
+    ["seed", [-1, 0.5, Number.NaN, 2 ** 60]],
+  ])("refuses a %s of %j", (name, values) => {
+    for (const value of values)
+      expect(() => new Sampler({ [name]: value } as SamplerOptions)).toThrow(
+        expect.objectContaining({ code: "LLM_OPTION", message: expect.stringContaining(name) as unknown }),
+      );
+  });
+
   test("refuses logits that are no numbers", () => {
     expect(() => new Sampler().next(Float32Array.of(0, Number.NaN))).toThrow(
       expect.objectContaining({ code: "LLM_LOGITS" }),
