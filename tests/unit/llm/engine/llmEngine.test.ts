@@ -136,7 +136,7 @@ describe("a request", () => {
 
 test("a penalty of repetition counts the prompt and the new tokens, in every turn of a conversation", async () => {
   const logits = mixedLogits(VOCABULARY);
-  const positive = (tokens: readonly number[]) => logits(tokens).map((logit) => logit + 1);
+  const positive = (tokens: readonly number[]) => logits(tokens).map((logit) => logit + 10);
   const engine = () => new LlmEngine(new FakeRunner(positive, { vocabulary: VOCABULARY, maxSequences: 1 }));
   const rest = { sampling: { repetitionPenalty: 1e6 }, ignoreEos: true };
   const all = await endOf(engine().generate({ prompt: [1, 2], maxNewTokens: VOCABULARY - 2, ...rest }));
