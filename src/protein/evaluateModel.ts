@@ -8,6 +8,7 @@
 import { ParetoError } from "../base/errors.ts";
 import { multiclassMetrics, type MulticlassMetrics } from "../run/metrics/multiclass.ts";
 import { readFamilies, type FamilyOptions } from "./families/families.ts";
+import { familyNotices } from "./families/familyNotices.ts";
 import type { ProteinModelConfig } from "./savedModel.ts";
 import { highestProbabilities } from "./threshold/thresholdPolicy.ts";
 import { predictRows } from "./network/predictRows.ts";
@@ -23,6 +24,8 @@ export interface EvaluateProteinOptions {
   threshold?: number;
   /** Receives how many sequences are done, and how many there are. */
   onProgress?: (done: number, total: number) => void;
+  /** Receives a sentence for each kind of record that is left out. */
+  onNotice?: (message: string) => void;
 }
 
 /** Sequences, and how many of them are called unknown. */
@@ -53,10 +56,11 @@ export interface ProteinEvaluation {
 export async function evaluateProteinModel(
   network: ProteinNetwork,
   config: Pick<ProteinModelConfig, "families" | "length" | "threshold">,
-  { paths, familyFrom, threshold = config.threshold, onProgress }: EvaluateProteinOptions,
+  { paths, familyFrom, threshold = config.threshold, onProgress, onNotice }: EvaluateProteinOptions,
 ): Promise<ProteinEvaluation> {
   const { families, length } = config;
-  const { set } = await readFamilies(paths, { familyFrom, minimum: 1, leastFamilies: 1, seed: 0 });
+  const { set, report } = await readFamilies(paths, { familyFrom, minimum: 1, leastFamilies: 1, seed: 0 });
+  for (const message of familyNotices(report)) onNotice?.(message);
   const classes = new Map(families.map((name, label) => [name, label]));
   const labels = Int32Array.from(set.labels, (label) => classes.get(set.families[label]!) ?? -1);
   const rows = Uint32Array.from(labels.keys());

@@ -235,6 +235,52 @@ describe("classify", () => {
     }
   });
 
+  it("gives the window that a family was found in, not the whole protein", async () => {
+    // A domain at residue 401 of 600; the model reads 64 residues, its windows start at 0, 32, 64, ….
+    const rng = new Rng(11);
+    const noise = randomResidues(rng, 600);
+    const domain = records.find(({ residues }) => residues.length <= 64)!.residues;
+    const whole = `${noise.slice(0, 400)}${domain}${noise.slice(400)}`;
+    await writeFile(work.path("inside.fa"), `>whole\n${whole}\n`);
+    const args = ["protein", "classify", "inside.fa", "--model", "run", "--min-prob", "1e-9"];
+    const [cells] = rows((await work.run([...args, "--format", "interpro"])).stdout);
+    const [start, stop] = [Number(cells![6]), Number(cells![7])];
+    expect(cells![2]).toBe(String(whole.length));
+    expect((start - 1) % 32).toBe(0);
+    expect(stop).toBe(Math.min(whole.length, start + 63));
+    const { lines } = await work.json(args);
+    expect(lines.find(({ event }) => event === "classification")!["candidates"]).toMatchObject([
+      { family: cells![4], start, end: stop },
+    ]);
+    // That window alone has the same probability.
+    await writeFile(work.path("cut.fa"), `>cut\n${whole.slice(start - 1, stop)}\n`);
+    const [alone] = rows(
+      (await work.run([...args.slice(0, 2), "cut.fa", ...args.slice(3), "--no-header"])).stdout,
+    );
+    expect([alone![3], Number(alone![4]).toFixed(4)]).toEqual([cells![4], Number(cells![8]).toFixed(4)]);
+  });
+
+  it("writes what stands before the end of a file that is cut off, then exits with 2", async () => {
+    const text = Array.from({ length: 400 }, (_, i) => `>p${i}\n${records[i % records.length]!.residues}\n`);
+    const packed = gzipSync(text.join(""));
+    await writeFile(work.path("cut.fa.gz"), packed.subarray(0, packed.length - 100));
+    const args = ["protein", "classify", "cut.fa.gz", "--model", "run"];
+    const plain = await work.run(args);
+    expect(plain.status).toBe(2);
+    expect(plain.stderr).toContain("error FASTA_COMPRESSION: the gzip data is cut off");
+    const written = rows(plain.stdout);
+    expect(written.length).toBeGreaterThan(200);
+    expect(written.length).toBeLessThan(401);
+    const toFile = await work.run([...args, "--out", "before.tsv"]);
+    expect(toFile.status).toBe(2);
+    expect(await readFile(work.path("before.tsv"), "utf8")).toBe(plain.stdout);
+    await writeFile(work.path("tail.fa.gz"), Buffer.concat([gzipSync(text[0]!), Buffer.from("and more")]));
+    const tail = await work.run(["protein", "classify", "tail.fa.gz", "--model", "run"]);
+    expect(tail.status).toBe(0);
+    expect(rows(tail.stdout)).toHaveLength(2);
+    expect(tail.stderr).toMatch(/warning: .*bytes behind its gzip data/);
+  });
+
   it("says where the network looked", async () => {
     const args = ["protein", "classify", "new.fa", "--model", "run", "--attention", "looks.tsv"];
     expect((await work.run(args)).status).toBe(0);

@@ -2,6 +2,7 @@
  * @file From FASTA records to families, in the order of the file and in constant memory: windows go through the network
  * in batches, and records are given out, some at once, when all before them are done too. Some hundred are under way.
  */
+import { untilFailure, type Failure } from "../../base/untilFailure.ts";
 import type { FastaSource } from "../fasta/fastaBytes.ts";
 import { encodeInto } from "../alphabet.ts";
 import { readFastaGroups } from "../fasta/fasta.ts";
@@ -16,6 +17,9 @@ export interface Candidate {
   family: string;
   /** The highest of the sequence's windows, so that those of a long sequence may add up to more than 1. */
   probability: number;
+  /** The residues of the window of this probability, from 1, both ends included. */
+  start: number;
+  end: number;
 }
 
 /** What was found of a record. */
@@ -56,7 +60,7 @@ const GROUP = 64;
  * Classifies records.
  * @param source a path, `-` for standard input, or a stream of bytes
  * @returns records in groups, in the order of the source; those that cannot be used stand in their place
- * @throws ParetoError as `readFasta`
+ * @throws ParetoError as `readFasta`, once all records that were read before are given out
  */
 export async function* classifyFasta(
   network: ProteinNetwork,
@@ -66,14 +70,14 @@ export async function* classifyFasta(
   const { length } = options;
   const perStep = options.attention === true ? network.model.residuesPerStep : null;
   const batches = new WindowBatches(network, length, perStep !== null);
-  const spare: Float64Array[] = [];
+  const spare: Best[] = [];
   let ids = new Uint8Array(0);
   /** Records that are not given out yet, in their order. */
   let waiting: (PendingRecord | BadRecord)[] = [];
   const taken = (count: number): (Classification | BadRecord)[] => {
     const group = waiting.slice(0, count).map((record) => {
       if (record.bad) return record;
-      spare.push(record.highest);
+      spare.push(record.best);
       return record.classification(options);
     });
     waiting = waiting.slice(count);
@@ -83,13 +87,14 @@ export async function* classifyFasta(
     const first = waiting.findIndex((record) => !record.bad && record.left > 0);
     return first < 0 ? waiting.length : first;
   };
-  for await (const records of readFastaGroups(source, options)) {
+  const failure: Failure = { error: null };
+  for await (const records of untilFailure(readFastaGroups(source, options), failure)) {
     for (const record of records) {
       if (record.bad) waiting.push(record);
       else {
         const residues = record.residues.length;
-        const highest = spare.pop()?.fill(0) ?? new Float64Array(options.families.length);
-        const pending = new PendingRecord(record, windowCount(residues, length), highest, perStep);
+        const best = spare.pop() ?? newBest(options.families.length);
+        const pending = new PendingRecord(record, windowCount(residues, length), best, perStep);
         waiting.push(pending);
         if (ids.length < residues) ids = new Uint8Array(residues);
         encodeInto(record.residues, ids, 0);
@@ -105,6 +110,27 @@ export async function* classifyFasta(
   }
   await batches.flush();
   if (waiting.length > 0) yield taken(waiting.length);
+  if (failure.error !== null) throw failure.error;
+}
+
+/**
+ * Over the windows of a record so far. Not their mean: a domain stands in one or two of a long protein's windows, and
+ * the others say nothing of it.
+ */
+interface Best {
+  /** `[C]`: the highest probability of each family. */
+  highest: Float64Array;
+  /** `[C]`: the window `[start, end)` of that probability, the first among equals. */
+  starts: Uint32Array;
+  ends: Uint32Array;
+}
+
+function newBest(families: number): Best {
+  return {
+    highest: new Float64Array(families),
+    starts: new Uint32Array(families),
+    ends: new Uint32Array(families),
+  };
 }
 
 /** A record, some of whose windows are still to come. */
@@ -113,27 +139,30 @@ class PendingRecord implements WindowOwner {
   readonly #record: FastaRecord;
   readonly #windows: number;
   readonly #track: AttentionTrack | null;
-  /**
-   * `[C]`: over the windows so far. Not their mean: a domain stands in one or two of a long protein's windows, and the
-   * others say nothing of it.
-   */
-  readonly highest: Float64Array;
+  readonly best: Best;
   /** Windows to come. */
   left: number;
 
-  constructor(record: FastaRecord, windows: number, highest: Float64Array, perStep: number | null) {
+  constructor(record: FastaRecord, windows: number, best: Best, perStep: number | null) {
     this.#record = record;
     this.#windows = windows;
     this.#track = perStep === null ? null : new AttentionTrack(record.residues.length, perStep);
-    this.highest = highest;
+    best.highest.fill(-1);
+    this.best = best;
     this.left = windows;
   }
 
   take(window: Window, { probabilities, attention }: Predicted, row: number): void {
-    const { highest } = this;
+    const { highest, starts, ends } = this.best;
     const from = row * highest.length;
     for (let c = 0; c < highest.length; c++) {
-      if (probabilities[from + c]! > highest[c]!) highest[c] = probabilities[from + c]!;
+      const probability = probabilities[from + c]!;
+      // Windows of one record may come back in another order than that of the sequence.
+      const isEarlier = probability === highest[c]! && window.start < starts[c]!;
+      if (probability <= highest[c]! && !isEarlier) continue;
+      highest[c] = probability;
+      starts[c] = window.start;
+      ends[c] = window.end;
     }
     this.left--;
     if (!attention) return;
@@ -143,11 +172,13 @@ class PendingRecord implements WindowOwner {
 
   /** What was found, once no window is to come. */
   classification({ families, threshold, top = 1 }: ClassifyOptions): Classification {
-    const { highest } = this;
+    const { highest, starts, ends } = this.best;
     const windows = this.#windows;
-    const candidates = best(highest, top).map((c) => ({
+    const candidates = mostProbable(highest, top).map((c) => ({
       family: families[c]!,
       probability: Math.min(1, highest[c]!),
+      start: starts[c]! + 1,
+      end: ends[c]!,
     }));
     const isUnknown = candidates[0]!.probability < threshold;
     const attention = this.#track && { attention: this.#track.spans() };
@@ -156,7 +187,7 @@ class PendingRecord implements WindowOwner {
 }
 
 /** Numbers of the highest values, those first that come first among equals. */
-function best(values: Float64Array, top: number): number[] {
+function mostProbable(values: Float64Array, top: number): number[] {
   if (top === 1) {
     let first = 0;
     for (let c = 1; c < values.length; c++) if (values[c]! > values[first]!) first = c;

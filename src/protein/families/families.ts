@@ -9,7 +9,7 @@ import { ParetoError } from "../../base/errors.ts";
 import { Rng } from "../../base/rng.ts";
 import type { SequenceSet } from "../sequenceSet.ts";
 import { readFastaGroups } from "../fasta/fasta.ts";
-import type { BadRecord } from "../fasta/fastaRecord.ts";
+import type { BadRecord, FastaWarning } from "../fasta/fastaRecord.ts";
 import { DistinctSequences } from "./distinctSequences.ts";
 import { familyOfFile, findFamilyFiles } from "./familyFiles.ts";
 import { familyOfHeader, speciesOfHeader } from "./familyOfHeader.ts";
@@ -45,6 +45,8 @@ export interface FamilyReport {
   distinct: number;
   /** Families kept, in the order of their labels, which is that of their names. */
   families: { name: string; distinct: number; kept: number }[];
+  /** Sentences on bytes that stand behind the compressed data of files, which are left out. */
+  trailing: string[];
   /** Families with fewer than `minimum` sequences. */
   tooSmall: { name: string; distinct: number }[];
 }
@@ -66,11 +68,15 @@ export async function readFamilies(
   const familyIds = new Map<string, number>();
   const speciesTexts = new Map<string, string>();
   const bad: FamilyReport["bad"] = { count: 0, first: [] };
+  const trailing: string[] = [];
+  const onWarning = ({ code, message }: FastaWarning): void => {
+    if (code === "FASTA_TRAILING_BYTES") trailing.push(message);
+  };
   let records = 0;
   let withoutFamily = 0;
   for (const [done, file] of files.entries()) {
     const fileFamily = familyFrom === "file" ? familyOfFile(file) : null;
-    for await (const group of readFastaGroups(file)) {
+    for await (const group of readFastaGroups(file, { onWarning })) {
       records += group.length;
       for (const record of group) {
         if (record.bad) {
@@ -98,7 +104,17 @@ export async function readFamilies(
   const distinct = sequences.count - ambiguous;
   return {
     set,
-    report: { files: files.length, records, bad, withoutFamily, ambiguous, distinct, families, tooSmall },
+    report: {
+      files: files.length,
+      records,
+      bad,
+      withoutFamily,
+      ambiguous,
+      distinct,
+      families,
+      tooSmall,
+      trailing,
+    },
   };
 }
 

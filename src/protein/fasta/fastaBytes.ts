@@ -5,10 +5,10 @@
  * some shells of Windows write, becomes UTF-8. Formats that are not read are named in the error.
  */
 import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { fileError } from "../../base/fileErrors.ts";
 import { ParetoError } from "../../base/errors.ts";
+import { decompress, type Compression } from "./decompress.ts";
+import type { FastaWarning } from "./fastaRecord.ts";
 import { FORMAT_BYTES, opensFasta, otherFormat } from "./otherFormats.ts";
 
 const CHUNK_BYTES = 1 << 16;
@@ -19,7 +19,7 @@ const LOOKED_AT_BYTES = 1024;
 const GREATER = 62;
 
 /** What the first bytes of a stream say it is. */
-type Encoding = "text" | "gzip" | "zstd" | "utf-16le" | "utf-16be";
+type Encoding = "text" | Compression | "utf-16le" | "utf-16be";
 
 /** First bytes of formats that hold no FASTA text, and what to do with them. */
 const REFUSED_STARTS: readonly { bytes: readonly number[]; what: string; fix: string }[] = [
@@ -86,39 +86,6 @@ async function* transcode(
   yield encoder.encode(decoder.decode());
 }
 
-/** Decompresses, wrapping errors of the codec. The source is destroyed with the consumer. */
-async function* decompress(
-  chunks: AsyncIterable<Uint8Array>,
-  encoding: "gzip" | "zstd",
-  where: string,
-): AsyncGenerator<Uint8Array> {
-  const codec =
-    encoding === "gzip"
-      ? createGunzip({ chunkSize: CHUNK_BYTES })
-      : createZstdDecompress({ chunkSize: CHUNK_BYTES });
-  const source = Readable.from(chunks, { objectMode: false });
-  let sourceError: unknown = null;
-  source.on("error", (error) => {
-    sourceError = error;
-    codec.destroy(error);
-  });
-  try {
-    for await (const chunk of source.pipe(codec)) yield chunk as Uint8Array;
-  } catch (error) {
-    if (sourceError !== null) throw sourceError;
-    throw new ParetoError({
-      code: "FASTA_COMPRESSION",
-      where,
-      message: `the ${encoding} data is damaged or cut off, got ${error instanceof Error ? error.message : String(error)}`,
-      fix: "Fetch or compress the file again; what was read before this point is valid.",
-      cause: error,
-    });
-  } finally {
-    source.destroy();
-    codec.destroy();
-  }
-}
-
 /** Where FASTA comes from: a path, `-` for standard input, or chunks of bytes or text, such as a stream. */
 export type FastaSource = string | AsyncIterable<Uint8Array | string>;
 
@@ -166,9 +133,13 @@ function sourceName(source: FastaSource): string {
 /**
  * Opens a source and gives its text as bytes.
  * @param source a path, `-` for standard input, or a stream
+ * @param onWarning hears of bytes that are left out
  * @throws ParetoError FILE_MISSING, FILE_REFUSED, FASTA_NOT_TEXT, FASTA_OTHER_FORMAT, FASTA_COMPRESSION
  */
-export async function* readBytes(source: FastaSource): AsyncGenerator<Uint8Array> {
+export async function* readBytes(
+  source: FastaSource,
+  onWarning?: (warning: FastaWarning) => void,
+): AsyncGenerator<Uint8Array> {
   const where = sourceName(source);
   const stream =
     typeof source !== "string"
@@ -176,13 +147,16 @@ export async function* readBytes(source: FastaSource): AsyncGenerator<Uint8Array
       : source === "-"
         ? process.stdin
         : createReadStream(source, { highWaterMark: CHUNK_BYTES });
-  yield* decodeBytes(chunksOf(stream, where), where, true);
+  yield* decodeBytes(chunksOf(stream, where), where, { mayDecompress: true, onWarning });
 }
 
 async function* decodeBytes(
   chunks: AsyncGenerator<Uint8Array>,
   where: string,
-  mayDecompress: boolean,
+  {
+    mayDecompress,
+    onWarning,
+  }: { mayDecompress: boolean; onWarning?: ((warning: FastaWarning) => void) | undefined },
 ): AsyncGenerator<Uint8Array> {
   // Pipes may give a byte at a time; the longest signature has five.
   let first: Uint8Array = new Uint8Array(0);
@@ -192,19 +166,13 @@ async function* decodeBytes(
     first = first.length === 0 ? next.value : Buffer.concat([first, next.value]);
   }
   const encoding = detect(first, where);
-  if (encoding === "text" && opensFasta(first) !== true) {
-    while (first.length < FORMAT_BYTES && opensFasta(first) !== true) {
-      const next = await chunks.next();
-      if (next.done === true) break;
-      first = Buffer.concat([first, next.value]);
-    }
-    refuseOtherFormat(first, where);
-  }
   const all = chain(first, chunks);
-  if (encoding === "text") yield* all;
-  else if (encoding === "utf-16le" || encoding === "utf-16be") yield* transcode(all, encoding);
-  else if (mayDecompress) yield* decodeBytes(decompress(all, encoding, where), where, false);
-  else {
+  if (encoding === "text") yield* ofFasta(all, where);
+  else if (encoding === "utf-16le" || encoding === "utf-16be")
+    yield* ofFasta(transcode(all, encoding), where);
+  else if (mayDecompress) {
+    yield* decodeBytes(decompress(all, encoding, where, onWarning), where, { mayDecompress: false });
+  } else {
     throw new ParetoError({
       code: "FASTA_NOT_TEXT",
       where,
@@ -212,4 +180,16 @@ async function* decodeBytes(
       fix: "Decompress it once before: gzip -dc FILE | … -",
     });
   }
+}
+
+/** The text as it is, unless it begins as another format does. @throws ParetoError FASTA_OTHER_FORMAT */
+async function* ofFasta(chunks: AsyncGenerator<Uint8Array>, where: string): AsyncGenerator<Uint8Array> {
+  let first: Uint8Array = new Uint8Array(0);
+  while (first.length < FORMAT_BYTES && opensFasta(first) !== true) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    first = first.length === 0 ? next.value : Buffer.concat([first, next.value]);
+  }
+  refuseOtherFormat(first, where);
+  yield* chain(first, chunks);
 }

@@ -10,6 +10,7 @@ import { describeCharacter, innerStop, REFUSED, RESIDUE_OF_BYTE, STOP } from "..
 import { SeenIds } from "./fastaIds.ts";
 import type { BadRecord, BadRecordCode, FastaOptions, FastaRecord, FastaWarning } from "./fastaRecord.ts";
 import { looksLikeNucleotides } from "./nucleotides.ts";
+import { PIR_FIX, PIR_HEADER } from "./otherFormats.ts";
 
 const TAB = 9;
 const LF = 10;
@@ -28,6 +29,7 @@ const FIXES: Record<BadRecordCode, string> = {
   FASTA_BAD_CHARACTER: "Write the sequence in letters; gaps may be - or ., a stop * may end it.",
   FASTA_NO_HEADER: "Put a line that begins with > before each sequence, e.g. >my_protein.",
   FASTA_NUCLEOTIDES: "Translate it first, or give the protein's sequence.",
+  FASTA_PIR: PIR_FIX,
   FASTA_TOO_LONG: "Check that this is a protein and not a chromosome, or raise the limit of residues.",
 };
 const MISSING_BREAK = "Put a line break before the >, which otherwise opens no record.";
@@ -238,6 +240,10 @@ export class FastaParser {
     this.#records++;
     const { id, description } = this.#readHeader();
     this.#checkId(id);
+    // Its title would be read as residues, so this comes before whatever else is wrong with it.
+    if (PIR_HEADER.test(`>${id}`)) {
+      this.#fault = { code: "FASTA_PIR", message: `the record is PIR (NBRF), got ">${id}"`, fix: PIR_FIX };
+    }
     if (this.#residueCount === 0) this.#fail("FASTA_EMPTY", "the record has no residues, got 0");
     if (looksLikeNucleotides(this.#residues, this.#residueCount)) {
       const start = this.#residues.toString("latin1", 0, 30);

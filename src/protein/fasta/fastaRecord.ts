@@ -15,7 +15,12 @@ export interface FastaRecord {
 }
 
 /** Why a record cannot be used. */
-export type BadRecordCode = SequenceFault | "FASTA_NO_HEADER" | "FASTA_NUCLEOTIDES" | "FASTA_TOO_LONG";
+export type BadRecordCode =
+  | SequenceFault
+  | "FASTA_NO_HEADER"
+  | "FASTA_NUCLEOTIDES"
+  | "FASTA_PIR"
+  | "FASTA_TOO_LONG";
 
 /** A record that cannot be used; reading goes on after it. */
 export interface BadRecord {
@@ -32,19 +37,20 @@ export interface BadRecord {
   fix: string;
 }
 
-/** Something odd that did not stop a record from being used. */
+/** Something odd that did not stop a record, or the rest of a file, from being used. */
 export interface FastaWarning {
-  code: "FASTA_DUPLICATE_ID" | "FASTA_NO_ID" | "FASTA_IDS_UNCHECKED";
+  code: "FASTA_DUPLICATE_ID" | "FASTA_NO_ID" | "FASTA_IDS_UNCHECKED" | "FASTA_TRAILING_BYTES";
   /** One sentence ending in the value received. */
   message: string;
-  id: string;
-  line: number;
+  /** The record's id and the line of its header; absent from what concerns the whole file. */
+  id?: string;
+  line?: number;
 }
 
 /** Options of reading FASTA. */
 export interface FastaOptions {
   /** Records of more residues become bad ones, so that memory stays bounded (default 1,000,000). */
   maxResidues?: number;
-  /** Told of duplicate ids and of empty ones, once for each record concerned. */
+  /** Called for duplicate ids and for empty ones, once for each record concerned, and for bytes that are left out. */
   onWarning?: (warning: FastaWarning) => void;
 }

@@ -5,6 +5,7 @@ import { viewBytes } from "../../base/dtype.ts";
 import type { OnEvent } from "../../run/events.ts";
 import type { SequenceSet } from "../sequenceSet.ts";
 import { readFamilies, type FamilyReport } from "../families/families.ts";
+import { familyNotices } from "../families/familyNotices.ts";
 import { split, type SequenceSplit } from "../splits/split.ts";
 import type { ProteinData } from "./proteinConfig.ts";
 
@@ -26,7 +27,7 @@ export async function readProteinData(
   });
   const parts = split(set, data.split, data.dataSeed, { strict: data.strict });
   requireParts(parts, data);
-  for (const message of notices(report)) {
+  for (const message of familyNotices(report)) {
     onEvent({ event: "notice", level: "warning", code: "PROTEIN_DATA", message });
   }
   return { set, report, parts };
@@ -36,28 +37,6 @@ export async function readProteinData(
 export function fingerprintOf(set: SequenceSet): number {
   const labelled = crc32(viewBytes(set.labels), crc32(viewBytes(set.offsets), crc32(set.ids)));
   return crc32(set.families.join("\n"), labelled);
-}
-
-/** What the user should know of the data. */
-function notices(report: FamilyReport): string[] {
-  const found: string[] = [];
-  const { bad, withoutFamily, ambiguous, tooSmall } = report;
-  if (bad.count > 0) {
-    const [first] = bad.first;
-    found.push(
-      `${bad.count} of ${report.records} records cannot be used, the first at line ${first!.line} of ${first!.file}: ${first!.message}`,
-    );
-  }
-  if (withoutFamily > 0) found.push(`${withoutFamily} records name no family and are left out`);
-  if (ambiguous > 0) found.push(`${ambiguous} sequences stand in several families and are left out`);
-  if (tooSmall.length > 0) {
-    const names = tooSmall.slice(0, 5).map(({ name, distinct }) => `${name} (${distinct})`);
-    const more = tooSmall.length > names.length ? ", …" : "";
-    found.push(
-      `families that are too small are left out, ${tooSmall.length} of them: ${names.join(", ")}${more}`,
-    );
-  }
-  return found;
 }
 
 function requireParts(parts: SequenceSplit, data: ProteinData): void {

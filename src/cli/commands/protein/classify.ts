@@ -1,6 +1,7 @@
 /** @file `pareto protein classify`: the families of the sequences of a FASTA file, as text for other tools. */
 import { availableParallelism } from "node:os";
 import { ParetoError } from "../../../base/errors.ts";
+import { untilFailure, type Failure } from "../../../base/untilFailure.ts";
 import { classifyFasta } from "../../../protein/classify/classifyFasta.ts";
 import type { BadRecord, FastaWarning } from "../../../protein/fasta/fasta.ts";
 import { DEFAULT_MODEL_PATH, loadProteinNetwork, openProteinModel } from "../../../protein/savedModel.ts";
@@ -62,7 +63,7 @@ const SHOWN_WARNINGS = 5;
 /** The command. */
 export const command = defineCommand({
   summary:
-    "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. What is longer than the model reads goes through it in windows, and a family's probability is its highest. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2.",
+    "Name the family of each sequence of a FASTA file: one line or more a record, in the order of the file. What is longer than the model reads goes through it in windows, and a family's probability is its highest. Records that cannot be read get a line that says why, and a warning; when there are no others, the exit status is 2. Of a source that is damaged or cut off, what stands before that place is written, and the exit status is 2. Give domains, or proteins of one domain: whole proteins of other families are called known at times, the more the longer they are.",
   operands,
   options,
   run: classify,
@@ -91,6 +92,8 @@ async function classify(out: Output, { values }: Input): Promise<void> {
     batchSize: values.batch,
   });
   const counts = { records: 0, unknown: 0, bad: 0 };
+  // What is found before a damaged place is written, to a file too.
+  const failure: Failure = { error: null };
   let firstBad: BadRecord | null = null;
   let warnings = 0;
   const onWarning = ({ code, message }: FastaWarning) => {
@@ -109,7 +112,7 @@ async function classify(out: Output, { values }: Input): Promise<void> {
       attention: track !== null,
       onWarning,
     });
-    for await (const group of groups) {
+    for await (const group of untilFailure(groups, failure)) {
       // Nothing is written of a source that cannot be read at all.
       let text = counts.records === 0 && values.header ? format.head : "";
       let spans = counts.records === 0 && track ? attentionHead : "";
@@ -138,6 +141,7 @@ async function classify(out: Output, { values }: Input): Promise<void> {
         rate: null,
       });
     }
+    if (failure.error !== null && counts.records === 0) throw failure.error;
     await sink.finish();
     await track?.finish();
   } catch (error) {
@@ -151,11 +155,14 @@ async function classify(out: Output, { values }: Input): Promise<void> {
     const message = `and ${formatCount(unshown)} more warnings like these`;
     out.onEvent({ event: "notice", level: "warning", code: "FASTA_MORE", message });
   }
+  const found = `${formatCount(counts.records)} records: ${formatCount(counts.records - counts.bad - counts.unknown)} of a known family, ${formatCount(counts.unknown)} unknown, ${formatCount(counts.bad)} not usable`;
+  if (failure.error !== null) {
+    out.info(`${found}; the source could not be read further`);
+    throw failure.error;
+  }
   if (counts.records === 0) throw withoutRecords(source);
   if (firstBad && counts.bad === counts.records) throw withoutUsable(source, counts.bad, firstBad);
-  out.info(
-    `${formatCount(counts.records)} records: ${formatCount(counts.records - counts.bad - counts.unknown)} of a known family, ${formatCount(counts.unknown)} unknown, ${formatCount(counts.bad)} not usable`,
-  );
+  out.info(found);
   out.json({ event: "done", source, model: config.name, threshold, ...counts });
 }
 

@@ -47,6 +47,8 @@ export const command = defineCommand({
         paths: values.source,
         familyFrom: values.familyFrom,
         ...(values.minProb !== undefined && { threshold: values.minProb }),
+        onNotice: (message) =>
+          out.onEvent({ event: "notice", level: "warning", code: "PROTEIN_DATA", message }),
         onProgress: (done, total) =>
           out.onEvent({ event: "progress", task: "evaluate", done, total, unit: "sequences", rate: null }),
       });

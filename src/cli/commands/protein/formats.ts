@@ -108,7 +108,10 @@ const json: Format = {
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
-/** InterProScan lists matches only: unknown and unusable records have no line. */
+/**
+ * InterProScan lists matches only: unknown and unusable records have no line. Start and stop are those of the window
+ * that the family was found in; the domain lies within.
+ */
 const interpro: Format = {
   head: "",
   rows(record, context) {
@@ -118,7 +121,7 @@ const interpro: Format = {
     const md5 = createHash("md5").update(record.residues).digest("hex");
     const { length } = record.residues;
     return listed(record, context)
-      .map(({ family, probability }) =>
+      .map(({ family, probability, start, end }) =>
         line([
           cell(record.id),
           md5,
@@ -126,8 +129,8 @@ const interpro: Format = {
           "Pareto",
           cell(family),
           context.model,
-          1,
-          length,
+          start,
+          end,
           digits(probability),
           "T",
           day,

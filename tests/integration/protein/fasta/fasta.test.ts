@@ -6,7 +6,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readFasta } from "../../../../src/protein/fasta/fasta.ts";
+import type { ParetoError } from "../../../../src/base/errors.ts";
+import { Rng } from "../../../../src/base/rng.ts";
+import { readFasta, type FastaWarning } from "../../../../src/protein/fasta/fasta.ts";
+import { randomResidues } from "../../../support/protein/sequences.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -84,6 +87,114 @@ describe("compression is known by content, not by name", () => {
   });
 });
 
+describe("compressed data that is not whole", () => {
+  /** The ids before the error, the error's code and message, and warnings. */
+  async function partOf(bytes: Uint8Array, pieceBytes = 100_000) {
+    const found = { ids: [] as string[], error: "", warnings: [] as string[] };
+    const pieces = Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, i) =>
+      bytes.subarray(i * pieceBytes, (i + 1) * pieceBytes),
+    );
+    const onWarning = ({ code }: FastaWarning): number => found.warnings.push(code);
+    try {
+      for await (const { id } of readFasta(Readable.from(pieces), { onWarning })) found.ids.push(id);
+    } catch (error) {
+      const { code, message } = error as ParetoError;
+      found.error = `${code}: ${message}`;
+    }
+    return found;
+  }
+  const text = Array.from({ length: 1000 }, (_, i) => `>p${i}\n${randomResidues(new Rng(i), 150)}\n`).join(
+    "",
+  );
+  /** Records of which the next one's header is within so many characters. */
+  const wholeIn = (characters: number): number => text.slice(0, characters).split("\n>").length - 1;
+
+  test.each([
+    ["gzip", gzipSync(text)],
+    ["zstd", zstdCompressSync(text)],
+  ])("%s cut off anywhere gives each whole record before the cut", async (name, bytes) => {
+    let before = -1;
+    for (const share of [0.0005, 0.3, 0.6, 0.9, 0.9999]) {
+      const { ids, error } = await partOf(bytes.subarray(0, Math.ceil(bytes.length * share)));
+      expect(error).toContain(`FASTA_COMPRESSION: the ${name} data is cut off`);
+      expect(ids).toEqual(Array.from(ids, (_, i) => `p${i}`));
+      // A Zstandard block is up to 128 KiB, and gives nothing before it is whole.
+      const least = share * text.length - (name === "gzip" ? 500 : 131_072);
+      expect(ids.length).toBeGreaterThanOrEqual(wholeIn(Math.max(0, least)));
+      expect(ids.length).toBeGreaterThanOrEqual(before);
+      before = ids.length;
+    }
+  });
+
+  test("gzip with damage in the middle gives what inflates before it", async () => {
+    const bytes = gzipSync(text);
+    const damaged = Buffer.from(bytes).fill(0xff, 60_000, 60_050);
+    const { ids, error } = await partOf(damaged);
+    expect(error).toMatch(/^FASTA_COMPRESSION: the gzip data is damaged, got /);
+    expect(ids.length).toBeGreaterThanOrEqual(wholeIn((text.length * 59_000) / bytes.length));
+    expect(await partOf(damaged, 500)).toEqual({ ids, error, warnings: [] });
+  });
+
+  test("a wrong checksum and a wrong size are named when all records are given", async () => {
+    for (const [place, what] of [
+      [8, "checksum"],
+      [4, "size"],
+    ] as const) {
+      const bytes = gzipSync(text);
+      bytes[bytes.length - place]! ^= 1;
+      const { ids, error } = await partOf(bytes);
+      expect(ids).toHaveLength(1000);
+      expect(error).toContain(what);
+    }
+  });
+
+  test("bytes behind the data are left out with a warning, zeros without one", async () => {
+    for (const bytes of [gzipSync(TEXT), zstdCompressSync(TEXT)]) {
+      for (const pieceBytes of [1000, bytes.length, 7]) {
+        const tail = await partOf(Buffer.concat([bytes, Buffer.from("garbage after it")]), pieceBytes);
+        expect(tail).toEqual({ ids: ["a", "b"], error: "", warnings: ["FASTA_TRAILING_BYTES"] });
+      }
+    }
+    const padded = await partOf(Buffer.concat([gzipSync(TEXT), Buffer.alloc(512)]));
+    expect(padded).toEqual({ ids: ["a", "b"], error: "", warnings: [] });
+  });
+
+  test("several members and frames are read whole, also where one ends with a piece", async () => {
+    for (const pack of [gzipSync, zstdCompressSync]) {
+      const parts = [pack(">a\nMK"), pack("V\n>b\n"), pack("AC\n")];
+      for (const pieceBytes of [1000, parts[0]!.length, 1]) {
+        const { ids, error } = await partOf(Buffer.concat(parts), pieceBytes);
+        expect({ ids, error }).toEqual({ ids: ["a", "b"], error: "" });
+      }
+    }
+    // Headers with an extra field, a name, a comment and a checksum of their own.
+    const member = gzipSync(TEXT);
+    const header = Buffer.from(member.subarray(0, 10));
+    header[3] = 2 | 4 | 8 | 16;
+    const fields = Buffer.concat([
+      Buffer.from([3, 0, 9, 9, 9]),
+      Buffer.from("name\0comment\0"),
+      Buffer.from([1, 2]),
+    ]);
+    const whole = Buffer.concat([header, fields, member.subarray(10)]);
+    expect((await partOf(whole)).ids).toEqual(["a", "b"]);
+    expect((await partOf(whole.subarray(0, 20))).error).toContain("cut off");
+  });
+
+  test("an error of the source comes after the records before it", async () => {
+    const ids: string[] = [];
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(TEXT);
+      throw Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+    }
+    const reading = (async () => {
+      for await (const { id } of readFasta(failing())) ids.push(id);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "FILE_REFUSED" });
+    expect(ids).toEqual(["a"]);
+  });
+});
+
 describe("what is no FASTA is named", () => {
   test.each([
     ["a ZIP archive", Buffer.from("PK\x03\x04....")],
@@ -106,6 +217,8 @@ describe("what is no FASTA is named", () => {
 
 describe("other formats", () => {
   const starts: [string, string][] = [
+    ["PIR (NBRF)", ">P1;CRAB_ANAPL\nALPHA CRYSTALLIN B CHAIN\nMDITIHNPLI*\n"],
+    ["PIR (NBRF)", "\ufeff\n>F1;X\n\nMKV*\n"],
     ["FASTQ", "@read1 1:N:0\nACGT\n+\nIIII\n"],
     ["SAM", "@HD\tVN:1.6\n"],
     ["GenBank", "LOCUS       SCU49845     5028 bp    DNA\nORIGIN\n"],
@@ -123,6 +236,15 @@ describe("other formats", () => {
     ["mmCIF", "data_4HHB\n"],
     ["an HTML page", "<!DOCTYPE html>\n<html>"],
     ["XML", '<?xml version="1.0"?>\n'],
+    ["GCG (MSF)", " myfile.msf  MSF: 195  Type: P  Check: 3767  ..\n"],
+    ["PHYLIP", "  3 60 I\nA  MKV\n"],
+    ["PDB", "REMARK   1 \nATOM      1  N   MET A   1\n"],
+    ["mmCIF", "# \n# a comment\ndata_4HHB\n"],
+    ["XML", "<uniprot xmlns='x'>\n"],
+    ["an HTML page", "<!-- moved -->\n<html>"],
+    ["ASN.1", "Seq-entry ::= seq {\n"],
+    ["a table separated by tabs", "Entry\tLength\tSequence\nP1\t3\tMKV\n"],
+    ["JSON", "[]"],
     ["JSON", '{"id": "a", "sequence": "MKV"}\n'],
   ];
 
@@ -132,12 +254,22 @@ describe("other formats", () => {
     await expect(readContent(gzipSync(text))).rejects.toMatchObject(error);
     const bytes = Array.from(Buffer.from(text), (byte) => Buffer.of(byte));
     await expect(read(Readable.from(bytes))).rejects.toMatchObject(error);
+    const utf16 = Buffer.from(`\ufeff${text}`, "utf16le");
+    await expect(readContent(utf16)).rejects.toMatchObject(error);
   });
 
   test("names and sequences that look like them are read", async () => {
     for (const text of [">LOCUS 1\nMKV\n", "\n\n >CLUSTAL W\nMKV\n", "\ufeff>@HD\nMKV\n", ";ID   x\nMKV\n"]) {
       expect((await readContent(text)).map((line) => line.split(":")[1])).toEqual(["MKV"]);
     }
+    // A2M and A3M: inserts in lower case, gaps.
+    expect(await readContent(">q\nMKVLA\n>h\nM-VklL.A\n")).toEqual(["q:MKVLA", "h:MVKLLA"]);
+    // PIR among FASTA is a record that cannot be used; ids that begin alike are read.
+    expect(await readContent(">P1 x\nMKV\n>P1;X\nA title\nMKV*\n>P12;\nMK\n")).toEqual([
+      "P1:MKV",
+      "P1;X:FASTA_PIR",
+      "P12;:MK",
+    ]);
     // Text of no known format stays a record that cannot be used, and what follows is read.
     expect(await readContent("CLUSTER of proteins\n>a\nMKV\n")).toEqual([":FASTA_NO_HEADER", "a:MKV"]);
     expect(await readContent("MKVLATAG\n")).toEqual([":FASTA_NO_HEADER"]);
