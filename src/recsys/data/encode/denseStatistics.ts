@@ -11,9 +11,8 @@ import { aggregateColumns } from "../schema/numericColumns.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import type { Split } from "./split.ts";
 
-/** The SQL of a dense input, a FLOAT that is never NULL, NaN or infinite. */
-export function denseSql(column: SourceColumn, field: DenseField): string {
-  const value = numberSql(column);
+/** The SQL of a dense input, a FLOAT that is never NULL, NaN or infinite. @param value the name of a column that holds {@link numberSql} */
+export function denseSql(value: string, field: DenseField): string {
   if (field.transform === "log1p") return `CAST(coalesce(ln(greatest(${value}, 0) + 1), 0) AS FLOAT)`;
   const scaled = `(${value} - (${field.mean}::DOUBLE)) / ${field.deviation}::DOUBLE`;
   // A source seen later may hold values so far out that a float cannot carry them.
@@ -27,18 +26,14 @@ export async function measureDense(
   columns: readonly SourceColumn[],
   transforms: Readonly<Record<string, "log1p" | "standard">>,
 ): Promise<DenseField[]> {
-  const found = await aggregateColumns(
-    source,
-    columns,
-    (column, i) => {
-      const value = numberSql(column);
-      return (
-        `count(${value}) AS n${i}, avg(${value}) AS mean${i}, stddev_pop(${value}) AS deviation${i}, ` +
-        `max(${value}) AS max${i}, count_if(${value} < 0) AS negative${i}`
-      );
-    },
-    `${split.from} WHERE ${split.trainSql}`,
-  );
+  const found = await aggregateColumns(source, columns, {
+    values: (column, i) => [`${numberSql(column)} AS v${i}`],
+    of: (_, i) => [
+      `count(v${i}) AS n${i}, avg(v${i}) AS mean${i}, stddev_pop(v${i}) AS deviation${i}`,
+      `max(v${i}) AS max${i}, count_if(v${i} < 0) AS negative${i}`,
+    ],
+    from: (part) => `${split.from(part)} WHERE ${split.trainSql}`,
+  });
   return columns.map((column, i) => {
     const number = (key: string): number => Number(found[`${key}${i}`] ?? 0);
     const count = number("n");

@@ -12,6 +12,7 @@ import type { ClickBatch, DenseField, Lookups } from "../batches/clickBatch.ts";
 import { EncodedDatasetWriter } from "./encodedDatasetWriter.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
 import type { EncodedLayout } from "./encodedLayout.ts";
+import { numberSql } from "../schema/columnTypes.ts";
 import { denseSql } from "./denseStatistics.ts";
 import { RowsOutOfOrder, streamBags, streamBlocks } from "../source/rowStream.ts";
 import type { BlockShape } from "../source/rowStream.ts";
@@ -26,8 +27,8 @@ export type Progress = (done: number, total: number, unit: string, task: "vocabu
 /** What to encode. */
 export interface EncodeInput {
   source: Source;
-  /** What to read FROM. */
-  from: string;
+  /** What to read FROM, of these columns, to have `partSql` and `labelSql`. */
+  from: (columns: readonly SourceColumn[]) => string;
   /** UTINYINT: the part of a row. */
   partSql: string;
   /** FLOAT: the label, never NULL. */
@@ -53,6 +54,9 @@ const BLOCK_ROWS = 8192;
  */
 const GROUP_FIELDS = 5;
 
+/** Dense columns that one query computes: DuckDB plans wide queries in more than linear time. */
+const GROUP_DENSE = 128;
+
 /** Queries that run at once. */
 const STREAMS = 6;
 
@@ -69,19 +73,35 @@ function layoutOf(input: Pick<EncodeInput, "dense" | "categorical">): EncodedLay
   };
 }
 
-/** One-hot fields in groups whose vocabularies fit together; the first group, which may be empty, goes with the dense columns. */
-function planGroups(fields: readonly CategoricalInput[], budget: number): CategoricalInput[][] {
-  const groups: CategoricalInput[][] = [[]];
+/** What one query encodes. */
+interface Group {
+  dense: EncodeInput["dense"];
+  fields: CategoricalInput[];
+}
+
+/** Columns in groups: one-hot fields whose vocabularies fit together, dense columns, and each multi-hot field by itself. */
+function planGroups(
+  dense: EncodeInput["dense"],
+  fields: readonly CategoricalInput[],
+  budget: number,
+): Group[] {
+  const groups: Group[] = [{ dense: dense.slice(0, GROUP_DENSE), fields: [] }];
   let bytes = 0;
   for (const field of fields) {
-    const full = groups.at(-1)!.length >= GROUP_FIELDS || bytes + field.field.joinBytes > budget;
-    if (full && groups.at(-1)!.length > 0) {
-      groups.push([]);
+    if (field.field.multiHot) continue;
+    const last = groups.at(-1)!.fields;
+    const full = last.length >= GROUP_FIELDS || bytes + field.field.joinBytes > budget;
+    if (full && last.length > 0) {
+      groups.push({ dense: [], fields: [] });
       bytes = 0;
     }
-    groups.at(-1)!.push(field);
+    groups.at(-1)!.fields.push(field);
     bytes += field.field.joinBytes;
   }
+  for (let at = GROUP_DENSE; at < dense.length; at += GROUP_DENSE) {
+    groups.push({ dense: dense.slice(at, at + GROUP_DENSE), fields: [] });
+  }
+  for (const field of fields) if (field.field.multiHot) groups.push({ dense: [], fields: [field] });
   return groups;
 }
 
@@ -98,39 +118,40 @@ function idSql(
   };
 }
 
+/** @param first whether the parts and labels of the rows come along */
 function groupSql(
   input: EncodeInput,
-  group: readonly CategoricalInput[],
-  full: boolean,
+  { dense, fields: group }: Group,
+  first: boolean,
   sorted: boolean,
 ): string {
-  const dense = full ? input.dense : [];
   const inner = [
     "row",
-    `${full ? input.partSql : "0::UTINYINT"} AS part`,
-    `${full ? input.labelSql : "0::FLOAT"} AS label`,
-    ...dense.map(({ column, field }, i) => `${denseSql(column, field)} AS d${i}`),
+    `${first ? input.partSql : "0::UTINYINT"} AS part`,
+    `${first ? input.labelSql : "0::FLOAT"} AS label`,
+    ...dense.map(({ column }, i) => `${numberSql(column)} AS n${i}`),
     ...group.map(({ column, field }, i) => `${fieldValueSql(column, field)} AS v${i}`),
   ];
+  const from = first ? input.from([...dense, ...group].map(({ column }) => column)) : "data";
   const ids = group.map((field, i) => idSql(field, `s.v${i}`, `w${i}`));
   const outer = [
     "CAST(s.row AS DOUBLE)",
     "s.part",
     "s.label",
-    ...dense.map((_, i) => `s.d${i}`),
+    ...dense.map(({ field }, i) => denseSql(`s.n${i}`, field)),
     ...ids.map(({ id }) => id),
   ];
   return (
-    `SELECT ${outer.join(", ")} FROM (SELECT ${inner.join(", ")} FROM ${input.from}) AS s` +
+    `SELECT ${outer.join(", ")} FROM (SELECT ${inner.join(", ")} FROM ${from}) AS s` +
     `${ids.map((id) => id.join).join("")}${sorted ? " ORDER BY s.row" : ""}`
   );
 }
 
 /** Always sorted: the elements of a list must keep their order too, so that sums over them repeat to the bit. */
-function bagSql(input: EncodeInput, field: CategoricalInput): string {
+function bagSql(field: CategoricalInput): string {
   // A missing list counts as one missing value; an empty list is an empty bag.
   const list = `coalesce(${field.column.sql}, [NULL])`;
-  const unnested = `SELECT row, unnest(${list}) AS v, generate_subscripts(${list}, 1) AS place FROM ${input.from}`;
+  const unnested = `SELECT row, unnest(${list}) AS v, generate_subscripts(${list}, 1) AS place FROM data`;
   const value = fieldValueSql(field.column, field.field);
   const { id, join: joined } = idSql(field, "s.value", "w");
   return (
@@ -168,18 +189,15 @@ async function writeAll(
 /** Inputs that wait in a temporary data set. */
 interface Waiting {
   set: EncodedDataset;
+  /** How many dense columns it has; groups have them in their order. */
+  dense: number;
   tables: number[];
 }
 
-/** @param full whether dense columns and labels come along, and the parts, as `rows` */
-async function encodeGroup(
-  input: EncodeInput,
-  fields: CategoricalInput[],
-  full: boolean,
-  name: string,
-): Promise<Waiting> {
+/** @param first whether labels come along, and the parts, as `rows` */
+async function encodeGroup(input: EncodeInput, group: Group, first: boolean, name: string): Promise<Waiting> {
   const { source } = input;
-  const layout = layoutOf({ dense: full ? input.dense : [], categorical: fields });
+  const layout = layoutOf({ dense: group.dense, categorical: group.fields });
   const shape: BlockShape = {
     dense: layout.dense,
     tables: layout.tables,
@@ -195,11 +213,25 @@ async function encodeGroup(
       join(input.tempDirectory, name),
       layout,
       layout.multiHot
-        ? streamBags(source.database, bagSql(input, fields[0]!), source.name, source.rows, BLOCK_ROWS)
-        : streamBlocks(source.database, groupSql(input, fields, full, sorted), source.name, shape),
+        ? streamBags(source.database, bagSql(group.fields[0]!), source.name, source.rows, BLOCK_ROWS)
+        : streamBlocks(source.database, groupSql(input, group, first, sorted), source.name, shape),
     ),
   );
-  return { set, tables: fields.map(({ table }) => table) };
+  return { set, dense: layout.dense, tables: group.fields.map(({ table }) => table) };
+}
+
+/** The dense inputs of a block, row by row, put together from groups of columns. */
+function mergeDense(size: number, pieces: { values: Float32Array; columns: number }[]): Float32Array {
+  const width = pieces.reduce((sum, { columns }) => sum + columns, 0);
+  const merged = new Float32Array(size * width);
+  let from = 0;
+  for (const { values, columns } of pieces) {
+    for (let row = 0; row < size; row++) {
+      merged.set(values.subarray(row * columns, (row + 1) * columns), row * width + from);
+    }
+    from += columns;
+  }
+  return merged;
 }
 
 /** The lookups of a block, put together from those of the main query and those that waited. */
@@ -253,7 +285,7 @@ async function route(block: ClickBatch, writers: readonly EncodedDatasetWriter[]
   }
 }
 
-/** Reads what waits side by side and writes the parts. The first of `waiting` has the dense columns. */
+/** Reads what waits side by side and writes the parts. The first of `waiting` has the labels and parts. */
 async function assemble(
   input: EncodeInput,
   waiting: readonly Waiting[],
@@ -267,12 +299,17 @@ async function assemble(
     let done = 0;
     for await (const block of first!) {
       const pieces = [{ lookups: block.lookups, tables: waiting[0]!.tables }];
+      const numbers = [{ values: block.dense, columns: waiting[0]!.dense }];
       for (const [i, reader] of others.entries()) {
         const step = await reader.next();
         invariant(!step.done && step.value.size === block.size, "all groups have all rows");
         pieces.push({ lookups: step.value.lookups, tables: waiting[i + 1]!.tables });
+        if (waiting[i + 1]!.dense > 0) {
+          numbers.push({ values: step.value.dense, columns: waiting[i + 1]!.dense });
+        }
       }
-      await route({ ...block, lookups: mergeLookups(block.size, layout, pieces) }, writers);
+      const dense = numbers.length === 1 ? block.dense : mergeDense(block.size, numbers);
+      await route({ ...block, dense, lookups: mergeLookups(block.size, layout, pieces) }, writers);
       done += block.size;
       input.onProgress?.(done, input.source.rows, "rows", "encode");
     }
@@ -298,11 +335,7 @@ export async function encodeRows(
 ): Promise<EncodedDataset[]> {
   const budget = input.joinBytes ?? (input.source.database.memoryLimitBytes * 0.4) / STREAMS;
   const fields = input.categorical.map((field, table) => ({ ...field, table }));
-  const groups = planGroups(
-    fields.filter(({ field }) => !field.multiHot),
-    budget,
-  );
-  for (const field of fields) if (field.field.multiHot) groups.push([field]);
+  const groups = planGroups(input.dense, fields, budget);
   const waiting: Waiting[] = [];
   // DuckDB's streams leave threads idle, so some run beside each other.
   for (let i = 0; i < groups.length; i += STREAMS) {

@@ -212,7 +212,7 @@ export class Encoder {
       const [set] = await encodeRows(
         {
           source,
-          from: "data",
+          from: () => "data",
           partSql: "0::UTINYINT",
           labelSql: label,
           ...inputs,

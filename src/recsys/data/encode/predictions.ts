@@ -54,11 +54,9 @@ async function writtenColumns(source: Source, options: string): Promise<string[]
     if (type === "VARCHAR" || (type === "HUGEINT" && options.startsWith("FORMAT parquet"))) kept.delete(sql);
     else doubtful.push(column);
   }
-  const found = await aggregateColumns(
-    source,
-    doubtful,
-    ({ sql, written }) => `count_if(CAST(${sql} AS VARCHAR) IS DISTINCT FROM ${written}) AS ${sql}`,
-  );
+  const found = await aggregateColumns(source, doubtful, {
+    of: ({ sql, written }) => [`count_if(CAST(${sql} AS VARCHAR) IS DISTINCT FROM ${written}) AS ${sql}`],
+  });
   for (const { sql } of doubtful) if (found[sql] !== 0) kept.delete(sql);
   return columns.map(({ sql, written }) => (kept.has(sql) ? sql : written));
 }

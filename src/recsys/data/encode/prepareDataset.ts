@@ -196,7 +196,7 @@ async function build(
   };
   const split = await splitRows(source, splitOptions, time);
   const label = labelSql(labelColumn);
-  await checkParts(source, split, label);
+  await checkParts(source, split, labelColumn);
   const notices = [
     ...source.notices,
     ...roles.notices,
@@ -251,7 +251,7 @@ async function build(
     await encodeRows(
       {
         source,
-        from: split.from,
+        from: (read) => split.from([labelColumn, ...read]),
         partSql: split.partSql,
         labelSql: label,
         ...encoder.inputs(source),
@@ -290,10 +290,10 @@ function bucketsOf(buckets: PrepareOptions["hashBuckets"], name: string): number
 }
 
 /** Refuses a split with a part of one class only. */
-async function checkParts(source: Source, split: Split, label: string): Promise<void> {
+async function checkParts(source: Source, split: Split, label: SourceColumn): Promise<void> {
   const counts = await source.database.rows<{ part: number; rows: number; ones: number }>(
-    `SELECT part, count(*) AS rows, count_if(label = 1) AS ones FROM (SELECT ${split.partSql} AS part, ${label} AS label ` +
-      `FROM ${split.from}) GROUP BY part ORDER BY part`,
+    `SELECT part, count(*) AS rows, count_if(label = 1) AS ones FROM (SELECT ${split.partSql} AS part, ${labelSql(label)} AS label ` +
+      `FROM ${split.from([label])}) GROUP BY part ORDER BY part`,
     source.name,
   );
   for (const { part, rows, ones } of counts) {

@@ -26,8 +26,8 @@ export interface Split {
   partSql: string;
   /** Whether a row belongs to training. */
   trainSql: string;
-  /** What to read FROM: `data`, or a subquery over it with the hash of each row. */
-  from: string;
+  /** What to read FROM, of these columns: `data`, or a subquery over it with the hash of each row. */
+  from: (columns: readonly SourceColumn[]) => string;
   rows: [number, number, number];
   notices: string[];
 }
@@ -41,13 +41,20 @@ const MIX_STEPS = [
   "xor(x, x >> 16) AS x",
 ];
 
+/** The names in `data` that columns read: `c3`, or `t3` and `c3` of an expression. */
+function namesRead(columns: readonly SourceColumn[]): string {
+  return [...new Set(columns.flatMap(({ sql }) => sql.match(/\b[ct][0-9]+\b/g) ?? []))]
+    .map((name) => `${name}, `)
+    .join("");
+}
+
 /**
  * A table function's worth of SQL: `row` and a 32-bit hash `x` of it, for every row of `data`.
- * @param columns further columns to carry along
+ * @param columns further columns to carry along, a comma after each: DuckDB plans each of the steps over all of them
  */
 function hashedRows(seed: number, columns: string): string {
   const words = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
-  let from = `SELECT ${columns}, row, xor((row & 4294967295)::UBIGINT, ${words[0]}::UBIGINT) AS x FROM data`;
+  let from = `SELECT ${columns}row, xor((row & 4294967295)::UBIGINT, ${words[0]}::UBIGINT) AS x FROM data`;
   const mix = (): void => {
     for (const step of MIX_STEPS) from = `SELECT * EXCLUDE (x), ${step} FROM (${from})`;
   };
@@ -128,7 +135,7 @@ export async function splitRows(
       fix: "Give more rows, or fractions that leave some for each part.",
     });
   }
-  const result = (before: (cut: number) => string, from: string, notices: string[]): Split => ({
+  const result = (before: (cut: number) => string, from: Split["from"], notices: string[]): Split => ({
     trainSql: before(0),
     partSql: `CASE WHEN ${before(0)} THEN 0::UTINYINT WHEN ${before(1)} THEN 1::UTINYINT ELSE 2::UTINYINT END`,
     rows,
@@ -136,13 +143,17 @@ export async function splitRows(
     from,
   });
   if (options.kind === "temporal" && time === null) {
-    return result((cut) => `row < ${[first, second][cut]!}`, "data", []);
+    return result(
+      (cut) => `row < ${[first, second][cut]!}`,
+      () => "data",
+      [],
+    );
   }
-  const columns = source.columns.map((column) => column.sql).join(", ");
   const random = options.kind === "random";
   const key = random ? { sql: "x", type: "UBIGINT" } : await timeKey(source, time!);
-  const from = random ? `(${hashedRows(options.seed, columns)})` : "data";
-  const sorted = `SELECT CAST(${key.sql} AS VARCHAR) AS key, row FROM ${from} ORDER BY ${key.sql} NULLS FIRST, row LIMIT 1 OFFSET`;
+  const from: Split["from"] = (columns) =>
+    random ? `(${hashedRows(options.seed, namesRead(columns))})` : "data";
+  const sorted = `SELECT CAST(${key.sql} AS VARCHAR) AS key, row FROM ${from([])} ORDER BY ${key.sql} NULLS FIRST, row LIMIT 1 OFFSET`;
   const cuts: { key: string | null; row: number }[] = [];
   for (const offset of [first, second]) {
     cuts.push(

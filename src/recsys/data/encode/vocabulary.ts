@@ -49,8 +49,8 @@ export async function buildVocabulary(
   const kind = categoryKind(column.type);
   const multiHot = elementType(column.type) !== null;
   const from = multiHot
-    ? `(SELECT unnest(${column.sql}) AS v FROM ${split.from} WHERE ${split.trainSql})`
-    : `${split.from} WHERE ${split.trainSql}`;
+    ? `(SELECT unnest(${column.sql}) AS v FROM ${split.from([column])} WHERE ${split.trainSql})`
+    : `${split.from([column])} WHERE ${split.trainSql}`;
   const counted =
     `SELECT value, count(*) AS count FROM (SELECT ${fieldValueSql(column, { kind, valueType })} AS value FROM ${from}) ` +
     `WHERE value IS NOT NULL GROUP BY value HAVING count(*) >= ${minCount}`;

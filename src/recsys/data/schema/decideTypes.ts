@@ -21,7 +21,7 @@ import {
   shapeSql,
 } from "./numberForm.ts";
 import type { FormHints, NumberForm, Shape } from "./numberForm.ts";
-import { CLASS, classSql, presentSql, trimmedSql } from "./valueClass.ts";
+import { CLASS, classSql, numberClassSql, presentSql, trimmedSql } from "./valueClass.ts";
 
 /** What was decided about a column. */
 export interface TextColumn {
@@ -58,6 +58,15 @@ const CODES = CLASS.exponent | CLASS.plus | CLASS.leadingZero | CLASS.longIntege
 const MISSING_NUMBERS = CLASS.nonFinite | CLASS.absent;
 const NUMBERS = CLASS.integer | CLASS.fraction | CLASS.marked | CODES;
 const STAMPS = CLASS.date | CLASS.timestamp | CLASS.longTimestamp;
+
+/** Orders of day, month and year. */
+const SHORT_DATES = [
+  ["%Y", "%m", "%d"],
+  ["%d", "%m", "%Y"],
+  ["%m", "%d", "%Y"],
+  ["%d", "%m", "%y"],
+  ["%m", "%d", "%y"],
+] as const;
 
 const within = (mask: number, classes: number) => mask !== 0 && (mask & ~classes) === 0;
 
@@ -101,12 +110,7 @@ export class TypeDecider {
       return { name, text: `t${i}`, type: "VARCHAR", sql: presentSql(`t${i}`), form: null, reason: "" };
     });
     const open = columns.filter(({ name }) => !this.#hints.textColumns.includes(name));
-    const first = await this.#countText(open);
-    const left = open.filter((column) => {
-      const { rows, texts } = first.get(column)!;
-      return texts * 10 <= rows;
-    });
-    const masks = await this.#masks(left);
+    const masks = await this.#masksOf(open);
     const odd: TextColumn[] = [];
     for (const [column, mask] of masks) {
       if (mask === 0) continue;
@@ -120,6 +124,49 @@ export class TypeDecider {
   #trimmed(part: readonly TextColumn[]): string {
     const list = part.map(({ text }, i) => `${trimmedSql(text)} AS x${i}`);
     return `SELECT ${list.join(", ")}, file_row_number AS row FROM ${this.#from}`;
+  }
+
+  /** The classes that occur in each column; columns of which much is text are left out. */
+  async #masksOf(open: readonly TextColumn[]): Promise<Map<TextColumn, number>> {
+    const [counted] = await this.#database.rows<{ rows: number }>(
+      `SELECT count(*) AS rows FROM ${this.#from}`,
+      this.#where,
+    );
+    const many = counted!.rows > 4 * FIRST_ROWS;
+    const numbers = this.#hints.datesOnly === true ? [] : open;
+    // Columns that do not begin as numbers are not searched for them to their end.
+    const likely = many ? await this.#numbersOnly(numbers, ` LIMIT ${FIRST_ROWS}`) : numbers;
+    const known = await this.#numberMasks(likely);
+    const masks = new Map([...known].filter(([, mask]) => (mask & CLASS.text) === 0));
+    let left = open.filter((column) => !masks.has(column));
+    if (many) {
+      const first = await this.#countText(left);
+      left = left.filter((column) => {
+        const { rows, texts } = first.get(column)!;
+        return texts * 10 <= rows;
+      });
+    }
+    for (const [column, mask] of await this.#masks(left)) masks.set(column, mask);
+    return masks;
+  }
+
+  /** The columns in which only numbers occur in some rows. */
+  async #numbersOnly(columns: readonly TextColumn[], limit: string): Promise<TextColumn[]> {
+    const masks = await this.#numberMasks(columns, limit);
+    return columns.filter((column) => (masks.get(column)! & CLASS.text) === 0);
+  }
+
+  /** The classes of {@link numberClassSql} that occur. */
+  #numberMasks(columns: readonly TextColumn[], limit = ""): Promise<Map<TextColumn, number>> {
+    return ofColumns(columns, async (part) => {
+      const list = part.map(({ text }, i) => `bit_or(${numberClassSql(text)}) AS k${i}`);
+      const from = limit === "" ? this.#from : `(SELECT * FROM ${this.#from}${limit})`;
+      const [found] = await this.#database.rows<Record<string, number | null>>(
+        `SELECT ${list.join(", ")} FROM ${from}`,
+        this.#where,
+      );
+      return (i) => found![`k${i}`] ?? 0;
+    });
   }
 
   /** Values and texts among the first rows. */
@@ -162,7 +209,6 @@ export class TypeDecider {
       Object.assign(column, { type, sql, form });
       return true;
     };
-    const trimmed = trimmedSql(column.text);
     const given = this.#hints.forms[column.name];
     if (
       given !== undefined &&
@@ -174,13 +220,13 @@ export class TypeDecider {
     }
     const whole = within(values, CLASS.integer | CLASS.longInteger);
     if (whole && (values === CLASS.integer || (await this.#fits(column)))) {
-      return as("BIGINT", `TRY_CAST(${trimmed} AS BIGINT)`, PLAIN_FORM);
+      return as("BIGINT", `TRY_CAST(${column.text} AS BIGINT)`, PLAIN_FORM);
     }
     // A decimal comma that the user has named makes points something else than decimal signs.
     const decimalComma = this.#hints.decimal === "," || this.#hints.group === ".";
     const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
     if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
-      return as("DOUBLE", `TRY_CAST(${trimmed} AS DOUBLE)`, PLAIN_FORM);
+      return as("DOUBLE", `TRY_CAST(${column.text} AS DOUBLE)`, PLAIN_FORM);
     }
     const marked = (values & CLASS.marked) !== 0 || (decimalComma && (values & CLASS.fraction) !== 0);
     if (!marked || !within(values, NUMBERS)) return false;
@@ -246,26 +292,26 @@ export class TypeDecider {
 
   /** The format for `strptime` of dates by slashes, points or hyphens; null where they do not agree or may be read two ways. */
   async #shortDateFormat(column: TextColumn): Promise<string | null> {
-    const x = trimmedSql(column.text);
+    const present = `(SELECT * FROM (SELECT ${trimmedSql(column.text)} AS x FROM ${this.#from}) WHERE ${presentSql("x")} IS NOT NULL)`;
     const [first] = await this.#database.rows<{ value: string }>(
-      `SELECT ${x} AS value FROM ${this.#from} WHERE ${presentSql(column.text)} IS NOT NULL LIMIT 1`,
+      `SELECT x AS value FROM ${present} LIMIT 1`,
       this.#where,
     );
     const sign = /[/.-]/.exec(first!.value)![0];
-    const parts = [
-      ["%Y", "%m", "%d"],
-      ...["%Y", "%y"].flatMap((year) => [
-        ["%d", "%m", year],
-        ["%m", "%d", year],
-      ]),
-    ];
     const clock = /[ T]/.exec(first!.value);
     const seconds = (first!.value.match(/:/g) ?? []).length === 2;
     const time = clock === null ? "" : `${clock[0]}%H:%M${seconds ? ":%S" : ""}`;
-    const formats = parts.map((part) => part.join(sign) + time);
+    const formats = SHORT_DATES.map((parts) => parts.join(sign) + time);
+    // To strptime, a year of four digits may have two.
+    const patterns = SHORT_DATES.map((parts) => {
+      const lengths = parts.map((part) =>
+        part === "%Y" ? "[0-9]{4}" : part === "%y" ? "[0-9]{2}" : "[0-9]{1,2}",
+      );
+      return `${lengths.join(`[${sign}]`)}(?:[ T].*)?`;
+    });
     const [found] = await this.#database.rows<Record<string, number>>(
-      `SELECT ${formats.map((format, i) => `count_if(try_strptime(x, '${format}') IS NULL) AS bad${i}`).join(", ")} ` +
-        `FROM (SELECT ${x} AS x FROM ${this.#from} WHERE ${presentSql(column.text)} IS NOT NULL)`,
+      `SELECT ${formats.map((format, i) => `count_if(try_strptime(x, '${format}') IS NULL OR NOT regexp_full_match(x, '${patterns[i]!}')) AS bad${i}`).join(", ")} ` +
+        `FROM ${present}`,
       this.#where,
     );
     const fit = formats.filter((_, i) => found![`bad${i}`] === 0);

@@ -81,22 +81,26 @@ interface Profile {
 }
 
 async function profileColumns(source: Source): Promise<Profile[]> {
-  const found = await aggregateColumns(source, source.columns, (column, i) => {
-    const real = columnKind(column.type) === "real";
-    const usable = real ? numberSql(column) : column.sql;
-    const list = elementType(column.type) !== null;
-    const counted = list ? "0" : `approx_count_distinct(${usable})`;
-    return (
-      `count(${usable}) AS present${i}, ${counted} AS distinct${i}, ` +
-      (columnKind(column.type) === "integer"
-        ? `CAST(min(${column.sql}) AS DOUBLE) AS least${i}, CAST(max(${column.sql}) AS DOUBLE) AS most${i}, `
-        : "") +
-      `${real ? `count(${column.sql}) - count(${usable})` : "0"} AS odd${i}`
-    );
+  const found = await aggregateColumns(source, source.columns, {
+    values: (column, i) => [
+      `${column.sql} AS c${i}`,
+      `${columnKind(column.type) === "real" ? numberSql(column) : column.sql} AS v${i}`,
+    ],
+    of: (column, i) => {
+      const kind = columnKind(column.type);
+      return [
+        `count(v${i}) AS present${i}`,
+        `${elementType(column.type) === null ? `approx_count_distinct(v${i})` : "0"} AS distinct${i}`,
+        ...(kind === "real" ? [`count(c${i}) - count(v${i}) AS odd${i}`] : []),
+        ...(kind === "integer"
+          ? [`CAST(min(v${i}) AS DOUBLE) AS least${i}`, `CAST(max(v${i}) AS DOUBLE) AS most${i}`]
+          : []),
+      ];
+    },
   });
   const profiles = source.columns.map((_, i) => ({
     present: Number(found[`present${i}`]),
-    nonFinite: Number(found[`odd${i}`]),
+    nonFinite: Number(found[`odd${i}`] ?? 0),
     distinct: Number(found[`distinct${i}`]),
     least: Number(found[`least${i}`] ?? 0),
     most: Number(found[`most${i}`] ?? 0),

@@ -78,9 +78,6 @@ export function shapeSql(alike: string): string {
 /** The number that a text says in a form, a DOUBLE; NULL where it is in another form or none. */
 export function formedNumberSql(text: string, form: NumberForm): string {
   const { decimal, group, currency } = form;
-  if (isPlain(form)) {
-    return `CASE WHEN regexp_full_match(trim(${text}, ' \t'), ${quoteText(pattern(form))}) THEN TRY_CAST(${text} AS DOUBLE) END`;
-  }
   const alike = alikeSql(text);
   let bare = `regexp_replace(${alike}, '[ %()''${currency}]', '', 'g')`;
   if (group === "," || group === ".") bare = `replace(${bare}, '${group}', '')`;
@@ -98,7 +95,7 @@ export function describeForm({ decimal, group, currency, percent }: NumberForm):
     ...(currency === "" ? [] : [`the sign ${currency}`]),
     ...(percent ? ["percent signs (12 % is 12)"] : []),
   ];
-  return parts.join(" and ");
+  return parts.length === 0 ? "minus signs of print" : parts.join(" and ");
 }
 
 /** What the letters beside a column say about its numbers. */

@@ -9,19 +9,32 @@ import { columnKind, notNumberSql, numberSql } from "./columnTypes.ts";
 /** Columns that one query looks at: DuckDB plans wide queries in more than linear time. */
 const COLUMNS_PER_QUERY = 128;
 
-/** Runs an aggregate over all rows for each of the columns. @param sql the aggregates of a column, each `… AS name${i}` */
-export async function aggregateColumns<T extends SourceColumn>(
+/** Aggregates of each column. */
+interface Aggregates {
+  /** Expressions of a column that the aggregates use, each `… AS name${i}`: what is used twice is computed once. */
+  values?: (column: SourceColumn, index: number) => string[];
+  /** Aggregates of a column, each `… AS name${i}`. */
+  of: (column: SourceColumn, index: number) => string[];
+  /** What to read FROM, of these columns (default `data`). */
+  from?: (columns: readonly SourceColumn[]) => string;
+}
+
+/** Runs aggregates over all rows for each of the columns. @throws ParetoError DATA_READ, DATA_MEMORY */
+export async function aggregateColumns(
   source: Source,
-  columns: readonly T[],
-  sql: (column: T, index: number) => string,
-  from = "data",
+  columns: readonly SourceColumn[],
+  { values, of, from = () => "data" }: Aggregates,
 ): Promise<Record<string, number | string | null>> {
   const found: Record<string, number | string | null> = {};
   for (let at = 0; at < columns.length; at += COLUMNS_PER_QUERY) {
     const part = columns.slice(at, at + COLUMNS_PER_QUERY);
-    const list = part.map((column, i) => sql(column, at + i));
+    const list = part.flatMap((column, i) => of(column, at + i));
+    let table = from(part);
+    if (values !== undefined) {
+      table = `(SELECT ${part.flatMap((column, i) => values(column, at + i)).join(", ")} FROM ${table})`;
+    }
     const [row] = await source.database.rows<Record<string, number | string | null>>(
-      `SELECT ${list.join(", ")} FROM ${from}`,
+      `SELECT ${list.join(", ")} FROM ${table}`,
       source.name,
     );
     Object.assign(found, row);
@@ -32,12 +45,10 @@ export async function aggregateColumns<T extends SourceColumn>(
 /** Refuses columns in which a value is no number. @throws ParetoError DATA_NOT_NUMERIC, of the first such value */
 export async function checkNumeric(source: Source, columns: readonly SourceColumn[]): Promise<void> {
   const doubtful = columns.filter((column) => notNumberSql(column) !== "false");
-  const found = await aggregateColumns(
-    source,
-    doubtful,
-    (column, i) =>
-      `count_if(${notNumberSql(column)}) AS bad${i}, min(row) FILTER (${notNumberSql(column)}) AS first${i}`,
-  );
+  const found = await aggregateColumns(source, doubtful, {
+    values: (column, i) => [`${notNumberSql(column)} AS not${i}`, `row AS row${i}`],
+    of: (_, i) => [`count_if(not${i}) AS bad${i}`, `min(row${i}) FILTER (not${i}) AS first${i}`],
+  });
   for (const [i, column] of doubtful.entries()) {
     const bad = Number(found[`bad${i}`]);
     if (bad === 0) continue;
@@ -58,11 +69,9 @@ export async function checkNumeric(source: Source, columns: readonly SourceColum
 /** A notice for each column of numbers in which values are NaN or infinite. */
 export async function nonFiniteNotices(source: Source, columns: readonly SourceColumn[]): Promise<string[]> {
   const real = columns.filter((column) => columnKind(column.type) === "real");
-  const found = await aggregateColumns(
-    source,
-    real,
-    (column, i) => `count(${column.sql}) - count(${numberSql(column)}) AS odd${i}`,
-  );
+  const found = await aggregateColumns(source, real, {
+    of: (column, i) => [`count(${column.sql}) - count(${numberSql(column)}) AS odd${i}`],
+  });
   return real.flatMap((column, i) => {
     const odd = Number(found[`odd${i}`]);
     return odd > 0 ? [nonFiniteNotice(column.name, odd)] : [];

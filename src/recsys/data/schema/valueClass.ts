@@ -49,10 +49,10 @@ export const CLASS = {
 /** Values that are missing in any column. */
 const MISSING = ["", "NULL", "null", "\\N"] as const;
 
-/** Lower case. Pandas' list of values taken as missing, and `?` and `-`. */
-const ABSENT = ["na", "n/a", "none", "null", "nil", "#n/a", "#n/a n/a", "#na", "<na>", "?", "-", "--"];
-const NON_FINITE_WORDS = ["nan", "inf", "infinity", "1.#inf", "1.#ind", "1.#qnan", "1.#nan"];
-const NON_FINITE = NON_FINITE_WORDS.flatMap((word) => [word, `+${word}`, `-${word}`]);
+/** In any case: pandas' list of values taken as missing, and `?`, `-` and `--`. Patterns, as long IN lists take DuckDB ms to plan. */
+const ABSENT = "(?i:na|n/a|none|null|nil|#n/a|#n/a n/a|#na|<na>|[?]|-|--)";
+const NON_FINITE = "(?i:[+-]?(?:nan|inf|infinity|1[.]#(?:inf|ind|qnan|nan)))";
+const NOTHING = "|NULL|null|[\\\\]N";
 
 const INTEGER = "-?[1-9][0-9]{0,17}|0";
 const FRACTION = "-?(?:0|[1-9][0-9]*)[.][0-9]+";
@@ -61,9 +61,9 @@ const PLAIN = "[+-]?(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]+)?";
 const PADDED = "[+-]?0[0-9]+(?:[.][0-9]*)?(?:[eE][+-]?[0-9]+)?";
 const DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
 const CLOCK = "[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,6})?)?";
-const STAMP = `${DAY}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,6})?)?`;
-const LONG_STAMP = `${DAY}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{7,9}`;
-const ZONE = " ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)";
+const MINUTE = "[ T][0-9]{2}:[0-9]{2}";
+const STAMP = `${DAY}(?:${MINUTE}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?)?`;
+const ZONED_STAMP = `${DAY}${MINUTE}(?::[0-9]{2}(?:[.][0-9]{1,6})?)? ?(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)`;
 const SHORT_DATE = `(?:[0-9]{1,2}[/.-][0-9]{1,2}[/.-](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[/.][0-9]{1,2}[/.][0-9]{1,2})(?:[ T]${CLOCK})?`;
 /** Currency signs that a number may carry. */
 export const CURRENCIES = "$€£¥₹₩₽₺₫₪¢";
@@ -84,37 +84,49 @@ export function presentSql(sql: string): string {
 }
 
 /**
+ * The class of a value in most columns of numbers, an INTEGER: `integer`, `fraction`, 0 where missing, else `text`, which
+ * here only says that {@link classSql} must look again. DuckDB plans it ten times as fast.
+ * @param sql a column of text
+ */
+export function numberClassSql(sql: string): string {
+  return (
+    `CASE WHEN ${sql} IS NULL THEN 0 WHEN ${matches(sql, INTEGER)} THEN ${CLASS.integer} ` +
+    `WHEN ${matches(sql, FRACTION)} THEN ${CLASS.fraction} ELSE ${CLASS.text} END`
+  );
+}
+
+/**
  * The class of a value, an INTEGER, 0 where missing.
  * @param x the name of a column that holds {@link trimmedSql}
  */
 export function classSql(x: string): string {
-  const dated = (pattern: string, type: string, bit: number) =>
-    `WHEN ${matches(x, pattern)} THEN CASE WHEN TRY_CAST(${x} AS ${type}) IS NULL THEN ${CLASS.text} ELSE ${bit} END`;
+  const dated = (type: string, bit: number) =>
+    `CASE WHEN TRY_CAST(${x} AS ${type}) IS NULL THEN ${CLASS.text} ELSE ${bit} END`;
   return [
-    `CASE WHEN ${x} IS NULL OR ${x} IN (${quoted(MISSING)}) THEN 0`,
+    `CASE WHEN ${x} IS NULL OR ${matches(x, NOTHING)} THEN 0`,
     `WHEN ${matches(x, INTEGER)} THEN ${CLASS.integer}`,
     `WHEN ${matches(x, FRACTION)} THEN ${CLASS.fraction}`,
     // Letters that no number or date has: words and codes need no further look.
     `WHEN regexp_matches(${x}, '[a-df-zA-DF-SU-Y\\x{c0}-\\x{1fff}\\x{2e80}-\\x{10ffff}]') THEN CASE`,
-    `WHEN lower(${x}) IN (${quoted(NON_FINITE)}) THEN ${CLASS.nonFinite}`,
-    `WHEN lower(${x}) IN (${quoted(ABSENT)}) THEN ${CLASS.absent}`,
+    `WHEN ${matches(x, NON_FINITE)} THEN ${CLASS.nonFinite}`,
+    `WHEN ${matches(x, ABSENT)} THEN ${CLASS.absent}`,
     `WHEN ${x} IN ('true', 'false') THEN ${CLASS.lowerBoolean}`,
     `WHEN ${x} IN ('True', 'False') THEN ${CLASS.capitalBoolean}`,
     `WHEN ${x} IN ('TRUE', 'FALSE') THEN ${CLASS.upperBoolean}`,
     `ELSE ${CLASS.text} END`,
     `WHEN ${matches(x, NUMBER)} THEN CASE`,
-    `WHEN contains(${x}, '.') OR regexp_matches(${x}, '[eE][+-]') OR ${x} = '-0' THEN ${CLASS.fraction}`,
-    `WHEN regexp_matches(${x}, '[eE]') THEN ${CLASS.exponent}`,
+    `WHEN contains(${x}, '.') OR contains(lower(${x}), 'e-') OR contains(lower(${x}), 'e+') OR ${x} = '-0' THEN ${CLASS.fraction}`,
+    `WHEN contains(lower(${x}), 'e') THEN ${CLASS.exponent}`,
     `WHEN ${x}[1] = '+' THEN ${CLASS.plus}`,
     `ELSE ${CLASS.longInteger} END`,
     `WHEN ${matches(x, PADDED)} THEN ${CLASS.leadingZero}`,
-    dated(DAY, "DATE", CLASS.date),
-    dated(STAMP, "TIMESTAMP", CLASS.timestamp),
-    dated(`${STAMP}${ZONE}`, "TIMESTAMPTZ", CLASS.zonedTimestamp),
-    dated(LONG_STAMP, "TIMESTAMP_NS", CLASS.longTimestamp),
-    dated(CLOCK, "TIME", CLASS.timeOfDay),
+    `WHEN ${matches(x, STAMP)} THEN CASE WHEN strlen(${x}) = 10 THEN ${dated("DATE", CLASS.date)}`,
+    `WHEN contains(${x}[17:], '.') AND strlen(${x}) > 26 THEN ${dated("TIMESTAMP_NS", CLASS.longTimestamp)}`,
+    `ELSE ${dated("TIMESTAMP", CLASS.timestamp)} END`,
+    `WHEN ${matches(x, ZONED_STAMP)} THEN ${dated("TIMESTAMPTZ", CLASS.zonedTimestamp)}`,
+    `WHEN ${matches(x, CLOCK)} THEN ${dated("TIME", CLASS.timeOfDay)}`,
     `WHEN ${matches(x, SHORT_DATE)} THEN ${CLASS.shortDate}`,
-    `WHEN lower(${x}) IN (${quoted(ABSENT)}) THEN ${CLASS.absent}`,
+    `WHEN ${matches(x, ABSENT)} THEN ${CLASS.absent}`,
     `WHEN ${matches(x, MARKED)} THEN ${CLASS.marked}`,
     `ELSE ${CLASS.text} END`,
   ].join(" ");
@@ -127,5 +139,5 @@ export function plainNumberSql(text: string): string {
 
 /** Whether a text is missing where numbers are expected: missing, a mark of absence, an infinity or NaN. */
 export function missingNumberSql(text: string): string {
-  return `(${text} IS NULL OR lower(${trimmedSql(text)}) IN (${quoted(["", "\\n", ...ABSENT, ...NON_FINITE])}))`;
+  return `(${text} IS NULL OR ${matches(trimmedSql(text), `${NOTHING}|${ABSENT}|${NON_FINITE}`)})`;
 }

@@ -40,7 +40,7 @@ test("ids and numbers are byte-equal for any grouping of joins, memory for waiti
     const [set] = await encodeRows(
       {
         source,
-        from: "data",
+        from: () => "data",
         partSql: "0::UTINYINT",
         labelSql: "0::FLOAT",
         ...encoder.inputs(source),
