@@ -10,7 +10,7 @@ export const lmConfig = z.strictObject({
   paths: z.array(z.string()),
   // Where it is computed changes rounding alone.
   device: mayChange(z.enum(["cpu", "cuda"])),
-  threads: mayChange(z.int().min(1)),
+  threads: mayChange(z.int().min(1).max(1024)),
   precision: mayChange(z.enum(["float32", "tf32"])),
 });
 

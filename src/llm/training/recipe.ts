@@ -8,6 +8,10 @@ import { checkJson, readJson, type JsonFormat } from "../../base/jsonFile.ts";
 import { TASK_NAMES } from "../tasks/tasks.ts";
 
 const count = z.int().min(1);
+/** Tokens of a text. */
+const textLength = z.int().min(8).max(1_048_576);
+/** Tokens of a batch, at most. */
+const BATCH_TOKENS = 2 ** 26;
 
 /** What a recipe holds. */
 export const recipeSchema = z.strictObject({
@@ -22,7 +26,15 @@ export const recipeSchema = z.strictObject({
     z.strictObject({ kind: z.literal("text"), vocabulary: z.int().min(257).max(65_536) }),
   ]),
   /** One after the other: so many steps over batches of so many texts of so many tokens. */
-  stages: z.array(z.strictObject({ length: z.int().min(8), batchSize: count, steps: count })).min(1),
+  stages: z
+    .array(
+      z
+        .strictObject({ length: textLength, batchSize: count.max(65_536), steps: count })
+        .refine(({ length, batchSize }) => length * batchSize <= BATCH_TOKENS, {
+          error: `a batch of at most ${BATCH_TOKENS} tokens`,
+        }),
+    )
+    .min(1),
   optimizer: z.strictObject({
     /** Of AdamW, after `warmupSteps`; falls to a tenth along half a cosine. */
     learningRate: z.number().positive(),
@@ -39,9 +51,9 @@ export const recipeSchema = z.strictObject({
     /** Steps between validations. */
     everySteps: count,
     /** Texts, or items of each task. */
-    texts: count,
+    texts: count.max(1_048_576),
     /** Tokens of each. */
-    length: z.int().min(8),
+    length: textLength,
     /** Of the tasks. */
     tasks: z.array(z.enum(TASK_NAMES)).default([]),
   }),

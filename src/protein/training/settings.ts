@@ -7,23 +7,23 @@ import { PROTEIN_MODELS } from "../models/models.ts";
 export const proteinSettings = z.strictObject({
   model: z.enum(PROTEIN_MODELS),
   /** Residues that the network reads (L). */
-  length: z.int().min(1),
-  batchSize: z.int().min(1),
+  length: z.int().min(1).max(65_536),
+  batchSize: z.int().min(1).max(65_536),
   epochs: z.int().min(1),
   /** Epochs without a better validation macro-F1 before training stops. */
   patience: z.int().min(1),
   learningRate: z.number().positive(),
   /** Share of a batch that is decoys, sequences of no family, at most a half. */
-  decoys: z.number().min(0),
+  decoys: z.number().min(0).max(0.5),
   /** Share of the sequences that are trained on between residues of no family. */
-  flanks: z.number().min(0),
+  flanks: z.number().min(0).max(1),
   /** Policy that chooses the probability below which a sequence is of no known family, e.g. `calibrated:passing=0.9`. */
   threshold: z.string(),
   /** Of weights, dropout and order. */
   seed: z.int().min(0),
   // What changes no result, or rounding and which elements are dropped.
   device: mayChange(z.enum(["cpu", "cuda"])),
-  threads: mayChange(z.int().min(1)),
+  threads: mayChange(z.int().min(1).max(1024)),
   precision: mayChange(z.enum(["float32", "tf32"])),
 });
 

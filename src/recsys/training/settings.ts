@@ -22,13 +22,13 @@ export const trainingSettings = z.strictObject({
   learningRate: z.number().positive(),
   /** How the learning rate falls over all epochs: not at all, or linearly to 0. */
   decay: z.enum(["constant", "linear"]),
-  batchSize: count,
+  batchSize: count.max(1_048_576),
   epochs: count,
   /** Epochs without a better validation log loss before training stops. */
   patience: count,
   seed: z.int().min(0),
   /** Threads of the dense step, and as many kernel threads. */
-  threads: mayChange(count),
+  threads: mayChange(count.max(1024)),
   /** Target that the dense part runs on. */
   device: mayChange(z.enum(["cpu", "cuda"])),
   /**

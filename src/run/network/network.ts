@@ -8,10 +8,12 @@
  *
  * Devices belong to whoever opened them; {@link Network.dispose} frees programs only.
  */
+import { totalmem } from "node:os";
 import type { TypedArray } from "../../base/dtype.ts";
 import type { Graph } from "../../engine/graph/graph.ts";
 import type { BoundTensors, Device, HostTensors } from "../../engine/program.ts";
-import { invariant } from "../../base/errors.ts";
+import { invariant, ParetoError } from "../../base/errors.ts";
+import { formatBytes } from "../../base/format.ts";
 import { Parameters } from "../../nn/parameters.ts";
 import type { LossFunction } from "../../nn/training/lossFunction.ts";
 import {
@@ -104,6 +106,7 @@ export class Network<Shape extends object> {
   /**
    * Builds a network with initial weights, or those that are given.
    * @param devices one or more, of one target; they stay open when the network is disposed of
+   * @throws ParetoError `NETWORK_MEMORY` before any is taken, for more than this machine has
    */
   static async create<Shape extends object>(
     devices: readonly Device[],
@@ -111,6 +114,7 @@ export class Network<Shape extends object> {
   ): Promise<Network<Shape>> {
     const network = new Network(devices, options);
     const { parameters, optimizerState } = network;
+    requireMemory(4 * (parameters.size + optimizerState.size));
     for (const device of devices) {
       for (const [name, values] of options.weights ?? []) {
         await device.createState(name, { shape: parameters.shapeOf(name), dtype: "float32" }, values);
@@ -279,4 +283,16 @@ export class Network<Shape extends object> {
   #gradientArray(): Float32Array {
     return hostArrays(this.devices[0]!, { gradients: { dtype: "float32", shape: [this.size] } }).gradients;
   }
+}
+
+/** Initial values are made on the host, whatever the device. @throws ParetoError `NETWORK_MEMORY` */
+function requireMemory(bytes: number): void {
+  const memory = totalmem();
+  if (bytes <= memory) return;
+  throw new ParetoError({
+    code: "NETWORK_MEMORY",
+    where: "network",
+    message: `parameters and optimizer state must fit in memory, ${formatBytes(memory)} here, got ${formatBytes(bytes)}`,
+    fix: "Choose smaller widths or fewer layers.",
+  });
 }
