@@ -10,7 +10,6 @@ import { openDevice } from "../../../../src/engine/openDevice.ts";
 import type { Device } from "../../../../src/engine/program.ts";
 import { xavierUniform } from "../../../../src/nn/initializers.ts";
 import { linear } from "../../../../src/nn/layers.ts";
-import type { Parameters } from "../../../../src/nn/parameters.ts";
 import type { LossFunction } from "../../../../src/nn/training/lossFunction.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../../../src/run/checkpoint.ts";
 import { Network, type BatchPart, type NetworkTraining } from "../../../../src/run/network/network.ts";
@@ -274,8 +273,11 @@ test("a program that cannot be compiled fails its step, is tried again, and does
 test("one that no memory holds is refused before any is taken", async () => {
   const device = await openDevice("reference");
   closing.push(() => device.dispose());
-  const declare = (parameters: Parameters) => parameters.get("wide", [2 ** 24, 2 ** 24], xavierUniform);
-  await expect(Network.create([device], { seed: 1, declare })).rejects.toMatchObject({
+  const created = Network.create([device], {
+    seed: 1,
+    declare: (parameters) => parameters.get("wide", [2 ** 24, 2 ** 24], xavierUniform),
+  });
+  await expect(created).rejects.toMatchObject({
     code: "NETWORK_MEMORY",
     message: expect.stringMatching(/got [\d,.]+ \S+$/) as string,
   });
