@@ -19,6 +19,7 @@ import {
   warningsSection,
   type Scalar,
 } from "../report/runSections.ts";
+import { METRICS, METRIC_NAMES } from "../run/metrics/metricNames.ts";
 import { resultOf, type RunFiles } from "../run/readRun.ts";
 import type { TrainBaselineResult } from "./training/trainBaseline.ts";
 import type { TrainProteinResult } from "./training/proteinResult.ts";
@@ -54,6 +55,8 @@ const resultSchema = z.union([
     threshold: figure,
     weightBytes: count,
     epochs: count,
+    // Missing in results of before it could be chosen.
+    monitor: z.enum(METRIC_NAMES).default("macroF1"),
     bestEpoch: count.nullable(),
     trainSeconds: count,
     sequencesPerSecond: figure,
@@ -115,10 +118,15 @@ function resultRows(results: readonly Result[]): [string, ...string[]][] {
     row("Parameters", ({ parameters }) => formatCount(parameters)),
     row("Bytes of weights", (result) => formatBytes(network(result)?.weightBytes)),
     row("Epochs", (result) => formatCount(network(result)?.epochs)),
-    row("Weights of epoch", (result) => formatCount(network(result)?.bestEpoch)),
+    row("Weights of epoch", (result) => keptEpoch(network(result))),
     row("Training", (result) => formatSeconds("config" in result ? result.trainSeconds : result.seconds)),
     row("Sequences a second", (result) => formatCount(network(result)?.sequencesPerSecond)),
   ];
+}
+
+function keptEpoch(result: TrainProteinResult | null): string {
+  if (!result || result.bestEpoch === null) return UNKNOWN;
+  return `${formatCount(result.bestEpoch)}, best by ${METRICS[result.monitor].label}`;
 }
 
 type Test = NonNullable<NonNullable<Result>["test"]>;

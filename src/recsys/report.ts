@@ -1,6 +1,13 @@
 /** @file The report of CTR models' training: what the page shows of runs over one click log. */
 import { z } from "zod";
-import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../base/format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatFixed,
+  formatSeconds,
+  formatShare,
+  UNKNOWN,
+} from "../base/format.ts";
 import type { LineChart } from "../report/chart.ts";
 import { namedRuns, type NamedRun } from "../report/namedRun.ts";
 import type { Figure, Page, Section } from "../report/page.ts";
@@ -16,6 +23,7 @@ import {
 } from "../report/runSections.ts";
 import { seriesColor } from "../report/style.ts";
 import { readPolicyText } from "../run/policies/policyText.ts";
+import { METRICS, METRIC_NAMES } from "../run/metrics/metricNames.ts";
 import { resultOf, type RunFiles } from "../run/readRun.ts";
 import { accessFigures } from "./accessFigures.ts";
 import { readAccessProfile, type AccessProfile } from "./profile/accessProfile.ts";
@@ -39,6 +47,9 @@ const resultSchema = z.looseObject({
   logLoss: figure,
   accuracy: figure,
   rows: z.object({ train: count, validation: count, test: count }),
+  // Missing in results of before it could be chosen.
+  monitor: z.enum(METRIC_NAMES).default("logLoss"),
+  bestEpoch: count.nullable().default(null),
   samplesPerSecond: figure,
   trainSeconds: count,
   hot: z.object({ rows: count, bytes: count, inputShare: figure, accessShare: figure }).nullable(),
@@ -91,6 +102,9 @@ function clickResults(runs: readonly NamedRun[], results: Results): Section {
     row("AUC (test)", ({ auc }) => formatFixed(auc)),
     row("Log loss", ({ logLoss }) => formatFixed(logLoss)),
     row("Accuracy", ({ accuracy }) => formatFixed(accuracy)),
+    row("Weights of epoch", ({ bestEpoch, monitor }) =>
+      bestEpoch === null ? UNKNOWN : `${formatCount(bestEpoch)}, best by ${METRICS[monitor].label}`,
+    ),
     row("Training", ({ trainSeconds }) => formatSeconds(trainSeconds)),
     row("Samples a second", ({ samplesPerSecond }) => formatCount(samplesPerSecond)),
     row("Hot inputs", ({ hot }) => formatShare(hot?.inputShare)),

@@ -1,21 +1,11 @@
 /** @file Learning curves of runs, from their events. Pure. */
 import { formatCount } from "../base/format.ts";
 import type { MetricsEvent, RunEvent } from "../run/events.ts";
+import { METRICS, type MetricName } from "../run/metrics/metricNames.ts";
 import type { Axis, LineChart, Point, Series } from "./chart.ts";
 import type { Figure } from "./page.ts";
 import type { NamedRun } from "./namedRun.ts";
 import { seriesColor } from "./style.ts";
-
-/** A figure of quality that curves show. */
-export type Measure = "logLoss" | "auc" | "accuracy" | "macroF1";
-
-/** Names of measures; none has a unit. */
-const NAMES: Readonly<Record<Measure, string>> = {
-  logLoss: "log loss",
-  auc: "AUC",
-  accuracy: "accuracy",
-  macroF1: "macro-F1",
-};
 
 /** What curves are drawn against. */
 type Course = "step" | "seconds";
@@ -40,7 +30,12 @@ function shortCount(value: number): string {
 }
 
 /** Points of one part; those that are not finite are left out. */
-function pointsOf(events: readonly RunEvent[], part: MetricsEvent["part"], y: Measure, x: Course): Point[] {
+function pointsOf(
+  events: readonly RunEvent[],
+  part: MetricsEvent["part"],
+  y: MetricName,
+  x: Course,
+): Point[] {
   return events.flatMap((event) => {
     if (event.event !== "metrics" || event.part !== part) return [];
     const value = event[y];
@@ -59,7 +54,7 @@ function smooth(points: readonly Point[]): Point[] {
   return kept.filter((_, i) => i % stride === 0 || i === kept.length - 1);
 }
 
-function seriesOf({ name, files }: NamedRun, index: number, y: Measure, x: Course): Series[] {
+function seriesOf({ name, files }: NamedRun, index: number, y: MetricName, x: Course): Series[] {
   const color = seriesColor(index);
   const train = smooth(pointsOf(files.events, "train", y, x));
   const validation = pointsOf(files.events, "validation", y, x);
@@ -80,14 +75,14 @@ function seriesOf({ name, files }: NamedRun, index: number, y: Measure, x: Cours
 }
 
 /** A chart of one measure; null where no run has points to join. */
-function curveChart(runs: readonly NamedRun[], y: Measure, x: Course): LineChart | null {
+function curveChart(runs: readonly NamedRun[], y: MetricName, x: Course): LineChart | null {
   const series = runs.flatMap((run, index) => seriesOf(run, index, y, x));
   if (series.reduce((sum, { points }) => sum + points.length, 0) < 2) return null;
   const end = Math.max(...series.flatMap(({ points }) => points.map((point) => point.x)));
   return {
     kind: "lines",
     x: { ...COURSES[x], domain: [0, end] },
-    y: { label: NAMES[y], exact: (value) => value.toFixed(4) },
+    y: { label: METRICS[y].label, exact: (value) => value.toFixed(4) },
     series,
   };
 }
@@ -95,7 +90,7 @@ function curveChart(runs: readonly NamedRun[], y: Measure, x: Course): LineChart
 /** Curves of measures, each by step and, where `courses` says so, by time. */
 export function curveFigures(
   runs: readonly NamedRun[],
-  measures: readonly Measure[],
+  measures: readonly MetricName[],
   courses: readonly Course[],
 ): Figure[] {
   return measures.flatMap((y) =>
@@ -103,7 +98,8 @@ export function curveFigures(
       const chart = curveChart(runs, y, x);
       if (chart === null) return [];
       const course = x === "step" ? "step" : "time";
-      const name = NAMES[y][0]!.toUpperCase() + NAMES[y].slice(1);
+      const { label } = METRICS[y];
+      const name = label[0]!.toUpperCase() + label.slice(1);
       return [
         {
           id: `${y}-by-${x}`,

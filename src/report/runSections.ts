@@ -7,7 +7,8 @@ import type { DecisionEvent } from "../run/policies/decision.ts";
 import type { SpanChart } from "./chart.ts";
 import type { NamedRun } from "./namedRun.ts";
 import type { Cell, Section, Table } from "./page.ts";
-import { curveFigures, type Measure } from "./runCurves.ts";
+import type { MetricName } from "../run/metrics/metricNames.ts";
+import { curveFigures } from "./runCurves.ts";
 import { seriesColor, spanColor } from "./style.ts";
 
 /** A value of a table of settings. */
@@ -43,7 +44,7 @@ export function warningsSection(runs: readonly NamedRun[], others: readonly stri
 }
 
 /** Curves of quality over training. */
-export function learningSection(runs: readonly NamedRun[], measures: readonly Measure[]): Section {
+export function learningSection(runs: readonly NamedRun[], measures: readonly MetricName[]): Section {
   const figures = curveFigures(runs, measures, ["step", "seconds"]);
   if (figures.length === 0) return { title: "Learning", blocks: [] };
   return {

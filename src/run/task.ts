@@ -8,6 +8,7 @@ import type { LearningRateSchedule } from "../nn/schedules.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
 import type { RunContext } from "./context.ts";
 import type { MetricsEvent } from "./events.ts";
+import type { MetricName } from "./metrics/metricNames.ts";
 import type { RunFolder } from "./runFolder.ts";
 
 /**
@@ -48,9 +49,6 @@ export interface TrainingResult {
   finished: boolean;
 }
 
-/** Figures that may say which epoch is best. */
-export type MetricName = "logLoss" | "auc" | "accuracy" | "macroF1";
-
 /** How long to train, at which rate, and what to go by. */
 export interface TrainingPlan {
   /** Epochs at most. An epoch is what lies between two validations: a pass over the training part, or so many steps. */
@@ -62,7 +60,8 @@ export interface TrainingPlan {
   learningRate: LearningRateSchedule;
   /** Where a user sets the base of it, e.g. `--lr`. */
   learningRateOption: string;
-  metric: { name: MetricName; goal: "lowest" | "highest" };
+  /** The figure of a validation that says which epoch is best. */
+  monitor: MetricName;
   /** Loss of a guess: noise around less than that is no divergence. */
   guessLoss: number;
   /** Steps between two points of the training curve. */

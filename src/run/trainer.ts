@@ -6,6 +6,8 @@
 import { join } from "node:path";
 import { learningRateAt } from "../nn/schedules.ts";
 import type { JsonValue } from "../base/jsonFile.ts";
+import { ParetoError } from "../base/errors.ts";
+import { METRICS, type MetricName } from "./metrics/metricNames.ts";
 import type { RunContext } from "./context.ts";
 import { DivergenceGuard, type DivergenceGuardState } from "./divergenceGuard.ts";
 import { ProgressMeter } from "./progressMeter.ts";
@@ -105,7 +107,7 @@ export class Trainer {
   /**
    * Trains to the end, or until the signal.
    * @returns whether the end was reached
-   * @throws ParetoError `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`; the last good checkpoint stays
+   * @throws ParetoError `TRAIN_LOSS_NAN`, `TRAIN_DIVERGED`, `TRAIN_MONITOR`; the last good checkpoint stays
    */
   async run(): Promise<boolean> {
     const { trainable, context } = this.#options;
@@ -197,7 +199,7 @@ export class Trainer {
   async #validate(): Promise<boolean> {
     const { trainable, context } = this.#options;
     const { learningRateOption } = trainable.plan;
-    const { name, goal } = trainable.plan.metric;
+    const { monitor } = trainable.plan;
     const { isConstant, ...quality } = await context.span("evaluate", () => trainable.validate());
     const { epoch, step, trainSeconds: seconds, best } = this.#state;
     context.onEvent({ event: "metrics", part: "validation", epoch, step, seconds, ...quality });
@@ -206,8 +208,10 @@ export class Trainer {
       context.onEvent({ event: "notice", level: "warning", code: "TRAIN_CONSTANT", message });
     }
     this.#guard.observeValidation(quality.logLoss, epoch);
-    const value = quality[name] ?? Number.NaN;
-    const isBest = best === null || (goal === "lowest" ? value < best.value : value > best.value);
+    const value = quality[monitor] ?? Number.NaN;
+    if (!Number.isFinite(value)) throw undefinedMonitor(monitor, epoch, value);
+    const isHigher = METRICS[monitor].goal === "highest";
+    const isBest = best === null || (isHigher ? value > best.value : value < best.value);
     if (isBest) this.#state.best = { value, epoch, step };
     return isBest;
   }
@@ -227,4 +231,14 @@ export class Trainer {
     const state = JSON.parse(JSON.stringify(this.state)) as JsonValue;
     await context.span("checkpoint", () => trainable.save(join(directory, name), state));
   }
+}
+
+/** A figure that is not defined, as AUC is not where all labels are the same, would keep the first epoch without a word. */
+function undefinedMonitor(monitor: MetricName, epoch: number, value: number): ParetoError {
+  return new ParetoError({
+    code: "TRAIN_MONITOR",
+    where: "--monitor",
+    message: `${METRICS[monitor].label} says which epoch is best and must be a number on the validation part, after epoch ${epoch} got ${value}`,
+    fix: "Choose another figure with --monitor, or divide the data so that the validation part holds every class.",
+  });
 }

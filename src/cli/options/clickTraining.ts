@@ -5,6 +5,7 @@ import { hotPolicies } from "../../recsys/strategies/fae/hotPolicies.ts";
 import { strategyPolicies } from "../../recsys/strategies/registry.ts";
 import { defaultLearningRate, type RequestedSettings } from "../../recsys/training/settings.ts";
 import type { ClickModelValues } from "./clickModel.ts";
+import { monitorOf, monitorOption } from "./monitor.ts";
 import { inGroup, listWords, option, words, type Values } from "./spec.ts";
 
 const DECAYS = { linear: "falls to 0", constant: "" } as const;
@@ -19,9 +20,10 @@ export const clickTrainingOptions = inGroup("Training:", {
   }),
   epochs: option("n", wholeNumber({ min: 1 }), { meaning: "Passes over the training rows", default: 1 }),
   patience: option("n", wholeNumber({ min: 1 }), {
-    meaning: "Epochs without a better validation log loss before training stops",
+    meaning: "Epochs without a better figure of --monitor before training stops",
     default: 3,
   }),
+  monitor: monitorOption(["logloss", "auc", "accuracy"]),
 });
 
 /** Values of {@link clickTrainingOptions}. */
@@ -33,7 +35,8 @@ export type ClickTrainingValues = Values<typeof clickTrainingOptions>;
  */
 export function trainingSettings(
   values: ClickModelValues &
-    Pick<ClickTrainingValues, "decay" | "epochs" | "patience"> & { readonly lr?: number | undefined },
+    Pick<ClickTrainingValues, "decay" | "epochs" | "patience"> &
+    Partial<Pick<ClickTrainingValues, "monitor">> & { readonly lr?: number | undefined },
 ): RequestedSettings {
   const { model, strategy, hot, optimizer, batchSize } = values;
   const { decay, epochs, patience, seed, threads, device, precision, placement } = values;
@@ -47,6 +50,7 @@ export function trainingSettings(
     batchSize: batchSize ?? null,
     epochs,
     patience,
+    ...(values.monitor && { monitor: monitorOf(values.monitor) }),
     seed,
     threads,
     device,

@@ -8,6 +8,8 @@ export const lmConfig = z.strictObject({
   recipe: recipeSchema,
   /** Text files, for a recipe that learns from text. */
   paths: z.array(z.string()),
+  /** The figure on the validation texts that says which weights are kept. Defaults to `logLoss`. */
+  monitor: z.enum(["logLoss", "accuracy"]).exactOptional(),
   // Where it is computed changes rounding alone.
   device: mayChange(z.enum(["cpu", "cuda"])),
   threads: mayChange(z.int().min(1).max(1024)),

@@ -1,4 +1,5 @@
 /** @file What training a language model came to. */
+import type { MetricName } from "../../run/metrics/metricNames.ts";
 import type { TrainingResult } from "../../run/task.ts";
 import type { Validation } from "./validate.ts";
 
@@ -7,6 +8,8 @@ export interface TrainLmResult extends TrainingResult {
   name: string;
   /** Of the saved weights, rounded as they are saved. */
   validation: Validation | null;
+  /** The figure on the validation texts that said which weights are kept. */
+  monitor: MetricName;
   /** Step after which the saved weights were taken. */
   bestStep: number | null;
   parameters: number;

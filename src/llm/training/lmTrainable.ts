@@ -1,5 +1,6 @@
 /** @file A language model in training with its texts: what the trainer asks of it, and what it comes to. */
 import type { JsonValue } from "../../base/jsonFile.ts";
+import type { MetricName } from "../../run/metrics/metricNames.ts";
 import type { RunContext } from "../../run/context.ts";
 import type { RunFolder } from "../../run/runFolder.ts";
 import { RunningMeans } from "../../run/runningMeans.ts";
@@ -27,6 +28,8 @@ const LAST_SHARE = 0.1;
 /** What it is made of. */
 export interface LmTrainableOptions {
   recipe: Recipe;
+  /** The figure on the validation texts that says which weights are kept. */
+  monitor: MetricName;
   /** Contents of `config.json`. */
   modelConfig: object;
   network: LmNetwork;
@@ -49,7 +52,7 @@ export class LmTrainable implements Trainable<TrainLmResult> {
 
   constructor(options: LmTrainableOptions) {
     this.#options = options;
-    const { recipe, data } = options;
+    const { recipe, data, monitor } = options;
     const { learningRate, warmupSteps } = recipe.optimizer;
     const steps = recipe.stages.reduce((n, stage) => n + stage.steps, 0);
     const tokens = recipe.stages.reduce(
@@ -62,7 +65,7 @@ export class LmTrainable implements Trainable<TrainLmResult> {
       patience: Number.POSITIVE_INFINITY,
       learningRate: { kind: "cosine", base: learningRate, warmupSteps, last: LAST_SHARE },
       learningRateOption: "optimizer.learningRate of the recipe",
-      metric: { name: "logLoss", goal: "lowest" },
+      monitor,
       guessLoss: Math.log(data.vocabulary),
       curveSteps: CURVE_STEPS,
       samples: { unit: "tokens", total: tokens },
@@ -137,6 +140,7 @@ export class LmTrainable implements Trainable<TrainLmResult> {
       name: recipe.name,
       finished,
       validation: null,
+      monitor: this.plan.monitor,
       bestStep: best?.step ?? null,
       parameters: network.parameters.size,
       vocabulary: data.vocabulary,

@@ -1,6 +1,13 @@
 /** @file The report of language models' training: what the page shows of runs. */
 import { z } from "zod";
-import { formatBytes, formatCount, formatFixed, formatSeconds, formatShare } from "../../base/format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatFixed,
+  formatSeconds,
+  formatShare,
+  UNKNOWN,
+} from "../../base/format.ts";
 import { namedRuns } from "../../report/namedRun.ts";
 import type { Page, Section } from "../../report/page.ts";
 import {
@@ -12,6 +19,7 @@ import {
   warningsSection,
   type Scalar,
 } from "../../report/runSections.ts";
+import { METRICS, METRIC_NAMES } from "../../run/metrics/metricNames.ts";
 import { resultOf, type RunFiles } from "../../run/readRun.ts";
 import { storedConfig } from "../../run/storedConfig.ts";
 import { lmConfig, type LmConfig } from "./lmConfig.ts";
@@ -32,6 +40,8 @@ const resultSchema = z.looseObject({
       groups: z.array(z.object({ name: z.string(), loss: figure, accuracy: figure, right: figure })),
     })
     .nullable(),
+  // Missing in results of before it could be chosen.
+  monitor: z.enum(METRIC_NAMES).default("logLoss"),
   bestStep: count.nullable(),
   parameters: count,
   vocabulary: count,
@@ -81,7 +91,9 @@ function resultRows(results: readonly Result[]): [string, ...string[]][] {
     row("Bytes of weights", ({ parameters }) => formatBytes(WEIGHT_BYTES * parameters)),
     row("Vocabulary", ({ vocabulary }) => formatCount(vocabulary)),
     row("Steps", ({ steps }) => formatCount(steps)),
-    row("Weights of step", ({ bestStep }) => formatCount(bestStep)),
+    row("Weights of step", ({ bestStep, monitor }) =>
+      bestStep === null ? UNKNOWN : `${formatCount(bestStep)}, best by ${METRICS[monitor].label}`,
+    ),
     row("Training", ({ trainSeconds }) => formatSeconds(trainSeconds)),
     row("Tokens a second", ({ tokensPerSecond }) => formatCount(tokensPerSecond)),
   ];

@@ -30,8 +30,9 @@ export async function trainLm(options: TrainLmOptions): Promise<TrainLmResult> {
 const lmTask: TrainingTask<LmConfig, LmConfig, TrainLmResult> = {
   command: "llm train",
   schema: lmConfig,
-  async prepare(config, context) {
-    const { recipe } = config;
+  async prepare(requested, context) {
+    const config = { ...requested, monitor: requested.monitor ?? ("logLoss" as const) };
+    const { recipe, monitor } = config;
     const data = await openData(config, context);
     // As it is written beside the weights; checked before anything is.
     const modelConfig = { ...recipe.model, vocab_size: data.vocabulary, eos_token_id: data.eosTokenId };
@@ -42,7 +43,7 @@ const lmTask: TrainingTask<LmConfig, LmConfig, TrainLmResult> = {
       fingerprint: data.fingerprint.toString(16),
       async open(context, folder) {
         const network = await LmNetwork.create(decoder, recipe, config);
-        return new LmTrainable({ recipe, modelConfig, network, data, context, folder });
+        return new LmTrainable({ recipe, monitor, modelConfig, network, data, context, folder });
       },
     };
   },

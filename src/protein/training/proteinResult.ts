@@ -1,5 +1,6 @@
 /** @file What training a protein network came to. */
 import type { MulticlassMetrics } from "../../run/metrics/multiclass.ts";
+import type { MetricName } from "../../run/metrics/metricNames.ts";
 import type { TrainingResult } from "../../run/task.ts";
 import type { ProteinConfig } from "./proteinConfig.ts";
 import type { Threshold } from "../threshold/thresholdPolicy.ts";
@@ -19,6 +20,8 @@ export interface TrainProteinResult extends TrainingResult {
   /** Shares of the validation sequences, and of decoys made of them, that reach the threshold and that do not. */
   thresholdShares: Omit<Threshold, "threshold"> | null;
   epochs: number;
+  /** The figure on the validation part that said which epoch's weights are kept, and that epoch. */
+  monitor: MetricName;
   bestEpoch: number | null;
   steps: number;
   sequencesPerSecond: number;

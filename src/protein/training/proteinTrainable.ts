@@ -53,7 +53,7 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
   constructor(options: ProteinTrainableOptions) {
     this.#options = options;
     const { config, network, parts } = options;
-    const { batchSize, epochs, patience, learningRate } = config.settings;
+    const { batchSize, epochs, patience, learningRate, monitor = "macroF1" } = config.settings;
     this.#epochSteps = batchCount(parts.train.length, batchSize, decoyRows(config.settings));
     this.plan = {
       epochs,
@@ -61,7 +61,7 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
       patience,
       learningRate: { kind: "plateau", base: learningRate, factor: 0.5, patience: STALE_EPOCHS },
       learningRateOption: "--lr",
-      metric: { name: "macroF1", goal: "highest" },
+      monitor,
       // A guess among C classes costs ln C.
       guessLoss: Math.log(network.model.classes),
       curveSteps: Math.max(1, Math.floor(this.#epochSteps / CURVE_POINTS)),
@@ -134,6 +134,7 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
       threshold: null,
       thresholdShares: null,
       epochs,
+      monitor: this.plan.monitor,
       bestEpoch: best?.epoch ?? null,
       steps,
       sequencesPerSecond: samplesPerSecond,

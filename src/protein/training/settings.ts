@@ -10,8 +10,10 @@ export const proteinSettings = z.strictObject({
   length: z.int().min(1).max(65_536),
   batchSize: z.int().min(1).max(65_536),
   epochs: z.int().min(1),
-  /** Epochs without a better validation macro-F1 before training stops. */
+  /** Epochs without a better {@link monitor} on the validation part before training stops. */
   patience: z.int().min(1),
+  /** The figure on the validation part that says which epoch's weights are kept. Defaults to `macroF1`. */
+  monitor: z.enum(["macroF1", "logLoss", "accuracy"]).exactOptional(),
   learningRate: z.number().positive(),
   /** Share of a batch that is decoys, sequences of no family, at most a half. */
   decoys: z.number().min(0).max(0.5),
@@ -60,5 +62,5 @@ export function decoyRows({ decoys, batchSize }: Pick<ProteinSettings, "decoys" 
   return Math.min(Math.floor(batchSize / 2), Math.round(decoys * batchSize));
 }
 
-/** Epochs without a better validation macro-F1 after which the learning rate is halved, again and again. */
+/** Epochs without a better epoch after which the learning rate is halved, again and again. */
 export const STALE_EPOCHS = 2;

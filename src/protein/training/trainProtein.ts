@@ -39,7 +39,8 @@ function proteinTask(onRead?: OnRead): TrainingTask<ProteinConfig, RequestedConf
       const { set, report, parts } = await readProteinData(data, context.onEvent);
       onRead?.(report, parts);
       const { batchSize = batchSizeFor(parts.train.length) } = requested;
-      const settings = { ...requested, batchSize, threshold };
+      const { monitor = "macroF1" } = requested;
+      const settings = { ...requested, batchSize, threshold, monitor };
       const config = { data, settings };
       return {
         config,

@@ -1,4 +1,5 @@
 /** @file What training a CTR model came to. */
+import type { MetricName } from "../../run/metrics/metricNames.ts";
 import type { TrainingResult } from "../../run/task.ts";
 import type { HotReport, SyncTotals } from "../strategies/strategy.ts";
 import type { ClickConfig } from "./clickConfig.ts";
@@ -12,6 +13,9 @@ export interface TrainClicksResult extends TrainingResult {
   logLoss: number | null;
   accuracy: number | null;
   rows: { train: number; validation: number; test: number };
+  /** The figure on the validation part that said which epoch's weights are kept, and that epoch; null before the first. */
+  monitor: MetricName;
+  bestEpoch: number | null;
   epochs: number;
   steps: number;
   samplesPerSecond: number;

@@ -17,6 +17,7 @@ import type { ClickConfig } from "./clickConfig.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import type { TrainClicksResult } from "./clickResult.ts";
 import { evaluate } from "./evaluate.ts";
+import { DEFAULT_MONITOR } from "./settings.ts";
 import { TrainingCurve } from "./trainingCurve.ts";
 
 /** What it is made of. */
@@ -51,7 +52,7 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
   constructor(options: ClickTrainableOptions) {
     this.#options = options;
     const { config, train } = options;
-    const { learningRate: base, decay, epochs, patience, batchSize } = config.settings;
+    const { learningRate: base, decay, epochs, patience, batchSize, monitor } = config.settings;
     const epochSteps = train.batchCount(batchSize);
     const steps = epochs * epochSteps;
     this.plan = {
@@ -60,7 +61,7 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
       patience,
       learningRate: decay === "linear" ? { kind: "linear", base, steps } : { kind: "constant", base },
       learningRateOption: "--lr",
-      metric: { name: "logLoss", goal: "lowest" },
+      monitor: monitor ?? DEFAULT_MONITOR,
       guessLoss: Math.LN2,
       curveSteps: Math.max(1, Math.floor(epochSteps / CURVE_POINTS)),
       samples: { unit: "samples", total: epochs * train.rows },
@@ -110,7 +111,7 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
 
   async finish(summary: TrainingSummary): Promise<TrainClicksResult> {
     const { config, network, train, validation, test, run } = this.#options;
-    const { finished, epochs, steps, samplesPerSecond, trainSeconds } = summary;
+    const { finished, epochs, steps, samplesPerSecond, trainSeconds, best } = summary;
     const { hot, sync } = this.#startedStrategy;
     const quality = finished ? await this.#test(summary) : null;
     return {
@@ -121,6 +122,8 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
       logLoss: quality?.logLoss ?? null,
       accuracy: quality?.accuracy ?? null,
       rows: { train: train.rows, validation: validation.rows, test: test.rows },
+      monitor: this.plan.monitor,
+      bestEpoch: best?.epoch ?? null,
       epochs,
       steps,
       samplesPerSecond,

@@ -24,8 +24,10 @@ export const trainingSettings = z.strictObject({
   decay: z.enum(["constant", "linear"]),
   batchSize: count.max(1_048_576),
   epochs: count,
-  /** Epochs without a better validation log loss before training stops. */
+  /** Epochs without a better {@link monitor} on the validation part before training stops. */
   patience: count,
+  /** The figure on the validation part that says which epoch's weights are kept. Defaults to `logLoss`. */
+  monitor: z.enum(["logLoss", "auc", "accuracy"]).exactOptional(),
   seed: z.int().min(0),
   /** Threads of the dense step, and as many kernel threads. */
   threads: mayChange(count.max(1024)),
@@ -102,9 +104,13 @@ function defaultBatchSize(rows: number): number {
 /** Settings whose batch size may be left to the data. */
 export type RequestedSettings = Omit<TrainingSettings, "batchSize"> & { batchSize: number | null };
 
-/** Settings with the batch size decided. */
+/** What says which epoch is best unless settings do. */
+export const DEFAULT_MONITOR = "logLoss";
+
+/** Settings with the batch size and the monitored figure decided. */
 export function resolveSettings(settings: RequestedSettings, trainRows: number): TrainingSettings {
-  return { ...settings, batchSize: settings.batchSize ?? defaultBatchSize(trainRows) };
+  const { batchSize, monitor = DEFAULT_MONITOR } = settings;
+  return { ...settings, batchSize: batchSize ?? defaultBatchSize(trainRows), monitor };
 }
 
 /** Offset of Adagrad's root, as DLRM has it. */

@@ -65,7 +65,7 @@ export class FakeTrainable implements Trainable<FakeResult> {
       patience: 100,
       learningRate: { kind: "linear", base: 0.1, steps: 3 * this.#epochSteps },
       learningRateOption: "--lr",
-      metric: { name: "logLoss", goal: "lowest" },
+      monitor: "logLoss",
       guessLoss: Math.LN2,
       curveSteps: 2,
       samples: { unit: "samples", total: 12 * this.#epochSteps },

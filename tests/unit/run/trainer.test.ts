@@ -125,7 +125,7 @@ describe("early stopping", () => {
   });
 
   test("goes by the metric that the plan names", async () => {
-    const plan = { epochs: 20, patience: 2, metric: { name: "accuracy", goal: "highest" } } as const;
+    const plan = { epochs: 20, patience: 2, monitor: "accuracy" } as const;
     const context = new RunContext();
     const trainable = new FakeTrainable(context, { plan });
     const accuracies = [0.5, 0.7, 0.6, 0.65, 0.9];
@@ -133,6 +133,16 @@ describe("early stopping", () => {
     const trainer = new Trainer({ trainable, context, directory });
     expect(await trainer.run()).toBe(true);
     expect(trainer.summary).toMatchObject({ epochs: 4, best: { epoch: 2, value: 0.7 } });
+  });
+});
+
+test("a monitored figure that is not defined is refused, rather than keep the first epoch without a word", async () => {
+  const context = new RunContext();
+  const trainable = new FakeTrainable(context, { plan: { monitor: "auc" } });
+  trainable.validate = () => Promise.resolve({ logLoss: 0.5, auc: Number.NaN });
+  await expect(new Trainer({ trainable, context, directory }).run()).rejects.toMatchObject({
+    code: "TRAIN_MONITOR",
+    message: expect.stringContaining("AUC says which epoch is best") as string,
   });
 });
 

@@ -12,6 +12,7 @@ import { inGroup, operand, option, pathList, text } from "../../options/spec.ts"
 import { timeLimit, trainingRunOptions } from "../../options/trainingRun.ts";
 import { interruptible } from "../../interrupt.ts";
 import { reportRun } from "../../runReport.ts";
+import { keptWeights, monitorOf, monitorOption } from "../../options/monitor.ts";
 import type { Output } from "../../output.ts";
 
 const operands = {
@@ -33,6 +34,7 @@ const options = {
       meaning: "Seed of weights, texts and dropout",
       defaultText: "the recipe's",
     }),
+    monitor: monitorOption(["logloss", "accuracy"]),
   }),
   ...inGroup("Device:", {
     ...computeOptions,
@@ -64,6 +66,7 @@ export const command = defineCommand({
           "Give --resume alone, with --threads, --device, --precision or --max-minutes.",
         );
       const resume = {
+        ...(isGiven("monitor") && { monitor: monitorOf(values.monitor) }),
         ...(isGiven("device") && { device }),
         ...(isGiven("threads") && { threads }),
         ...(precision !== undefined && { precision }),
@@ -79,7 +82,8 @@ export const command = defineCommand({
     const shipped = await readRecipe(values.recipe);
     const recipe: Recipe = values.seed === undefined ? shipped : { ...shipped, seed: values.seed };
     const directory = values.out ?? defaultRunPath([recipe.name]);
-    const config = { recipe, paths, device, threads, precision: precision ?? ("tf32" as const) };
+    const monitor = monitorOf(values.monitor);
+    const config = { recipe, paths, monitor, device, threads, precision: precision ?? ("tf32" as const) };
     return train(out, { ...common, directory, config });
   },
 });
@@ -113,7 +117,7 @@ function summary({ validation, ...facts }: TrainLmResult): string {
   return [
     ...groups,
     `network ${formatCount(facts.parameters)} parameters, ${formatCount(facts.vocabulary)} tokens in the vocabulary`,
-    `steps   ${formatCount(facts.steps)}; the weights are those after step ${formatCount(facts.bestStep)}, the best on validation`,
+    `steps   ${formatCount(facts.steps)}; ${keptWeights("step", facts.bestStep, facts.monitor)}`,
     `speed   ${formatRate(facts.tokensPerSecond, "tokens")}, ${formatSeconds(facts.trainSeconds)} of training`,
   ].join("\n");
 }

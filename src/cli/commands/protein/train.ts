@@ -21,6 +21,7 @@ import { defineCommand, type CommandInput } from "../../command.ts";
 import { computeOptions, precision, precisionMeaning } from "../../options/compute.ts";
 import { policyText } from "../../options/policy.ts";
 import { flag, flagName, inGroup, listWords, operand, option, pathList, words } from "../../options/spec.ts";
+import { keptWeights, monitorOf, monitorOption } from "../../options/monitor.ts";
 import { requireOneFolder, timeLimit, trainingRunOptions } from "../../options/trainingRun.ts";
 import { familyFromOption } from "./familyFrom.ts";
 import { interruptible } from "../../interrupt.ts";
@@ -80,9 +81,10 @@ const options = {
     }),
     patience: option("n", wholeNumber({ min: 1 }), {
       meaning:
-        "Epochs without a better validation macro-F1 before training stops; after two the learning rate is halved",
+        "Epochs without a better figure of --monitor before training stops; after two the learning rate is halved",
       default: DEFAULT_SETTINGS.patience,
     }),
+    monitor: monitorOption(["macro-f1", "logloss", "accuracy"]),
     lr: option("x", decimal({ above: 0 }), {
       meaning: "Learning rate of Adam",
       default: DEFAULT_SETTINGS.learningRate,
@@ -258,6 +260,7 @@ function configOf(paths: readonly string[], values: NetworkFlags): RequestedConf
     });
   }
   const learningRate = lr;
+  const monitor = monitorOf(values.monitor);
   return {
     data: dataOf(paths, values),
     settings: {
@@ -266,6 +269,7 @@ function configOf(paths: readonly string[], values: NetworkFlags): RequestedConf
       ...(batchSize !== undefined && { batchSize }),
       epochs,
       patience,
+      monitor,
       learningRate,
       decoys,
       flanks,
@@ -328,7 +332,7 @@ function quality(test: MulticlassMetrics, families: number, split: SplitName): s
 function summary({ test, config, families, ...facts }: TrainProteinResult): string {
   return [
     quality(test!, families.length, config.data.split),
-    `epochs  ${facts.epochs}; the weights are those after epoch ${facts.bestEpoch}, the best on the validation part`,
+    `epochs  ${facts.epochs}; ${keptWeights("epoch", facts.bestEpoch, facts.monitor)}`,
     `network ${config.settings.model}, ${formatCount(facts.parameters)} parameters, ${formatBytes(facts.weightBytes)}`,
     `unknown below a probability of ${formatFixed(facts.threshold)}: ${share(facts.thresholdShares!.passing)} of the validation sequences pass, ${share(facts.thresholdShares!.flagged)} of their decoys do not`,
     `speed   ${formatRate(facts.sequencesPerSecond, "sequences")}, ${formatSeconds(facts.trainSeconds)} of training`,

@@ -28,6 +28,7 @@ import {
   sourceOperand,
   sourceOptions,
 } from "../../options/source.ts";
+import { keptWeights } from "../../options/monitor.ts";
 import type { Output } from "../../output.ts";
 import { columnTable } from "./columnTable.ts";
 import { trainRun } from "./trainRun.ts";
@@ -124,6 +125,9 @@ function summary({
   rows,
   hot,
   sync,
+  epochs,
+  bestEpoch,
+  monitor,
   tableBytes,
   tableMemory,
   peakGpuBytes,
@@ -132,6 +136,7 @@ function summary({
     `test    AUC ${formatFixed(auc)}, log loss ${formatFixed(logLoss)}, accuracy ${formatFixed(accuracy)} on ${formatCount(rows.test)} rows`,
     `speed   ${formatRate(samplesPerSecond, "samples")}, ${formatSeconds(trainSeconds)} of training`,
   ];
+  if (epochs > 1) lines.splice(1, 0, `epochs  ${epochs}; ${keptWeights("epoch", bestEpoch, monitor)}`);
   if (peakGpuBytes !== null) {
     const place = tableMemory === "device" ? "in GPU memory" : "on the host";
     lines.push(`memory  ${formatBytes(tableBytes)} of rows ${place}; GPU ${formatBytes(peakGpuBytes)}`);

@@ -10,6 +10,7 @@ import type { TrainClicksResult } from "../../../../src/recsys/training/clickRes
 import { openTrainedModel } from "../../../../src/recsys/training/trainedModel.ts";
 import { trainClicks } from "../../../../src/recsys/training/trainClicks.ts";
 import type { RunEvent } from "../../../../src/run/events.ts";
+import { readRun } from "../../../../src/run/readRun.ts";
 import { faeText, smallSettings } from "../../../support/recsys/clickRuns.ts";
 
 let root: string;
@@ -258,4 +259,32 @@ test("a run whose model has changed, or whose configuration is absurd, is refuse
     code: "RUN_INVALID",
     message: "the run cannot be used: run.json is wrong at config: expected object, got null",
   });
+});
+
+test("the weights that are kept are those of the best epoch by the monitored figure, also over a resume", async () => {
+  const changes = { epochs: 6, learningRate: 0.5 } as const;
+  for (const monitor of ["logLoss", "auc", "accuracy"] as const) {
+    const at = join(root, `monitor-${monitor}`);
+    const config = configOf({ ...changes, monitor });
+    const stop = new AbortController();
+    const onEvent = (event: RunEvent) => {
+      if (event.event === "metrics" && event.part === "validation" && event.epoch === 3) stop.abort();
+    };
+    await trainClicks({ config, directory: at, cacheDirectory, onEvent, signal: stop.signal });
+    const result = await trainClicks({ directory: at, resume: {}, cacheDirectory });
+    const { events, record } = await readRun(at);
+    const figures = events.flatMap((event) =>
+      event.event === "metrics" && event.part === "validation" ? [event[monitor]!] : [],
+    );
+    const best = monitor === "logLoss" ? Math.min(...figures) : Math.max(...figures);
+    expect(result).toMatchObject({ monitor, bestEpoch: figures.indexOf(best) + 1 });
+    expect(record.config).toMatchObject({ settings: { monitor } });
+    await expect(
+      trainClicks({
+        directory: at,
+        resume: { settings: { monitor: monitor === "auc" ? "accuracy" : "auc" } },
+        cacheDirectory,
+      }),
+    ).rejects.toMatchObject({ code: "RESUME_CONFIG", where: "monitor" });
+  }
 });
