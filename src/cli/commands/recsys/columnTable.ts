@@ -5,10 +5,10 @@ import { formatTable } from "../../output.ts";
 
 /** One line a column: name, type, role, distinct values, missing values, and why. */
 export function columnTable(columns: readonly ColumnDescription[]): string {
-  const rows = columns.map(({ name, type, role, multiHot, distinct, missing, reason }) => [
+  const rows = columns.map(({ name, type, role, multiHot, elements, distinct, missing, reason }) => [
     name,
     type,
-    multiHot ? `${role} (list)` : role,
+    multiHot ? `${role} (list)` : elements > 0 ? `${role} (vector of ${elements})` : role,
     formatCount(distinct),
     formatCount(missing),
     reason,

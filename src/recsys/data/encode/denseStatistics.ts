@@ -2,7 +2,8 @@
  * @file The transform of each dense column, from the training part only.
  *
  * `log1p` (DLRM's Criteo pre-processing) for columns that look like counts: at most 1 % negative values and a largest
- * value above 10 times the mean; `standard` for the others. Criteo's format is always `log1p`; the user's word wins.
+ * value above 10 times the mean; `standard` for the others. Elements of vectors are always `standard`,
+ * Criteo's format always `log1p`; the user's word wins.
  * Mean and deviation are rounded to 7 digits, so that the order in which threads add cannot show in a run.
  */
 import type { DenseField } from "../batches/clickBatch.ts";
@@ -39,8 +40,9 @@ export async function measureDense(
     const count = number("n");
     const looksLikeCount =
       count > 0 && number("negative") <= count / 100 && number("max") > 10 * Math.abs(number("mean"));
-    const transform =
-      transforms[column.name] ?? (source.format === "criteo" || looksLikeCount ? "log1p" : "standard");
+    const isElement = source.column(column.name) === null;
+    const usual = source.format === "criteo" || (looksLikeCount && !isElement) ? "log1p" : "standard";
+    const transform = transforms[column.name] ?? usual;
     if (transform === "log1p") return { name: column.name, transform, mean: 0, deviation: 1 };
     const deviation = Number(number("deviation").toPrecision(7));
     return {

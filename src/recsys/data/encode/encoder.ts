@@ -11,7 +11,8 @@ import { readJson, writeJson, type JsonFormat } from "../../../base/jsonFile.ts"
 import type { ClickSchema } from "../batches/clickBatch.ts";
 import { categoricalColumn, elementType } from "../schema/columnTypes.ts";
 import type { NumberForm } from "../schema/numberForm.ts";
-import { checkNumeric, nonFiniteNotices } from "../schema/numericColumns.ts";
+import { checkNumeric, nonFiniteNotice, nonFiniteNotices } from "../schema/numericColumns.ts";
+import { checkVector, findNumberColumn, vectorLengths } from "../schema/vectors.ts";
 import { categoryNotice } from "./categoryMatch.ts";
 import { encodeRows } from "./encode.ts";
 import type { EncodeInput, Progress } from "./encode.ts";
@@ -150,8 +151,7 @@ export class Encoder {
    * @throws ParetoError DATA_COLUMN_UNKNOWN (a column the model needs is absent), DATA_COLUMN_TYPE
    */
   inputs(source: Source): Pick<EncodeInput, "dense" | "categorical"> {
-    const find = (name: string): SourceColumn => {
-      const column = source.column(name);
+    const find = (name: string, column = source.column(name)): SourceColumn => {
       if (column !== null) return column;
       throw new ParetoError({
         code: "DATA_COLUMN_UNKNOWN",
@@ -164,7 +164,10 @@ export class Encoder {
       });
     };
     return {
-      dense: this.schema.dense.map((field) => ({ column: find(field.name), field })),
+      dense: this.schema.dense.map((field) => ({
+        column: find(field.name, findNumberColumn(source, field.name)),
+        field,
+      })),
       categorical: this.#fields.map((field, i) => {
         const found = find(field.name);
         const column = field.kind === "text" ? categoricalColumn(found) : found;
@@ -234,8 +237,17 @@ export class Encoder {
     onNotice: (message: string) => void = () => {},
   ): Promise<void> {
     const numbers = dense.map(({ column }) => column);
+    const vectors = vectorLengths(
+      source,
+      numbers.map(({ name }) => name),
+    );
+    for (const [vector, length] of vectors) {
+      const { nonFinite } = await checkVector(source, vector, length);
+      if (nonFinite > 0) onNotice(nonFiniteNotice(vector.name, nonFinite));
+    }
     await checkNumeric(source, numbers);
-    for (const message of await nonFiniteNotices(source, numbers)) onNotice(message);
+    const scalars = numbers.filter(({ name }) => source.column(name) !== null);
+    for (const message of await nonFiniteNotices(source, scalars)) onNotice(message);
     for (const { column, field, path } of categorical) {
       const message = await categoryNotice(source, column, field, path);
       if (message !== null) onNotice(message);

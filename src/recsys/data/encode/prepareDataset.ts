@@ -23,6 +23,7 @@ import { inferSchema } from "../schema/inferSchema.ts";
 import type { ColumnDescription, RoleOptions } from "../schema/inferSchema.ts";
 import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
 import { makePartialFolder } from "./partialFolder.ts";
+import { vectorElements } from "../schema/vectors.ts";
 import { isPlain, type NumberForm } from "../schema/numberForm.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import { splitRows } from "./split.ts";
@@ -61,7 +62,7 @@ const MARKER = "prepared.json";
 
 /** `prepared.json`. */
 interface Marker {
-  version: 1;
+  version: 2;
   fingerprint: string;
   columns: ColumnDescription[];
   notices: string[];
@@ -72,7 +73,7 @@ const count = z.int().min(0);
 const markerFormat: JsonFormat<Marker> = {
   noun: "prepared data set",
   schema: z.object({
-    version: z.literal(1),
+    version: z.literal(2),
     fingerprint: z.string(),
     columns: z.array(
       z.object({
@@ -80,6 +81,7 @@ const markerFormat: JsonFormat<Marker> = {
         type: z.string(),
         role: z.enum(["label", "time", "dense", "categorical", "ignored"]),
         multiHot: z.boolean(),
+        elements: count,
         distinct: count,
         missing: count,
         nonFinite: count,
@@ -88,7 +90,7 @@ const markerFormat: JsonFormat<Marker> = {
     ),
     notices: z.array(z.string()),
   }),
-  newest: { version: 1 },
+  newest: { version: 2 },
   codes: { damaged: "DATA_ENCODED_DAMAGED", version: "DATA_ENCODED_VERSION" },
   fix: "Delete the folder and prepare the data again.",
 };
@@ -214,7 +216,11 @@ async function build(
   try {
     const named = (role: "dense" | "categorical") =>
       roles.columns.filter((column) => column.role === role).map((column) => source.column(column.name)!);
-    const dense = await measureDense(source, split, named("dense"), options.transforms ?? {});
+    const numbers = named("dense").flatMap((column) => {
+      const { elements } = roles.columns.find(({ name }) => name === column.name)!;
+      return elements === 0 ? [column] : vectorElements(column, elements);
+    });
+    const dense = await measureDense(source, split, numbers, options.transforms ?? {});
     const fields: EncodedField[] = [];
     const columns = named("categorical").map(categoricalColumn);
     for (const [i, column] of columns.entries()) {
@@ -260,7 +266,7 @@ async function build(
       },
       PARTS.map((part) => join(directory, part)),
     );
-    const marker: Marker = { version: 1, fingerprint: key, columns: roles.columns, notices };
+    const marker: Marker = { version: 2, fingerprint: key, columns: roles.columns, notices };
     const path = join(directory, MARKER);
     await writeFile(path, JSON.stringify(marker, null, 1), { flush: true });
   } catch (error) {

@@ -3,7 +3,8 @@
  *
  * The rules, after the user's own lists, which win:
  * 1. floats and decimals → dense;
- * 2. text, booleans, enums, UUIDs → categorical; lists of such or of integers → categorical, multi-hot;
+ * 2. text, booleans, enums, UUIDs → categorical; lists of such or of integers → categorical, multi-hot; lists of floats or
+ *    decimals → dense, an input for each element;
  * 3. integers → categorical when they go beyond 2^53, when the name speaks of an identifier (a part of it is id, ids, uid, guid, uuid, key, code,
  *    hash, type, category, cat, class, group, zip, or the name is C and a number), or when at most 32 distinct
  *    values occur, each 20 times or more on average; else dense, with a
@@ -18,6 +19,8 @@ import { AMBIGUOUS_DATES } from "./decideTypes.ts";
 import { integerDoubts, type IntegerColumn } from "./integerDoubts.ts";
 import { findLabel } from "./label.ts";
 import { aggregateColumns, checkNumeric, nonFiniteNotice } from "./numericColumns.ts";
+import { refuseDuplicates } from "../source/csvHeader.ts";
+import { checkVector, isNumberList, isVectorType, vectorElements } from "./vectors.ts";
 import { suggestColumn } from "./suggestColumn.ts";
 import { ROW_INDEX } from "../source/rowIndex.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
@@ -42,6 +45,8 @@ export interface ColumnDescription {
   type: string;
   role: ColumnRole;
   multiHot: boolean;
+  /** Numbers of its vectors, for a dense column of lists; else 0. */
+  elements: number;
   /** Distinct values, about (HyperLogLog, within some per cent). */
   distinct: number;
   /** Rows without a usable value: missing, NaN or infinite. */
@@ -165,6 +170,7 @@ function inferRole(
     return { role: "ignored", reason: column.reason };
   if (kind === "real") return { role: "dense", reason: column.reason || "fractional numbers" };
   if (kind === "text" || kind === "boolean") return { role: "categorical", reason: column.reason || kind };
+  if (isVectorType(column.type)) return { role: "dense", reason: "vectors of numbers" };
   if (kind === "list") return { role: "categorical", reason: "list, pooled by sum" };
   if (kind === "time") return { role: "ignored", reason: "a date other than the time column" };
   if (kind === "other") return { role: "ignored", reason: `type ${column.type} is not supported` };
@@ -181,7 +187,7 @@ function inferRole(
 /**
  * Infers the role of every column.
  * @throws ParetoError DATA_LABEL_ABSENT, DATA_TIME_ABSENT, DATA_COLUMN_UNKNOWN, DATA_COLUMN_ROLES, DATA_NOT_NUMERIC,
- *   DATA_NO_FEATURES
+ *   DATA_VECTOR_LENGTH, DATA_NO_FEATURES
  */
 export async function inferSchema(source: Source, options: RoleOptions = {}): Promise<InferredRoles> {
   const criteo = source.format === "criteo";
@@ -200,6 +206,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
   const columns: ColumnDescription[] = [];
   const dense: SourceColumn[] = [];
   const integers: IntegerColumn[] = [];
+  const names = source.columns.map(({ name }) => name);
   for (const [i, column] of source.columns.entries()) {
     const profile = profiles[i]!;
     const { name, type } = column;
@@ -219,7 +226,17 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       [role, reason] = ["ignored", "no value in any row"];
       notices.push(`Column "${name}" is missing in every row and is dropped.`);
     }
-    if (role === "dense") dense.push(column);
+    let elements = 0;
+    if (role === "dense" && isNumberList(type)) {
+      const vector = await checkVector(source, column);
+      elements = vector.length;
+      reason += `, ${elements} each`;
+      refuseDuplicates(
+        [...names, ...vectorElements(column, elements).map((element) => element.name)],
+        source.name,
+      );
+      profile.nonFinite = vector.nonFinite;
+    } else if (role === "dense") dense.push(column);
     if (role === "dense" && said === undefined && !criteo && columnKind(type) === "integer") {
       integers.push({ column, least: profile.least, most: profile.most });
     }
@@ -239,6 +256,7 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
       type,
       role,
       multiHot: role === "categorical" && columnKind(type) === "list",
+      elements,
       distinct: profile.distinct,
       missing: source.rows - profile.present,
       nonFinite: profile.nonFinite,

@@ -568,3 +568,89 @@ describe("whole numbers that may be codes", () => {
     expect(notices.filter((notice) => notice.includes("--categorical")).length).toBe(5);
   });
 });
+
+describe("vectors", () => {
+  const vectors = (extra = "") =>
+    `SELECT i % 2 AS y, CASE WHEN i = 3 THEN NULL ELSE [i::FLOAT, (100 - i)::FLOAT / 8, CASE WHEN i = 5 THEN 'nan'::FLOAT ELSE 0.5 END] END AS emb, [i % 3] AS tags${extra} FROM range(100) t(i)`;
+
+  test("are an input for each element, in training and for new rows, integer lists bags as before", async () => {
+    for (const type of ["FLOAT[]", "DOUBLE[]", "FLOAT[3]", "DECIMAL(9,3)[]"]) {
+      const cast = type.startsWith("DEC") ? "list_transform(emb, lambda v: if(isnan(v), 0.5, v))" : "emb";
+      const sql = `SELECT y, CAST(${cast} AS ${type}) AS emb, tags FROM (${vectors()})`;
+      const prepared = await prepare(sql, { label: "y" });
+      expect(prepared.schema.dense.map(({ name, transform }) => [name, transform])).toEqual(
+        ["emb[0]", "emb[1]", "emb[2]"].map((name) => [name, "standard"]),
+      );
+      expect(prepared.schema.categorical.map(({ name, multiHot }) => [name, multiHot])).toEqual([
+        ["tags", true],
+      ]);
+      const { mean, deviation } = prepared.schema.dense[0]!;
+      const train = await rowsOf(prepared.train);
+      expect(train[3]!.dense).toEqual([0, 0, 0]);
+      expect(train[7]!.dense[0]).toBeCloseTo((7 - mean) / deviation, 5);
+      expect(train[7]!.dense[1]).toBeCloseTo(-train[7]!.dense[0]!, 5);
+      expect(prepared.columns.find(({ name }) => name === "emb")).toMatchObject({
+        role: "dense",
+        elements: 3,
+        missing: 1,
+      });
+      if (!type.startsWith("DEC")) expect(prepared.notices.join()).toMatch(/"emb" holds 1 NaN/);
+      await using again = await open(sql);
+      expect(
+        (
+          await rowsOf(await prepared.encoder.encode(again, join(root, "vectors"), { labels: "required" }))
+        ).slice(0, 70),
+      ).toEqual(train);
+      await using longer = await open(
+        "SELECT [1.0::FLOAT, 2, 3] AS emb, [1] AS tags UNION ALL SELECT [1, 2], [1]",
+      );
+      await expect(prepared.encoder.encode(longer, join(root, "vectors"))).rejects.toMatchObject({
+        code: "DATA_VECTOR_LENGTH",
+        message: expect.stringMatching(/3 as in training.*row 2 differs, got 2$/),
+      });
+      await using scalar = await open("SELECT 1.5 AS emb, [1] AS tags");
+      await expect(prepared.encoder.encode(scalar, join(root, "vectors"))).rejects.toMatchObject({
+        code: "DATA_COLUMN_UNKNOWN",
+      });
+    }
+  });
+
+  test("of other lengths are refused by row, and are categories or numbers as the user says", async () => {
+    const odd =
+      "SELECT i % 2 AS y, CASE WHEN i = 41 THEN [1.5, 2] ELSE [1.5, 2, 3] END AS emb FROM range(100) t(i)";
+    await attempt(odd).toMatchObject({
+      code: "DATA_VECTOR_LENGTH",
+      where: expect.stringMatching(/column "emb", row 42$/),
+      message: expect.stringMatching(/got 2$/),
+    });
+    const prepared = await prepare(vectors(", [i, 7] AS counts"), {
+      label: "y",
+      categorical: ["emb"],
+      dense: ["counts"],
+    });
+    expect(prepared.schema.dense.map(({ name }) => name)).toEqual(["counts[0]", "counts[1]"]);
+    expect(prepared.schema.categorical.map(({ name }) => name)).toEqual(["emb", "tags"]);
+  });
+
+  test("and wide logs of many dense columns keep every value in its place", async () => {
+    const columns = Array.from({ length: 300 }, (_, c) => `(i * ${c + 1} + 0.5) AS f${c}`).join(", ");
+    for (const kind of ["random", "temporal"] as const) {
+      const prepared = await prepare(
+        `SELECT i % 2 AS y, 'k' || i % 3 AS word, ${columns} FROM range(500) t(i)`,
+        {
+          label: "y",
+          split: { kind },
+        },
+      );
+      expect(prepared.schema.dense.length).toBe(300);
+      const [mean, deviation] = [prepared.schema.dense[0]!.mean, prepared.schema.dense[0]!.deviation];
+      for (const row of await rowsOf(prepared.train)) {
+        const i = Math.round(row.dense[0]! * deviation + mean - 0.5);
+        expect(row.label).toBe(i % 2);
+        for (const [c, { mean: m, deviation: d }] of prepared.schema.dense.entries()) {
+          expect(Math.abs(row.dense[c]! * d + m - (i * (c + 1) + 0.5))).toBeLessThan(0.2);
+        }
+      }
+    }
+  });
+});
