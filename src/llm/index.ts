@@ -25,7 +25,7 @@ export type { Interval } from "./eval/bootstrap.ts";
 export { evaluate } from "./eval/evaluate.ts";
 export type { Evaluated, EvaluateOptions, VariantResult } from "./eval/evaluate.ts";
 export { textItems } from "./eval/textItems.ts";
-export type { TextPieces } from "./eval/textItems.ts";
+export type { TextPieces, TokenSource } from "./eval/textItems.ts";
 export { endOf, runBatch } from "./engine/runBatch.ts";
 export type { BatchOptions, BatchResult } from "./engine/runBatch.ts";
 export { Sampler } from "./generate/sampler.ts";

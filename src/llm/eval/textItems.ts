@@ -2,6 +2,12 @@
 import { ParetoError } from "../../base/errors.ts";
 import type { TaskItem } from "../tasks/task.ts";
 
+/** The tokens of a text. */
+export interface TokenSource {
+  readonly length: number;
+  slice(start: number, end: number): ArrayLike<number>;
+}
+
 /** Sizes of the pieces. */
 export interface TextPieces {
   promptTokens: number;
@@ -15,7 +21,7 @@ export interface TextPieces {
  * @throws ParetoError LLM_TEXT_LENGTH for a text that is shorter than one piece
  */
 export function textItems(
-  tokens: ArrayLike<number>,
+  tokens: TokenSource,
   { promptTokens, scoredTokens }: TextPieces,
   most: number,
 ): TaskItem[] {
@@ -29,14 +35,13 @@ export function textItems(
       fix: "Give a longer text, or a shorter context.",
     });
   }
-  const all = Int32Array.from(tokens);
   const count = Math.min(most, room);
   return Array.from({ length: count }, (_, i) => {
     const start = length * Math.floor((i * room) / count);
     const middle = start + promptTokens;
     return {
-      prompt: all.slice(start, middle),
-      forced: all.slice(middle, middle + scoredTokens),
+      prompt: Int32Array.from(tokens.slice(start, middle)),
+      forced: Int32Array.from(tokens.slice(middle, middle + scoredTokens)),
       answer: new Int32Array(0),
     };
   });

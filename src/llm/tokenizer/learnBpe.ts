@@ -12,7 +12,13 @@ export const END_OF_TEXT = 0;
 const END_NAME = "<|endoftext|>";
 const BYTES = 256;
 /** Words: contractions, letters, digits and signs with the space before them, and other space. */
-const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/uy;
+/** Characters behind a word that decide where it ends. */
+const LOOKAHEAD = 4;
+/** Longest word, in characters of UTF-16; what is longer is cut there. */
+const MOST_CHARACTERS = 2 ** 16;
+/** Different words that are counted or whose tokens are remembered at a time. */
+const MOST_WORDS = 2 ** 19;
 
 /** A learned encoding. */
 export interface Bpe {
@@ -79,15 +85,71 @@ function merged(tokens: readonly number[], [a, b]: readonly [number, number], in
 
 const bytesOf = (word: string): number[] => Array.from(Buffer.from(word), (byte) => byte + 1);
 
+/** The words of a text that comes in pieces, the same whatever the pieces. */
+export class WordReader {
+  #text = "";
+
+  /** Words that are complete. @param piece whole characters */
+  *read(piece: string, isLast = false): Generator<string> {
+    this.#text += piece;
+    const text = this.#text;
+    const end = isLast ? text.length : text.length - LOOKAHEAD;
+    let at = 0;
+    while (at < end) {
+      WORD.lastIndex = at;
+      const [found] = WORD.exec(text)!;
+      const word = found.length > MOST_CHARACTERS ? cut(found) : found;
+      // A word that ends in the last characters may go on in the next piece.
+      if (at + word.length > end && !isLast && word === found) break;
+      yield word;
+      at += word.length;
+    }
+    this.#text = text.slice(at);
+  }
+}
+
+/** The start of a word that is too long, without half a character. */
+function cut(word: string): string {
+  const isHalf = (word.codePointAt(MOST_CHARACTERS - 1) ?? 0) > 0xffff;
+  return word.slice(0, isHalf ? MOST_CHARACTERS - 1 : MOST_CHARACTERS);
+}
+
+function* wordsOf(text: string): Generator<string> {
+  yield* new WordReader().read(text, true);
+}
+
+/** How often each word occurs. */
+export class WordCounts {
+  #counts = new Map<string, number>();
+
+  /** The counts. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  /** Of very many different words, those that came once so far are forgotten. */
+  add(word: string): void {
+    this.#counts.set(word, (this.#counts.get(word) ?? 0) + 1);
+    if (this.#counts.size > MOST_WORDS)
+      this.#counts = new Map(
+        this.#counts
+          .entries()
+          .filter(([, count]) => count > 1)
+          .take(MOST_WORDS / 2),
+      );
+  }
+}
+
 /**
  * Learns an encoding.
+ * @param text a text, or how often each word occurs in it
  * @param vocabulary tokens in all, 257 or more; a short text may give fewer
  */
-export function learnBpe(text: string, vocabulary: number): Bpe {
-  const counts = new Map<string, number>();
-  for (const [word] of text.matchAll(WORD)) counts.set(word, (counts.get(word) ?? 0) + 1);
+export function learnBpe(text: string | WordCounts, vocabulary: number): Bpe {
+  const words = typeof text === "string" ? new WordCounts() : text;
+  if (typeof text === "string") for (const word of wordsOf(text)) words.add(word);
   const pairs = new PairCounts();
-  for (const [word, count] of counts) pairs.add({ tokens: bytesOf(word), count }, 1);
+  for (const [word, count] of words.counts) pairs.add({ tokens: bytesOf(word), count }, 1);
   const tokens = [END_NAME, ...byteNames()];
   const merges: [number, number][] = [];
   while (tokens.length < vocabulary) {
@@ -105,16 +167,32 @@ export function learnBpe(text: string, vocabulary: number): Bpe {
   return { tokens, merges };
 }
 
-/** The tokens of a text. */
-export function encodeText({ merges }: Bpe, text: string): Int32Array {
-  const ranks = new Map(merges.map(([a, b], rank) => [pairKey(a, b), rank]));
-  const known = new Map<string, number[]>();
-  const all: number[] = [];
-  for (const [word] of text.matchAll(WORD)) {
-    let tokens = known.get(word);
-    if (!tokens) known.set(word, (tokens = encodeWord(ranks, merges, bytesOf(word))));
-    for (const token of tokens) all.push(token);
+/** Cuts words into tokens. */
+export class WordEncoder {
+  readonly #merges: Bpe["merges"];
+  readonly #ranks: ReadonlyMap<number, number>;
+  readonly #known = new Map<string, number[]>();
+
+  constructor({ merges }: Bpe) {
+    this.#merges = merges;
+    this.#ranks = new Map(merges.map(([a, b], rank) => [pairKey(a, b), rank]));
   }
+
+  encode(word: string): readonly number[] {
+    let tokens = this.#known.get(word);
+    if (tokens) return tokens;
+    tokens = encodeWord(this.#ranks, this.#merges, bytesOf(word));
+    if (this.#known.size >= MOST_WORDS) this.#known.clear();
+    this.#known.set(word, tokens);
+    return tokens;
+  }
+}
+
+/** The tokens of a text. */
+export function encodeText(bpe: Bpe, text: string): Int32Array {
+  const encoder = new WordEncoder(bpe);
+  const all: number[] = [];
+  for (const word of wordsOf(text)) for (const token of encoder.encode(word)) all.push(token);
   return Int32Array.from(all);
 }
 

@@ -1,5 +1,6 @@
 /** @file What `pareto llm evaluate` asks of a model: the texts of a task, or pieces of the user's text. */
 import { ParetoError } from "../../../base/errors.ts";
+import { textTokens } from "../../../llm/eval/textTokens.ts";
 import { textItems } from "../../../llm/eval/textItems.ts";
 import type { OpenedModel } from "../../../llm/load/openModel.ts";
 import type { DecoderConfig } from "../../../llm/models/decoder.ts";
@@ -7,7 +8,6 @@ import type { Protocol, TaskItem } from "../../../llm/tasks/task.ts";
 import { TASK_NAMES, taskNamed, type TaskName } from "../../../llm/tasks/tasks.ts";
 import { shippedModelPath } from "../../../llm/shippedModels.ts";
 import { WORDS } from "../../../llm/tasks/words.ts";
-import { readText } from "./prompts.ts";
 
 /** Names of what can be measured. */
 export const EVAL_TASK_NAMES = [...TASK_NAMES, "perplexity"] as const;
@@ -88,8 +88,7 @@ export async function evalTaskOf(opened: OpenedModel, values: EvalTaskValues): P
 async function textTask({ tokenizer }: OpenedModel, values: EvalTaskValues): Promise<Made> {
   const { items, scoredTokens } = values;
   const promptTokens = values.context ?? 512;
-  const text = await readText(values.text!);
-  const pieces = textItems(tokenizer.encode(text), { promptTokens, scoredTokens }, items);
+  const pieces = textItems(await textTokens(tokenizer, values.text!), { promptTokens, scoredTokens }, items);
   return {
     measure: "likelihoods",
     item: (index) => pieces[index]!,

@@ -2,11 +2,9 @@
  * @file Prompts as users give them: one as it stands, from a file or from standard input, or many as JSON lines
  * `{"prompt": …, "id": …, "max_new_tokens": …, "seed": …}`, of which all but the first may be left out.
  */
-import { readFile } from "node:fs/promises";
-import { buffer } from "node:stream/consumers";
 import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
-import { fileError } from "../../../base/fileErrors.ts";
+import { readTextFile } from "../../../llm/text/textFile.ts";
 
 const line = z.strictObject({
   prompt: z.string(),
@@ -34,7 +32,7 @@ export interface Prompt {
 export async function readPrompt(prompt: string): Promise<Prompt> {
   const rest = { id: 1, where: "--prompt" };
   if (prompt !== "-" && !prompt.startsWith("@")) return { prompt, ...rest };
-  const text = await readText(prompt === "-" ? "-" : prompt.slice(1)).catch((error: unknown) => {
+  const text = await readTextFile(prompt === "-" ? "-" : prompt.slice(1)).catch((error: unknown) => {
     throw error instanceof ParetoError && error.code === "FILE_MISSING" ? missingPrompt(prompt) : error;
   });
   return { prompt: text.replace(/\r?\n$/, ""), ...rest };
@@ -55,34 +53,7 @@ function missingPrompt(prompt: string): ParetoError {
  * @throws ParetoError LLM_BATCH_LINE, FILE_MISSING, FILE_REFUSED, LLM_TEXT_ENCODING
  */
 export async function readBatch(path: string): Promise<Prompt[]> {
-  return parsePrompts(await readText(path), path === "-" ? "stdin" : path);
-}
-
-/**
- * Text of a file, or of standard input for `-`; a byte order mark before it is not part of it.
- * @throws ParetoError LLM_TEXT_ENCODING for bytes that are not UTF-8, FILE_MISSING, FILE_REFUSED
- */
-export async function readText(path: string): Promise<string> {
-  const bytes = await (path === "-" ? buffer(process.stdin) : readFile(path)).catch((error: unknown) => {
-    throw fileError(error, path);
-  });
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    const at = firstDifference(bytes);
-    throw new ParetoError({
-      code: "LLM_TEXT_ENCODING",
-      where: path === "-" ? "stdin" : path,
-      message: `a text must be UTF-8, got byte 0x${bytes[at]!.toString(16).padStart(2, "0")} at ${at}`,
-      fix: "Save the file as UTF-8.",
-    });
-  }
-}
-
-/** The first byte that is no part of a character: reading it as text changes it. */
-function firstDifference(bytes: Buffer): number {
-  const read = Buffer.from(bytes.toString("utf8"));
-  return bytes.findIndex((byte, at) => byte !== read[at]);
+  return parsePrompts(await readTextFile(path), path === "-" ? "stdin" : path);
 }
 
 /**
