@@ -8,6 +8,7 @@
  */
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind } from "../schema/columnTypes.ts";
+import { CLASS, classSql, plainNumberSql, trimmedSql } from "../schema/valueClass.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import { quoteText } from "../source/sqlText.ts";
 
@@ -66,10 +67,36 @@ function hashedRows(seed: number, columns: string): string {
   return from;
 }
 
+/** The type by which texts of these classes are ordered; null where they have no order. */
+function textOrder(
+  classes: number,
+): "TIMESTAMP" | "TIMESTAMP_NS" | "TIMESTAMPTZ" | "HUGEINT" | "DOUBLE" | null {
+  const within = (some: number) => classes !== 0 && (classes & ~some) === 0;
+  const { date, timestamp, longTimestamp, zonedTimestamp, integer, longInteger } = CLASS;
+  if (within(date | timestamp)) return "TIMESTAMP";
+  if (within(date | timestamp | longTimestamp)) return "TIMESTAMP_NS";
+  if (within(zonedTimestamp)) return "TIMESTAMPTZ";
+  if (within(integer | longInteger)) return "HUGEINT";
+  return within(integer | longInteger | CLASS.fraction | CLASS.exponent | CLASS.plus) ? "DOUBLE" : null;
+}
+
+/** A time column of text as something that DuckDB orders; null where it has no order. */
+async function textKey(source: Source, text: string): Promise<{ sql: string; type: string } | null> {
+  const x = trimmedSql(text);
+  const [found] = await source.database.rows<{ mask: number | null }>(
+    `SELECT bit_or(${classSql("x")}) AS mask FROM (SELECT ${x} AS x FROM data)`,
+    source.name,
+  );
+  const type = textOrder((found!.mask ?? 0) & ~(CLASS.absent | CLASS.nonFinite));
+  if (type === "TIMESTAMPTZ") return { sql: `epoch_us(TRY_CAST(${x} AS TIMESTAMPTZ))`, type: "BIGINT" };
+  if (type === "DOUBLE") return { sql: plainNumberSql(text), type };
+  return type === null ? null : { sql: `TRY_CAST(${x} AS ${type})`, type };
+}
+
 /** The time column as something that DuckDB orders. @throws ParetoError DATA_TIME_TYPE */
 async function timeKey(source: Source, column: SourceColumn): Promise<{ sql: string; type: string }> {
   const kind = columnKind(column.type);
-  if (kind === "integer" || kind === "time" || column.type === "TIME") {
+  if (kind === "integer" || kind === "time" || /^(TIME|DECIMAL.*)$/.test(column.type)) {
     return { sql: column.sql, type: column.type };
   }
   if (kind === "real") {
@@ -78,20 +105,14 @@ async function timeKey(source: Source, column: SourceColumn): Promise<{ sql: str
       type: "DOUBLE",
     };
   }
+  const text = `CAST(${column.sql} AS VARCHAR)`;
   if (kind === "text") {
-    for (const type of ["TIMESTAMP", "DOUBLE"]) {
-      const [found] = await source.database.rows<{ bad: number }>(
-        `SELECT count_if(${column.sql} IS NOT NULL AND TRY_CAST(${column.sql} AS ${type}) IS NULL) AS bad FROM data`,
-        source.name,
-      );
-      if (found!.bad === 0) return { sql: `TRY_CAST(${column.sql} AS ${type})`, type };
-    }
+    const key = await textKey(source, text);
+    if (key !== null) return key;
   }
   const [first] = await source.database.rows<{ value: string | null }>(
-    kind === "text"
-      ? `SELECT ${column.sql} AS value FROM data WHERE ${column.sql} IS NOT NULL AND ` +
-          `TRY_CAST(${column.sql} AS TIMESTAMP) IS NULL ORDER BY row LIMIT 1`
-      : `SELECT CAST(${column.sql} AS VARCHAR) AS value FROM data ORDER BY row LIMIT 1`,
+    `SELECT value FROM (SELECT ${text} AS value, row FROM data WHERE ${column.sql} IS NOT NULL) ` +
+      `ORDER BY TRY_CAST(value AS TIMESTAMP) IS NOT NULL, row LIMIT 1`,
     source.name,
   );
   throw new ParetoError({

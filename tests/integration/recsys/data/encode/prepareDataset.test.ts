@@ -232,6 +232,30 @@ describe("splits", () => {
     }
   });
 
+  test("by time as text follow zones, nanoseconds and whole numbers of any length", async () => {
+    for (const time of [
+      // Zones turn the order of the letters around.
+      "'2024-01-01T10:00:00' || CASE WHEN i < 50 THEN '-05:00' ELSE '+05:00' END",
+      "'2024-01-01 10:00:00.00000000' || CASE WHEN i < 50 THEN '2' ELSE '1' END",
+      "CASE WHEN i < 50 THEN '123456789012345678901' ELSE '123456789012345678900' END",
+      "CASE WHEN i < 50 THEN '10' ELSE '9.5' END",
+    ]) {
+      const prepared = await prepare(`SELECT i % 2 AS y, i AS item_id, ${time} AS t FROM range(100) t(i)`, {
+        label: "y",
+        time: "t",
+        split: { fractions: [50, 25, 25] },
+      });
+      const seen = await rowsOf(prepared.train);
+      expect(seen.map((row) => row.label)).toEqual(Array.from({ length: 50 }, (_, i) => i % 2));
+      expect(prepared.encoder.schema.categorical[0]!.cardinality).toBe(51);
+      const ids = (await rowsOf(prepared.test)).map((row) => row.bags[0]![0]);
+      expect(ids).toEqual(Array.from({ length: 25 }, () => 0));
+      await using source = await open("SELECT 60 AS item_id UNION ALL SELECT 10");
+      const known = await rowsOf(await prepared.encoder.encode(source, join(root, "known")));
+      expect(known.map((row) => row.bags[0]![0]! > 0)).toEqual([true, false]);
+    }
+  });
+
   test("refuse a time that cannot be ordered, and parts without rows", async () => {
     const sql = "SELECT i % 2 AS y, i AS v, 'May ' || i AS t FROM range(100) t(i)";
     await expect(prepare(sql, { label: "y", time: "t" })).rejects.toMatchObject({
