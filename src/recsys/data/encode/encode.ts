@@ -132,7 +132,8 @@ function groupSql(
     ...dense.map(({ column }, i) => `${numberSql(column)} AS n${i}`),
     ...group.map(({ column, field }, i) => `${fieldValueSql(column, field)} AS v${i}`),
   ];
-  const from = first ? input.from([...dense, ...group].map(({ column }) => column)) : "data";
+  const columns = [...dense, ...group].map(({ column }) => column);
+  const from = first ? input.from(columns) : input.source.from(columns);
   const ids = group.map((field, i) => idSql(field, `s.v${i}`, `w${i}`));
   const outer = [
     "CAST(s.row AS DOUBLE)",

@@ -202,10 +202,12 @@ export class Encoder {
     } = {},
   ): Promise<EncodedDataset> {
     let label = "0::FLOAT";
+    const labels: SourceColumn[] = [];
     if (options.labels === "required") {
       const column = findLabel(source, this.schema.label);
       await checkLabel(source, column);
       label = labelSql(column);
+      labels.push(column);
     }
     const inputs = this.inputs(source);
     await this.#check(source, inputs, options.onNotice);
@@ -215,7 +217,7 @@ export class Encoder {
       const [set] = await encodeRows(
         {
           source,
-          from: () => "data",
+          from: (columns) => source.from([...columns, ...labels]),
           partSql: "0::UTINYINT",
           labelSql: label,
           ...inputs,

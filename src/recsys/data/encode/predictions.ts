@@ -56,6 +56,7 @@ async function writtenColumns(source: Source, options: string): Promise<string[]
   }
   const found = await aggregateColumns(source, doubtful, {
     of: ({ sql, written }) => [`count_if(CAST(${sql} AS VARCHAR) IS DISTINCT FROM ${written}) AS ${sql}`],
+    from: () => "data",
   });
   for (const { sql } of doubtful) if (found[sql] !== 0) kept.delete(sql);
   return columns.map(({ sql, written }) => (kept.has(sql) ? sql : written));

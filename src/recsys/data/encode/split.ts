@@ -9,7 +9,7 @@
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind } from "../schema/columnTypes.ts";
 import { CLASS, classSql, plainNumberSql, trimmedSql } from "../schema/valueClass.ts";
-import type { Source, SourceColumn } from "../source/source.ts";
+import { namesRead, type Source, type SourceColumn } from "../source/source.ts";
 import { quoteText } from "../source/sqlText.ts";
 
 /** How to divide rows. */
@@ -42,20 +42,14 @@ const MIX_STEPS = [
   "xor(x, x >> 16) AS x",
 ];
 
-/** The names in `data` that columns read: `c3`, or `t3` and `c3` of an expression. */
-function namesRead(columns: readonly SourceColumn[]): string {
-  return [...new Set(columns.flatMap(({ sql }) => sql.match(/\b[ct][0-9]+\b/g) ?? []))]
-    .map((name) => `${name}, `)
-    .join("");
-}
-
 /**
- * A table function's worth of SQL: `row` and a 32-bit hash `x` of it, for every row of `data`.
- * @param columns further columns to carry along, a comma after each: DuckDB plans each of the steps over all of them
+ * A table function's worth of SQL: `row` and a 32-bit hash `x` of it, for every row.
+ * @param columns further columns to carry along: DuckDB plans each of the steps over all of them
  */
-function hashedRows(seed: number, columns: string): string {
+function hashedRows(seed: number, source: Source, columns: readonly SourceColumn[]): string {
   const words = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
-  let from = `SELECT ${columns}row, xor((row & 4294967295)::UBIGINT, ${words[0]}::UBIGINT) AS x FROM data`;
+  const list = [...namesRead(columns), "row"].join(", ");
+  let from = `SELECT ${list}, xor((row & 4294967295)::UBIGINT, ${words[0]}::UBIGINT) AS x FROM ${source.from(columns)}`;
   const mix = (): void => {
     for (const step of MIX_STEPS) from = `SELECT * EXCLUDE (x), ${step} FROM (${from})`;
   };
@@ -173,7 +167,9 @@ export async function splitRows(
   const random = options.kind === "random";
   const key = random ? { sql: "x", type: "UBIGINT" } : await timeKey(source, time!);
   const from: Split["from"] = (columns) =>
-    random ? `(${hashedRows(options.seed, namesRead(columns))})` : "data";
+    random
+      ? `(${hashedRows(options.seed, source, columns)})`
+      : source.from(time === null ? columns : [...columns, time]);
   const sorted = `SELECT CAST(${key.sql} AS VARCHAR) AS key, row FROM ${from([])} ORDER BY ${key.sql} NULLS FIRST, row LIMIT 1 OFFSET`;
   const cuts: { key: string | null; row: number }[] = [];
   for (const offset of [first, second]) {

@@ -15,7 +15,7 @@ interface Aggregates {
   values?: (column: SourceColumn, index: number) => string[];
   /** Aggregates of a column, each `… AS name${i}`. */
   of: (column: SourceColumn, index: number) => string[];
-  /** What to read FROM, of these columns (default `data`). */
+  /** What to read FROM, of these columns (default all rows). */
   from?: (columns: readonly SourceColumn[]) => string;
 }
 
@@ -23,7 +23,7 @@ interface Aggregates {
 export async function aggregateColumns(
   source: Source,
   columns: readonly SourceColumn[],
-  { values, of, from = () => "data" }: Aggregates,
+  { values, of, from = (part) => source.from(part) }: Aggregates,
 ): Promise<Record<string, number | string | null>> {
   const found: Record<string, number | string | null> = {};
   for (let at = 0; at < columns.length; at += COLUMNS_PER_QUERY) {

@@ -9,7 +9,7 @@ import { firstLine } from "../../../base/fileErrors.ts";
 import { TypeDecider } from "../schema/decideTypes.ts";
 import type { Partition } from "./hive.ts";
 import type { ReadableFiles } from "./readableFiles.ts";
-import { partitionNotice, partitionTexts, positionalNames, textSql } from "./stageToParquet.ts";
+import { partitionNotice, partitionTexts, positionalNames, textSql } from "./stageText.ts";
 import { quoteList, quoteText } from "./sqlText.ts";
 
 /** Names of a Parquet file's columns, as stored. */

@@ -5,7 +5,7 @@ import { firstLine } from "../../../base/fileErrors.ts";
 import { refuseDuplicates } from "./csvHeader.ts";
 import type { Database } from "./duckdb.ts";
 import { quoteText } from "./sqlText.ts";
-import { positionalNames } from "./stageToParquet.ts";
+import { positionalNames } from "./stageText.ts";
 
 /** A staged result: columns c0, c1, … */
 export interface QueryTable {

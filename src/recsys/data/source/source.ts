@@ -22,7 +22,7 @@ import { quoteName, quoteText } from "./sqlText.ts";
 import { decideJsonTypes } from "../schema/jsonTypes.ts";
 import { TypeDecider, type TextColumn } from "../schema/decideTypes.ts";
 import type { NumberForm } from "../schema/numberForm.ts";
-import { positionalNames, stageToParquet } from "./stageToParquet.ts";
+import { positionalNames, stageText } from "./stageText.ts";
 
 /** What to read, and how. */
 export interface SourceOptions extends DatabaseOptions {
@@ -78,6 +78,8 @@ export class Source {
   readonly notices: readonly string[];
   readonly database: Database;
   readonly #directory: string;
+  /** SQL of a SELECT of some columns, where the view `data` would take DuckDB longer to plan. */
+  readonly #select: ((columns: readonly SourceColumn[]) => string) | null;
 
   constructor(fields: {
     name: string;
@@ -90,6 +92,7 @@ export class Source {
     notices: readonly string[];
     database: Database;
     directory: string;
+    select: ((columns: readonly SourceColumn[]) => string) | null;
   }) {
     this.name = fields.name;
     this.files = fields.files;
@@ -101,6 +104,12 @@ export class Source {
     this.notices = fields.notices;
     this.database = fields.database;
     this.#directory = fields.directory;
+    this.#select = fields.select;
+  }
+
+  /** What to read FROM to have the `sql` of these columns, and `row`: the view `data`, or as much of it as they need. */
+  from(columns: readonly SourceColumn[]): string {
+    return this.#select === null ? "data" : `(${this.#select(columns)})`;
   }
 
   /** The column of this name, or null. */
@@ -217,6 +226,7 @@ async function read(
     notices,
     database,
     directory,
+    select: texts === null || table.from === undefined ? null : selectTexts(table.from, texts),
   });
 }
 
@@ -234,6 +244,8 @@ interface StagedSource {
   names: string[];
   /** Of text files. */
   texts: TextColumn[] | null;
+  /** What `texts` are read FROM. */
+  from?: string;
   skippedRows: number;
 }
 
@@ -264,7 +276,7 @@ async function readFiles(stage: Stage, { files, format, partitions }: SourceFile
     await database.run(`CREATE VIEW data AS ${table.sql}`, name);
     return { names: table.names, texts: null, skippedRows: 0 };
   }
-  const staged = await stageToParquet(database, readable, directory, {
+  const staged = await stageText(database, readable, directory, {
     format,
     onBadRow: options.onBadRow ?? "error",
     csv,
@@ -272,7 +284,7 @@ async function readFiles(stage: Stage, { files, format, partitions }: SourceFile
   });
   const { names, skippedRows } = staged;
   notices.push(...staged.notices);
-  const from = `read_parquet(${quoteText(staged.path)})`;
+  const { from } = staged;
   let texts: TextColumn[];
   if (format === "json") {
     const decided = await decideJsonTypes(database, from, name, names);
@@ -291,8 +303,8 @@ async function readFiles(stage: Stage, { files, format, partitions }: SourceFile
     texts = await decider.decide(names);
     notices.push(...decider.notices);
   }
-  await viewTexts(database, staged.path, texts);
-  return { names, texts, skippedRows };
+  await viewTexts(database, from, texts);
+  return { names, texts, from, skippedRows };
 }
 
 async function viewStaged(database: Database, path: string, columns: number): Promise<void> {
@@ -304,10 +316,28 @@ async function viewStaged(database: Database, path: string, columns: number): Pr
 }
 
 /** The view of a text file: c0, c1, … as decided, t0, t1, … as they stand. */
-async function viewTexts(database: Database, path: string, columns: readonly TextColumn[]): Promise<void> {
+async function viewTexts(database: Database, from: string, columns: readonly TextColumn[]): Promise<void> {
   const list = [...columns.map(({ sql }, i) => `${sql} AS c${i}`), ...columns.map(({ text }) => text)];
   await database.run(
-    `CREATE OR REPLACE VIEW data AS SELECT ${list.join(", ")}, file_row_number AS row FROM read_parquet(${quoteText(path)})`,
+    `CREATE OR REPLACE VIEW data AS SELECT ${list.join(", ")}, file_row_number AS row FROM ${from}`,
     "staged rows",
   );
+}
+
+/** A SELECT of what some columns read of the view that {@link viewTexts} makes. */
+function selectTexts(
+  from: string,
+  texts: readonly TextColumn[],
+): (columns: readonly SourceColumn[]) => string {
+  return (columns) => {
+    const list = namesRead(columns).map((name) =>
+      name.startsWith("c") ? `${texts[Number(name.slice(1))]!.sql} AS ${name}` : name,
+    );
+    return `SELECT ${[...list, "file_row_number AS row"].join(", ")} FROM ${from}`;
+  };
+}
+
+/** The names in `data` that the SQL of columns reads: `c3`, or `c3` and `t3` of an expression. */
+export function namesRead(columns: readonly SourceColumn[]): string[] {
+  return [...new Set(columns.flatMap(({ sql }) => sql.match(/\b[ct][0-9]+\b/g) ?? []))];
 }

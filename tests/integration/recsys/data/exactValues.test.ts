@@ -10,7 +10,7 @@ import { Rng } from "../../../../src/base/rng.ts";
 import { TypeDecider } from "../../../../src/recsys/data/schema/decideTypes.ts";
 import { Database } from "../../../../src/recsys/data/source/duckdb.ts";
 import { openSource } from "../../../../src/recsys/data/source/source.ts";
-import { stageToParquet } from "../../../../src/recsys/data/source/stageToParquet.ts";
+import { stageText } from "../../../../src/recsys/data/source/stageText.ts";
 import { exactColumn, splitCsv, type ExactValue } from "../../../support/recsys/exactCsv.ts";
 import { randomCsv, type RandomCsv } from "../../../support/recsys/randomCsv.ts";
 
@@ -111,8 +111,8 @@ test(
           database = await Database.open(directory, { threads: 2 });
           continue;
         }
-        const staged = await stageToParquet(database, files, directory, options);
-        const from = `read_parquet('${staged.path}')`;
+        const staged = await stageText(database, files, directory, options);
+        const { from } = staged;
         const hints = { delimiter: staged.delimiter, textColumns: [], forms: {} };
         const columns = await new TypeDecider(database, from, path, hints).decide(staged.names);
         const read = await readColumns(

@@ -1,11 +1,12 @@
 /**
- * @file Reads CSV, JSON and Criteo text once, into a Parquet file that later stages read as often as they like.
+ * @file Reads CSV, JSON and Criteo text once, into a table or Parquet file that later stages read as often as they like.
  *
  * Rows keep their order (file by file, then line by line). CSV and Criteo fields are staged as the text that they are:
  * DuckDB would guess types from the first rows and then cast loosely, so {@link TypeDecider} decides them from all rows.
  * Rows with too many or too few fields are an error that names file and row, or are skipped and counted. JSON: a
  * malformed line is always an error.
  */
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
 import { readCsvHeader, readRecords, refuseDifferent, refuseReordered } from "./csvHeader.ts";
@@ -18,9 +19,10 @@ import { isRemote } from "./sourceFiles.ts";
 import type { SourceFormat } from "./sourceFiles.ts";
 import { quoteList, quoteText } from "./sqlText.ts";
 
-/** A table in a Parquet file: columns t0, t1, … of text, named apart; for JSON also their types, k0, k1, … */
+/** A staged table: columns t0, t1, … of text, named apart; for JSON also their types, k0, k1, … */
 export interface StagedTable {
-  path: string;
+  /** What to read FROM: the columns and `file_row_number`, the number of a row. */
+  from: string;
   names: string[];
   /** What separates the fields; "" where nothing does. */
   delimiter: string;
@@ -63,26 +65,50 @@ export function partitionNotice(name: string): string {
   return `The files have a column "${name}" of their own: what their folders' names say of it is left out.`;
 }
 
-/** Reads text files into `directory`/staged.parquet. @throws ParetoError DATA_CSV_ROW, DATA_CSV_HEADER, DATA_READ, … */
-export async function stageToParquet(
+/** Text files of at most so many bytes become a table of DuckDB's, which spills to disk as everything else; larger ones Parquet. */
+const TABLE_BYTES = 64 * 2 ** 20;
+
+/** Keeps the rows of a query. @returns what to read them FROM */
+async function stage(
+  database: Database,
+  select: string,
+  paths: readonly string[],
+  directory: string,
+  where: string,
+): Promise<string> {
+  const sizes = await Promise.all(paths.map((path) => (isRemote(path) ? null : stat(path))));
+  const bytes = sizes.reduce((sum, found) => sum + (found?.size ?? Infinity), 0);
+  if (bytes <= TABLE_BYTES) {
+    await database.run(`CREATE OR REPLACE TABLE staged AS ${select}`, where);
+    return "(SELECT *, rowid AS file_row_number FROM staged)";
+  }
+  const path = quoteText(join(directory, "staged.parquet"));
+  await database.run(`COPY (${select}) TO ${path} (FORMAT parquet, COMPRESSION snappy)`, where);
+  return `read_parquet(${path})`;
+}
+
+/** Reads text files once. @throws ParetoError DATA_CSV_ROW, DATA_CSV_HEADER, DATA_READ, … */
+export async function stageText(
   database: Database,
   files: ReadableFiles,
   directory: string,
   { format, onBadRow, csv, partitions }: TextOptions,
 ): Promise<StagedTable> {
-  const path = join(directory, "staged.parquet");
   const { paths, names: given } = files;
   const where = given.length === 1 ? given[0]! : `${given[0]!} and ${given.length - 1} more`;
   const added = (names: readonly string[]) => partitions.filter(({ name }) => !names.includes(name));
-  const finish = (names: string[], rest: Pick<StagedTable, "delimiter" | "skippedRows">): StagedTable => ({
-    path,
+  const finish = (
+    names: string[],
+    rest: Pick<StagedTable, "from" | "delimiter" | "skippedRows">,
+  ): StagedTable => ({
     names: [...names, ...added(names).map(({ name }) => name)],
     ...rest,
     notices: partitions.filter(({ name }) => names.includes(name)).map(({ name }) => partitionNotice(name)),
   });
   if (format === "json") {
-    const names = await stageJson(database, files, path, where, added);
-    return finish(names, { delimiter: "", skippedRows: 0 });
+    const { names, select } = await selectJson(database, files, where, added);
+    const from = await stage(database, select, paths, directory, where);
+    return finish(names, { from, delimiter: "", skippedRows: 0 });
   }
   const header =
     format === "criteo" ? await criteoHeader(paths[0]!) : await commonHeader(database, files, where, csv);
@@ -93,13 +119,10 @@ export async function stageToParquet(
   const more = partitionTexts(added(names), "file_index").map(
     (text, i) => `, ${text} AS t${names.length + i}`,
   );
-  const from = csvReader(paths, header);
-  await database.run(
-    `COPY (SELECT ${list}${more.join("")} FROM ${from}) TO ${quoteText(path)} (${PARQUET})`,
-    where,
-  );
+  const select = `SELECT ${list}${more.join("")} FROM ${csvReader(paths, header)}`;
+  const from = await stage(database, select, paths, directory, where);
   const skippedRows = await checkRejects(database, onBadRow, where, files, header);
-  return finish(names, { delimiter, skippedRows });
+  return finish(names, { from, delimiter, skippedRows });
 }
 
 async function commonHeader(
@@ -171,8 +194,6 @@ async function criteoHeader(path: string): Promise<CsvHeader> {
   };
 }
 
-const PARQUET = "FORMAT parquet, COMPRESSION snappy";
-
 /** Local files are unpacked by now, whatever their names say. */
 const packing = (paths: readonly string[], none: "none" | "uncompressed") =>
   isRemote(paths[0]!) ? "auto" : none;
@@ -191,25 +212,20 @@ function csvReader(paths: readonly string[], header: CsvHeader): string {
   );
 }
 
-/** Copies the objects of JSON files, each field as its text and its JSON type; the fields are those of all objects. */
-async function stageJson(
+/** A SELECT of the objects of JSON files, each field as its text and its JSON type; the fields are those of all objects. */
+async function selectJson(
   database: Database,
   { paths }: ReadableFiles,
-  path: string,
   where: string,
   added: (names: readonly string[]) => Partition[],
-): Promise<string[]> {
+): Promise<{ names: string[]; select: string }> {
   const from = `read_json(${quoteList(paths)}, hive_partitioning = false, compression = '${packing(paths, "uncompressed")}', union_by_name = true, sample_size = -1, maximum_depth = 1)`;
   const names = await database.columnNames(`SELECT * FROM ${from}`, where);
   const fields = names.map((_, i) => `j${i} ->> '$' AS t${i}, json_type(j${i}) AS k${i}`);
   for (const [i, text] of partitionTexts(added(names), "s.file_index").entries())
     fields.push(`${text} AS t${names.length + i}, 'VARCHAR' AS k${names.length + i}`);
   const list = names.map((_, i) => `j${i}`).join(", ");
-  await database.run(
-    `COPY (SELECT ${fields.join(", ")} FROM ${from} AS s(${list})) TO ${quoteText(path)} (${PARQUET})`,
-    where,
-  );
-  return names;
+  return { names, select: `SELECT ${fields.join(", ")} FROM ${from} AS s(${list})` };
 }
 
 async function hasRejects(database: Database): Promise<boolean> {
