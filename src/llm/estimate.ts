@@ -12,6 +12,7 @@ import { cacheBytes, ELEMENT_BYTES } from "./kv/cacheBytes.ts";
 import type { LayerPolicies } from "./kv/policy.ts";
 import type { DecoderConfig } from "./models/decoder.ts";
 import { decoderOf } from "./models/models.ts";
+import { requireNumber, requireNumbers } from "./optionChecks.ts";
 import type { LlmDtype } from "./runner/dtype.ts";
 
 /** What is to be run. */
@@ -86,10 +87,13 @@ function leastFrom(holds: (n: number) => boolean): number | null {
 
 /**
  * What a model of a shape takes and allows.
- * @throws ParetoError what the policies refuse
+ * @throws ParetoError LLM_OPTION, and what the policies refuse
  */
 export function estimate(config: DecoderConfig, options: EstimateOptions): Estimate {
   const { contextTokens, newTokens, batch = 1, policies, dtype, bandwidth = null, device = "cpu" } = options;
+  const tokens = { min: 1, max: MOST_CONTEXT, isWhole: true };
+  requireNumbers("estimate", options, { contextTokens: tokens, newTokens: tokens, batch: tokens });
+  if (bandwidth !== null) requireNumber("estimate", "bandwidth", bandwidth, { above: 0 });
   const elementBytes = ELEMENT_BYTES[dtype];
   const { tensors } = decoderOf(config);
   let parameters = 0;

@@ -28,6 +28,7 @@ import {
   requireOnce,
   requirePrefill,
   requireSequence,
+  requireSequenceOptions,
   requireDecode,
   requireWhole,
   type SequenceState,
@@ -117,6 +118,7 @@ export class CpuRunner implements LlmRunner {
 
   begin(sequence: number, options: SequenceOptions): void {
     this.release(sequence);
+    requireSequenceOptions(options);
     this.#sequences[sequence] = { options, text: null };
   }
 

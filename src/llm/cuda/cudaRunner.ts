@@ -27,6 +27,7 @@ import {
   requireOnce,
   requirePrefill,
   requireSequence,
+  requireSequenceOptions,
   requireDecode,
   requireWhole,
   type SequenceState,
@@ -139,6 +140,7 @@ export class CudaRunner implements LlmRunner {
 
   begin(sequence: number, options: SequenceOptions): void {
     this.release(sequence);
+    requireSequenceOptions(options);
     requireOneWindow(this.config, options);
     this.#caches.begin(sequence, options);
   }

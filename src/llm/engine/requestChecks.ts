@@ -27,7 +27,7 @@ export function requireRequest(
     { "noise.seed": noise.seed, "noise.stream": noise.stream },
     {
       "noise.seed": TOKENS_OR_NONE,
-      "noise.stream": TOKENS_OR_NONE,
+      "noise.stream": { ...TOKENS_OR_NONE, max: 0xffffffff },
     },
   );
   for (const token of stopTokenIds) requireNumber(where, "a stop token", token, TOKENS_OR_NONE);

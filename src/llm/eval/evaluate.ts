@@ -7,6 +7,7 @@
  */
 import { invariant } from "../../base/errors.ts";
 import type { LlmEngine } from "../engine/llmEngine.ts";
+import { requireNumber, requireNumbers } from "../optionChecks.ts";
 import type { TaskItem } from "../tasks/task.ts";
 import { type Variant, isNoisy } from "./variants.ts";
 import { Bootstrap, type Interval } from "./bootstrap.ts";
@@ -63,10 +64,18 @@ interface Tally {
   kvBytes: number;
 }
 
-/** Measures every variant. @returns fewer items than asked for when time ran out, at least one round */
+/**
+ * Measures every variant.
+ * @returns fewer items than asked for when time ran out, at least one round
+ * @throws ParetoError LLM_OPTION
+ */
 export async function evaluate(engine: LlmEngine, options: EvaluateOptions): Promise<Evaluated> {
   const { variants, items: count, measure, seeds, maxSeconds = Number.POSITIVE_INFINITY } = options;
-  invariant(variants.length > 0 && count > 0, "something to measure");
+  const rule = { min: 1, isWhole: true };
+  requireNumbers("evaluate", options, { items: rule, seeds: rule });
+  if (maxSeconds !== Number.POSITIVE_INFINITY)
+    requireNumber("evaluate", "maxSeconds", maxSeconds, { min: 0 });
+  invariant(variants.length > 0, "something to measure");
   const scoreRound = measure === "answers" ? scoreAnswers : scoreLikelihoods;
   const seedsOf = variants.map((variant) => (isNoisy(variant.make(1)) ? seeds : 1));
   const perItem = seedsOf.reduce((sum, n) => sum + n, 0);

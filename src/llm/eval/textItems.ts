@@ -1,5 +1,6 @@
 /** @file Pieces of a long text whose likelihood is measured: a prompt, and the tokens that follow it. */
 import { ParetoError } from "../../base/errors.ts";
+import { requireNumbers } from "../optionChecks.ts";
 import type { TaskItem } from "../tasks/task.ts";
 
 /** The tokens of a text. */
@@ -18,13 +19,19 @@ export interface TextPieces {
 /**
  * Pieces of a text that do not overlap, spread evenly over it when fewer are wanted than it has.
  * @param most pieces at most
- * @throws ParetoError LLM_TEXT_LENGTH for a text that is shorter than one piece
+ * @throws ParetoError LLM_OPTION; LLM_TEXT_LENGTH for a text that is shorter than one piece
  */
 export function textItems(
   tokens: TokenSource,
   { promptTokens, scoredTokens }: TextPieces,
   most: number,
 ): TaskItem[] {
+  const rule = { min: 1, isWhole: true };
+  requireNumbers(
+    "textItems",
+    { promptTokens, scoredTokens, most },
+    { promptTokens: rule, scoredTokens: rule, most: rule },
+  );
   const length = promptTokens + scoredTokens;
   const room = Math.floor(tokens.length / length);
   if (room === 0) {

@@ -1,5 +1,6 @@
 /** @file What every runner refuses: sequences that it does not have, and tokens or calls that a sequence cannot take. */
 import { ParetoError } from "../../base/errors.ts";
+import { requireNumbers } from "../optionChecks.ts";
 import type { DecoderConfig } from "../models/decoder.ts";
 import type { SequenceOptions, SequenceSnapshot, SequenceTokens } from "./runner.ts";
 
@@ -40,6 +41,13 @@ function badSequence(message: string, sequence: number): ParetoError {
 export function requireSequence(sequence: number, maxSequences: number): void {
   if (Number.isInteger(sequence) && sequence >= 0 && sequence < maxSequences) return;
   throw badSequence(`the sequences of this runner are 0 to ${maxSequences - 1}`, sequence);
+}
+
+/** @throws ParetoError LLM_OPTION for numbers that a sequence cannot begin with */
+export function requireSequenceOptions(options: SequenceOptions): void {
+  const rule = { min: 0, isWhole: true };
+  const stream = { ...rule, max: 0xffffffff };
+  requireNumbers("LlmRunner.begin", options, { maxNewTokens: rule, promptTokens: rule, seed: rule, stream });
 }
 
 /** @returns what a sequence holds @throws ParetoError LLM_SEQUENCE for nothing */

@@ -108,6 +108,19 @@ describe("estimate", () => {
     expect(ratio(paysFrom.tenPercent! - 2)).toBeGreaterThan(0.9);
   });
 
+  test.each([
+    [{ contextTokens: 0 }, "contextTokens"],
+    [{ contextTokens: 1.5 }, "contextTokens"],
+    [{ newTokens: Number.NaN }, "newTokens"],
+    [{ batch: -1 }, "batch"],
+    [{ bandwidth: Number.POSITIVE_INFINITY }, "bandwidth"],
+  ])("refuses %j", async (change, name) => {
+    const config = await shapeOf(MPT_7B);
+    expect(() => estimate(config, { ...KILO, policies: full, ...change })).toThrow(
+      expect.objectContaining({ code: "LLM_OPTION", message: expect.stringContaining(name) as unknown }),
+    );
+  });
+
   test("says that a full cache never pays against itself", async () => {
     const { paysFrom, full: whole, policy } = estimate(await shapeOf(MPT_7B), { ...KILO, policies: full });
     expect(paysFrom).toEqual({ bytes: null, tenPercent: null });
