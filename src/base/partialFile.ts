@@ -7,6 +7,7 @@
 import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileError } from "./fileErrors.ts";
+import { holdTemporary } from "./temporaryPaths.ts";
 
 /** Most bytes of one call to the file system, which takes less than 2 GiB. */
 const CALL_BYTES = 64 * 2 ** 20;
@@ -24,6 +25,7 @@ export class PartialFile {
   readonly path: string;
   readonly #partial: string;
   readonly #handle: FileHandle;
+  readonly #release: () => void;
   #sizeBytes = 0;
   #isOpen = true;
 
@@ -31,6 +33,7 @@ export class PartialFile {
     this.path = path;
     this.#partial = partial;
     this.#handle = handle;
+    this.#release = holdTemporary(partial);
   }
 
   /** Starts a file; folders above it are made. @throws ParetoError FILE_DISK_FULL, FILE_REFUSED */
@@ -79,6 +82,7 @@ export class PartialFile {
       this.#isOpen = false;
       await this.#handle.close();
       await rename(this.#partial, this.path);
+      this.#release();
       await syncFolder(dirname(this.path));
     } catch (error) {
       throw fileError(error, this.path);
@@ -91,5 +95,6 @@ export class PartialFile {
     this.#isOpen = false;
     await this.#handle.close().catch(() => undefined);
     await rm(this.#partial, { force: true }).catch(() => undefined);
+    this.#release();
   }
 }

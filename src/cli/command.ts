@@ -17,6 +17,7 @@ import {
   type Values,
 } from "./options/spec.ts";
 import { requireNewFolder } from "../run/runFolder.ts";
+import { interruptStatus } from "./interrupt.ts";
 import { exitStatus, Output } from "./output.ts";
 
 /** What a command runs on. */
@@ -115,7 +116,7 @@ async function execute(path: readonly string[], spec: AnyCommand, parser: Comman
     await spec.run(out, await inputOf(spec, parser));
   } catch (error) {
     out.error(error);
-    process.exitCode = exitStatus(error);
+    process.exitCode = interruptStatus(error) ?? exitStatus(error);
   } finally {
     out.close();
   }

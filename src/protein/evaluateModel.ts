@@ -68,7 +68,9 @@ export async function evaluateProteinModel(
   const others = rows.filter((row) => labels[row]! < 0);
   if (known.length === 0) throw noKnownFamily(set.families, families);
   const predict = (chosen: Uint32Array, before: number) =>
-    predictRows(network, set, chosen, length, (done) => onProgress?.(before + done, rows.length));
+    predictRows(network, set, chosen, length, {
+      onProgress: (done) => onProgress?.(before + done, rows.length),
+    });
   const shareOf = (chosen: Uint32Array, probabilities: Float32Array): UnknownShare => ({
     sequences: chosen.length,
     families: new Set(Array.from(chosen, (row) => set.labels[row]!)).size,

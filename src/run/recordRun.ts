@@ -30,7 +30,7 @@ export class RunRecorder {
    */
   async recordIn<Result extends object>(
     folder: RunFolder,
-    { clock }: RunContext,
+    { clock, signal }: RunContext,
     work: () => Promise<Result>,
   ): Promise<Result> {
     this.#log = folder.openLog();
@@ -44,7 +44,8 @@ export class RunRecorder {
       await folder.setStatus(isFinished ? "done" : "interrupted", clock());
       return result;
     } catch (error) {
-      await folder.setStatus("failed", clock()).catch(() => undefined);
+      const status = signal?.aborted ? "interrupted" : "failed";
+      await folder.setStatus(status, clock()).catch(() => undefined);
       throw error;
     } finally {
       this.#log.close();

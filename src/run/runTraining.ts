@@ -17,7 +17,7 @@ import { createRunFolder, openRunFolder, requireNewFolder, type RunFolder } from
 import { LOG_FILES } from "./runLog.ts";
 import { runConfig } from "./storedConfig.ts";
 import type { PreparedTask, TrainingResult, TrainingTask } from "./task.ts";
-import { BEST, LAST, Trainer, type TrainerState } from "./trainer.ts";
+import { BEST, LAST, Trainer, type TrainerState, unlessAborted } from "./trainer.ts";
 
 /** How a run is made, whatever is trained. */
 export interface TrainingOptions {
@@ -128,7 +128,8 @@ async function trainIn<Result extends TrainingResult>(
     const finished = await trainer.run();
     const { summary } = trainer;
     if (finished && summary.best!.epoch !== summary.epochs) await trainable.load(join(directory, BEST));
-    return await trainable.finish(summary);
+    const result = await unlessAborted(context.signal, () => trainable.finish(summary));
+    return result ?? (await trainable.finish({ ...summary, finished: false }));
   } finally {
     await trainable.dispose();
   }

@@ -147,7 +147,7 @@ export interface Trainable<Result = unknown> {
   train(epoch: EpochUnderWay): Promise<boolean>;
   /** Figures of the steps since the last call; null when there were none. */
   takeCurvePoint(): Quality | null;
-  /** Quality on the validation part. */
+  /** Quality on the validation part. @throws the signal's reason, when it comes before the end */
   validate(): Promise<Evaluation>;
   /** Where it stands in the order of training, beside epochs and steps. */
   position(): JsonValue;
@@ -155,7 +155,10 @@ export interface Trainable<Result = unknown> {
   save(directory: string, state: JsonValue): Promise<void>;
   /** Loads the weights of a checkpoint. @throws ParetoError as `openCheckpoint` */
   load(directory: string): Promise<JsonValue>;
-  /** After the last step: tests the weights, saves the model. */
+  /**
+   * After the last step: tests the weights, saves the model.
+   * @throws the signal's reason, when it comes before the end; it is then called again as of a run that is not finished
+   */
   finish(summary: TrainingSummary): Promise<Result>;
   dispose(): Promise<void>;
 }

@@ -29,6 +29,8 @@ export interface TrainerState {
   /** Times that a plateau has lowered the learning rate. */
   reductions: number;
   guard: DivergenceGuardState;
+  /** Whether the last epoch done is yet to be validated: the signal came before the end of that. */
+  awaitsValidation: boolean;
   /** Whether training has come to its end. */
   finished: boolean;
   /** Of the model, beside its weights. */
@@ -51,6 +53,19 @@ export interface TrainerOptions {
 export const LAST = "last";
 /** The checkpoint with the best validation metric; runs of a single epoch have none. */
 export const BEST = "best";
+
+/** What work comes to; null when it threw because the signal stopped it. */
+export async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return null;
+    throw error;
+  }
+}
 
 /** Trains a model. */
 export class Trainer {
@@ -77,6 +92,7 @@ export class Trainer {
       trainSeconds: 0,
       best: null,
       reductions: 0,
+      awaitsValidation: false,
       finished: false,
       ...state,
     };
@@ -114,13 +130,21 @@ export class Trainer {
     const { epochs } = trainable.plan;
     const state = this.#state;
     while (!state.finished) {
-      if (!(await this.#trainEpoch())) {
+      if (!state.awaitsValidation) {
+        if (!(await this.#trainEpoch())) {
+          await this.#save(LAST);
+          return false;
+        }
+        state.epoch++;
+        state.epochStep = 0;
+      }
+      state.awaitsValidation = true;
+      const isBest = await unlessAborted(context.signal, () => this.#validate());
+      if (isBest === null) {
         await this.#save(LAST);
         return false;
       }
-      state.epoch++;
-      state.epochStep = 0;
-      const isBest = await this.#validate();
+      state.awaitsValidation = false;
       const stale = this.#lowerRate();
       state.finished = state.epoch >= epochs || stale >= trainable.plan.patience || this.#isOver();
       // The best first: a run that dies between the two does this epoch's end again, and misses no checkpoint.

@@ -109,7 +109,7 @@ export class LmNetwork {
   }
 
   /** How well a group's texts are predicted, one by one in its order. */
-  async score(group: ValidationGroup): Promise<ScoredText[]> {
+  async score(group: ValidationGroup, signal?: AbortSignal): Promise<ScoredText[]> {
     const { length, texts } = group;
     const rows = Math.max(1, Math.min(texts, Math.floor(SCORED_TOKENS / length)));
     const shape = { texts: rows, length };
@@ -117,6 +117,7 @@ export class LmNetwork {
     const positions = Int32Array.from({ length: rows * length }, (_, i) => i % length);
     const scored: ScoredText[] = [];
     for (let first = 0; first < texts; first += rows) {
+      signal?.throwIfAborted();
       const tokens = new Int32Array(rows * length);
       const targets = new Int32Array(rows * length).fill(-1);
       const count = Math.min(rows, texts - first);

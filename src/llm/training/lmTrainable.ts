@@ -107,8 +107,8 @@ export class LmTrainable implements Trainable<TrainLmResult> {
   }
 
   async validate(): Promise<Evaluation> {
-    const { network, data } = this.#options;
-    const { loss: logLoss, accuracy, groups } = await validate(network, data.validation);
+    const { network, data, context } = this.#options;
+    const { loss: logLoss, accuracy, groups } = await validate(network, data.validation, context.signal);
     const byName = groups.map(({ name, loss, accuracy, right }) => [
       name,
       { logLoss: loss, accuracy, right },
@@ -152,7 +152,9 @@ export class LmTrainable implements Trainable<TrainLmResult> {
     };
     if (!finished) return result;
     await network.roundWeights();
-    const validation = await context.span("evaluate", () => validate(network, data.validation));
+    const validation = await context.span("evaluate", () =>
+      validate(network, data.validation, context.signal),
+    );
     const model = folder.file("model");
     await saveModel(model, network, { config: modelConfig, tokenizer: data.tokenizer });
     return { ...result, validation, model };

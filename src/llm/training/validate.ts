@@ -25,14 +25,15 @@ const sumOf = (texts: readonly ScoredText[], part: keyof ScoredText): number =>
   texts.reduce((sum, text) => sum + text[part], 0);
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
-/** Scores every group. */
+/** Scores every group. @param signal ends the work: its reason is thrown */
 export async function validate(
   network: Pick<LmNetwork, "score">,
   groups: readonly ValidationGroup[],
+  signal?: AbortSignal,
 ): Promise<Validation> {
   const qualities: GroupQuality[] = [];
   for (const group of groups) {
-    const texts = await network.score(group);
+    const texts = await network.score(group, signal);
     const tokens = sumOf(texts, "tokens");
     qualities.push({
       name: group.name,

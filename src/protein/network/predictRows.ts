@@ -4,6 +4,13 @@ import type { SequenceSet } from "../sequenceSet.ts";
 import { bucketLengths, bucketedBatches, type BucketBatch } from "./bucketedBatches.ts";
 import type { ProteinNetwork } from "./proteinNetwork.ts";
 
+/** How many are predicted. */
+export interface PredictOptions {
+  onProgress?: (done: number) => void;
+  /** Ends the work: its reason is thrown. */
+  signal?: AbortSignal;
+}
+
 /**
  * Predicts sequences; longer ones by their first `length` residues, as in training.
  * @param rows of the set
@@ -14,7 +21,7 @@ export async function predictRows(
   set: SequenceSet,
   rows: Uint32Array,
   length: number,
-  onProgress?: (done: number) => void,
+  { onProgress, signal }: PredictOptions = {},
 ): Promise<Float32Array> {
   const { partRows: batchSize, model } = network;
   const places = new Map<number, number>();
@@ -32,6 +39,7 @@ export async function predictRows(
   };
   const flights: Promise<void>[] = [];
   for (const batch of bucketedBatches(set, rows, { batchSize, lengths: bucketLengths(length) })) {
+    signal?.throwIfAborted();
     const flight = take(batch);
     // It is awaited later; a failure before then must not count as unhandled.
     flight.catch(() => undefined);
@@ -48,9 +56,9 @@ export async function evaluateRows(
   set: SequenceSet,
   rows: Uint32Array,
   length: number,
-  onProgress?: (done: number) => void,
+  options: PredictOptions = {},
 ): Promise<{ metrics: MulticlassMetrics; probabilities: Float32Array }> {
-  const probabilities = await predictRows(network, set, rows, length, onProgress);
+  const probabilities = await predictRows(network, set, rows, length, options);
   const labels = Int32Array.from(rows, (row) => set.labels[row]!);
   return { metrics: multiclassMetrics(probabilities, labels, network.model.classes), probabilities };
 }

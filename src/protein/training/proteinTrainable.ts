@@ -99,8 +99,9 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
   }
 
   async validate(): Promise<Evaluation> {
-    const { config, network, set, parts } = this.#options;
-    const { metrics } = await evaluateRows(network, set, parts.validation, config.settings.length);
+    const { config, network, set, parts, context } = this.#options;
+    const { length } = config.settings;
+    const { metrics } = await evaluateRows(network, set, parts.validation, length, signalOf(context));
     const { logLoss, accuracy, macroF1 } = metrics;
     return { logLoss, accuracy, macroF1 };
   }
@@ -154,10 +155,11 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
     const { config, network, set, parts, context, folder } = this.#options;
     const { length } = config.settings;
     const [validation, test] = await context.span("evaluate", async () => [
-      await evaluateRows(network, set, parts.validation, length),
-      await evaluateRows(network, set, parts.test, length, (done) =>
-        context.progress("evaluate", done, parts.test.length, "sequences"),
-      ),
+      await evaluateRows(network, set, parts.validation, length, signalOf(context)),
+      await evaluateRows(network, set, parts.test, length, {
+        ...signalOf(context),
+        onProgress: (done) => context.progress("evaluate", done, parts.test.length, "sequences"),
+      }),
     ]);
     const { logLoss, accuracy, macroF1 } = test!.metrics;
     const { epochs: epoch, steps: step, trainSeconds: seconds } = result;
@@ -167,7 +169,10 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
     const { classes } = network.model;
     const statistics = {
       known: highestProbabilities(validation!.probabilities, classes),
-      decoys: highestProbabilities(await predictRows(network, decoys, rows, length), classes),
+      decoys: highestProbabilities(
+        await predictRows(network, decoys, rows, length, signalOf(context)),
+        classes,
+      ),
     };
     const policy = thresholdPolicies.parse(config.settings.threshold, "--threshold");
     const chosen = measureThreshold(policy.create()(statistics), statistics);
@@ -192,6 +197,8 @@ export class ProteinTrainable implements Trainable<TrainProteinResult> {
     return tested;
   }
 }
+
+const signalOf = ({ signal }: RunContext) => (signal ? { signal } : {});
 
 /** What a saved model says of how it was trained. */
 function trainedFacts({ config, test, validation, ...result }: TrainProteinResult): Record<string, never> {

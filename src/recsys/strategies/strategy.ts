@@ -95,6 +95,8 @@ export interface StrategyContext {
   /** Seconds since the start of the run. */
   clock: () => number;
   onEvent: OnEvent;
+  /** Ends what comes before the first step: its reason is thrown. */
+  signal?: AbortSignal;
   /** Where the strategy stood that the run goes on from; undefined at the start. */
   saved?: unknown;
 }

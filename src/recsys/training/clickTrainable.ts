@@ -42,6 +42,8 @@ const SLICE_LEAST = 2048;
 /** Points of the training curve in an epoch. */
 const CURVE_POINTS = 100;
 
+const signalOf = ({ signal }: RunContext) => (signal ? { signal } : {});
+
 /** A network, its strategy and its data. Disposing of it disposes of the network. */
 export class ClickTrainable implements Trainable<TrainClicksResult> {
   readonly plan: TrainingPlan;
@@ -91,8 +93,8 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
   }
 
   async validate(): Promise<Evaluation> {
-    const { network, validation } = this.#options;
-    const { logLoss, auc, accuracy, constant } = await evaluate(network, validation);
+    const { network, validation, context } = this.#options;
+    const { logLoss, auc, accuracy, constant } = await evaluate(network, validation, signalOf(context));
     return { logLoss, auc, accuracy, isConstant: constant };
   }
 
@@ -199,6 +201,7 @@ export class ClickTrainable implements Trainable<TrainClicksResult> {
     const { network, test, context } = this.#options;
     const { logLoss, auc, accuracy } = await context.span("evaluate", () =>
       evaluate(network, test, {
+        ...signalOf(context),
         onProgress: (done) => context.progress("evaluate", done, test.rows, "rows"),
       }),
     );

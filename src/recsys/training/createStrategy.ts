@@ -1,10 +1,14 @@
 /** @file From settings to a strategy, at its start or where a checkpoint left it. */
-import type { OnEvent } from "../../run/events.ts";
 import type { PreparedDataset } from "../data/encode/prepareDataset.ts";
 import { rowFloats } from "../models/features.ts";
 import { bytesPerRow } from "../strategies/fae/rowBytes.ts";
 import { parseStrategy } from "../strategies/registry.ts";
-import { restart, type StrategyPosition, type TrainingStrategy } from "../strategies/strategy.ts";
+import {
+  restart,
+  type StrategyContext,
+  type StrategyPosition,
+  type TrainingStrategy,
+} from "../strategies/strategy.ts";
 import type { ClickConfig } from "./clickConfig.ts";
 import type { ClickNetwork } from "./clickNetwork.ts";
 import { maxLookupsOf } from "./maxLookups.ts";
@@ -18,7 +22,7 @@ export async function createStrategy(
   { settings }: Pick<ClickConfig, "settings">,
   { train, fingerprint }: Pick<PreparedDataset, "train" | "fingerprint">,
   network: ClickNetwork,
-  { clock, onEvent }: { clock: () => number; onEvent: OnEvent },
+  { clock, onEvent, signal }: Pick<StrategyContext, "clock" | "onEvent" | "signal">,
   saved: StrategyPosition | null,
 ): Promise<TrainingStrategy> {
   const { batchSize, seed, hot, optimizer } = settings;
@@ -38,6 +42,7 @@ export async function createStrategy(
     seed,
     clock,
     onEvent,
+    ...(signal && { signal }),
     ...(saved?.name === setup.name && { saved: saved.state }),
   });
 }

@@ -7,6 +7,8 @@ import type { ClickNetwork } from "./clickNetwork.ts";
 export interface EvaluateOptions {
   /** Inputs to look at, from the first; all when left out. */
   limit?: number;
+  /** Ends the work: its reason is thrown. */
+  signal?: AbortSignal;
   /** Told how many inputs are done. */
   onProgress?: (done: number) => void;
 }
@@ -15,7 +17,7 @@ export interface EvaluateOptions {
 export async function predictLogits(
   network: ClickNetwork,
   dataset: EncodedDataset,
-  { limit = dataset.rows, onProgress }: EvaluateOptions = {},
+  { limit = dataset.rows, signal, onProgress }: EvaluateOptions = {},
 ): Promise<{ logits: Float32Array; labels: Float32Array }> {
   const rows = Math.min(limit, dataset.rows);
   const logits = new Float32Array(rows);
@@ -23,6 +25,7 @@ export async function predictLogits(
   let done = 0;
   const batches = dataset.batches({ batchSize: network.dense.batchSize, recycle: 4 });
   for await (const { batch, logits: values } of network.pipeline.predict(network.tables, batches)) {
+    signal?.throwIfAborted();
     const count = Math.min(batch.size, rows - done);
     logits.set(values.subarray(0, count), done);
     labels.set(batch.labels.subarray(0, count), done);

@@ -51,7 +51,12 @@ function clickTask(options: ClickOptions): TrainingTask<ClickConfig, RequestedCo
       // A missing device is an error before data is read and a folder made.
       const device = await openDevice(target, { threads, precision });
       try {
-        const prepared = await prepareClicks(requested, options.cacheDirectory, context.onEvent);
+        const prepared = await prepareClicks(
+          requested,
+          options.cacheDirectory,
+          context.onEvent,
+          context.signal,
+        );
         const settings = resolveSettings(requested.settings, prepared.train.rows);
         const known = requested.prepared ?? (await prepareModel(settings.model, trainStatistics(prepared)));
         return preparedTask({ ...requested, settings, prepared: known }, prepared, device, options);
@@ -100,8 +105,11 @@ function preparedTask(
         test,
         context,
         run: folder.path,
-        createStrategy: (position, onEvent) =>
-          createStrategy(config, prepared, network, { clock: context.clock, onEvent }, position),
+        createStrategy: (position, onEvent) => {
+          const { clock, signal } = context;
+          const given = { clock, onEvent, ...(signal && { signal }) };
+          return createStrategy(config, prepared, network, given, position);
+        },
       });
     },
   };

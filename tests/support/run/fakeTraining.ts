@@ -29,6 +29,8 @@ export interface FakeOptions {
   losses?: number[];
   /** Loss of a step. */
   lossAt?: (step: number) => number;
+  /** Called as each validation begins. */
+  onValidate?: () => void;
   /** Called as each step is asked for. */
   onAsk?: (step: number) => void | Promise<void>;
 }
@@ -107,6 +109,8 @@ export class FakeTrainable implements Trainable<FakeResult> {
   }
 
   validate(): Promise<Evaluation> {
+    this.#options.onValidate?.();
+    if (this.#context.signal?.aborted) return Promise.reject(this.#context.signal.reason as Error);
     const { losses = [0.6, 0.5, 0.4] } = this.#options;
     return Promise.resolve({ logLoss: losses[Math.min(this.#epochs, losses.length - 1)]! });
   }

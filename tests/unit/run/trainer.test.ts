@@ -73,6 +73,26 @@ test("a run that is stopped at any step goes on to the same weight, rate and gua
   }
 });
 
+test("a run that is stopped while it is validated validates when it goes on, and trains no step again", async () => {
+  const options: RunOptions = { losses: [0.6, 0.7, 0.65] };
+  const whole = await run(options);
+  for (const stopAt of [1, 2, 3]) {
+    await rm(directory, { recursive: true });
+    const stop = new AbortController();
+    let validations = 0;
+    const onValidate = () => {
+      if (++validations === stopAt) stop.abort();
+    };
+    const first = await run({ ...options, onValidate, signal: stop.signal });
+    expect(first).toMatchObject({ finished: false, state: { epoch: stopAt, awaitsValidation: true } });
+    const second = await run({ ...options, resume: true });
+    expect(second.finished).toBe(true);
+    expect(outcome(second)).toEqual(outcome(whole));
+    expect(second.trainable.rates).toHaveLength(15 - 5 * stopAt);
+    expect(metrics(second.events, "validation")[0]).toMatchObject({ epoch: stopAt, step: 5 * stopAt });
+  }
+});
+
 test("going on with a run that has ended trains no more", async () => {
   const whole = await run({});
   const again = await run({ resume: true });

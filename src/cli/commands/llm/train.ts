@@ -93,8 +93,7 @@ function badOption(where: string, message: string, fix: string): ParetoError {
 }
 
 async function train(out: Output, job: TrainLmOptions): Promise<void> {
-  const { onEvent } = out;
-  const result = await interruptible(out, (signal) => trainLm({ ...job, onEvent, signal }));
+  const result = await interruptible(out, (signal, onEvent) => trainLm({ ...job, onEvent, signal }));
   const { run, finished, validation, ...facts } = result;
   if (!finished) {
     process.exitCode = 130;

@@ -227,7 +227,6 @@ async function train(
 ): Promise<void> {
   if (values.resume === undefined) requireSource(paths);
   requireOneFolder(values);
-  const { onEvent } = out;
   const onRead = (report: FamilyReport, parts: SequenceSplit) => {
     tellRead(out, report, parts);
     if (values.summary) printSummary(out, values.model, report.families.length);
@@ -237,7 +236,7 @@ async function train(
     values.resume === undefined
       ? { directory: values.out ?? defaultRunPath([values.model, values.split]), config }
       : { directory: values.resume, resume: changedConfig(config, isGiven, paths) };
-  const result = await interruptible(out, (signal) =>
+  const result = await interruptible(out, (signal, onEvent) =>
     trainProtein({ ...job, ...timeLimit(values), onEvent, onRead, signal }),
   );
   await finish(out, result);

@@ -6,6 +6,8 @@ import type { EncodedDataset } from "../../../recsys/data/encode/encodedDataset.
 import { openSource, type Source } from "../../../recsys/data/source/source.ts";
 import type { ClickNetwork } from "../../../recsys/training/clickNetwork.ts";
 import { loadNetwork, openTrainedModel } from "../../../recsys/training/trainedModel.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
+import { keepingNothing } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";
 import type { computeOptions } from "../../options/compute.ts";
 import { sourceOptions, type ReadValues } from "../../options/source.ts";
@@ -36,11 +38,21 @@ export interface ModelOnSource {
 }
 
 /**
- * Opens a run's model and a source, encodes the source, and does something with both; all is freed afterwards.
+ * Opens a run's model and a source, encodes the source, and does something with both; all is freed afterwards. A signal
+ * ends it, and nothing is kept.
  */
-export async function withModelOn(
+export function withModelOn(
+  out: Output,
+  values: ModelOnSourceValues,
+  work: (opened: ModelOnSource) => Promise<void>,
+): Promise<void> {
+  return keepingNothing((signal) => openBoth(out, values, signal, work));
+}
+
+async function openBoth(
   out: Output,
   { run, source: paths, threads, device, labels, ...reading }: ModelOnSourceValues,
+  signal: AbortSignal,
   work: (opened: ModelOnSource) => Promise<void>,
 ): Promise<void> {
   const model = await openTrainedModel(run);
@@ -52,6 +64,7 @@ export async function withModelOn(
     ...sourceOptions(paths, reading),
     ...(format !== undefined && { format }),
     csv,
+    signal,
     textColumns,
     numberForms,
   });
@@ -59,6 +72,7 @@ export async function withModelOn(
     out.onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
   source.notices.forEach(onNotice);
   const directory = await mkdtemp(join(tmpdir(), "pareto-"));
+  const release = holdTemporary(directory);
   try {
     const dataset = await model.encoder.encode(source, join(directory, "rows"), {
       labels,
@@ -74,5 +88,6 @@ export async function withModelOn(
     }
   } finally {
     await rm(directory, { recursive: true, force: true });
+    release();
   }
 }

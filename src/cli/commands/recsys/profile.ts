@@ -5,6 +5,7 @@ import { resolveSettings } from "../../../recsys/training/settings.ts";
 import { prepareClicks } from "../../../recsys/training/prepareClicks.ts";
 import { formatBytes, formatCount, formatFixed, formatShare } from "../../../base/format.ts";
 import { defineCommand } from "../../command.ts";
+import { keepingNothing } from "../../interrupt.ts";
 import { cache } from "../../options/cache.ts";
 import { clickModelOptions, strategyOption } from "../../options/clickModel.ts";
 import { trainingSettings } from "../../options/clickTraining.ts";
@@ -34,7 +35,9 @@ export const command = defineCommand({
       source: sourceOptions(values.source ?? [], values),
       prepare: prepareOptions(values, labelOf(values), requested.seed),
     };
-    const prepared = await prepareClicks(config, values.cache, out.onEvent);
+    const prepared = await keepingNothing((signal) =>
+      prepareClicks(config, values.cache, out.onEvent, signal),
+    );
     const { train, validation, test, columns, schema } = prepared;
     const settings = resolveSettings(requested, train.rows);
     const rows = { train: train.rows, validation: validation.rows, test: test.rows };

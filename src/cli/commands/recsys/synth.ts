@@ -3,6 +3,7 @@ import { synthClicks } from "../../../recsys/data/synth/clicks.ts";
 import { wholeNumber } from "../../../base/optionSchemas.ts";
 import { formatCount, formatFixed, formatBytes, formatShare } from "../../../base/format.ts";
 import { defineCommand } from "../../command.ts";
+import { keepingNothing } from "../../interrupt.ts";
 import { flag, listWords, option, required, text, words } from "../../options/spec.ts";
 
 const PRESETS = {
@@ -37,16 +38,19 @@ export const command = defineCommand({
   },
   async run(out, { values }) {
     const { out: file, rows, preset, seed, drift, overwrite } = values;
-    const made = await synthClicks({
-      file,
-      rows,
-      preset,
-      seed,
-      drift,
-      overwrite,
-      onProgress: (done, total, unit) =>
-        out.onEvent({ event: "progress", task: "write", done, total, unit, rate: null }),
-    });
+    const made = await keepingNothing((signal) =>
+      synthClicks({
+        file,
+        rows,
+        preset,
+        seed,
+        drift,
+        overwrite,
+        signal,
+        onProgress: (done, total, unit) =>
+          out.onEvent({ event: "progress", task: "write", done, total, unit, rate: null }),
+      }),
+    );
     out.result(
       `${file}: ${formatCount(made.rows)} rows, ${formatBytes(made.bytes)}, ${formatShare(made.ctr)} clicks; best possible AUC ${formatFixed(made.bayes.auc)} (last fifth ${formatFixed(made.bayesLastFifth.auc)})`,
     );

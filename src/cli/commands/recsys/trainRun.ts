@@ -20,8 +20,8 @@ export async function trainRun(
     prepared = made;
     await options.onPrepared?.(made);
   };
-  return interruptible(out, async (signal) => {
-    const result = await trainClicks({ ...options, signal, onEvent: out.onEvent, onPrepared });
+  return interruptible(out, async (signal, onEvent) => {
+    const result = await trainClicks({ ...options, signal, onEvent, onPrepared });
     const { settings, prepared: known } = result.config;
     const hasTables = prepared!.schema.categorical.length > 0;
     if (options.profile && result.finished && hasTables) {

@@ -299,6 +299,7 @@ async function assemble(
     for (const directory of directories) writers.push(await EncodedDatasetWriter.create(directory, layout));
     let done = 0;
     for await (const block of first!) {
+      input.source.database.signal?.throwIfAborted();
       const pieces = [{ lookups: block.lookups, tables: waiting[0]!.tables }];
       const numbers = [{ values: block.dense, columns: waiting[0]!.dense }];
       for (const [i, reader] of others.entries()) {

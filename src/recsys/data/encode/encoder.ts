@@ -18,6 +18,7 @@ import { encodeRows } from "./encode.ts";
 import type { EncodeInput, Progress } from "./encode.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
 import { fileError } from "../../../base/fileErrors.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
 import { suggestColumn } from "../schema/suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
@@ -213,6 +214,7 @@ export class Encoder {
     await this.#check(source, inputs, options.onNotice);
     await mkdir(dirname(directory), { recursive: true });
     const tempDirectory = await mkdtemp(`${directory}-temp-`);
+    const release = holdTemporary(tempDirectory);
     try {
       const [set] = await encodeRows(
         {
@@ -229,6 +231,7 @@ export class Encoder {
       return set!;
     } finally {
       await rm(tempDirectory, { recursive: true, force: true });
+      release();
     }
   }
 

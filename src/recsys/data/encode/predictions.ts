@@ -12,6 +12,7 @@ import { dirname } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
 import { wrapDuckdbError } from "../source/duckdbErrors.ts";
 import { fileError } from "../../../base/fileErrors.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { aggregateColumns } from "../schema/numericColumns.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import { quoteName, quoteText } from "../source/sqlText.ts";
@@ -83,6 +84,7 @@ export async function writePredictions(
     });
   }
   const partial = `${path}.partial`;
+  const release = holdTemporary(partial);
   const table = `predictions_${process.hrtime.bigint()}`;
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -107,9 +109,11 @@ export async function writePredictions(
     return written;
   } catch (error) {
     await rm(partial, { force: true });
+    source.database.signal?.throwIfAborted();
     if (error instanceof ParetoError) throw error;
     throw error instanceof Error && "code" in error ? fileError(error, path) : wrapDuckdbError(error, path);
   } finally {
-    await source.database.run(`DROP TABLE IF EXISTS ${table}`, path);
+    release();
+    if (!source.database.signal?.aborted) await source.database.run(`DROP TABLE IF EXISTS ${table}`, path);
   }
 }

@@ -18,6 +18,7 @@ import { EncodedDataset } from "./encodedDataset.ts";
 import { Encoder, vocabularyFile } from "./encoder.ts";
 import { categoricalColumn, categoryKind, elementType, valueTypeOf } from "../schema/columnTypes.ts";
 import { fileError } from "../../../base/fileErrors.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { fingerprint } from "../source/fingerprint.ts";
 import { inferSchema } from "../schema/inferSchema.ts";
 import type { ColumnDescription, RoleOptions } from "../schema/inferSchema.ts";
@@ -119,18 +120,21 @@ export async function prepareDataset(
   const ready = await reopen(directory, key);
   if (ready) return ready;
   const partial = await makePartialFolder(directory).catch((error: unknown) => {
-    throw fileError(error, directory);
+    throw fileError(error, directory, "Choose another folder with --cache.");
   });
+  const release = holdTemporary(partial);
   try {
     await build(source, options, partial, key, onProgress);
     await rm(directory, { recursive: true, force: true });
     await rename(partial, directory);
   } catch (error) {
+    source.database.signal?.throwIfAborted();
     const other = await reopen(directory, key);
     if (other) return other;
     throw error instanceof ParetoError ? error : fileError(error, directory);
   } finally {
     await rm(partial, { recursive: true, force: true });
+    release();
   }
   return finish(directory, await readJson(markerFormat, join(directory, MARKER)), false);
 }
@@ -270,6 +274,7 @@ async function build(
     const path = join(directory, MARKER);
     await writeFile(path, JSON.stringify(marker, null, 1), { flush: true });
   } catch (error) {
+    source.database.signal?.throwIfAborted();
     throw error instanceof ParetoError ? error : fileError(error, directory);
   } finally {
     await rm(tempDirectory, { recursive: true, force: true });

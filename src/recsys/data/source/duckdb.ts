@@ -68,8 +68,8 @@ export class Database {
     this.#interrupts = setInterval(interrupt, INTERRUPT_MS).unref();
   };
 
-  /** What a failure of DuckDB is to the caller. */
-  #failure(error: unknown, where: string): unknown {
+  /** What a failure of DuckDB is to the caller: the signal's reason when it was aborted. */
+  failure(error: unknown, where: string): unknown {
     return this.signal?.aborted ? this.signal.reason : wrapDuckdbError(error, where);
   }
 
@@ -105,7 +105,7 @@ export class Database {
     try {
       await this.#main.run(sql);
     } catch (error) {
-      throw this.#failure(error, where);
+      throw this.failure(error, where);
     }
   }
 
@@ -120,7 +120,7 @@ export class Database {
         return row as Row;
       });
     } catch (error) {
-      throw this.#failure(error, where);
+      throw this.failure(error, where);
     }
   }
 
@@ -132,7 +132,7 @@ export class Database {
       statement.destroySync();
       return names;
     } catch (error) {
-      throw this.#failure(error, where);
+      throw this.failure(error, where);
     }
   }
 
@@ -145,7 +145,7 @@ export class Database {
       return { result: await connection.stream(sql), close };
     } catch (error) {
       close();
-      throw this.#failure(error, where);
+      throw this.failure(error, where);
     }
   }
 
@@ -180,7 +180,7 @@ export class Database {
       appender.closeSync();
       return count;
     } catch (error) {
-      throw this.#failure(error, where);
+      throw this.failure(error, where);
     } finally {
       this.disconnect(connection);
     }

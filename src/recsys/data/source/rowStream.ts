@@ -9,7 +9,6 @@
 import type { DuckDBDataChunk } from "@duckdb/node-api";
 import type { ClickBatch } from "../batches/clickBatch.ts";
 import type { Database } from "./duckdb.ts";
-import { wrapDuckdbError } from "./duckdbErrors.ts";
 import { invariant } from "../../../base/errors.ts";
 import { RowReorder } from "../encode/rowReorder.ts";
 import type { Stretch } from "../encode/rowReorder.ts";
@@ -34,13 +33,14 @@ async function* chunksOf(
   try {
     for (;;) {
       const chunk = await next;
+      database.signal?.throwIfAborted();
       if (chunk === null || chunk.rowCount === 0) return;
       next = result.fetchChunk();
       next.catch(() => undefined);
       yield chunk;
     }
   } catch (error) {
-    throw wrapDuckdbError(error, where);
+    throw database.failure(error, where);
   } finally {
     await next.catch(() => undefined);
     close();

@@ -12,6 +12,7 @@ import { attachDatabase, severalTables } from "./databaseFile.ts";
 import { Database } from "./duckdb.ts";
 import type { DatabaseOptions } from "./duckdb.ts";
 import { fileError } from "../../../base/fileErrors.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { describeParquet } from "./parquetTable.ts";
 import { stageQuery } from "./queryTable.ts";
 import { readableFiles } from "./readableFiles.ts";
@@ -77,7 +78,7 @@ export class Source {
   /** Things the user should know, one sentence each. */
   readonly notices: readonly string[];
   readonly database: Database;
-  readonly #directory: string;
+  readonly #stage: StageFolder;
   /** SQL of a SELECT of some columns, where the view `data` would take DuckDB longer to plan. */
   readonly #select: ((columns: readonly SourceColumn[]) => string) | null;
 
@@ -91,7 +92,7 @@ export class Source {
     skippedRows: number;
     notices: readonly string[];
     database: Database;
-    directory: string;
+    stage: StageFolder;
     select: ((columns: readonly SourceColumn[]) => string) | null;
   }) {
     this.name = fields.name;
@@ -103,7 +104,7 @@ export class Source {
     this.skippedRows = fields.skippedRows;
     this.notices = fields.notices;
     this.database = fields.database;
-    this.#directory = fields.directory;
+    this.#stage = fields.stage;
     this.#select = fields.select;
   }
 
@@ -120,7 +121,7 @@ export class Source {
   /** Closes the database and removes staged files. */
   async dispose(): Promise<void> {
     this.database.close();
-    await rm(this.#directory, { recursive: true, force: true });
+    await this.#stage.remove();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,22 +146,36 @@ export async function openSource(options: SourceOptions): Promise<Source> {
       fix: "Name a Parquet, CSV or JSON file.",
     });
   }
-  const directory = await makeStage(options.tempDirectory ?? tmpdir());
+  const stage = await makeStage(options.tempDirectory ?? tmpdir());
   let database: Database | null = null;
   try {
-    database = await Database.open(directory, options);
-    return await read(database, directory, found, options);
+    database = await Database.open(stage.directory, options);
+    return await read(database, stage, found, options);
   } catch (error) {
     database?.close();
-    await rm(directory, { recursive: true, force: true });
+    await stage.remove();
     throw error;
   }
 }
 
-async function makeStage(parent: string): Promise<string> {
+/** A folder for what is staged. */
+interface StageFolder {
+  directory: string;
+  remove(): Promise<void>;
+}
+
+async function makeStage(parent: string): Promise<StageFolder> {
   try {
     await mkdir(parent, { recursive: true });
-    return await mkdtemp(join(parent, "pareto-source-"));
+    const directory = await mkdtemp(join(parent, "pareto-source-"));
+    const release = holdTemporary(directory);
+    return {
+      directory,
+      remove: async () => {
+        await rm(directory, { recursive: true, force: true });
+        release();
+      },
+    };
   } catch (error) {
     throw fileError(error, parent, "Set the environment variable TMPDIR to a folder that can be written.");
   }
@@ -168,11 +183,12 @@ async function makeStage(parent: string): Promise<string> {
 
 async function read(
   database: Database,
-  directory: string,
+  folder: StageFolder,
   found: SourceFiles,
   options: SourceOptions,
 ): Promise<Source> {
   const { files, format } = found;
+  const { directory } = folder;
   const name = options.paths.length > 0 ? options.paths.join(", ") : "query";
   const notices = [...found.notices];
   const stage = { database, directory, name, notices, options };
@@ -225,7 +241,7 @@ async function read(
     skippedRows,
     notices,
     database,
-    directory,
+    stage: folder,
     select: texts === null || table.from === undefined ? null : selectTexts(table.from, texts),
   });
 }

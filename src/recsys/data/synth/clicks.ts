@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { wrapDuckdbError } from "../source/duckdbErrors.ts";
 import { firstLine } from "../../../base/fileErrors.ts";
 import { BayesMeter, type BayesQuality } from "./bayes.ts";
@@ -35,6 +36,8 @@ export interface SynthClicksOptions {
   threads?: number;
   /** Called now and then; `unit` is `rows`. */
   onProgress?: (done: number, total: number, unit: string) => void;
+  /** Ends the work; nothing is left behind. */
+  signal?: AbortSignal;
 }
 
 /** What was made. */
@@ -149,9 +152,11 @@ export async function synthClicks(options: SynthClicksOptions): Promise<SynthCli
   const generator = new ClickGenerator({ preset, rows, seed, skew, clickRate, drift });
   const meter = new LogMeter(rows);
   let scratch: string | null = null;
+  let release = () => {};
   try {
     await mkdir(dirname(file), { recursive: true });
     scratch = await mkdtemp(join(dirname(file), `.${basename(file)}.`));
+    release = holdTemporary(scratch);
     const whole = join(scratch, "log.parquet");
     await writeLog({
       generator,
@@ -159,6 +164,7 @@ export async function synthClicks(options: SynthClicksOptions): Promise<SynthCli
       scratch,
       file: whole,
       threads: options.threads ?? null,
+      ...(options.signal && { signal: options.signal }),
       onBlock(block, done) {
         meter.add(block);
         if (done % PROGRESS_ROWS === 0) options.onProgress?.(done, rows, "rows");
@@ -170,6 +176,7 @@ export async function synthClicks(options: SynthClicksOptions): Promise<SynthCli
     options.onProgress?.(rows, rows, "rows");
     return { file, rows, ...meter.result(), bytes };
   } catch (cause) {
+    options.signal?.throwIfAborted();
     const known = wrapDuckdbError(cause, file);
     if (known.code !== "DATA_READ") throw known;
     throw new ParetoError({
@@ -181,5 +188,6 @@ export async function synthClicks(options: SynthClicksOptions): Promise<SynthCli
     });
   } finally {
     if (scratch !== null) await rm(scratch, { recursive: true, force: true });
+    release();
   }
 }

@@ -39,6 +39,7 @@ export interface WriteLogOptions {
   file: string;
   /** Threads of DuckDB, or null for one a core, at most four. */
   threads: number | null;
+  signal?: AbortSignal;
   /** Receives each block before its memory is reused, with the rows so far. */
   onBlock(block: ClickBlock, done: number): void;
   /** Asked once, after the last block. */
@@ -65,6 +66,7 @@ export async function writeLog(options: WriteLogOptions): Promise<void> {
   const database = await Database.open(options.scratch, {
     memoryLimitBytes: MEMORY_BYTES,
     // Each thread holds a row group of all columns while it writes.
+    ...(options.signal && { signal: options.signal }),
     threads: options.threads ?? Math.min(4, availableParallelism()),
   });
   const { DuckDBDataChunk, INTEGER, UINTEGER, UTINYINT } = await import("@duckdb/node-api");
@@ -96,6 +98,7 @@ export async function writeLog(options: WriteLogOptions): Promise<void> {
         }
         appender.appendDataChunk(chunk);
       }
+      options.signal?.throwIfAborted();
       options.onBlock(block, index * BLOCK_ROWS + block.size);
       // Lets timers and signals of the caller through.
       if (index % 16 === 15) await new Promise((resume) => setImmediate(resume));

@@ -11,3 +11,17 @@ export interface ClickSource {
   /** Mini-batches in stored order; the arrays of one may be overwritten `recycle` batches later. */
   batches(options: { batchSize: number; recycle?: number }): AsyncIterable<ClickBatch>;
 }
+
+/** A source whose batches end with the signal's reason once it is aborted. */
+export function untilAborted(source: ClickSource, signal: AbortSignal | undefined): ClickSource {
+  if (signal === undefined) return source;
+  return {
+    rows: source.rows,
+    async *batches(options) {
+      for await (const batch of source.batches(options)) {
+        signal.throwIfAborted();
+        yield batch;
+      }
+    },
+  };
+}

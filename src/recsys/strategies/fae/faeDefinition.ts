@@ -4,6 +4,7 @@ import { z } from "zod";
 import { byteSize, choice, share } from "../../../base/optionSchemas.ts";
 import { definePolicy } from "../../../run/policies/policy.ts";
 import { digest } from "../../data/digest.ts";
+import { untilAborted } from "./clickSource.ts";
 import { restart, type StrategyContext, type StrategySetup, type TrainingStrategy } from "../strategy.ts";
 import type { FaeConfig } from "./calibrate.ts";
 import { prepareFaeFile } from "./faeFile.ts";
@@ -63,7 +64,7 @@ async function createFae(
   const start = clock();
   const file = await prepareFaeFile({
     directory: join(train.directory, "..", `fae-${digest(config)}`),
-    source: train,
+    source: untilAborted(train, context.signal),
     layout: train.layout,
     datasetHash: fingerprint,
     config,

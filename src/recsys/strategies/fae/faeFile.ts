@@ -14,6 +14,7 @@ import { crc32 } from "node:zlib";
 import { EncodedDataset } from "../../data/encode/encodedDataset.ts";
 import type { EncodedLayout } from "../../data/encode/encodedLayout.ts";
 import { fileError, firstLine } from "../../../base/fileErrors.ts";
+import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { makePartialFolder } from "../../data/encode/partialFolder.ts";
 import type { OnEvent } from "../../../run/events.ts";
 import type { FaeConfig } from "./calibrate.ts";
@@ -108,6 +109,7 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
   const partial = await makePartialFolder(directory).catch((error: unknown) => {
     throw fileError(error, directory);
   });
+  const release = holdTemporary(partial);
   try {
     const calibration = await calibrate(source, rowSpace(layout.cardinalities), config, onEvent);
     const { hotSet } = calibration;
@@ -145,6 +147,8 @@ async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw isFileError(error) ? fileError(error, directory) : error;
+  } finally {
+    release();
   }
 }
 
