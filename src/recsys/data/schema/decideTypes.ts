@@ -114,8 +114,9 @@ export class TypeDecider {
     const odd: TextColumn[] = [];
     for (const [column, mask] of masks) {
       if (mask === 0) continue;
-      if (!(await this.#settle(column, mask))) odd.push(column);
-      else if ((mask & MISSING_NUMBERS) !== 0) odd.push(column);
+      const settled = await this.#settle(column, mask);
+      const said = settled ? MISSING_NUMBERS : NUMBERS | STAMPS | CLASS.zonedTimestamp;
+      if ((mask & said) !== 0) odd.push(column);
     }
     if (this.#hints.datesOnly !== true) await this.#explain(odd, masks);
     return columns;
@@ -231,7 +232,7 @@ export class TypeDecider {
     const marked = (values & CLASS.marked) !== 0 || (decimalComma && (values & CLASS.fraction) !== 0);
     if (!marked || !within(values, NUMBERS)) return false;
     const form = findNumberForm(await this.#shapes(column), this.#hints);
-    if (form === "ambiguous") column.reason = "numbers or decimal commas: 1,234 may be 1.234 or 1234";
+    if (form === "ambiguous") column.reason = "its numbers can be read in two ways, 1,234 as 1.234 or 1234";
     if (form === "ambiguous" || form === null) return false;
     this.notices.push(`Column "${column.name}" is read as numbers with ${describeForm(form)}.`);
     column.reason = `numbers with ${describeForm(form)}`;
@@ -373,11 +374,10 @@ export class TypeDecider {
       }
       return;
     }
-    if ((mask & (NUMBERS | STAMPS | CLASS.zonedTimestamp)) === 0) return;
     if (within(mask, NUMBERS | MISSING_NUMBERS)) {
       if (column.reason !== "") {
         this.notices.push(
-          `Column "${name}" is kept as text: ${column.reason}. Name the decimal sign to have it read as numbers.`,
+          `Column "${name}" is kept as text: ${column.reason}. Say which with --csv decimal=, or --csv decimal=.`,
         );
       } else if ((mask & CLASS.marked) !== 0) {
         column.reason = "numbers written in several ways";
