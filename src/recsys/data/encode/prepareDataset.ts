@@ -28,7 +28,8 @@ import { vectorElements } from "../schema/vectors.ts";
 import { isPlain, type NumberForm } from "../schema/numberForm.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import { splitRows } from "./split.ts";
-import type { Split, SplitOptions } from "./split.ts";
+import type { SplitOptions } from "./split.ts";
+import { requireBothLabels } from "./stratifiedSplit.ts";
 import { buildVocabulary } from "./vocabulary.ts";
 import type { EncodedField } from "./vocabulary.ts";
 
@@ -193,16 +194,16 @@ async function build(
 ): Promise<void> {
   const roles = await inferSchema(source, options);
   const labelColumn = findLabel(source, roles.label);
-  const { notice } = await checkLabel(source, labelColumn);
+  const { notice, counts } = await checkLabel(source, labelColumn);
   const time = roles.time === null ? null : source.column(roles.time);
   const splitOptions: SplitOptions = {
     kind: options.split?.kind ?? "temporal",
     fractions: options.split?.fractions ?? [70, 10, 20],
     seed: options.split?.seed ?? 0,
   };
-  const split = await splitRows(source, splitOptions, time);
+  const divided = await splitRows(source, splitOptions, time);
+  const split = await requireBothLabels(source, divided, splitOptions, { label: labelColumn, counts });
   const label = labelSql(labelColumn);
-  await checkParts(source, split, labelColumn);
   const notices = [
     ...source.notices,
     ...roles.notices,
@@ -298,22 +299,4 @@ function bucketsOf(buckets: PrepareOptions["hashBuckets"], name: string): number
     message: `hashing needs a whole number of buckets, 2 or more, got ${found}`,
     fix: "Say e.g. 1000000.",
   });
-}
-
-/** Refuses a split with a part of one class only. */
-async function checkParts(source: Source, split: Split, label: SourceColumn): Promise<void> {
-  const counts = await source.database.rows<{ part: number; rows: number; ones: number }>(
-    `SELECT part, count(*) AS rows, count_if(label = 1) AS ones FROM (SELECT ${split.partSql} AS part, ${labelSql(label)} AS label ` +
-      `FROM ${split.from([label])}) GROUP BY part ORDER BY part`,
-    source.name,
-  );
-  for (const { part, rows, ones } of counts) {
-    if (ones > 0 && ones < rows) continue;
-    throw new ParetoError({
-      code: "DATA_SPLIT_ONE_CLASS",
-      where: source.name,
-      message: `the ${PARTS[part]!} part has labels of one class only, got ${rows - ones} zeros and ${ones} ones`,
-      fix: "Split at random, change the fractions, or give more rows.",
-    });
-  }
 }

@@ -4,7 +4,8 @@
  * Rows are ranked by a key, ties by row number, and cut twice. Temporal: the key is the time column, missing times first,
  * or without one the row number itself. Random: the key is a hash of (row number, seed), equal on every machine and
  * version: three rounds of the 32-bit mixer "lowbias32" (C. Wellons, hash-prospector), in integers that cannot overflow.
- * Within a part rows keep the order of the source.
+ * Within a part rows keep the order of the source. Where a random division leaves a part without one of the labels,
+ * `stratifiedSplit.ts` divides each label by itself.
  */
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind } from "../schema/columnTypes.ts";
@@ -60,6 +61,12 @@ function hashedRows(seed: number, source: Source, columns: readonly SourceColumn
   mix();
   return from;
 }
+
+/** What to read FROM for columns and the hash `x` of each row. */
+export const withHashes =
+  (seed: number, source: Source) =>
+  (columns: readonly SourceColumn[]): string =>
+    `(${hashedRows(seed, source, columns)})`;
 
 /** The type by which texts of these classes are ordered; null where they have no order. */
 function textOrder(
@@ -117,6 +124,14 @@ async function timeKey(source: Source, column: SourceColumn): Promise<{ sql: str
   });
 }
 
+/** The parts of two cuts. @param before whether a row lies before a cut */
+export function partsAt(before: (cut: number) => string): Pick<Split, "trainSql" | "partSql"> {
+  return {
+    trainSql: before(0),
+    partSql: `CASE WHEN ${before(0)} THEN 0::UTINYINT WHEN ${before(1)} THEN 1::UTINYINT ELSE 2::UTINYINT END`,
+  };
+}
+
 function checkFractions(fractions: readonly number[]): void {
   if (fractions.length === 3 && fractions.every((f) => Number.isFinite(f) && f > 0)) return;
   throw new ParetoError({
@@ -151,8 +166,7 @@ export async function splitRows(
     });
   }
   const result = (before: (cut: number) => string, from: Split["from"], notices: string[]): Split => ({
-    trainSql: before(0),
-    partSql: `CASE WHEN ${before(0)} THEN 0::UTINYINT WHEN ${before(1)} THEN 1::UTINYINT ELSE 2::UTINYINT END`,
+    ...partsAt(before),
     rows,
     notices,
     from,
@@ -166,10 +180,9 @@ export async function splitRows(
   }
   const random = options.kind === "random";
   const key = random ? { sql: "x", type: "UBIGINT" } : await timeKey(source, time!);
-  const from: Split["from"] = (columns) =>
-    random
-      ? `(${hashedRows(options.seed, source, columns)})`
-      : source.from(time === null ? columns : [...columns, time]);
+  const from: Split["from"] = random
+    ? withHashes(options.seed, source)
+    : (columns) => source.from(time === null ? columns : [...columns, time]);
   const sorted = `SELECT CAST(${key.sql} AS VARCHAR) AS key, row FROM ${from([])} ORDER BY ${key.sql} NULLS FIRST, row LIMIT 1 OFFSET`;
   const cuts: { key: string | null; row: number }[] = [];
   for (const offset of [first, second]) {

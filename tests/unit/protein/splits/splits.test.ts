@@ -153,3 +153,19 @@ describe("clusters", () => {
     }
   });
 });
+
+test.each([3, 4, 5, 6, 7, 8, 10, 25])(
+  "a family of %i sequences stands in every part of the random split",
+  (size) => {
+    const small = sequenceSet(relatedSequences(3, 4, size));
+    for (const seed of [1, 2, 3]) {
+      const rows = split(small, "random", seed);
+      expect(partOfRow(rows, small.count)).not.toContain(-1);
+      for (const part of Object.values(rows)) {
+        expect(new Set(Array.from(part, (row: number) => small.labels[row]!)).size).toBe(
+          small.families.length,
+        );
+      }
+    }
+  },
+);

@@ -139,6 +139,33 @@ describe("labels", () => {
     });
   });
 
+  test.each([3, 4, 7])("keeps a label of %i rows in every part of a random split", async (count) => {
+    const query = `SELECT CASE WHEN i % 250 = 5 AND i < ${250 * count} THEN 'yes' ELSE 'no' END AS y, i AS v FROM range(2000) t(i)`;
+    for (const seed of [0, 1, 2, 3]) {
+      const prepared = await prepare(query, { label: "y", dense: ["v"], split: { kind: "random", seed } });
+      const parts = [prepared.train, prepared.validation, prepared.test];
+      const labels = parts.map((part) => part.labelCounts);
+      expect(Math.min(...labels.flat()), `seed ${seed}`).toBeGreaterThan(0);
+      const sum = (values: number[]) => values.reduce((a, b) => a + b);
+      expect([sum(labels.map(([zeros]) => zeros)), sum(labels.map(([, ones]) => ones))]).toEqual([
+        2000 - count,
+        count,
+      ]);
+      expect(Math.abs(prepared.train.rows - 1400)).toBeLessThan(3);
+    }
+  });
+
+  test.each([1, 2])("says what helps where a label has %i rows", async (count) => {
+    const query = `SELECT (i < ${count})::INTEGER AS y, i AS v FROM range(2000) t(i)`;
+    for (const kind of ["random", "temporal"] as const) {
+      await expect(prepare(query, { label: "y", split: { kind } })).rejects.toMatchObject({
+        code: "DATA_SPLIT_ONE_CLASS",
+        message: expect.stringContaining(`got ${count} of label 1`) as string,
+        fix: expect.not.stringContaining("--split") as string,
+      });
+    }
+  });
+
   test("reads booleans and words, with a notice", async () => {
     for (const label of ["i % 2 = 1", "CASE i % 2 WHEN 1 THEN ' Yes' ELSE 'no' END", "(i % 2)::DOUBLE"]) {
       const prepared = await prepare(`SELECT ${label} AS y, i AS v FROM range(100) t(i)`, { label: "y" });
