@@ -6,13 +6,14 @@
  * the commonest pair of neighbouring tokens first, of equals the one with the lower tokens. No merge reaches from one word
  * into the next.
  */
+import { BYTE_NAMES, GPT2_PIECES } from "./byteLevel.ts";
 
 /** A text's end; no text holds it. */
 export const END_OF_TEXT = 0;
 const END_NAME = "<|endoftext|>";
 const BYTES = 256;
 /** Words: contractions, letters, digits and signs with the space before them, and other space. */
-const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/uy;
+const WORD = new RegExp(GPT2_PIECES.source, "vy");
 /** Characters behind a word that decide where it ends. */
 const LOOKAHEAD = 4;
 /** Longest word, in characters of UTF-16; what is longer is cut there. */
@@ -22,18 +23,10 @@ const MOST_WORDS = 2 ** 19;
 
 /** A learned encoding. */
 export interface Bpe {
-  /** Names of all tokens, bytes spelled as {@link byteNames}. */
+  /** Names of all tokens, bytes spelled as {@link BYTE_NAMES}. */
   readonly tokens: readonly string[];
   /** Pairs of tokens in the order in which they were learned; pair i makes token 257 + i. */
   readonly merges: readonly (readonly [number, number])[];
-}
-
-/** A printable character for each byte: itself where it has one, else one from U+0100 on. */
-function byteNames(): string[] {
-  const isPrintable = (byte: number) =>
-    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
-  let next = BYTES;
-  return Array.from({ length: BYTES }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
 }
 
 /** A word's tokens, and how often it occurs. */
@@ -150,7 +143,7 @@ export function learnBpe(text: string | WordCounts, vocabulary: number): Bpe {
   if (typeof text === "string") for (const word of wordsOf(text)) words.add(word);
   const pairs = new PairCounts();
   for (const [word, count] of words.counts) pairs.add({ tokens: bytesOf(word), count }, 1);
-  const tokens = [END_NAME, ...byteNames()];
+  const tokens = [END_NAME, ...BYTE_NAMES];
   const merges: [number, number][] = [];
   while (tokens.length < vocabulary) {
     const found = pairs.takeCommonest();

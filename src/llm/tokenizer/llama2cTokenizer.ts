@@ -6,6 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { fileError } from "../../base/fileErrors.ts";
 import { damagedModel } from "../load/modelErrors.ts";
+import { joinPairs, type Joins } from "./joinPairs.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 const BEGIN = 1;
@@ -36,21 +37,18 @@ function readVocabulary(bytes: Buffer, size: number, path: string): Vocabulary {
   return { pieces, scores };
 }
 
-/** Joins the best pair of neighbours until none is a token. */
-function merge(tokens: number[], idOf: ReadonlyMap<string, number>, { pieces, scores }: Vocabulary): void {
-  for (;;) {
-    let best = Number.NEGATIVE_INFINITY;
-    let place = -1;
-    let joined = -1;
-    for (let i = 0; i + 1 < tokens.length; i++) {
-      const id = idOf.get(Buffer.concat([pieces[tokens[i]!]!, pieces[tokens[i + 1]!]!]).toString("latin1"));
-      if (id === undefined || scores[id]! <= best) continue;
-      best = scores[id]!;
-      [place, joined] = [i, id];
-    }
-    if (place < 0) return;
-    tokens.splice(place, 2, joined);
-  }
+/** The joins of pieces: of two tokens the token of their texts, the best score first. */
+function joinsOf(idOf: ReadonlyMap<string, number>, { pieces, scores }: Vocabulary): Joins {
+  const texts = pieces.map((piece) => piece.toString("latin1"));
+  const ranks = new Map(
+    [...new Set(scores)].sort((a, b) => b - a).map((score, rank): [number, number] => [score, rank]),
+  );
+  const order = Int32Array.from(scores, (score) => ranks.get(score)!);
+  return {
+    find: (left, right) => idOf.get(texts[left]! + texts[right]!) ?? -1,
+    order: (id) => order[id]!,
+    token: (id) => id,
+  };
 }
 
 /**
@@ -68,6 +66,7 @@ export async function openLlama2cTokenizer(path: string, vocabulary: number): Pr
     const key = piece.toString("latin1");
     if (!idOf.has(key)) idOf.set(key, id);
   });
+  const joins = joinsOf(idOf, words);
   const byteOf = (token: number): number | null => {
     const [, hex] = /^<0x([0-9A-F]{2})>$/.exec(words.pieces[token]!.toString("latin1")) ?? [];
     return hex === undefined ? null : Number.parseInt(hex, 16);
@@ -81,8 +80,7 @@ export async function openLlama2cTokenizer(path: string, vocabulary: number): Pr
     encode: (text) => {
       // Every text begins with a space, as SentencePiece's dummy prefix; an empty one has none.
       const tokens = (text === "" ? [] : [" ", ...text]).flatMap(characterTokens);
-      merge(tokens, idOf, words);
-      return [BEGIN, ...tokens];
+      return [BEGIN, ...joinPairs(tokens, joins)];
     },
     decode: (tokens) => {
       const parts: Buffer[] = [];
