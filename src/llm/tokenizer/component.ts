@@ -1,6 +1,7 @@
 /** @file Components of a `tokenizer.json`: an object whose `type` names what it is and whose other keys are options. */
 import { z } from "zod";
-import { damagedModel, shownValue, unsupported } from "../load/modelErrors.ts";
+import { describeIssue } from "../../base/jsonIssue.ts";
+import { damagedModel, unsupported } from "../load/modelErrors.ts";
 
 /** Sequences in sequences, at most. */
 const DEEPEST = 16;
@@ -22,7 +23,7 @@ const within = ({ file, path }: Place, ...keys: (string | number)[]): Place => (
 });
 
 /** A place as errors name it. */
-export const placeText = ({ file, path }: Place): string => `${file}, ${path.join(".")}`;
+export const placeText = ({ file, path }: Place): string => [file, path.join(".")].filter(Boolean).join(", ");
 
 const typed = z.object({ type: z.string() });
 
@@ -67,13 +68,8 @@ export function makeSequence<T>(
 export function optionsOf<T>(schema: z.ZodType<T>, config: unknown, place: Place): T {
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const at = placeText(
-    within(place, ...issue.path.map((key) => (typeof key === "symbol" ? String(key) : key))),
-  );
-  let value = config;
-  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-  throw damagedModel(at, `the tokenizer's option is wrong: ${issue.message}`, shownValue(value) ?? "nothing");
+  const { problem, received } = describeIssue(parsed.error, config);
+  throw damagedModel(placeText(place), `the tokenizer is wrong ${problem}`, received);
 }
 
 /** One character. */

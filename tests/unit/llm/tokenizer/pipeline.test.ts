@@ -1,10 +1,22 @@
 import { describe, expect, test } from "vitest";
+import type { ParetoError } from "../../../../src/base/errors.ts";
 import { makeTokenizer } from "../../../../src/llm/tokenizer/pipeline.ts";
 
 const level = { type: "WordLevel", vocab: { "[UNK]": 0, cat: 1, dog: 2 }, unk_token: "[UNK]" };
 const make = (parts: object) => makeTokenizer({ model: level, ...parts }, "tokenizer.json");
 const refused = (code: string, text: string) =>
   expect.objectContaining({ code, message: expect.stringContaining(text) as unknown }) as Error;
+
+/** Where an error is, by its place and its message. */
+function placeOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    const { where, message } = error as ParetoError;
+    return `${where} ${message}`;
+  }
+  return "";
+}
 
 describe("a tokenizer is refused by the part that is wrong", () => {
   test.each([
@@ -48,12 +60,9 @@ describe("a tokenizer is refused by the part that is wrong", () => {
       "post_processor",
     ],
   ])("%s", (_name, parts, place) => {
-    expect(() => make(parts)).toThrow(
-      expect.objectContaining({
-        code: "LLM_MODEL_DAMAGED",
-        where: expect.stringContaining(place) as unknown,
-      }) as Error,
-    );
+    const error = expect.objectContaining({ code: "LLM_MODEL_DAMAGED" }) as Error;
+    expect(() => make(parts)).toThrow(error);
+    expect(placeOf(() => make(parts))).toContain(place);
   });
 
   test("sequences in sequences", () => {
