@@ -31,6 +31,7 @@ export type Normalizer = (piece: Piece) => Piece;
 /** CJK ideographs, which BertNormalizer sets apart; the ranges are those of tokenizers. */
 const CHINESE =
   /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gv;
+// oxlint-disable-next-line no-control-regex -- control characters are what it removes
 const NMT_REMOVED = /[\x01-\x08\v\x0e-\x1f\x7f\x8f\x9f]/gv;
 const NMT_SPACES = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/gv;
 
@@ -58,8 +59,8 @@ function byForm(form: "NFC" | "NFD" | "NFKC" | "NFKD"): Normalizer {
 function stripped({ text, first, head }: Piece, left: boolean, right: boolean): Piece {
   let start = 0;
   let end = text.length;
-  while (left && start < end && isSpace.test(text[start]!)) start++;
-  while (right && end > start && isSpace.test(text[end - 1]!)) end--;
+  if (left) while (start < end && isSpace.test(text[start]!)) start++;
+  if (right) while (end > start && isSpace.test(text[end - 1]!)) end--;
   return { text: text.slice(start, end), first, head: Math.max(0, head - start) };
 }
 

@@ -27,7 +27,7 @@ export function cached(tokenize: (piece: string) => readonly number[]): (piece: 
 }
 
 /** The name of the token of a byte. */
-export function byteToken(byte: number): string {
+function byteToken(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 

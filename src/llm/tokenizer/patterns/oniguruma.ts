@@ -80,7 +80,7 @@ function property(name: string): string {
   try {
     const set = unicodeClass(`Script=${spelled}`);
     // A script that Unicode does not have is an error here.
-    return new RegExp(set, "v") && set;
+    return new RegExp(set, "v").source;
   } catch {
     throw new PatternError(`\\p{${name}}`);
   }
