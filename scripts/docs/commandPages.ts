@@ -12,7 +12,7 @@ Made from the commands' own options by \`node scripts/docs.ts\`. In a checkout a
 
 Every option can stand in a JSON file too, by its name in camelCase, and so can operands: \`pareto recsys train --config run.json\` with \`{ "source": ["clicks.parquet"], "label": "y", "batchSize": 512 }\`. What the command line says wins over the file, the file over the defaults. \`--config-schema\` prints the file's JSON Schema, for editors that look for \`$schema\`.
 
-A failure ends with a code, where it happened, the value received and a fix. Exit status: 0 done, 2 wrong input or options, 130 stopped by Ctrl-C after saving, 1 anything else. \`NO_COLOR\` is honoured.
+A failure ends with a code, where it happened, the value received and a fix. Exit status: 0 done, 2 wrong input or options, 130 stopped by Ctrl-C or SIGTERM, 1 anything else. \`NO_COLOR\` is honoured.
 `;
 
 function commandPage(name: string, { summary, operands, options }: AnyCommand): string {

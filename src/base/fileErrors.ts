@@ -54,11 +54,13 @@ export function fileError(
   if (error instanceof ParetoError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ENOSPC" || code === "EDQUOT") return diskFull(path, firstLine(error), error);
-  if (code === "ENOENT") return missingFile(path, "there is no such file", error);
+  // Of folders that are made with those above them, Node says ENOENT where the file system is read-only.
+  const isNoFolder = code === "ENOENT" && (error as NodeJS.ErrnoException).syscall === "mkdir";
+  if (code === "ENOENT" && !isNoFolder) return missingFile(path, "there is no such file", error);
   return new ParetoError({
     code: "FILE_REFUSED",
     where: path,
-    message: `the file system refused, got ${firstLine(error)}`,
+    message: `the file system refused${isNoFolder ? ", which is read-only or makes no folders" : ""}, got ${firstLine(error)}`,
     fix,
     cause: error,
   });

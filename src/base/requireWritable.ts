@@ -26,7 +26,7 @@ export async function requireWritable(path: string, kind: "file" | "folder", whe
     const isMissing = (error as { code?: unknown }).code === "ENOENT";
     throw isMissing
       ? refused(where, `a ${kind} cannot be made here, got ${path}`, error)
-      : fileError(error, path);
+      : fileError(error, path, `Choose another path for ${where}, one that can be written.`);
   }
 }
 

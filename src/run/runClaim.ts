@@ -27,7 +27,7 @@ export interface RunClaim {
 export async function claimNewFolder(path: string, command: string): Promise<RunClaim> {
   await requireNewFolder(path);
   await mkdir(path, { recursive: true }).catch((error: unknown) => {
-    throw fileError(error, path);
+    throw fileError(error, path, "Choose another folder with --out.");
   });
   const claimed = await claim(path, command);
   try {

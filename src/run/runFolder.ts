@@ -143,7 +143,7 @@ export class RunFolder {
 export async function createRunFolder(path: string, start: RunStart): Promise<RunFolder> {
   await requireEmptyFolder(path);
   await mkdir(path, { recursive: true }).catch((error: unknown) => {
-    throw fileError(error, path);
+    throw fileError(error, path, "Choose another folder with --out.");
   });
   const folder = new RunFolder(path, {
     format: "pareto-run",

@@ -358,3 +358,78 @@ describe.skipIf(probe.status !== 0)(title, () => {
     expect(await work.snapshot("kept")).toEqual(before);
   });
 });
+
+/** A folder that nothing can be written to, for one command. */
+const readOnly = (folder: string): string[] => [
+  "unshare",
+  "-rm",
+  "sh",
+  "-c",
+  `mount -t tmpfs -o ro tmpfs ${folder} && exec "$@"`,
+  "sh",
+];
+describe.skipIf(probe.status !== 0)(title.replace("a full disk", "a read-only file system"), () => {
+  it.each([
+    [
+      "the cache",
+      "readonly",
+      "readonly/cache",
+      /--cache/,
+      labelled("good.csv", "--cache", "readonly/cache", "--min-count", "2"),
+    ],
+    [
+      "the run",
+      "readonly",
+      "readonly/run",
+      /--out/,
+      ["recsys", "train", "good.csv", "--label", "label", "--out", "readonly/run"],
+    ],
+    ["temporary files", "tmp", "tmp", /TMPDIR/, labelled("good.csv")],
+  ])("is told with the option that names another place: %s", async (_, folder, where, fix, args) => {
+    await mkdir(work.path(folder), { recursive: true });
+    const error = await failure(args, readOnly(folder));
+    expect(error).toMatchObject({ code: "FILE_REFUSED", fix: expect.stringMatching(fix) });
+    expect(`${String(error["where"])} ${String(error["message"])}`).toContain(where);
+    expect(error["message"]).toMatch(/read-only/i);
+  });
+});
+
+describe("--csv", () => {
+  it("is kept by a run: a file without names, with decimal commas, is trained on, predicted and resumed", async () => {
+    const next = numbers(9);
+    const row = () => {
+      const x = next();
+      return `${next() < x ? 1 : 0};${x.toFixed(3).replace(".", ",")};café${Math.floor(next() * 4)}`;
+    };
+    const text = Array.from({ length: 300 }, row).join("\r\n");
+    await writeFile(work.path("bare.csv"), Buffer.from(text, "latin1"));
+    const bare = await failure(labelled("bare.csv"));
+    expect(bare).toMatchObject({ code: "DATA_CSV_HEADER", fix: expect.stringContaining("--csv header=no") });
+    const csv = ["--csv", "delim=;,decimal=,,header=no,encoding=latin-1"];
+    await work.json([
+      "recsys",
+      "train",
+      "bare.csv",
+      ...csv,
+      "--label",
+      "c0",
+      ...SMALL,
+      "--epochs",
+      "1",
+      "--out",
+      "bare",
+    ]);
+    await work.json(["recsys", "predict", "bare", "bare.csv", "--out", "bare-out.csv"]);
+    const lines = (await readFile(work.path("bare-out.csv"), "utf8")).split("\n");
+    expect(lines[0]).toBe("c0,c1,c2,probability");
+    expect(lines[1]).toMatch(new RegExp(`^${text.split("\r\n")[0]!.replace(/^(.);(.*);/, '$1,"$2",')},0[.]`));
+    const resumed = await work.json(["recsys", "train", "--resume", "bare", "--cache", "cache", ...csv]);
+    expect(resumed.done).toMatchObject({ finished: true });
+    await writeFile(work.path("unlabelled.csv"), text.replaceAll(/^.;/gm, ""));
+    const narrow = await failure(["recsys", "predict", "bare", "unlabelled.csv", "--out", "n.csv"]);
+    expect(narrow).toMatchObject({
+      code: "DATA_COLUMNS_DIFFER",
+      message: expect.stringMatching(/: 3, got 2$/),
+    });
+  });
+});

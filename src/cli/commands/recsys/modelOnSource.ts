@@ -6,6 +6,7 @@ import type { EncodedDataset } from "../../../recsys/data/encode/encodedDataset.
 import { openSource, type Source } from "../../../recsys/data/source/source.ts";
 import type { ClickNetwork } from "../../../recsys/training/clickNetwork.ts";
 import { loadNetwork, openTrainedModel } from "../../../recsys/training/trainedModel.ts";
+import { ParetoError } from "../../../base/errors.ts";
 import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { keepingNothing } from "../../interrupt.ts";
 import type { Output } from "../../output.ts";
@@ -71,6 +72,7 @@ async function openBoth(
   const onNotice = (message: string) =>
     out.onEvent({ event: "notice", level: "warning", code: "DATA_NOTICE", message });
   source.notices.forEach(onNotice);
+  if (csv.header === false) requireWidth(source, model.encoder.sourceColumns);
   const directory = await mkdtemp(join(tmpdir(), "pareto-"));
   const release = holdTemporary(directory);
   try {
@@ -90,4 +92,15 @@ async function openBoth(
     await rm(directory, { recursive: true, force: true });
     release();
   }
+}
+
+/** Columns without names are those of training by their places alone. @throws ParetoError DATA_COLUMNS_DIFFER */
+function requireWidth({ name, columns }: Source, trained: number): void {
+  if (columns.length === trained) return;
+  throw new ParetoError({
+    code: "DATA_COLUMNS_DIFFER",
+    where: name,
+    message: `a file without names must have the columns of training in their order, the label's too: ${trained}, got ${columns.length}`,
+    fix: "Add a line of names to both files, or an empty column in the place of the label.",
+  });
 }

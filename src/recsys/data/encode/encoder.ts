@@ -32,6 +32,8 @@ interface EncoderFile {
   categorical: EncodedField[];
   /** How the numbers of text columns were written in training, by column, where not as programs write them. */
   numberForms: Record<string, NumberForm>;
+  /** Columns of the source that it was made from. */
+  sourceColumns: number;
 }
 
 const encoderFormat: JsonFormat<EncoderFile> = {
@@ -67,6 +69,7 @@ const encoderFormat: JsonFormat<EncoderFile> = {
         percent: z.boolean(),
       }),
     ),
+    sourceColumns: z.int().min(1),
   }),
   newest: { version: 2 },
   codes: { damaged: "DATA_ENCODER_DAMAGED", version: "DATA_ENCODER_DAMAGED" },
@@ -84,6 +87,8 @@ export class Encoder {
   readonly #fields: readonly EncodedField[];
   /** Hand them to `openSource`: a column of numbers is then read as in training where all of its values allow it. */
   readonly numberForms: Readonly<Record<string, NumberForm>>;
+  /** Columns of the source that it was made from: where they have no names, another source must have as many. */
+  readonly sourceColumns: number;
   /** The columns, in the order that batches follow. */
   readonly schema: ClickSchema;
 
@@ -91,6 +96,7 @@ export class Encoder {
     this.#directory = directory;
     this.#fields = file.categorical;
     this.numberForms = file.numberForms;
+    this.sourceColumns = file.sourceColumns;
     this.schema = {
       label: file.label,
       dense: file.dense,
@@ -109,9 +115,9 @@ export class Encoder {
     label: string,
     dense: ClickSchema["dense"],
     categorical: EncodedField[],
-    numberForms: Readonly<Record<string, NumberForm>>,
+    { numberForms, sourceColumns }: Pick<Encoder, "numberForms" | "sourceColumns">,
   ): Promise<Encoder> {
-    const file: EncoderFile = { version: 2, label, dense, categorical, numberForms };
+    const file: EncoderFile = { version: 2, label, dense, categorical, numberForms, sourceColumns };
     await writeJson(join(directory, "encoder.json"), file);
     return new Encoder(directory, file);
   }
@@ -138,13 +144,7 @@ export class Encoder {
     } catch (error) {
       throw fileError(error, directory);
     }
-    return Encoder.create(
-      directory,
-      this.schema.label,
-      this.schema.dense,
-      [...this.#fields],
-      this.numberForms,
-    );
+    return Encoder.create(directory, this.schema.label, this.schema.dense, [...this.#fields], this);
   }
 
   /**

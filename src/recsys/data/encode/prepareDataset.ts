@@ -252,13 +252,10 @@ async function build(
       );
     }
     onProgress?.(columns.length, columns.length, "fields", "vocabulary");
-    const encoder = await Encoder.create(
-      encoderDirectory,
-      roles.label,
-      dense,
-      fields,
-      numberForms(named("dense")),
-    );
+    const encoder = await Encoder.create(encoderDirectory, roles.label, dense, fields, {
+      numberForms: numberForms(named("dense")),
+      sourceColumns: source.columns.length,
+    });
     await encodeRows(
       {
         source,

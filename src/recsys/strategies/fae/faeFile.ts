@@ -107,7 +107,7 @@ async function openFaeFile(request: FaeRequest): Promise<FaeFile | string> {
 async function buildFaeFile(request: FaeRequest): Promise<FaeFile> {
   const { directory, source, layout, config, datasetHash, onEvent } = request;
   const partial = await makePartialFolder(directory).catch((error: unknown) => {
-    throw fileError(error, directory);
+    throw fileError(error, directory, "Choose another folder with --cache.");
   });
   const release = holdTemporary(partial);
   try {
