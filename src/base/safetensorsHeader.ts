@@ -7,6 +7,7 @@
  */
 import type { DType } from "./dtype.ts";
 import { ParetoError } from "./errors.ts";
+import { JsonTextError, parseJsonText } from "./jsonText.ts";
 import { tensorBytes, type Shape } from "./shape.ts";
 
 /** Longest header that is read, the format's own limit. */
@@ -135,9 +136,10 @@ export function decodeHeader(
 ): SafetensorsHeader {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
-  } catch {
-    throw damaged(path, "its header is not JSON", JSON.stringify(json.subarray(0, 40).toString("latin1")));
+    header = parseJsonText(new TextDecoder("utf-8", { fatal: true }).decode(json));
+  } catch (error) {
+    if (error instanceof JsonTextError) throw damaged(path, `its header ${error.problem}`, error.received);
+    throw damaged(path, "its header is not UTF-8", JSON.stringify(json.subarray(0, 40).toString("latin1")));
   }
   if (!isRecord(header))
     throw damaged(path, "its header is not an object", JSON.stringify(header).slice(0, 40));

@@ -217,3 +217,13 @@ test("a tensor may have the name of a prototype", async () => {
   expect(await file.read("__proto__")).toEqual(new Float32Array(2));
   await file.close();
 });
+
+test("a tensor that stands twice in the header is refused, rather than the last one read", async () => {
+  const entry = (start: number, end: number) =>
+    `"w":{"dtype":"F32","shape":[1],"data_offsets":[${start},${end}]}`;
+  const path = await fileOf(`{${entry(0, 4)},${entry(4, 8)}}`, 8);
+  await expect(SafetensorsFile.open(path)).rejects.toMatchObject({
+    code: "SAFETENSORS_DAMAGED",
+    message: expect.stringContaining("its header has one key twice, w") as string,
+  });
+});

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { ParetoError } from "../../../base/errors.ts";
+import { JsonTextError, parseJsonText } from "../../../base/jsonText.ts";
 import { readTextFile } from "../../../llm/text/textFile.ts";
 
 const line = z.strictObject({
@@ -89,11 +90,11 @@ function parsePrompts(text: string, name: string): Prompt[] {
 
 function jsonOf(row: string, where: string): unknown {
   try {
-    return JSON.parse(row);
+    return parseJsonText(row);
   } catch (error) {
+    const problem = error instanceof JsonTextError ? error.problem : String(error);
     // It counts lines of its own, of which there is one.
-    const message = error instanceof Error ? error.message : String(error);
-    throw badLine(where, message.replace(/ \(line 1 column \d+\)/, ""), row);
+    throw badLine(where, `the line ${problem.replace(/ \(line 1 column \d+\)/, "")}`, row);
   }
 }
 
