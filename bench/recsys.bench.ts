@@ -1,5 +1,5 @@
 /**
- * @file CTR models on the host: the dense step, the whole step beside PyTorch, FAE, embedding memory, ingest. Each group
+ * @file CTR models on the host: the dense step, the whole step beside PyTorch, FAE, embedding memory, ingest, wide logs. Each group
  * is measured in a process of its own, so that neither the memory nor the threads of one show in another.
  */
 import type { BenchArea, BenchGroup } from "./harness/area.ts";
@@ -9,6 +9,7 @@ import { benchEmbedding, embeddingRows } from "./recsys/embedding.ts";
 import { benchFae, faeRows } from "./recsys/fae.ts";
 import { benchIngest, INGEST_ROWS, ingestRows } from "./recsys/ingest.ts";
 import { benchTrain, trainRows } from "./recsys/train.ts";
+import { benchWide, wideRows } from "./recsys/wideLog.ts";
 import { runAlone } from "./harness/alone.ts";
 
 const groups: Readonly<Record<string, BenchGroup>> = {
@@ -35,10 +36,14 @@ const groups: Readonly<Record<string, BenchGroup>> = {
     const many = await runAlone(module, benchIngest, [INGEST_ROWS[1]]);
     return { rows: ingestRows(few, many), results: [few, many] };
   },
+  wide: async ({ threads }) => {
+    const result = await benchWide(threads);
+    return { rows: wideRows(result), results: [result] };
+  },
 };
 
 export default {
-  about: "CTR models on the host: dense and whole steps, FAE, embedding memory, ingest.",
+  about: "CTR models on the host: dense and whole steps, FAE, embedding memory, ingest, wide logs.",
   cost: "Some six minutes and 6 GB on 4 cores. `--small` changes nothing here.",
   groups: Object.keys(groups),
   isInAll: true,

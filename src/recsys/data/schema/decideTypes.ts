@@ -70,16 +70,24 @@ const SHORT_DATES = [
 
 const within = (mask: number, classes: number) => mask !== 0 && (mask & ~classes) === 0;
 
+type Row = Record<string, number | string | null>;
+
 /** Runs a query over groups of columns and gathers what it says of each. */
 async function ofColumns<T>(
+  database: Database,
+  where: string,
   columns: readonly TextColumn[],
-  query: (part: readonly TextColumn[]) => Promise<(index: number) => T>,
+  query: (part: readonly TextColumn[]) => string,
+  read: (row: Row, index: number) => T,
 ): Promise<Map<TextColumn, T>> {
-  const found = new Map<TextColumn, T>();
+  const parts: TextColumn[][] = [];
   for (let from = 0; from < columns.length; from += COLUMNS_PER_QUERY) {
-    const part = columns.slice(from, from + COLUMNS_PER_QUERY);
-    const read = await query(part);
-    for (const [i, column] of part.entries()) found.set(column, read(i));
+    parts.push(columns.slice(from, from + COLUMNS_PER_QUERY));
+  }
+  const rows = await database.rowsOfAll<Row>(parts.map(query), where);
+  const found = new Map<TextColumn, T>();
+  for (const [p, part] of parts.entries()) {
+    for (const [i, column] of part.entries()) found.set(column, read(rows[p]![0]!, i));
   }
   return found;
 }
@@ -157,44 +165,52 @@ export class TypeDecider {
     return columns.filter((column) => (masks.get(column)! & CLASS.text) === 0);
   }
 
+  #ofColumns<T>(
+    columns: readonly TextColumn[],
+    query: (part: readonly TextColumn[]) => string,
+    read: (row: Row, index: number) => T,
+  ): Promise<Map<TextColumn, T>> {
+    return ofColumns(this.#database, this.#where, columns, query, read);
+  }
+
   /** The classes of {@link numberClassSql} that occur. */
   #numberMasks(columns: readonly TextColumn[], limit = ""): Promise<Map<TextColumn, number>> {
-    return ofColumns(columns, async (part) => {
-      const list = part.map(({ text }, i) => `bit_or(${numberClassSql(text)}) AS k${i}`);
-      const from = limit === "" ? this.#from : `(SELECT * FROM ${this.#from}${limit})`;
-      const [found] = await this.#database.rows<Record<string, number | null>>(
-        `SELECT ${list.join(", ")} FROM ${from}`,
-        this.#where,
-      );
-      return (i) => found![`k${i}`] ?? 0;
-    });
+    const from = limit === "" ? this.#from : `(SELECT * FROM ${this.#from}${limit})`;
+    return this.#ofColumns(
+      columns,
+      (part) => {
+        const list = part.map(({ text }, i) => `bit_or(${numberClassSql(text)}) AS k${i}`);
+        return `SELECT ${list.join(", ")} FROM ${from}`;
+      },
+      (row, i) => Number(row[`k${i}`] ?? 0),
+    );
   }
 
   /** Values and texts among the first rows. */
   #countText(columns: readonly TextColumn[]): Promise<Map<TextColumn, { rows: number; texts: number }>> {
-    return ofColumns(columns, async (part) => {
-      const list = part.map(
-        (_, i) => `count_if(k${i} <> 0) AS rows${i}, count_if(k${i} = ${CLASS.text}) AS texts${i}`,
-      );
-      const classes = part.map((_, i) => `${classSql(`x${i}`)} AS k${i}`);
-      const [found] = await this.#database.rows<Record<string, number>>(
-        `SELECT ${list.join(", ")} FROM (SELECT ${classes.join(", ")} FROM (${this.#trimmed(part)} LIMIT ${FIRST_ROWS}))`,
-        this.#where,
-      );
-      return (i) => ({ rows: found![`rows${i}`]!, texts: found![`texts${i}`]! });
-    });
+    return this.#ofColumns(
+      columns,
+      (part) => {
+        const list = part.map(
+          (_, i) => `count_if(k${i} <> 0) AS rows${i}, count_if(k${i} = ${CLASS.text}) AS texts${i}`,
+        );
+        const classes = part.map((_, i) => `${classSql(`x${i}`)} AS k${i}`);
+        return `SELECT ${list.join(", ")} FROM (SELECT ${classes.join(", ")} FROM (${this.#trimmed(part)} LIMIT ${FIRST_ROWS}))`;
+      },
+      (row, i) => ({ rows: Number(row[`rows${i}`]), texts: Number(row[`texts${i}`]) }),
+    );
   }
 
   /** The classes that occur in all rows. */
   #masks(columns: readonly TextColumn[]): Promise<Map<TextColumn, number>> {
-    return ofColumns(columns, async (part) => {
-      const list = part.map((_, i) => `bit_or(${classSql(`x${i}`)}) AS k${i}`);
-      const [found] = await this.#database.rows<Record<string, number | null>>(
-        `SELECT ${list.join(", ")} FROM (${this.#trimmed(part)})`,
-        this.#where,
-      );
-      return (i) => found![`k${i}`] ?? 0;
-    });
+    return this.#ofColumns(
+      columns,
+      (part) => {
+        const list = part.map((_, i) => `bit_or(${classSql(`x${i}`)}) AS k${i}`);
+        return `SELECT ${list.join(", ")} FROM (${this.#trimmed(part)})`;
+      },
+      (row, i) => Number(row[`k${i}`] ?? 0),
+    );
   }
 
   /** Gives a column its type. @returns whether it has another than text */
@@ -324,29 +340,28 @@ export class TypeDecider {
   /** Says why columns are text although they hold numbers, and what of columns of numbers is missing. */
   async #explain(columns: readonly TextColumn[], masks: ReadonlyMap<TextColumn, number>): Promise<void> {
     const kinds = [CODES, CLASS.nonFinite, CLASS.absent, ~(NUMBERS | MISSING_NUMBERS)];
-    const counted = await ofColumns(columns, async (part) => {
-      const list = part.flatMap((_, i) => [
-        `count_if(k${i} <> 0) AS all${i}`,
-        ...kinds.flatMap((kind, n) => [
-          `count_if(k${i} & ${kind} <> 0) AS count${i}_${n}`,
-          `min(row) FILTER (k${i} & ${kind} <> 0) AS first${i}_${n}`,
-          `arg_min(x${i}, row) FILTER (k${i} & ${kind} <> 0) AS value${i}_${n}`,
-        ]),
-      ]);
-      const classes = part.map((_, i) => `x${i}, ${classSql(`x${i}`)} AS k${i}`);
-      const [found] = await this.#database.rows<Record<string, number | string | null>>(
-        `SELECT ${list.join(", ")} FROM (SELECT row, ${classes.join(", ")} FROM (${this.#trimmed(part)}))`,
-        this.#where,
-      );
-      const number = (key: string) => Number(found![key] ?? 0);
-      return (i) => ({
-        all: number(`all${i}`),
+    const counted = await this.#ofColumns(
+      columns,
+      (part) => {
+        const list = part.flatMap((_, i) => [
+          `count_if(k${i} <> 0) AS all${i}`,
+          ...kinds.flatMap((kind, n) => [
+            `count_if(k${i} & ${kind} <> 0) AS count${i}_${n}`,
+            `min(row) FILTER (k${i} & ${kind} <> 0) AS first${i}_${n}`,
+            `arg_min(x${i}, row) FILTER (k${i} & ${kind} <> 0) AS value${i}_${n}`,
+          ]),
+        ]);
+        const classes = part.map((_, i) => `x${i}, ${classSql(`x${i}`)} AS k${i}`);
+        return `SELECT ${list.join(", ")} FROM (SELECT row, ${classes.join(", ")} FROM (${this.#trimmed(part)}))`;
+      },
+      (row, i) => ({
+        all: Number(row[`all${i}`] ?? 0),
         kinds: kinds.map((_, n) => ({
-          count: number(`count${i}_${n}`),
-          first: `the first in row ${number(`first${i}_${n}`) + 1}: ${JSON.stringify(found![`value${i}_${n}`])}`,
+          count: Number(row[`count${i}_${n}`] ?? 0),
+          first: `the first in row ${Number(row[`first${i}_${n}`] ?? 0) + 1}: ${JSON.stringify(row[`value${i}_${n}`])}`,
         })),
-      });
-    });
+      }),
+    );
     for (const [column, { all, kinds: found }] of counted) {
       this.#explainOne(column, masks.get(column)!, all, found);
     }

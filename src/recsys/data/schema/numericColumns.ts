@@ -25,7 +25,7 @@ export async function aggregateColumns(
   columns: readonly SourceColumn[],
   { values, of, from = (part) => source.from(part) }: Aggregates,
 ): Promise<Record<string, number | string | null>> {
-  const found: Record<string, number | string | null> = {};
+  const queries: string[] = [];
   for (let at = 0; at < columns.length; at += COLUMNS_PER_QUERY) {
     const part = columns.slice(at, at + COLUMNS_PER_QUERY);
     const list = part.flatMap((column, i) => of(column, at + i));
@@ -33,13 +33,10 @@ export async function aggregateColumns(
     if (values !== undefined) {
       table = `(SELECT ${part.flatMap((column, i) => values(column, at + i)).join(", ")} FROM ${table})`;
     }
-    const [row] = await source.database.rows<Record<string, number | string | null>>(
-      `SELECT ${list.join(", ")} FROM ${table}`,
-      source.name,
-    );
-    Object.assign(found, row);
+    queries.push(`SELECT ${list.join(", ")} FROM ${table}`);
   }
-  return found;
+  const rows = await source.database.rowsOfAll<Record<string, number | string | null>>(queries, source.name);
+  return Object.assign({}, ...rows.flat()) as Record<string, number | string | null>;
 }
 
 /** Refuses columns in which a value is no number. @throws ParetoError DATA_NOT_NUMERIC, of the first such value */
