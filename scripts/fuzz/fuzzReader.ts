@@ -32,6 +32,8 @@ export interface FuzzOptions {
   /** Inputs at most. Defaults to no end. */
   inputs?: number;
   seconds: number;
+  /** The module that the thread takes the reader from. Defaults to that of Pareto's readers. */
+  module?: URL;
   /** Folder for inputs that fail. */
   failures: string;
   /** Receives each fault as it is found. */
@@ -69,7 +71,16 @@ export async function fuzzReader(target: FuzzTarget, options: FuzzOptions): Prom
     const endMs = Date.now() + 1000 * options.seconds;
     const outcome: FuzzOutcome = { target: target.name, inputs: 0, faults: [] };
     const last = options.inputs ?? Number.MAX_SAFE_INTEGER;
-    const task = { target: target.name, seeds, seed: options.seed, last, endMs, memoryBytes: MEMORY_BYTES };
+    const module = (options.module ?? new URL("./targets.ts", import.meta.url)).href;
+    const task = {
+      target: target.name,
+      module,
+      seeds,
+      seed: options.seed,
+      last,
+      endMs,
+      memoryBytes: MEMORY_BYTES,
+    };
     for (let first = 1; first <= last && Date.now() < endMs && outcome.faults.length < MOST_FAULTS;) {
       const folder = join(root, `from${first}`);
       first = 1 + (await readFrom({ ...task, first, folder }, outcome, options));

@@ -6,18 +6,20 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { ParetoError } from "../../src/base/errors.ts";
 import { Rng } from "../../src/base/rng.ts";
 import { mutate, type ChangedFile } from "./mutate.ts";
 import { FuzzProgress } from "./progress.ts";
 import { MOST_BYTES } from "./mutateBytes.ts";
-import type { SeedFiles } from "./target.ts";
-import { fuzzTarget } from "./targets.ts";
+import type { FuzzTarget, SeedFiles } from "./target.ts";
 
 /** What a thread is started with. */
 export interface FuzzTask {
   target: string;
+  /** Of a module that exports `fuzzTarget`, which gives the target by its name. */
+  module: string;
   seeds: SeedFiles[];
   /** Holds a folder for each seed. */
   folder: string;
@@ -38,16 +40,14 @@ export interface FuzzReport {
 }
 
 const task = workerData as FuzzTask;
+const { fuzzTarget } = (await import(task.module)) as { fuzzTarget: (name: string) => FuzzTarget };
 const target = fuzzTarget(task.target);
 const progress = new FuzzProgress(task.progress);
 
-/** A fault that no reader awaits, such as of a stream, belongs to the input that is read. */
+/** A fault that nothing awaited, such as of a stream. It belongs to the input that is read. */
+let late: string | null = null;
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
-  process.on(event, (error) => report(`${event}: ${describe(error)}`));
-}
-
-function report(fault: string): void {
-  parentPort!.postMessage({ fault } satisfies FuzzReport);
+  process.on(event, (error) => (late ??= `${event}: ${describe(error)}`));
 }
 
 function describe(error: unknown): string {
@@ -82,6 +82,9 @@ async function readAll(): Promise<void> {
     for (const { path, bytes } of changed) writeFileSync(join(folder, path), bytes);
     progress.begin(input, number);
     let fault = await faultOf(folder, isSeed);
+    await setImmediate();
+    fault ??= late;
+    late = null;
     const now = 1024 * process.resourceUsage().maxRSS;
     const isSmall = !isSeed && changed.every(({ bytes }) => bytes.length <= MOST_BYTES);
     if (fault === null && isSmall && now > peak && now > start + task.memoryBytes) {
@@ -89,7 +92,7 @@ async function readAll(): Promise<void> {
     }
     peak = Math.max(peak, now);
     if (fault !== null) {
-      report(fault);
+      parentPort!.postMessage({ fault } satisfies FuzzReport);
       // It is kept before its files are those of the seed again.
       await once(parentPort!, "message");
     }
