@@ -248,6 +248,11 @@ export async function inferSchema(source: Source, options: RoleOptions = {}): Pr
         fix: "Take what you need out of it with a query.",
       });
     }
+    const beyond = profile.least < -(2 ** 53) || profile.most > 2 ** 53;
+    if (role === "dense" && (beyond || column.reason.startsWith("codes: "))) {
+      const held = beyond ? "whole numbers beyond 2^53, which no float tells apart" : column.reason;
+      notices.push(`Column "${name}" is dense as given, though it holds ${held}.`);
+    }
     if (profile.nonFinite > 0 && role === "dense") {
       notices.push(nonFiniteNotice(name, profile.nonFinite));
     }

@@ -617,6 +617,10 @@ describe("whole numbers that may be codes", () => {
       told: "dense: as given",
     });
     expect(notices.filter((notice) => notice.includes("--categorical")).length).toBe(5);
+    const forced = await inferSchema(source, { label: "y", dense: ["far"] });
+    expect(forced.notices.join()).toContain(
+      '"far" is dense as given, though it holds whole numbers beyond 2^53',
+    );
   });
 });
 
