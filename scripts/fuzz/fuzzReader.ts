@@ -17,7 +17,6 @@ import type { FuzzTarget } from "./target.ts";
 const HANG_MS = 5000;
 /** What hangs also computes; a machine that is busy with other work lets it wait up to this. */
 const MOST_WAIT_MS = 60_000;
-/** Memory that an input below 1 MB may take. */
 const MEMORY_BYTES = 2 ** 30;
 const WATCH_MS = 100;
 /** After so many faults the rest is likely more of the same. */
@@ -32,6 +31,8 @@ export interface FuzzOptions {
   /** Inputs at most. Defaults to no end. */
   inputs?: number;
   seconds: number;
+  /** Memory that an input below 1 MB may take. Defaults to 1 GiB. */
+  memoryBytes?: number;
   /** The module that the thread takes the reader from. Defaults to that of Pareto's readers. */
   module?: URL;
   /** Folder for inputs that fail. */
@@ -68,6 +69,7 @@ export async function fuzzReader(target: FuzzTarget, options: FuzzOptions): Prom
     const scratch = join(root, "scratch");
     await mkdir(scratch);
     const seeds = await target.makeSeeds(scratch);
+    const { memoryBytes = MEMORY_BYTES } = options;
     const endMs = Date.now() + 1000 * options.seconds;
     const outcome: FuzzOutcome = { target: target.name, inputs: 0, faults: [] };
     const last = options.inputs ?? Number.MAX_SAFE_INTEGER;
@@ -79,7 +81,7 @@ export async function fuzzReader(target: FuzzTarget, options: FuzzOptions): Prom
       seed: options.seed,
       last,
       endMs,
-      memoryBytes: MEMORY_BYTES,
+      memoryBytes,
     };
     for (let first = 1; first <= last && Date.now() < endMs && outcome.faults.length < MOST_FAULTS;) {
       const folder = join(root, `from${first}`);
@@ -100,7 +102,7 @@ async function readFrom(
   const progress = new FuzzProgress();
   const worker = new Worker(new URL("./fuzzWorker.ts", import.meta.url), {
     workerData: { ...task, progress: progress.buffer } satisfies FuzzTask,
-    resourceLimits: { maxOldGenerationSizeMb: MEMORY_BYTES / 2 ** 20 },
+    resourceLimits: { maxOldGenerationSizeMb: task.memoryBytes / 2 ** 20 },
   });
   let kept: Promise<void> = Promise.resolve();
   const keep = (text: string): Promise<void> => {
