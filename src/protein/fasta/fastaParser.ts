@@ -18,6 +18,8 @@ const CR = 13;
 const GREATER = 62;
 const SEMICOLON = 59;
 const SPACE = 32;
+const ZERO = 48;
+const NINE = 57;
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 
 /** Bytes of a header that are kept; databases that join many headers write longer ones. */
@@ -59,6 +61,9 @@ export class FastaParser {
   #residues = Buffer.allocUnsafe(4096);
   #residueCount = 0;
   #stopped = false;
+  /** Where digits stand: behind a residue, so that one more residue makes them part of a word. */
+  #digits: "none" | "behindResidue" | "withinWord" = "none";
+  #lastByte = 0;
   #fault: { code: BadRecordCode; message: string; fix: string } | null = null;
   #out: (FastaRecord | BadRecord)[] = [];
 
@@ -144,6 +149,8 @@ export class FastaParser {
     this.#headerBytes = 0;
     this.#residueCount = 0;
     this.#stopped = false;
+    this.#digits = "none";
+    this.#lastByte = 0;
     this.#fault = null;
   }
 
@@ -166,6 +173,8 @@ export class FastaParser {
   #endLine(byte: number, at: number): number {
     this.#line++;
     this.#afterCr = byte === CR;
+    this.#lastByte = byte;
+    if (this.#digits === "behindResidue") this.#digits = "none";
     this.#state = "lineStart";
     return at + 1;
   }
@@ -180,6 +189,7 @@ export class FastaParser {
     let count = this.#residueCount;
     let stopped = this.#stopped;
     for (let at = start; at < chunk.length; at++) {
+      if (this.#digits === "behindResidue") this.#followDigits(chunk[at]!);
       if (!stopped) {
         // Nearly every byte passes through this loop, which therefore asks as little as it can.
         const end = Math.min(chunk.length, at + limit - count);
@@ -199,6 +209,9 @@ export class FastaParser {
       } else if (byte === LF || byte === CR) {
         this.#residueCount = count;
         return this.#endLine(byte, at);
+      } else if (byte >= ZERO && byte <= NINE) {
+        const before = at > start ? chunk[at - 1]! : this.#lastByte;
+        if (RESIDUE_OF_BYTE[before]! > REFUSED && this.#digits === "none") this.#digits = "behindResidue";
       } else if (residue === STOP) {
         stopped = true;
         this.#stopped = true;
@@ -208,7 +221,21 @@ export class FastaParser {
       }
     }
     this.#residueCount = count;
+    this.#lastByte = chunk.at(-1)!;
     return chunk.length;
+  }
+
+  /** Numbers of lines stand apart; digits between residues may have been residues. */
+  #followDigits(byte: number): void {
+    if (byte >= ZERO && byte <= NINE) return;
+    this.#digits = "none";
+    if (RESIDUE_OF_BYTE[byte]! <= REFUSED) return;
+    this.#digits = "withinWord";
+    if (this.#open === "orphan") return;
+    const { id = `sequence_${this.#records + 1}` } = this.#readHeader();
+    const [line, shown] = [this.#line, String.fromCharCode(byte)];
+    const message = `digits between residues are left out on line ${line}, got some before "${shown}"`;
+    this.#onWarning?.({ code: "FASTA_DIGITS", id, line, message });
   }
 
   /** Keeps the first fault of a record. */
@@ -238,7 +265,7 @@ export class FastaParser {
       return;
     }
     this.#records++;
-    const { id, description } = this.#readHeader();
+    const { id = this.#numberedId(), description } = this.#readHeader();
     this.#checkId(id);
     // Its title would be read as residues, so this comes before whatever else is wrong with it.
     if (PIR_HEADER.test(`>${id}`)) {
@@ -260,7 +287,8 @@ export class FastaParser {
     this.#out.push({ bad: false, id, description, line, residues });
   }
 
-  #readHeader(): { id: string; description: string } {
+  /** Without an id where the header is empty. */
+  #readHeader(): { id?: string; description: string } {
     const header = this.#header;
     let end = this.#headerBytes;
     while (end > 0 && header[end - 1]! <= SPACE) end--;
@@ -271,10 +299,15 @@ export class FastaParser {
     let rest = idEnd;
     while (rest < end && header[rest]! <= SPACE) rest++;
     if (start < end) return { id: decode(header, start, idEnd), description: decode(header, rest, end) };
+    return { description: "" };
+  }
+
+  /** The id of a record without one, with a warning. */
+  #numberedId(): string {
     const id = `sequence_${this.#records}`;
     const message = `the header is empty, so the record is named by its number, got "${id}"`;
     this.#onWarning?.({ code: "FASTA_NO_ID", id, line: this.#openLine, message });
-    return { id, description: "" };
+    return id;
   }
 
   /** Warns of ids seen before. */

@@ -39,7 +39,12 @@ export interface BadRecord {
 
 /** Something odd that did not stop a record, or the rest of a file, from being used. */
 export interface FastaWarning {
-  code: "FASTA_DUPLICATE_ID" | "FASTA_NO_ID" | "FASTA_IDS_UNCHECKED" | "FASTA_TRAILING_BYTES";
+  code:
+    | "FASTA_DIGITS"
+    | "FASTA_DUPLICATE_ID"
+    | "FASTA_NO_ID"
+    | "FASTA_IDS_UNCHECKED"
+    | "FASTA_TRAILING_BYTES";
   /** One sentence ending in the value received. */
   message: string;
   /** The record's id and the line of its header; absent from what concerns the whole file. */
@@ -51,6 +56,9 @@ export interface FastaWarning {
 export interface FastaOptions {
   /** Records of more residues become bad ones, so that memory stays bounded (default 1,000,000). */
   maxResidues?: number;
-  /** Called for duplicate ids and for empty ones, once for each record concerned, and for bytes that are left out. */
+  /**
+   * Called for duplicate ids, empty ones and digits between residues, once for each record concerned, and for bytes
+   * that are left out.
+   */
   onWarning?: (warning: FastaWarning) => void;
 }

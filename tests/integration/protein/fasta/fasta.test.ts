@@ -132,7 +132,7 @@ describe("compressed data that is not whole", () => {
     const { ids, error } = await partOf(damaged);
     expect(error).toMatch(/^FASTA_COMPRESSION: the gzip data is damaged, got /);
     expect(ids.length).toBeGreaterThanOrEqual(wholeIn((text.length * 59_000) / bytes.length));
-    expect(await partOf(damaged, 500)).toEqual({ ids, error, warnings: [] });
+    expect(await partOf(damaged, 500)).toMatchObject({ ids, error });
   });
 
   test("a wrong checksum and a wrong size are named when all records are given", async () => {

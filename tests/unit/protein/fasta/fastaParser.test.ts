@@ -163,6 +163,19 @@ describe("bad records stand in their place, and reading goes on", () => {
   });
 });
 
+test("warns of digits between residues, once a record, and not of numbers of lines", () => {
+  const text = ">a\n1 MKV 3\n4MKVL\nMKV10\n11 A-C 12\n>b\nMK0V\nM12L\n>\nVL7\n>\nVL77A\n";
+  for (let size = 0; size < text.length; size++) {
+    const warnings: string[] = [];
+    const onWarning = ({ code, id, line }: FastaWarning): void => {
+      if (code === "FASTA_DIGITS") warnings.push(`${line} ${id}`);
+    };
+    const items = parse(text, { onWarning }, [size]);
+    expect(brief(items).map((line) => line.split(": ")[1])).toEqual(["MKVMKVLMKVAC", "MKVML", "VL", "VLA"]);
+    expect(warnings).toEqual(["7 b", "12 sequence_4"]);
+  }
+});
+
 test("warns of ids seen before and of empty headers, and keeps the records", () => {
   const warnings: FastaWarning[] = [];
   const items = parse(">a\nMK\n>b\nMK\n>a again\nVL\n>\nGG\n>a\n\n", { onWarning: (w) => warnings.push(w) });
