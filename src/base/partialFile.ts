@@ -4,8 +4,9 @@
  *
  * One writer a file at a time. A writer that is killed leaves `NAME.partial` behind, which the next one replaces.
  */
-import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "./makeFolder.ts";
 import { fileError } from "./fileErrors.ts";
 import { holdTemporary } from "./temporaryPaths.ts";
 
@@ -40,7 +41,7 @@ export class PartialFile {
   static async create(path: string): Promise<PartialFile> {
     const partial = `${path}.partial`;
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       return new PartialFile(path, partial, await open(partial, "w"));
     } catch (error) {
       throw fileError(error, path);

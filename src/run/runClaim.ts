@@ -2,9 +2,9 @@
  * @file A run folder while a process works on it: held by a lock, so that a second process is refused by name. The lock
  * ends with its process, also one that is killed; its run can then be resumed at once. Reading a run needs no lock.
  */
-import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "../base/makeFolder.ts";
 import { fileError } from "../base/fileErrors.ts";
 import { tryLock, type LockHolder } from "../base/fileLock.ts";
 import type { NoticeEvent } from "./events.ts";
@@ -26,7 +26,7 @@ export interface RunClaim {
  */
 export async function claimNewFolder(path: string, command: string): Promise<RunClaim> {
   await requireNewFolder(path);
-  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+  await makeFolder(path).catch((error: unknown) => {
     throw fileError(error, path, "Choose another folder with --out.");
   });
   const claimed = await claim(path, command);

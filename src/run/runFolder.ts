@@ -8,10 +8,11 @@
  * - `lock`: while a process works on it, which one;
  * - `result.json`: what it came to; `model/`: what it made; `report.html`: a picture of the run.
  */
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { makeFolder } from "../base/makeFolder.ts";
 import { describeMachine, packageVersions, paretoVersion } from "../base/environment.ts";
 import { ParetoError } from "../base/errors.ts";
 import { fileError } from "../base/fileErrors.ts";
@@ -142,7 +143,7 @@ export class RunFolder {
  */
 export async function createRunFolder(path: string, start: RunStart): Promise<RunFolder> {
   await requireEmptyFolder(path);
-  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+  await makeFolder(path).catch((error: unknown) => {
     throw fileError(error, path, "Choose another folder with --out.");
   });
   const folder = new RunFolder(path, {

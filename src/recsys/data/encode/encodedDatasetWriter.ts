@@ -4,10 +4,11 @@
  * Memory is one group and its outgoing copy, whatever the number of rows. Nothing counts as written until
  * {@link EncodedDatasetWriter.finish}.
  */
-import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { open, rename, rm, writeFile } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { endianness } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "../../../base/makeFolder.ts";
 import { invariant } from "../../../base/errors.ts";
 import type { ClickBatch } from "../batches/clickBatch.ts";
 import { fileError } from "../../../base/fileErrors.ts";
@@ -85,7 +86,7 @@ export class EncodedDatasetWriter {
     );
     invariant(layout.cardinalities.length === layout.tables, "a cardinality for each table");
     try {
-      await mkdir(directory, { recursive: true });
+      await makeFolder(directory);
       await rm(join(directory, "layout.json"), { force: true });
       const handle = await open(join(directory, "rows.bin"), "w");
       return new EncodedDatasetWriter(directory, layout, capacity, handle);

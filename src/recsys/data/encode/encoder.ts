@@ -3,9 +3,10 @@
  *
  * Lives in a folder (`encoder.json` and a Parquet file for each vocabulary), so that a trained model can read new sources.
  */
-import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { makeFolder } from "../../../base/makeFolder.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { readJson, writeJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { ClickSchema } from "../batches/clickBatch.ts";
@@ -135,7 +136,7 @@ export class Encoder {
   /** Copies the encoder into another folder, e.g. that of a run. @throws ParetoError FILE_REFUSED, FILE_DISK_FULL */
   async save(directory: string): Promise<Encoder> {
     try {
-      await mkdir(directory, { recursive: true });
+      await makeFolder(directory);
       for (const [i, field] of this.#fields.entries()) {
         if (field.encoding === "vocabulary") {
           await copyFile(vocabularyFile(this.#directory, i), vocabularyFile(directory, i));
@@ -212,7 +213,7 @@ export class Encoder {
     }
     const inputs = this.inputs(source);
     await this.#check(source, inputs, options.onNotice);
-    await mkdir(dirname(directory), { recursive: true });
+    await makeFolder(dirname(directory));
     const tempDirectory = await mkdtemp(`${directory}-temp-`);
     const release = holdTemporary(tempDirectory);
     try {

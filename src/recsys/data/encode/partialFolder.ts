@@ -4,6 +4,7 @@
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { makeFolder } from "../../../base/makeFolder.ts";
 
 /**
  * Makes the folder to build in: `DIRECTORY.PID.partial`.
@@ -12,7 +13,7 @@ import { basename, dirname, join } from "node:path";
 export async function makePartialFolder(directory: string): Promise<string> {
   const parent = dirname(directory);
   const name = basename(directory);
-  await mkdir(parent, { recursive: true });
+  await makeFolder(parent);
   for (const other of await readdir(parent)) {
     const pid = other.startsWith(`${name}.`)
       ? /^(\d+)\.partial$/.exec(other.slice(name.length + 1))?.[1]

@@ -7,8 +7,9 @@
  * Parquet, CSV (`.csv`, `.tsv`, also `.gz`) or NDJSON (`.ndjson`, `.jsonl`, `.json`) by the file's ending. The file appears
  * whole or not at all: it is written beside its place and renamed.
  */
-import { mkdir, rename, rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "../../../base/makeFolder.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { wrapDuckdbError } from "../source/duckdbErrors.ts";
 import { fileError } from "../../../base/fileErrors.ts";
@@ -87,7 +88,7 @@ export async function writePredictions(
   const release = holdTemporary(partial);
   const table = `predictions_${process.hrtime.bigint()}`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await source.database.run(`CREATE TABLE ${table} (p FLOAT)`, path);
     const written = await source.database.appendFloats(table, probabilities, path);
     if (written !== source.rows) {

@@ -8,6 +8,7 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { makeFolder } from "../../../base/makeFolder.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { readJson, unusableJson, type JsonFormat } from "../../../base/jsonFile.ts";
 import type { ClickSchema } from "../batches/clickBatch.ts";
@@ -213,7 +214,7 @@ async function build(
   const encoderDirectory = join(directory, "encoder");
   const tempDirectory = join(directory, "temp");
   try {
-    await mkdir(encoderDirectory, { recursive: true });
+    await makeFolder(encoderDirectory);
     await mkdir(tempDirectory);
   } catch (error) {
     throw fileError(error, directory);

@@ -3,9 +3,10 @@
  * one staged Parquet file. Whatever the input, the rest of the data layer sees one view, `data`, with columns c0, c1, … and `row`, the
  * number of the row (file order, then order in the file), which no column of the user's can hide.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "../../../base/makeFolder.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import type { CsvOptions } from "./csvOptions.ts";
 import { attachDatabase, severalTables } from "./databaseFile.ts";
@@ -166,7 +167,7 @@ interface StageFolder {
 
 async function makeStage(parent: string): Promise<StageFolder> {
   try {
-    await mkdir(parent, { recursive: true });
+    await makeFolder(parent);
     const directory = await mkdtemp(join(parent, "pareto-source-"));
     const release = holdTemporary(directory);
     return {

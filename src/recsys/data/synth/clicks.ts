@@ -3,8 +3,9 @@
  * returns what the best possible model reaches, which is also kept in the file's metadata (`pareto.*` keys).
  * Memory is bounded whatever the number of rows.
  */
-import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { makeFolder } from "../../../base/makeFolder.ts";
 import { ParetoError } from "../../../base/errors.ts";
 import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { wrapDuckdbError } from "../source/duckdbErrors.ts";
@@ -154,7 +155,7 @@ export async function synthClicks(options: SynthClicksOptions): Promise<SynthCli
   let scratch: string | null = null;
   let release = () => {};
   try {
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolder(dirname(file));
     scratch = await mkdtemp(join(dirname(file), `.${basename(file)}.`));
     release = holdTemporary(scratch);
     const whole = join(scratch, "log.parquet");

@@ -5,8 +5,9 @@
  * and a damaged file is as good as none. A folder that cannot be written costs time, not correctness.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../../../../base/makeFolder.ts";
 
 const digestBytes = 32;
 
@@ -37,7 +38,7 @@ export class CubinCache {
   }
 
   async #keep(path: string, code: Uint8Array): Promise<void> {
-    await mkdir(this.#directory, { recursive: true });
+    await makeFolder(this.#directory);
     const temporary = `${path}.${randomUUID()}`;
     try {
       await writeFile(temporary, Buffer.concat([code, digest(code)]));
