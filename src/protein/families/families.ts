@@ -45,8 +45,8 @@ export interface FamilyReport {
   distinct: number;
   /** Families kept, in the order of their labels, which is that of their names. */
   families: { name: string; distinct: number; kept: number }[];
-  /** Sentences on bytes that stand behind the compressed data of files, which are left out. */
-  trailing: string[];
+  /** Sentences on compressed files with bytes behind their data, which are left out, or without bgzip's last block. */
+  packing: string[];
   /** Families with fewer than `minimum` sequences. */
   tooSmall: { name: string; distinct: number }[];
 }
@@ -68,9 +68,9 @@ export async function readFamilies(
   const familyIds = new Map<string, number>();
   const speciesTexts = new Map<string, string>();
   const bad: FamilyReport["bad"] = { count: 0, first: [] };
-  const trailing: string[] = [];
+  const packing: string[] = [];
   const onWarning = ({ code, message }: FastaWarning): void => {
-    if (code === "FASTA_TRAILING_BYTES") trailing.push(message);
+    if (code === "FASTA_TRAILING_BYTES" || code === "FASTA_NO_END") packing.push(message);
   };
   let records = 0;
   let withoutFamily = 0;
@@ -113,7 +113,7 @@ export async function readFamilies(
       distinct,
       families,
       tooSmall,
-      trailing,
+      packing,
     },
   };
 }

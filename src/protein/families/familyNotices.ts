@@ -3,8 +3,8 @@ import type { FamilyReport } from "./families.ts";
 
 /** One sentence for each kind of thing that was left out. */
 export function familyNotices(report: FamilyReport): string[] {
-  const { bad, withoutFamily, ambiguous, tooSmall, trailing } = report;
-  const found = [...trailing];
+  const { bad, withoutFamily, ambiguous, tooSmall, packing } = report;
+  const found = [...packing];
   if (bad.count > 0) {
     const [first] = bad.first;
     found.push(

@@ -70,9 +70,14 @@ export async function* decompress(
   const codec = CODECS[compression];
   const input = new ByteQueue(chunks);
   try {
+    /** Whether the last member was a block of bgzip that holds something: its files end in an empty one. */
+    let lacksEnd = false;
     for (let members = 0; ; members++) {
       const start = await input.peek(4);
-      if (start.length === 0) return;
+      if (start.length === 0) {
+        if (lacksEnd) onWarning?.(withoutEnd(where));
+        return;
+      }
       if (members > 0 && !codec.opens(start)) {
         await warnOfRest(input, codec, where, onWarning);
         return;
@@ -81,7 +86,7 @@ export async function* decompress(
         for await (const bytes of decode(codec, input, where)) yield bytes;
         continue;
       }
-      await skipGzipHeader(input, where);
+      const isBlock = await skipGzipHeader(input, where);
       let sum = 0;
       let size = 0;
       for await (const bytes of decode(codec, input, where)) {
@@ -90,6 +95,7 @@ export async function* decompress(
         yield bytes;
       }
       await checkGzipTrailer(input, sum, size, where);
+      lacksEnd = isBlock && size > 0;
     }
   } finally {
     await chunks.return(undefined);
@@ -178,8 +184,8 @@ function beforeDamage(codec: Codec, kept: readonly Uint8Array[], given: number):
   return best.subarray(given);
 }
 
-/** @throws ParetoError FASTA_COMPRESSION */
-async function skipGzipHeader(input: ByteQueue, where: string): Promise<void> {
+/** @returns whether it is that of a block of bgzip @throws ParetoError FASTA_COMPRESSION */
+async function skipGzipHeader(input: ByteQueue, where: string): Promise<boolean> {
   const header = await input.take(10);
   const method = header[2];
   if (header.length === 10 && method !== 8) {
@@ -187,16 +193,21 @@ async function skipGzipHeader(input: ByteQueue, where: string): Promise<void> {
   }
   const flags = header[3] ?? 0;
   let isWhole = header.length === 10;
+  let isBlock = false;
   if (isWhole && (flags & 4) !== 0) {
     const [low = 0, high = 0] = await input.take(2);
     const size = low + 256 * high;
-    isWhole = (await input.take(size)).length === size;
+    const extra = await input.take(size);
+    isWhole = extra.length === size;
+    // The subfield BC, which holds the block's size (SAM specification, 4.1).
+    isBlock = extra[0] === 66 && extra[1] === 67;
   }
   // The file's name, and a comment.
   if (isWhole && (flags & 8) !== 0) isWhole = await input.skipPast(0);
   if (isWhole && (flags & 16) !== 0) isWhole = await input.skipPast(0);
   if (isWhole && (flags & 2) !== 0) isWhole = (await input.take(2)).length === 2;
   if (!isWhole) throw cutOff("gzip", where);
+  return isBlock;
 }
 
 /** @throws ParetoError FASTA_COMPRESSION */
@@ -222,6 +233,11 @@ function cutOff(name: Compression, where: string): ParetoError {
     message: `the ${name} data is cut off, got its end within a compressed block`,
     fix: "Fetch or compress the file again; the records before this point are whole.",
   });
+}
+
+function withoutEnd(where: string): FastaWarning {
+  const message = `the last block of bgzip's, an empty one, is missing, so that the file may be cut off, got ${where}`;
+  return { code: "FASTA_NO_END", message };
 }
 
 function damaged(name: Compression, where: string, cause: Error): ParetoError {

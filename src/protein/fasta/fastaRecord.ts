@@ -42,8 +42,9 @@ export interface FastaWarning {
   code:
     | "FASTA_DIGITS"
     | "FASTA_DUPLICATE_ID"
-    | "FASTA_NO_ID"
     | "FASTA_IDS_UNCHECKED"
+    | "FASTA_NO_END"
+    | "FASTA_NO_ID"
     | "FASTA_TRAILING_BYTES";
   /** One sentence ending in the value received. */
   message: string;

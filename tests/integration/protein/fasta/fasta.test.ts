@@ -159,6 +159,13 @@ describe("compressed data that is not whole", () => {
     expect(padded).toEqual({ ids: ["a", "b"], error: "", warnings: [] });
   });
 
+  test("blocks of bgzip without its last, empty one get a warning", async () => {
+    const whole = Buffer.concat([bgzfMember(">a\nMK\n"), bgzfMember(">b\nAC\n"), bgzfMember("")]);
+    expect(await partOf(whole)).toEqual({ ids: ["a", "b"], error: "", warnings: [] });
+    const cut = whole.subarray(0, whole.length - bgzfMember("").length);
+    expect(await partOf(cut)).toEqual({ ids: ["a", "b"], error: "", warnings: ["FASTA_NO_END"] });
+  });
+
   test("several members and frames are read whole, also where one ends with a piece", async () => {
     for (const pack of [gzipSync, zstdCompressSync]) {
       const parts = [pack(">a\nMK"), pack("V\n>b\n"), pack("AC\n")];
