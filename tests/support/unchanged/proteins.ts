@@ -177,11 +177,12 @@ export interface Classified {
 const MAIN = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
 
 /**
- * An output with the messages of unusable records as they were worded when it was recorded. That wording is the one thing
- * that has changed since, on purpose: messages start in lower case and end in the value received.
+ * An output as it was written when it was recorded. Since then, on purpose, messages of unusable records start in lower
+ * case and end in the value received, and candidates in JSON say which window they were found in.
  */
-function withRecordedMessages(text: string): string {
+function asRecorded(text: string): string {
   return text
+    .replaceAll(/,"start":\d+,"end":\d+(?=\})/g, "")
     .replaceAll("the record has no residues, got 0", "The record has no residues: 0")
     .replaceAll(
       /line (\d+) has a character that is no residue, got (\\?"\?\\?")/g,
@@ -206,7 +207,7 @@ export async function classifyRecords(
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const [status] = (await once(child, "close")) as [number];
   if (status !== 0) throw new Error(`classify should exit with 0, got ${status}: ${stderr}`);
-  const text = withRecordedMessages(await readFile(out, "utf8"));
+  const text = asRecorded(await readFile(out, "utf8"));
   const lines = text.trimEnd().split("\n");
   const some = lines.filter((line, i) => i === 0 || /^.{0,30}\br\d+0[0-4]\b/.test(line));
   return { sha256: hashOf(text), lines: lines.length, some };
