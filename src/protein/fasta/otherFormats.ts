@@ -67,6 +67,11 @@ const STARTS: readonly { begins: RegExp; what: string; fix: string }[] = [
   { begins: /^<[?!a-z]/i, what: "XML", fix: TEXT },
   { begins: /^(?:\{\s*["}]|\[\s*[{"\]])/, what: "JSON", fix: "Write the sequences as FASTA." },
   { begins: /^[^>;#\r\n][^\r\n]*\t[^\r\n]*\t/, what: "a table separated by tabs", fix: TEXT },
+  {
+    begins: /^"?[\w .]+"?(?:[,;]"?[\w .*-]+"?)+[\r\n]/,
+    what: "a table separated by commas or semicolons",
+    fix: TEXT,
+  },
   { begins: /^\{\\rtf/, what: "RTF, of a word processor", fix: "Save it as plain text." },
 ];
 

@@ -251,6 +251,7 @@ describe("other formats", () => {
     ["an HTML page", "<!-- moved -->\n<html>"],
     ["ASN.1", "Seq-entry ::= seq {\n"],
     ["a table separated by tabs", "Entry\tLength\tSequence\nP1\t3\tMKV\n"],
+    ["a table separated by commas", 'id,"sequence"\nP1,MKV\n'],
     ["JSON", "[]"],
     ["JSON", '{"id": "a", "sequence": "MKV"}\n'],
   ];
