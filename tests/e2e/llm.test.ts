@@ -258,6 +258,14 @@ describe("pareto llm generate", () => {
     expect(stderr).toContain("bad.jsonl:2");
   });
 
+  test("refuses half of a surrogate pair in a prompt of a batch", async () => {
+    await writeFile(work.path("half.jsonl"), '{"prompt": "a"}\n{"prompt": "b\\ud83d"}\n');
+    const { status, stderr } = await work.run(["llm", "generate", bin, "--batch", "half.jsonl"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("error LLM_BATCH_LINE: prompt: half of a surrogate pair is no character");
+    expect(stderr).toContain("half.jsonl:2");
+  });
+
   test.each([
     ["no prompt", ["tiny.bin"], "CLI_OPTION"],
     ["a prompt and a batch", ["tiny.bin", "--prompt", "a", "--batch", "b.jsonl"], "CLI_OPTION"],

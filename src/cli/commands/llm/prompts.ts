@@ -8,7 +8,8 @@ import { JsonTextError, parseJsonText } from "../../../base/jsonText.ts";
 import { readTextFile } from "../../../llm/text/textFile.ts";
 
 const line = z.strictObject({
-  prompt: z.string(),
+  // JSON can spell halves of surrogate pairs, which no text has.
+  prompt: z.string().refine((text) => text.isWellFormed(), "half of a surrogate pair is no character"),
   id: z.union([z.string(), z.number()]).optional(),
   max_new_tokens: z.int().min(1).optional(),
   seed: z.int().min(0).optional(),
