@@ -40,6 +40,8 @@ export interface FolderTensors {
   tensors: Map<string, StoredTensor>;
   /** Names that the model has no use for, without those of known buffers. */
   unused: string[];
+  /** Files by the model's tensors that lie in them and not where the index says. */
+  misplaced: Map<string, string>;
 }
 
 function wrongTensor(folder: string, message: string, fix?: string): ParetoError {
@@ -75,6 +77,7 @@ export async function findTensors(
 ): Promise<FolderTensors> {
   const tensors = new Map<string, StoredTensor>();
   const unused: string[] = [];
+  const misplaced = new Map<string, string>();
   for (const fileName of files) {
     const file = await SafetensorsFile.open(join(folder, fileName), (name) => {
       const isUnused = nameIn(wanted, name) === null;
@@ -84,8 +87,11 @@ export async function findTensors(
     opened.push(file);
     for (const [name, { shape }] of file.tensors) {
       // Where the index says in which file a tensor lies, one of its name in another file is not it.
-      if ((fileOf?.get(name) ?? fileName) !== fileName) continue;
       const own = nameIn(wanted, name)!;
+      if ((fileOf?.get(name) ?? fileName) !== fileName) {
+        misplaced.set(own, fileName);
+        continue;
+      }
       const other = tensors.get(own);
       if (other)
         throw wrongTensor(
@@ -96,7 +102,7 @@ export async function findTensors(
       tensors.set(own, { file, name, shape });
     }
   }
-  return { tensors, unused };
+  return { tensors, unused, misplaced };
 }
 
 /**
@@ -106,9 +112,16 @@ export async function findTensors(
 export function requireTensors(
   folder: string,
   wanted: ReadonlyMap<string, Shape>,
-  { tensors, unused }: FolderTensors,
+  { tensors, unused, misplaced }: FolderTensors,
 ): void {
   const missing = [...wanted.keys()].filter((name) => !tensors.has(name));
+  const elsewhere = missing.find((name) => misplaced.has(name));
+  if (elsewhere !== undefined)
+    throw wrongTensor(
+      folder,
+      `each tensor lies in the file that the index says, got ${elsewhere} in ${misplaced.get(elsewhere)}`,
+      "Download the index and all files of the weights again, of one version of the model.",
+    );
   if (missing.length > 0) throw missingTensors(folder, missing, unused);
   for (const [name, shape] of wanted) {
     const { shape: held, file, name: stored } = tensors.get(name)!;

@@ -46,14 +46,14 @@ const schema = z.object({
 const notDone: readonly (readonly [values: readonly unknown[], keys: string])[] = [
   [
     [],
-    "bad_words_ids force_words_ids constraints forced_bos_token_id forced_eos_token_id max_time stop_strings top_h exponential_decay_length_penalty sequence_bias watermarking_config",
+    "bad_words_ids force_words_ids constraints forced_bos_token_id forced_eos_token_id max_time stop_strings top_h exponential_decay_length_penalty sequence_bias watermarking_config dola_layers",
   ],
   [[[]], "suppress_tokens begin_suppress_tokens"],
   [
     [0],
-    "no_repeat_ngram_size min_length min_new_tokens epsilon_cutoff eta_cutoff penalty_alpha diversity_penalty",
+    "no_repeat_ngram_size min_length min_new_tokens encoder_no_repeat_ngram_size epsilon_cutoff eta_cutoff penalty_alpha diversity_penalty",
   ],
-  [[1], "num_beams num_beam_groups num_return_sequences guidance_scale"],
+  [[1], "num_beams num_beam_groups num_return_sequences guidance_scale encoder_repetition_penalty"],
   [[false], "token_healing low_memory"],
 ];
 const notDoneBy = new Map(
@@ -66,10 +66,10 @@ const harmless = new Set(
     "_from_model_config transformers_version bos_token_id pad_token_id decoder_start_token_id use_cache",
     "output_attentions output_hidden_states output_scores output_logits return_dict_in_generate",
     "cache_implementation cache_config return_legacy_cache compile_config disable_compile max_cache_len use_mtp",
-    "renormalize_logits remove_invalid_values early_stopping length_penalty encoder_no_repeat_ngram_size",
-    "encoder_repetition_penalty generation_kwargs num_assistant_tokens num_assistant_tokens_schedule",
+    "renormalize_logits remove_invalid_values early_stopping length_penalty",
+    "generation_kwargs num_assistant_tokens num_assistant_tokens_schedule",
     "assistant_confidence_threshold assistant_early_exit assistant_lookbehind target_lookbehind is_assistant",
-    "prompt_lookup_num_tokens max_matching_ngram_size dola_layers trust_remote_code _commit_hash model_type",
+    "prompt_lookup_num_tokens max_matching_ngram_size trust_remote_code _commit_hash model_type",
   ].flatMap((line) => line.split(" ")),
 );
 

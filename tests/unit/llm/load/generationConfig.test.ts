@@ -54,6 +54,17 @@ describe("generation_config.json", () => {
     ]);
   });
 
+  // transformers applies the first two to the prompt of a decoder; the third is another way of decoding.
+  test.each([
+    ["encoder_repetition_penalty", 1.5, 1],
+    ["encoder_no_repeat_ngram_size", 3, 0],
+    ["dola_layers", "high", null],
+  ])("names %s, which would change the text", (key, value, nothing) => {
+    const [notice] = read({ [key]: value }).notices;
+    expect(notice).toContain(`not done here: ${key} ${JSON.stringify(value)}`);
+    expect(read({ [key]: nothing }).notices).toEqual([]);
+  });
+
   test.each([
     { temperature: -1 },
     { temperature: "hot" },

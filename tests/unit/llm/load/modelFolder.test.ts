@@ -199,6 +199,18 @@ describe("an index of files", () => {
     });
     expect((await opened(other.name)).first).toEqual([77, 77]);
   });
+
+  test("that names another file than the one with a tensor is refused by the names of both", async () => {
+    const tensors = tensorsOf(LLAMA);
+    await writeFile(join(folder, "config.json"), JSON.stringify(LLAMA));
+    await writeFile(join(folder, "a.safetensors"), rawSafetensors(tensors.slice(0, 1)));
+    await writeFile(join(folder, "b.safetensors"), rawSafetensors(tensors.slice(1)));
+    const inB = Object.fromEntries(tensors.map(({ name }) => [name, "b.safetensors"]));
+    await index({ ...inB, [tensors[1]!.name]: "a.safetensors" });
+    await expect(openModelFolder(folder)).rejects.toThrow(
+      refusal("LLM_TENSOR", `got ${tensors[0]!.name} in a.safetensors`),
+    );
+  });
 });
 
 describe("what is no model", () => {
