@@ -36,6 +36,9 @@ const FIXES: Record<BadRecordCode, string> = {
 };
 const MISSING_BREAK = "Put a line break before the >, which otherwise opens no record.";
 
+/** What ends an id: blanks, and the byte 1 that joins the headers of NCBI's databases. Other control characters are its own. */
+const isBlank = (byte: number): boolean => byte === SPACE || (byte >= TAB && byte <= CR) || byte === 1;
+
 type State = "lineStart" | "header" | "comment" | "sequence";
 
 /** Takes chunks of bytes, gives records. */
@@ -291,13 +294,13 @@ export class FastaParser {
   #readHeader(): { id?: string; description: string } {
     const header = this.#header;
     let end = this.#headerBytes;
-    while (end > 0 && header[end - 1]! <= SPACE) end--;
+    while (end > 0 && isBlank(header[end - 1]!)) end--;
     let start = 0;
-    while (start < end && header[start]! <= SPACE) start++;
+    while (start < end && isBlank(header[start]!)) start++;
     let idEnd = start;
-    while (idEnd < end && header[idEnd]! > SPACE) idEnd++;
+    while (idEnd < end && !isBlank(header[idEnd]!)) idEnd++;
     let rest = idEnd;
-    while (rest < end && header[rest]! <= SPACE) rest++;
+    while (rest < end && isBlank(header[rest]!)) rest++;
     if (start < end) return { id: decode(header, start, idEnd), description: decode(header, rest, end) };
     return { description: "" };
   }

@@ -4,7 +4,7 @@ import type { SequenceFault } from "../alphabet.ts";
 /** A usable record. */
 export interface FastaRecord {
   bad: false;
-  /** The header up to its first space or tab; `sequence_N` for the N-th record when the header is empty. */
+  /** The header up to its first blank, or the byte 1 that joins headers; `sequence_N` for the N-th record when the header is empty. */
   id: string;
   /** The rest of the header; the empty text when there is none. */
   description: string;

@@ -91,6 +91,10 @@ describe("records", () => {
     expect(parse(">a β-lactamase\nMK")[0]).toMatchObject({ description: "β-lactamase" });
     expect(parse(Buffer.from(">a caf\xe9\nMK", "latin1"))[0]).toMatchObject({ description: "café" });
     expect(parse(">gi|1\u0001gi|2\nMK")[0]).toMatchObject({ id: "gi|1", description: "gi|2" });
+    expect(parse(">a\u001b[31mb\u0007 one\u001b[0m\nMK")[0]).toMatchObject({
+      id: "a\u001b[31mb\u0007",
+      description: "one\u001b[0m",
+    });
     const [record] = parse(`>${"a".repeat(10)} ${"b".repeat(200_000)}\nMK`);
     expect(record).toMatchObject({ id: "aaaaaaaaaa", residues: "MK" });
     expect(record!.description.length).toBe(65_536 - 11);
