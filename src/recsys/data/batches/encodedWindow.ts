@@ -60,7 +60,7 @@ export interface RowsFile {
 
 /**
  * Reads groups to where {@link placeGroups} puts them, all at once.
- * @throws ParetoError DATA_ENCODED_DAMAGED when the file is shorter than its index says
+ * @throws ParetoError DATA_ENCODED_DAMAGED when the file is shorter than its index says, or its bags are none
  */
 export async function readGroups(
   { fd, path }: RowsFile,
@@ -90,6 +90,30 @@ export async function readGroups(
   // All have ended before the first failure is thrown: the file may be closed, and the memory used again.
   for (const result of await Promise.allSettled(readings)) {
     if (result.status === "rejected") throw result.reason;
+  }
+  if (layout.multiHot) requireBags(path, layout, entries, into);
+}
+
+/** Checks where bags start, which says how much memory a batch takes. @throws ParetoError DATA_ENCODED_DAMAGED */
+function requireBags(
+  path: string,
+  layout: EncodedLayout,
+  entries: readonly GroupEntry[],
+  from: ArrayBufferLike,
+): void {
+  const { groups } = placeGroups(layout, entries);
+  const words = new Int32Array(from);
+  for (const [g, { bagsAt, rows }] of groups.entries()) {
+    const end = bagsAt + layout.tables * rows;
+    let isWhole = words[bagsAt] === 0 && words[end] === entries[g]!.ids;
+    for (let bag = bagsAt; bag < end && isWhole; bag++) isWhole = words[bag]! <= words[bag + 1]!;
+    if (isWhole) continue;
+    throw new ParetoError({
+      code: "DATA_ENCODED_DAMAGED",
+      where: path,
+      message: `the bags of a group must rise from 0 to the number of its ids, got others in the group at byte ${entries[g]!.offset}`,
+      fix: "Delete the folder and prepare the data again.",
+    });
   }
 }
 

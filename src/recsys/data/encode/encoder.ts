@@ -39,39 +39,41 @@ interface EncoderFile {
 
 const encoderFormat: JsonFormat<EncoderFile> = {
   noun: "encoder",
-  schema: z.object({
-    version: z.literal(2),
-    label: z.string(),
-    dense: z.array(
-      z.object({
-        name: z.string(),
-        transform: z.enum(["log1p", "standard"]),
-        mean: z.number(),
-        deviation: z.number(),
-      }),
-    ),
-    categorical: z.array(
-      z.object({
-        name: z.string(),
-        encoding: z.enum(["vocabulary", "hash"]),
-        cardinality: z.int().min(0),
-        multiHot: z.boolean(),
-        kind: z.enum(["integer", "real", "boolean", "text", "time"]),
-        valueType: z.enum(["BIGINT", "VARCHAR"]),
-        joinBytes: z.number(),
-      }),
-    ),
-    numberForms: z.record(
-      z.string(),
-      z.object({
-        decimal: z.enum([".", ","]),
-        group: z.enum(["", ",", ".", " ", "'"]),
-        currency: z.string(),
-        percent: z.boolean(),
-      }),
-    ),
-    sourceColumns: z.int().min(1),
-  }),
+  schema: z
+    .object({
+      version: z.literal(2),
+      label: z.string(),
+      dense: z.array(
+        z.object({
+          name: z.string(),
+          transform: z.enum(["log1p", "standard"]),
+          mean: z.number(),
+          deviation: z.number(),
+        }),
+      ),
+      categorical: z.array(
+        z.object({
+          name: z.string(),
+          encoding: z.enum(["vocabulary", "hash"]),
+          cardinality: z.int().min(0),
+          multiHot: z.boolean(),
+          kind: z.enum(["integer", "real", "boolean", "text", "time"]),
+          valueType: z.enum(["BIGINT", "VARCHAR"]),
+          joinBytes: z.number(),
+        }),
+      ),
+      numberForms: z.record(
+        z.string(),
+        z.object({
+          decimal: z.enum([".", ","]),
+          group: z.enum(["", ",", ".", " ", "'"]),
+          currency: z.string(),
+          percent: z.boolean(),
+        }),
+      ),
+      sourceColumns: z.int().min(1),
+    })
+    .refine(({ dense, categorical }) => dense.length + categorical.length > 0, "it has a column at least"),
   newest: { version: 2 },
   codes: { damaged: "DATA_ENCODER_DAMAGED", version: "DATA_ENCODER_DAMAGED" },
   fix: "Restore the run's folder, or train again.",

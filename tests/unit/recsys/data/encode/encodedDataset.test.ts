@@ -209,6 +209,25 @@ describe("an encoded data set", () => {
     await expect(read(set, { batchSize: 10 })).rejects.toMatchObject({ code: "DATA_ENCODED_DAMAGED" });
   });
 
+  test("whose bags do not rise to the number of ids is refused", async () => {
+    const set = await write(makeRows(100, 1, 2, true), 1, 2, true, 100, 128);
+    const path = join(set.directory, "rows.bin");
+    const whole = await readFile(path);
+    // Numbers of rows, labels and one dense value a row stand before the bags.
+    const bagsAt = 100 * (8 + 4 + 4);
+    for (const [bag, value] of [
+      [0, 1],
+      [50, -1],
+      [50, 2 ** 30],
+      [200, 0],
+    ] as const) {
+      const damaged = Buffer.from(whole);
+      damaged.writeInt32LE(value, bagsAt + 4 * bag);
+      await writeFile(path, damaged);
+      await expect(read(set, { batchSize: 10 })).rejects.toMatchObject({ code: "DATA_ENCODED_DAMAGED" });
+    }
+  });
+
   test.each([
     ["layout.tables", { layout: { dense: 1, tables: 1e9, cardinalities: [100], multiHot: false } }],
     ["rows", { rows: 1e15 }],
