@@ -15,14 +15,14 @@ function editDistance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
-/** The name nearest to `wanted`, or null when none is close (more than half of the letters differ). */
+/** The name nearest to `wanted`, or null when none is close: more than half of the letters differ, or all of them. */
 export function nearestName(wanted: string, names: readonly string[]): string | null {
   const target = wanted.toLowerCase();
   let best: string | null = null;
   let bestDistance = Math.max(2, Math.floor(target.length / 2)) + 1;
   for (const name of names) {
     const distance = editDistance(target, name.toLowerCase());
-    if (distance < bestDistance) {
+    if (distance < bestDistance && distance < Math.max(target.length, name.length)) {
       best = name;
       bestDistance = distance;
     }
