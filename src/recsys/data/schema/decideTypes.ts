@@ -220,6 +220,11 @@ export class TypeDecider {
     return (mask & MISSING_NUMBERS) === 0 && this.#settleTimes(column, values);
   }
 
+  /** Whether the user has named a decimal comma, so that points are no decimal signs. */
+  get #decimalComma(): boolean {
+    return this.#hints.decimal === "," || this.#hints.group === ".";
+  }
+
   /** Gives a column a type of numbers, if it can have one. @param values the classes of its values that are not missing */
   async #settleNumbers(column: TextColumn, values: number): Promise<boolean> {
     const as = (type: string, sql: string, form: NumberForm): true => {
@@ -239,8 +244,7 @@ export class TypeDecider {
     if (whole && (values === CLASS.integer || (await this.#fits(column)))) {
       return as("BIGINT", `TRY_CAST(${column.text} AS BIGINT)`, PLAIN_FORM);
     }
-    // A decimal comma that the user has named makes points something else than decimal signs.
-    const decimalComma = this.#hints.decimal === "," || this.#hints.group === ".";
+    const decimalComma = this.#decimalComma;
     const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
     if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
       return as("DOUBLE", `TRY_CAST(${column.text} AS DOUBLE)`, PLAIN_FORM);
@@ -394,9 +398,12 @@ export class TypeDecider {
         this.notices.push(
           `Column "${name}" is kept as text: ${column.reason}. Say which with --csv decimal=, or --csv decimal=.`,
         );
-      } else if ((mask & CLASS.marked) !== 0) {
-        column.reason = "numbers written in several ways";
-        this.notices.push(`Column "${name}" is kept as text: its numbers are written in several ways.`);
+      } else if ((mask & CLASS.marked) !== 0 || (this.#decimalComma && (mask & CLASS.fraction) !== 0)) {
+        const said = this.#hints.decimal !== undefined || this.#hints.group !== undefined;
+        column.reason = said ? "numbers not written as --csv says" : "numbers written in several ways";
+        this.notices.push(
+          `Column "${name}" is kept as text: its numbers are ${said ? "not all written as --csv says" : "written in several ways"}.`,
+        );
       } else if (codes!.count > 0) {
         column.reason = `codes: ${codeWords(mask)}, ${codes!.first}`;
         this.notices.push(

@@ -37,4 +37,9 @@ describe("--csv", () => {
   ])("refuses %s", (text, message) => {
     expect(() => readCsvOptions(text)).toThrow(message);
   });
+
+  it("refuses one sign for decimals and thousands", () => {
+    expect(csvText.safeParse("decimal=,,thousands=,").error?.issues[0]?.message).toMatch(/two signs/);
+    expect(csvText.parse("decimal=,,thousands=.")).toEqual({ decimal: ",", thousands: "." });
+  });
 });

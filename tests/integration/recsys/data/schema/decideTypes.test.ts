@@ -145,6 +145,11 @@ describe("types", () => {
     const several = await column(["2,5", "1.5"]);
     expect([several.type, several.values]).toEqual(["VARCHAR", ["2,5", "1.5"]]);
     expect(several.notices).toMatch(/kept as text: its numbers are written in several ways/);
+    for (const csv of [{ decimal: "," }, { thousands: "." }] as const) {
+      const points = await column(["2.5", "0.25"], { csv });
+      expect([points.type, points.values]).toEqual(["VARCHAR", ["2.5", "0.25"]]);
+      expect(points.notices).toMatch(/"v" is kept as text: its numbers are not all written as --csv says/);
+    }
   });
 
   test("numbers with a word among them are text, and the word is said", async () => {
