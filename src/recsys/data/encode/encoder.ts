@@ -21,7 +21,7 @@ import type { EncodedDataset } from "./encodedDataset.ts";
 import { fileError } from "../../../base/fileErrors.ts";
 import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
-import { suggestColumn } from "../schema/suggestColumn.ts";
+import { suggestRename } from "../schema/suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
 import type { EncodedField } from "./vocabulary.ts";
 
@@ -161,10 +161,7 @@ export class Encoder {
         code: "DATA_COLUMN_UNKNOWN",
         where: source.name,
         message: `the source lacks a column that the model was trained on, got no "${name}"`,
-        fix: suggestColumn(
-          name,
-          source.columns.map((other) => other.name),
-        ),
+        fix: suggestRename(name, source),
       });
     };
     return {

@@ -64,6 +64,18 @@ async function writtenColumns(source: Source, options: string): Promise<string[]
   return columns.map(({ sql, written }) => (kept.has(sql) ? sql : written));
 }
 
+/** Refuses a source that has a column of the name that predictions get. @throws ParetoError DATA_COLUMN_DUPLICATE */
+function refuseProbabilityColumn(source: Source): void {
+  if (source.column(PROBABILITY) === null) return;
+  const name = `${PROBABILITY}_before`;
+  throw new ParetoError({
+    code: "DATA_COLUMN_DUPLICATE",
+    where: source.name,
+    message: `predictions add a column that the source already has, got "${PROBABILITY}"`,
+    fix: `Rename the source's column with a query: --sql 'SELECT * RENAME (${PROBABILITY} AS ${name}) FROM source'.`,
+  });
+}
+
 /**
  * Writes a source with its probabilities.
  * @param probabilities one for each row of the source, in its order, in pieces of any length
@@ -76,14 +88,7 @@ export async function writePredictions(
   path: string,
 ): Promise<number> {
   const options = copyOptions(path);
-  if (source.column(PROBABILITY) !== null) {
-    throw new ParetoError({
-      code: "DATA_COLUMN_DUPLICATE",
-      where: source.name,
-      message: `predictions add a column that the source already has, got "${PROBABILITY}"`,
-      fix: "Rename the source's column with a query.",
-    });
-  }
+  refuseProbabilityColumn(source);
   const partial = `${path}.partial`;
   const release = holdTemporary(partial);
   const table = `predictions_${process.hrtime.bigint()}`;

@@ -122,16 +122,16 @@ async function profileColumns(source: Source): Promise<Profile[]> {
 }
 
 function checkNames(source: Source, options: RoleOptions): void {
-  const names = source.columns.map((column) => column.name);
+  const names = new Set(source.columns.map((column) => column.name));
   const claimed = new Map<string, string>();
   for (const list of ["dense", "categorical", "ignore"] as const) {
     for (const name of options[list] ?? []) {
-      if (!names.includes(name)) {
+      if (!names.has(name)) {
         throw new ParetoError({
           code: "DATA_COLUMN_UNKNOWN",
           where: list,
           message: `there is no column of this name, got "${name}"`,
-          fix: suggestColumn(name, names),
+          fix: suggestColumn(name, source),
         });
       }
       const other = claimed.get(name) ?? (name === options.label ? "label" : null);
@@ -146,12 +146,12 @@ function checkNames(source: Source, options: RoleOptions): void {
       claimed.set(name, list);
     }
   }
-  if (options.time !== undefined && !names.includes(options.time)) {
+  if (options.time !== undefined && !names.has(options.time)) {
     throw new ParetoError({
       code: "DATA_TIME_ABSENT",
       where: source.name,
       message: `there is no time column of this name, got "${options.time}"`,
-      fix: suggestColumn(options.time, names),
+      fix: suggestColumn(options.time, source),
     });
   }
 }

@@ -5,6 +5,7 @@ import { ParetoError } from "../../../base/errors.ts";
 import { columnKind } from "./columnTypes.ts";
 import { suggestColumn } from "./suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
+import { quoteName } from "../source/sqlText.ts";
 
 /** 0 or 1 as a FLOAT, NULL where the value is neither. */
 export function labelSql(column: SourceColumn): string {
@@ -27,11 +28,19 @@ export function findLabel(source: Source, name: string): SourceColumn {
     code: "DATA_LABEL_ABSENT",
     where: source.name,
     message: `there is no label column of this name, got "${name}"`,
-    fix: suggestColumn(
-      name,
-      source.columns.map((other) => other.name),
-    ),
+    fix: suggestColumn(name, source),
   });
+}
+
+/** What to do about labels that are neither 0 nor 1: a query that leaves them out where they are missing, or maps them. */
+function labelFix({ name, type }: SourceColumn, value: string | null): string {
+  const quoted = quoteName(name);
+  if (value === null) {
+    return `Leave these rows out with a query: --sql 'SELECT * FROM source WHERE ${quoted} IS NOT NULL'.`;
+  }
+  // In dollars, a text needs no quotes, which the shell would take for its own.
+  const click = columnKind(type) === "text" ? "$$VALUE$$" : "1";
+  return `Say with a query which value is a click: --sql 'SELECT * REPLACE ((${quoted} = ${click})::INT AS ${quoted}) FROM source'.`;
 }
 
 /**
@@ -76,7 +85,7 @@ export async function checkLabel(
       code: "DATA_LABEL_VALUE",
       where: `${where}, row ${first! + 1}`,
       message: `labels must be 0 or 1; ${bad} row${bad === 1 ? " is" : "s are"} not, the first of them row ${first! + 1}, got ${value}`,
-      fix: `Map or filter the values with a query, e.g. --sql "SELECT * REPLACE (... AS label) FROM source WHERE ...".`,
+      fix: labelFix(column, row!.value),
     });
   }
   if (zeros === 0 || ones === 0) {

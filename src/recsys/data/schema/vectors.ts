@@ -83,7 +83,10 @@ export async function checkVector(
       code: "DATA_VECTOR_LENGTH",
       where: `${source.name}, column "${column.name}", row ${other.row + 1}`,
       message: `vectors must have one length, ${length} ${expected === null ? `as in the first row that has one` : "as in training"}; the one of row ${other.row + 1} differs, got ${other.length}`,
-      fix: "Correct the vectors, or leave the column out with --ignore; lists of categories are named with --categorical.",
+      fix:
+        expected === null
+          ? "Correct the vectors, or leave the column out with --ignore; lists of categories are named with --categorical."
+          : "Give the vectors that the model was trained with, or leave these rows out with a query.",
     });
   }
   const [odd] = await source.database.rows<{ count: number }>(

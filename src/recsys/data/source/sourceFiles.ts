@@ -9,7 +9,7 @@ import { globSync } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { ParetoError } from "../../../base/errors.ts";
-import { fileError, missingFile } from "../../../base/fileErrors.ts";
+import { fileError, missingFile, noFile } from "../../../base/fileErrors.ts";
 import { fileKind, KIND_BYTES, type FileKind } from "./fileKind.ts";
 import { partitionsOf, type Partition } from "./hive.ts";
 import { emptyFile, type TextKind } from "./textFile.ts";
@@ -97,6 +97,8 @@ async function expand(path: string, notices: string[]): Promise<string[]> {
   if (isRemote(path)) return [path];
   const found = await stat(path).catch(() => null);
   if (found?.isDirectory()) return filesOf(path, notices);
+  // A pipe gives its bytes once, and one without a writer never.
+  if (found !== null && !found.isFile()) throw noFile(path, found);
   if (found !== null) return [path];
   if (!/[*?[{]/.test(path)) throw missingFile(path, "there is no such file");
   const matches = globSync(path).sort();

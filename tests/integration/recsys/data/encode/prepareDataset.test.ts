@@ -118,6 +118,7 @@ describe("labels", () => {
       {
         code: "DATA_LABEL_VALUE",
         message: expect.stringMatching(/row 6, got "3"$/),
+        fix: expect.stringContaining(`--sql 'SELECT * REPLACE (("y" = 1)::INT AS "y") FROM source'`),
       },
     );
     await attempt(
@@ -125,6 +126,7 @@ describe("labels", () => {
     ).toMatchObject({
       code: "DATA_LABEL_VALUE",
       message: expect.stringMatching(/row 3, got missing$/),
+      fix: expect.stringContaining(`--sql 'SELECT * FROM source WHERE "y" IS NOT NULL'`),
     });
     await attempt("SELECT NULL::INTEGER AS y, i AS v FROM range(9) t(i)").toMatchObject({
       code: "DATA_COLUMN_NULL",
@@ -537,7 +539,7 @@ describe("reuse, new sources and predictions", () => {
     await using lacking = await open("SELECT 5 AS v, 'x' AS wort");
     await expect(encoder.encode(lacking, join(root, "fresh"))).rejects.toMatchObject({
       code: "DATA_COLUMN_UNKNOWN",
-      fix: expect.stringContaining('"wort"'),
+      fix: expect.stringContaining(`--sql 'SELECT * RENAME ("wort" AS "word") FROM source'`),
     });
   });
 
@@ -662,6 +664,7 @@ describe("vectors", () => {
       await expect(prepared.encoder.encode(longer, join(root, "vectors"))).rejects.toMatchObject({
         code: "DATA_VECTOR_LENGTH",
         message: expect.stringMatching(/3 as in training.*row 2 differs, got 2$/),
+        fix: expect.not.stringContaining("--ignore"),
       });
       await using scalar = await open("SELECT 1.5 AS emb, [1] AS tags");
       await expect(prepared.encoder.encode(scalar, join(root, "vectors"))).rejects.toMatchObject({

@@ -1,4 +1,5 @@
 /** @file Files as people have them: compressed, cut off, misnamed, in other encodings, without a header, in folders, in databases. */
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -302,7 +303,32 @@ describe("line ends", () => {
   });
 });
 
+describe("a pipe", () => {
+  it("is refused, not waited for", async () => {
+    execFileSync("sh", ["-c", 'mkfifo "$0"', at("pipe.csv")]);
+    expect(await failure(at("pipe.csv"))).toMatchObject({
+      code: "FILE_REFUSED",
+      message: expect.stringMatching(/a pipe$/),
+    });
+  });
+});
+
 describe("without a header", () => {
+  it("that a first line of text or counts hides, the error for the absent column says what to do", async () => {
+    for (const [name, line] of [
+      ["counts.csv", "0,k0,1"],
+      ["words.csv", "no,k0,blue"],
+    ] as const) {
+      await using source = await openSource({
+        paths: [await put(name, `${line}\n${line}\n`)],
+        tempDirectory: at("stage"),
+        threads: 2,
+      });
+      const error = { code: "DATA_LABEL_ABSENT", fix: expect.stringMatching(/^Name one.*--csv header=no/) };
+      await expect(inferSchema(source, { label: "y" })).rejects.toMatchObject(error);
+    }
+  });
+
   const values = "1,0.5,a\n0,0.25,b\n";
 
   it("is told, with a fix that works", async () => {
