@@ -6,8 +6,8 @@ import { z } from "zod";
 import type { NoticeEvent } from "../../run/events.ts";
 import type { SamplerOptions } from "../generate/sampler.ts";
 import { eosTokenIds, parse } from "./configs/parse.ts";
-import { parseJson } from "./jsonText.ts";
-import { damagedModel, modelNotice, shownNames, shownValue } from "./modelErrors.ts";
+import { parseConfigJson } from "./jsonText.ts";
+import { modelNotice, shownNames, shownValue } from "./modelErrors.ts";
 
 /** How a model's texts are generated where the user does not say. */
 export interface GenerationDefaults {
@@ -99,9 +99,7 @@ export function readGenerationConfig(
   where: string,
   notices: NoticeEvent[],
 ): GenerationDefaults {
-  const json = parseJson(text, where);
-  if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw damagedModel(where, "a configuration is a JSON object", shownValue(json));
+  const json = parseConfigJson(text, where);
   const c = parse(schema, json, where);
   const { asked, unknown } = askedInVain(json);
   if (asked.length > 0)

@@ -1,5 +1,6 @@
 /** @file JSON as files of models hold it; some editors put a byte order mark before it, which is not part of it. */
-import { damagedModel } from "./modelErrors.ts";
+import { JsonTextError, parseJsonText } from "../../base/jsonText.ts";
+import { damagedModel, shownValue } from "./modelErrors.ts";
 import { FIRST_BYTES, isLfsPointer, lfsPointer } from "./otherFormats.ts";
 
 /**
@@ -13,5 +14,23 @@ export function parseJson(text: string, where: string): unknown {
     return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch {
     throw damagedModel(where, "the file must be JSON", JSON.stringify(text.slice(0, 40)));
+  }
+}
+
+/**
+ * The value of a configuration: an object without a key that stands twice.
+ * @param where its path
+ * @throws ParetoError LLM_MODEL_DAMAGED
+ */
+export function parseConfigJson(text: string, where: string): object {
+  if (isLfsPointer(Buffer.from(text.slice(0, FIRST_BYTES)))) throw lfsPointer(where);
+  try {
+    const json = parseJsonText(text);
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
+    throw damagedModel(where, "a configuration is a JSON object", shownValue(json));
+  } catch (error) {
+    if (error instanceof JsonTextError)
+      throw damagedModel(where, `the file ${error.problem}`, error.received);
+    throw error;
   }
 }

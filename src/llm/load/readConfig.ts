@@ -9,8 +9,8 @@ import { gptjConfig, gptjKeys } from "./configs/gptj.ts";
 import { checkKeys } from "./configs/keys.ts";
 import { llamaConfig, llamaKeys } from "./configs/llama.ts";
 import { mptConfig, mptKeys, mptUnknownKeys } from "./configs/mpt.ts";
-import { parseJson } from "./jsonText.ts";
-import { damagedModel, modelNotice, shownNames, shownValue, unsupported } from "./modelErrors.ts";
+import { parseConfigJson } from "./jsonText.ts";
+import { modelNotice, shownNames, unsupported } from "./modelErrors.ts";
 
 /** How a family's configurations are read. */
 interface Family {
@@ -44,9 +44,7 @@ const families: Readonly<Record<string, Family>> = {
  * @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED
  */
 export function readConfig(text: string, where: string, notices: NoticeEvent[] = []): DecoderConfig {
-  const json = parseJson(text, where);
-  if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw damagedModel(where, "a configuration is a JSON object", shownValue(json));
+  const json = parseConfigJson(text, where);
   const { model_type: modelType, quantization_config: quantization } = json as Record<string, unknown>;
   if (typeof modelType !== "string" || !Object.hasOwn(families, modelType))
     throw unsupported(where, "this model_type", modelType ?? null, Object.keys(families).join(", "));

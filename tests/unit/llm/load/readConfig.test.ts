@@ -171,6 +171,11 @@ describe("config.json", () => {
     expect(() => read({ ...llama, ...change })).toThrow(refusal("LLM_MODEL_DAMAGED", message));
   });
 
+  test("with a key that stands twice is refused", () => {
+    const text = JSON.stringify(llama).replace("{", '{"vocab_size": 64, ');
+    expect(() => readConfig(text, "config.json")).toThrow(refusal("LLM_MODEL_DAMAGED", "vocab_size"));
+  });
+
   test.each(["[]", "null", "7", '"llama"', "{", "\u0000", ""])("that is %j is refused", (text) => {
     expect(() => readConfig(text, "config.json")).toThrow(
       expect.objectContaining({ code: expect.stringMatching(/^LLM_/) as unknown }),
