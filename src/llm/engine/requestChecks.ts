@@ -20,6 +20,14 @@ export function requireRequest(
   { vocabSize }: Pick<DecoderConfig, "vocabSize">,
 ): void {
   const { maxNewTokens, beams = 1, noise = {}, sampling, stopTokenIds = [], forced = [] } = request;
+  if (!Array.isArray(request.prompt)) {
+    throw new ParetoError({
+      code: "LLM_OPTION",
+      where,
+      message: `prompt must be a list of tokens, got ${typeof request.prompt}`,
+      fix: "Encode the text with the model's tokenizer.",
+    });
+  }
   requireNumber(where, "maxNewTokens", maxNewTokens, TOKENS);
   requireNumbers(where, request, { beams: TOKENS, cachedNewTokens: TOKENS_OR_NONE });
   requireNumbers(

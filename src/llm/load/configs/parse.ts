@@ -8,14 +8,17 @@ const MOST = 2 ** 24;
 /** A size. */
 export const count = z.int().min(1).max(MOST);
 /** Heads. */
-export const headCount = count.max(2 ** 16);
+export const headCount = z
+  .int()
+  .min(1)
+  .max(2 ** 16);
 /** Positions: some models claim to have very many. */
 export const positionCount = z
   .int()
   .min(1)
   .max(2 ** 31 - 1);
 /** Layers: more than any model has, and few enough for their tensors to be named. */
-export const layerCount = count.max(10_000);
+export const layerCount = z.int().min(1).max(10_000);
 /** A value that may be left out, or null for the same. */
 export function orElse<T>(schema: z.ZodType<T>, value: T) {
   return schema.nullish().transform((given) => given ?? value);

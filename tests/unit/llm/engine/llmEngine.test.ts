@@ -117,6 +117,7 @@ describe("a request", () => {
     ["a policy's option that it lacks", { kv: "full:budget=50%" }, "POLICY_OPTION"],
     ["a budget of nothing", { kv: "h2o:budget=0" }, "KV_BUDGET"],
     ["no new tokens", { maxNewTokens: 0 }, "LLM_OPTION"],
+    ["a prompt of text", { prompt: "abc" as unknown as number[] }, "LLM_OPTION"],
     ["half a new token", { maxNewTokens: 2.5 }, "LLM_OPTION"],
     ["new tokens that are no number", { maxNewTokens: Number.NaN }, "LLM_OPTION"],
     ["new tokens without end", { maxNewTokens: Number.POSITIVE_INFINITY }, "LLM_OPTION"],
