@@ -38,7 +38,7 @@ function wanted(issue: Issue): string {
 /** A message of zod as a clause, without what it says of the value. */
 function sentence(message: string): string {
   const own = message.replace(/^Invalid input: /, "").replace(/, received .*$/s, "");
-  return own[0]!.toLowerCase() + own.slice(1);
+  return (own[0]!.toLowerCase() + own.slice(1)).replace(/^expected record$/, "expected object");
 }
 
 function valueAt(json: unknown, path: readonly JsonStep[]): unknown {

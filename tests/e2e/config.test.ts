@@ -74,8 +74,8 @@ describe("a configuration file", () => {
     ["a nearest name for an unknown key", { row: 5 }, /c\.json: row/, /"row"$/, /"rows"/],
     ["a wrong type", { rows: [5] }, /c\.json: rows/, /a whole number of at least 1.*\[5\]$/, /\S/],
     ["a wrong value", { preset: "kagle" }, /c\.json: preset/, /small, kaggle, avazu.*"kagle"$/, /kaggle/],
-    ["no object", [1], /^c\.json$/, /JSON object, got \[1\]$/, /--config-schema/],
-    ["no JSON", "{ rows: 5 }", /^c\.json$/, /JSON object, got .*/, /--config-schema/],
+    ["no object", [1], /^c\.json$/, /expected object, got \[1\]$/, /--config-schema/],
+    ["no JSON", "{ rows: 5 }", /^c\.json$/, /is not JSON .*, got .*/, /--config-schema/],
   ])("is refused with %s", async (_, content, where, message, fix) => {
     await config("c.json", content);
     const { status, stdout } = await work.run([...SYNTH, "--out", "never.parquet", "--json"]);

@@ -64,6 +64,20 @@ export function makeSequence<T>(
   return parts.map((part, i) => makeComponent(makers, what, part, within(place, key, i)));
 }
 
+/** How much longer a sequence may make a text: more than any normalization does. */
+const GROWTH = { factor: 64, units: 2 ** 16 };
+
+/** Refuses a text that a sequence's parts let grow without end. @throws ParetoError LLM_UNSUPPORTED */
+export function requireGrowth(before: number, after: number, place: Place): void {
+  if (after <= GROWTH.factor * before + GROWTH.units) return;
+  throw unsupported(
+    placeText(place),
+    "a sequence that makes a text this much longer",
+    `${before} characters, then ${after}`,
+    "parts that do not repeat each other",
+  );
+}
+
 /** The options of a component, checked. @throws ParetoError LLM_MODEL_DAMAGED */
 export function optionsOf<T>(schema: z.ZodType<T>, config: unknown, place: Place): T {
   const parsed = schema.safeParse(config);

@@ -7,6 +7,7 @@ import {
   oneCharacter,
   optionsOf,
   patternSchema,
+  requireGrowth,
   type Makers,
   type Place,
 } from "./component.ts";
@@ -135,7 +136,16 @@ const MAKERS: Makers<Decoder> = {
   },
   Sequence: (options, place) => {
     const all = makeSequence(MAKERS, "decoder", "decoders", options, place);
-    return (tokens) => all.reduce<string[]>((texts, decode) => decode(texts), [...tokens]);
+    const lengthOf = (texts: readonly string[]) => texts.reduce((sum, text) => sum + text.length, 0);
+    return (tokens) =>
+      all.reduce<string[]>(
+        (texts, decode) => {
+          const decoded = decode(texts);
+          requireGrowth(lengthOf(tokens), lengthOf(decoded), place);
+          return decoded;
+        },
+        [...tokens],
+      );
   },
   Strip: strip,
   WordPiece: wordPiece,

@@ -9,6 +9,7 @@ import {
   makeSequence,
   optionsOf,
   patternSchema,
+  requireGrowth,
   placeText,
   type Makers,
   type Place,
@@ -136,7 +137,12 @@ const MAKERS: Makers<Normalizer> = {
   },
   Sequence: (options, place) => {
     const all = makeSequence(MAKERS, "normalizer", "normalizers", options, place);
-    return (piece) => all.reduce((text, normalize) => normalize(text), piece);
+    return (piece) =>
+      all.reduce((text, normalize) => {
+        const normalized = normalize(text);
+        requireGrowth(piece.text.length, normalized.text.length, place);
+        return normalized;
+      }, piece);
   },
   Strip: (options, place) => {
     const { strip_left, strip_right } = optionsOf(stripOptions, options, place);

@@ -7,6 +7,7 @@ import {
   oneCharacter,
   optionsOf,
   patternSchema,
+  requireGrowth,
   type Makers,
   type Place,
 } from "./component.ts";
@@ -128,7 +129,16 @@ const MAKERS: Makers<PreTokenizer> = {
   },
   Sequence: (options, place) => {
     const all = makeSequence(MAKERS, "pre-tokenizer", "pretokenizers", options, place);
-    return (piece) => all.reduce<Piece[]>((pieces, cut) => pieces.flatMap(cut), [piece]);
+    return (piece) =>
+      all.reduce<Piece[]>(
+        (pieces, cut) => {
+          const cuts = pieces.flatMap(cut);
+          const length = cuts.reduce((sum, { text }) => sum + text.length, 0);
+          requireGrowth(piece.text.length, length, place);
+          return cuts;
+        },
+        [piece],
+      );
   },
   Split: split,
   UnicodeScripts: () => (piece) => {

@@ -11,9 +11,13 @@ import { quoteText } from "../source/sqlText.ts";
 import { fieldValueSql } from "./vocabulary.ts";
 import type { EncodedField } from "./vocabulary.ts";
 
-/** A value as a number where it is one, else in lower case without blanks: equal for values that differ in writing only. */
+/**
+ * A value as a number where it is one that a float tells from all others, else in lower case without blanks: equal for
+ * values that differ in writing only. Codes such as `59e16348` are no numbers here.
+ */
 function meaningSql(text: string): string {
-  return `coalesce(CAST(${plainNumberSql(text)} AS VARCHAR), lower(trim(${text})))`;
+  const isShort = `regexp_full_match(trim(${text}, ' \t'), '[+-]?[0-9]{0,15}[.]?[0-9]{0,6}')`;
+  return `coalesce(CASE WHEN ${isShort} THEN CAST(${plainNumberSql(text)} AS VARCHAR) END, lower(trim(${text})))`;
 }
 
 /** What to say about the values of one field in a source, or null. @param path its vocabulary */

@@ -66,8 +66,8 @@ export function notNumberSql(column: SourceColumn): string {
  */
 export function categoricalColumn(column: SourceColumn): SourceColumn {
   const kind = columnKind(column.type);
-  if (column.written === column.sql || kind === "integer" || kind === "boolean" || kind === "text")
-    return column;
+  const isAsWritten = kind === "integer" || kind === "boolean" || kind === "text" || kind === "list";
+  if (column.written === column.sql || isAsWritten) return column;
   return {
     ...column,
     type: "VARCHAR",

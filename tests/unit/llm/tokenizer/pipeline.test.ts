@@ -72,6 +72,17 @@ describe("a tokenizer is refused by the part that is wrong", () => {
   });
 });
 
+test("a sequence that makes texts longer without end is stopped", () => {
+  const bytes = { type: "ByteLevel", add_prefix_space: false, use_regex: true };
+  const pretokenizers = Array.from({ length: 60 }, () => bytes);
+  const tokenizer = make({ pre_tokenizer: { type: "Sequence", pretokenizers } });
+  expect(() => tokenizer.encode("猫")).toThrow(refused("LLM_UNSUPPORTED", "longer"));
+  const double = { type: "Replace", pattern: { String: "a" }, content: "aa" };
+  const normalizers = Array.from({ length: 60 }, () => double);
+  const replaced = make({ normalizer: { type: "Sequence", normalizers } });
+  expect(() => replaced.encode("a")).toThrow(refused("LLM_UNSUPPORTED", "longer"));
+});
+
 test("text that no token covers is an error where there is no unknown token", () => {
   const model = { type: "WordLevel", vocab: { a: 0 }, unk_token: "?" };
   expect(() => make({ model }).encode("b")).toThrow(refused("LLM_TEXT_UNKNOWN", "b"));
