@@ -6,7 +6,7 @@ import { z } from "zod";
 import type { NoticeEvent } from "../../run/events.ts";
 import type { SamplerOptions } from "../generate/sampler.ts";
 import { eosTokenIds, parse } from "./configs/parse.ts";
-import { parseConfigJson } from "./jsonText.ts";
+import { parseJsonObject } from "./jsonText.ts";
 import { modelNotice, shownNames, shownValue } from "./modelErrors.ts";
 
 /** How a model's texts are generated where the user does not say. */
@@ -99,7 +99,7 @@ export function readGenerationConfig(
   where: string,
   notices: NoticeEvent[],
 ): GenerationDefaults {
-  const json = parseConfigJson(text, where);
+  const json = parseJsonObject(text, where);
   const c = parse(schema, json, where);
   const { asked, unknown } = askedInVain(json);
   if (asked.length > 0)

@@ -4,30 +4,16 @@ import { damagedModel, shownValue } from "./modelErrors.ts";
 import { FIRST_BYTES, isLfsPointer, lfsPointer } from "./otherFormats.ts";
 
 /**
- * The value of a JSON text.
+ * The object that a file of a model holds, in which no key stands twice.
  * @param where its path
  * @throws ParetoError LLM_MODEL_DAMAGED
  */
-export function parseJson(text: string, where: string): unknown {
-  if (isLfsPointer(Buffer.from(text.slice(0, FIRST_BYTES)))) throw lfsPointer(where);
-  try {
-    return JSON.parse(text.replace(/^\uFEFF/, ""));
-  } catch {
-    throw damagedModel(where, "the file must be JSON", JSON.stringify(text.slice(0, 40)));
-  }
-}
-
-/**
- * The value of a configuration: an object without a key that stands twice.
- * @param where its path
- * @throws ParetoError LLM_MODEL_DAMAGED
- */
-export function parseConfigJson(text: string, where: string): object {
+export function parseJsonObject(text: string, where: string): object {
   if (isLfsPointer(Buffer.from(text.slice(0, FIRST_BYTES)))) throw lfsPointer(where);
   try {
     const json = parseJsonText(text);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
-    throw damagedModel(where, "a configuration is a JSON object", shownValue(json));
+    throw damagedModel(where, "the file must be a JSON object", shownValue(json));
   } catch (error) {
     if (error instanceof JsonTextError)
       throw damagedModel(where, `the file ${error.problem}`, error.received);

@@ -9,7 +9,7 @@ import { gptjConfig, gptjKeys } from "./configs/gptj.ts";
 import { checkKeys } from "./configs/keys.ts";
 import { llamaConfig, llamaKeys } from "./configs/llama.ts";
 import { mptConfig, mptKeys, mptUnknownKeys } from "./configs/mpt.ts";
-import { parseConfigJson } from "./jsonText.ts";
+import { parseJsonObject } from "./jsonText.ts";
 import { modelNotice, shownNames, unsupported } from "./modelErrors.ts";
 
 /** How a family's configurations are read. */
@@ -44,7 +44,7 @@ const families: Readonly<Record<string, Family>> = {
  * @throws ParetoError LLM_MODEL_DAMAGED, LLM_UNSUPPORTED
  */
 export function readConfig(text: string, where: string, notices: NoticeEvent[] = []): DecoderConfig {
-  const json = parseConfigJson(text, where);
+  const json = parseJsonObject(text, where);
   const { model_type: modelType, quantization_config: quantization } = json as Record<string, unknown>;
   if (typeof modelType !== "string" || !Object.hasOwn(families, modelType))
     throw unsupported(where, "this model_type", modelType ?? null, Object.keys(families).join(", "));

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { z } from "zod";
 import type { ParetoError } from "../../base/errors.ts";
 import { fileError } from "../../base/fileErrors.ts";
-import { parseConfigJson } from "./jsonText.ts";
+import { parseJsonObject } from "./jsonText.ts";
 import { readTextIfExists } from "../../base/files.ts";
 import { damagedModel, missingFile } from "./modelErrors.ts";
 import { FIRST_BYTES, isLfsPointer, lfsPointer } from "./otherFormats.ts";
@@ -42,7 +42,7 @@ export async function weightFiles(folder: string): Promise<WeightFiles> {
 async function indexedFiles(folder: string): Promise<Map<string, string>> {
   const path = join(folder, INDEX);
   const text = (await readTextIfExists(path)) ?? "";
-  const parsed = indexSchema.safeParse(parseConfigJson(text, path));
+  const parsed = indexSchema.safeParse(parseJsonObject(text, path));
   const fileOf = new Map(parsed.success ? Object.entries(parsed.data.weight_map) : []);
   if (fileOf.size === 0) throw damagedModel(path, "weight_map must map tensors to files", text.slice(0, 40));
   for (const file of fileOf.values()) {

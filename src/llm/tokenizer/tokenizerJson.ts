@@ -7,9 +7,9 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import type { ParetoError } from "../../base/errors.ts";
 import { fileError } from "../../base/fileErrors.ts";
-import { parseJson } from "../load/jsonText.ts";
+import { parseJsonObject } from "../load/jsonText.ts";
 import { readTextIfExists } from "../../base/files.ts";
-import { damagedModel, missingFile } from "../load/modelErrors.ts";
+import { missingFile } from "../load/modelErrors.ts";
 import { optionsOf } from "./component.ts";
 import { makeTokenizer } from "./pipeline.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -21,10 +21,7 @@ const settingsSchema = z.object({
 
 async function jsonOf(path: string): Promise<object | null> {
   const text = await readTextIfExists(path);
-  if (text === null) return null;
-  const json = parseJson(text, path);
-  if (typeof json === "object" && json !== null) return json;
-  throw damagedModel(path, "the file must be a JSON object", text.slice(0, 40));
+  return text === null ? null : parseJsonObject(text, path);
 }
 
 /** The folder of a tokenizer and the name of its file there. */

@@ -58,8 +58,6 @@ test.each(cases.filter(({ refused }) => refused !== true))("$name", ({ tokenizer
   const model = tokenizer.model === "spelled" ? spelled : tokenizer.model;
   const { encode, decode } = makeTokenizer({ ...tokenizer, model }, "tokenizer.json");
   const { vocab } = model as { vocab: object };
-  const size = new Set([...Object.keys(vocab), ...tokenizer.added_tokens.map(({ id }) => String(id))]).size;
-  expect(size).toBeGreaterThan(0);
   if (hashes) expect(groupHashes(texts.map(encode))).toEqual(hashes);
   if (decoded)
     expect(groupHashes(tokenLists(decodedSize(vocab, tokenizer.added_tokens)).map(decode))).toEqual(decoded);

@@ -17,11 +17,24 @@ import {
   findNumberForm,
   formedNumberSql,
   isPlain,
+  namesDecimalComma,
   PLAIN_FORM,
   shapeSql,
 } from "./numberForm.ts";
 import type { FormHints, NumberForm, Shape } from "./numberForm.ts";
-import { CLASS, classSql, numberClassSql, presentSql, trimmedSql } from "./valueClass.ts";
+import { explainType } from "./explainType.ts";
+import { AMBIGUOUS_DATES, shortDateFormat } from "./shortDates.ts";
+import {
+  CLASS,
+  classSql,
+  CODES,
+  MISSING_NUMBERS,
+  NUMBERS,
+  numberClassSql,
+  presentSql,
+  trimmedSql,
+  within,
+} from "./valueClass.ts";
 
 /** What was decided about a column. */
 export interface TextColumn {
@@ -54,21 +67,7 @@ const COLUMNS_PER_QUERY = 128;
 /** Rows looked at first. A column with much text among them is text, whatever comes later. */
 const FIRST_ROWS = 2048;
 
-const CODES = CLASS.exponent | CLASS.plus | CLASS.leadingZero | CLASS.longInteger;
-const MISSING_NUMBERS = CLASS.nonFinite | CLASS.absent;
-const NUMBERS = CLASS.integer | CLASS.fraction | CLASS.marked | CODES;
 const STAMPS = CLASS.date | CLASS.timestamp | CLASS.longTimestamp;
-
-/** Orders of day, month and year. */
-const SHORT_DATES = [
-  ["%Y", "%m", "%d"],
-  ["%d", "%m", "%Y"],
-  ["%m", "%d", "%Y"],
-  ["%d", "%m", "%y"],
-  ["%m", "%d", "%y"],
-] as const;
-
-const within = (mask: number, classes: number) => mask !== 0 && (mask & ~classes) === 0;
 
 type Row = Record<string, number | string | null>;
 
@@ -91,9 +90,6 @@ async function ofColumns<T>(
   }
   return found;
 }
-
-/** Why a column of dates is text. */
-export const AMBIGUOUS_DATES = "dates whose day and month cannot be told apart";
 
 /** Decides about the columns of a staged text file. */
 export class TypeDecider {
@@ -220,11 +216,6 @@ export class TypeDecider {
     return (mask & MISSING_NUMBERS) === 0 && this.#settleTimes(column, values);
   }
 
-  /** Whether the user has named a decimal comma, so that points are no decimal signs. */
-  get #decimalComma(): boolean {
-    return this.#hints.decimal === "," || this.#hints.group === ".";
-  }
-
   /** Gives a column a type of numbers, if it can have one. @param values the classes of its values that are not missing */
   async #settleNumbers(column: TextColumn, values: number): Promise<boolean> {
     const as = (type: string, sql: string, form: NumberForm): true => {
@@ -244,7 +235,7 @@ export class TypeDecider {
     if (whole && (values === CLASS.integer || (await this.#fits(column)))) {
       return as("BIGINT", `TRY_CAST(${column.text} AS BIGINT)`, PLAIN_FORM);
     }
-    const decimalComma = this.#decimalComma;
+    const decimalComma = namesDecimalComma(this.#hints);
     const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
     if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
       return as("DOUBLE", `TRY_CAST(${column.text} AS DOUBLE)`, PLAIN_FORM);
@@ -278,8 +269,11 @@ export class TypeDecider {
       return as("TIMESTAMP", `make_timestamp(epoch_us(TRY_CAST(${trimmed} AS TIMESTAMPTZ)))`);
     }
     if (values !== CLASS.shortDate) return false;
-    const format = await this.#shortDateFormat(column);
-    return format !== null && as("TIMESTAMP", `try_strptime(${trimmed}, '${format}')`);
+    const format = await shortDateFormat(this.#database, column.text, this.#from, this.#where);
+    if (format === "ambiguous") column.reason = AMBIGUOUS_DATES;
+    return (
+      format !== "ambiguous" && format !== null && as("TIMESTAMP", `try_strptime(${trimmed}, '${format}')`)
+    );
   }
 
   /** Whether all whole numbers of a column have 64 bits. */
@@ -311,45 +305,15 @@ export class TypeDecider {
     );
   }
 
-  /** The format for `strptime` of dates by slashes, points or hyphens; null where they do not agree or may be read two ways. */
-  async #shortDateFormat(column: TextColumn): Promise<string | null> {
-    const present = `(SELECT * FROM (SELECT ${trimmedSql(column.text)} AS x FROM ${this.#from}) WHERE ${presentSql("x")} IS NOT NULL)`;
-    const [first] = await this.#database.rows<{ value: string }>(
-      `SELECT x AS value FROM ${present} LIMIT 1`,
-      this.#where,
-    );
-    const sign = /[/.-]/.exec(first!.value)![0];
-    const clock = /[ T]/.exec(first!.value);
-    const seconds = (first!.value.match(/:/g) ?? []).length === 2;
-    const time = clock === null ? "" : `${clock[0]}%H:%M${seconds ? ":%S" : ""}`;
-    const formats = SHORT_DATES.map((parts) => parts.join(sign) + time);
-    // To strptime, a year of four digits may have two.
-    const patterns = SHORT_DATES.map((parts) => {
-      const lengths = parts.map((part) =>
-        part === "%Y" ? "[0-9]{4}" : part === "%y" ? "[0-9]{2}" : "[0-9]{1,2}",
-      );
-      return `${lengths.join(`[${sign}]`)}(?:[ T].*)?`;
-    });
-    const [found] = await this.#database.rows<Record<string, number>>(
-      `SELECT ${formats.map((format, i) => `count_if(try_strptime(x, '${format}') IS NULL OR NOT regexp_full_match(x, '${patterns[i]!}')) AS bad${i}`).join(", ")} ` +
-        `FROM ${present}`,
-      this.#where,
-    );
-    const fit = formats.filter((_, i) => found![`bad${i}`] === 0);
-    if (fit.length === 1) return fit[0]!;
-    if (fit.length > 1) column.reason = AMBIGUOUS_DATES;
-    return null;
-  }
-
   /** Says why columns are text although they hold numbers, and what of columns of numbers is missing. */
   async #explain(columns: readonly TextColumn[], masks: ReadonlyMap<TextColumn, number>): Promise<void> {
-    const kinds = [CODES, CLASS.nonFinite, CLASS.absent, ~(NUMBERS | MISSING_NUMBERS)];
+    const asked = [CODES, CLASS.nonFinite, CLASS.absent, ~(NUMBERS | MISSING_NUMBERS)];
     const counted = await this.#ofColumns(
       columns,
       (part) => {
         const list = part.flatMap((_, i) => [
           `count_if(k${i} <> 0) AS all${i}`,
-          ...kinds.flatMap((kind, n) => [
+          ...asked.flatMap((kind, n) => [
             `count_if(k${i} & ${kind} <> 0) AS count${i}_${n}`,
             `min(row) FILTER (k${i} & ${kind} <> 0) AS first${i}_${n}`,
             `arg_min(x${i}, row) FILTER (k${i} & ${kind} <> 0) AS value${i}_${n}`,
@@ -360,71 +324,16 @@ export class TypeDecider {
       },
       (row, i) => ({
         all: Number(row[`all${i}`] ?? 0),
-        kinds: kinds.map((_, n) => ({
+        kinds: asked.map((_, n) => ({
           count: Number(row[`count${i}_${n}`] ?? 0),
           first: `the first in row ${Number(row[`first${i}_${n}`] ?? 0) + 1}: ${JSON.stringify(row[`value${i}_${n}`])}`,
         })),
       }),
     );
     for (const [column, { all, kinds: found }] of counted) {
-      this.#explainOne(column, masks.get(column)!, all, found);
+      const [codes, nonFinite, absent, words] = found;
+      const kinds = { all, codes: codes!, nonFinite: nonFinite!, absent: absent!, words: words! };
+      this.notices.push(...explainType(column, masks.get(column)!, kinds, this.#hints));
     }
   }
-
-  #explainOne(
-    column: TextColumn,
-    mask: number,
-    all: number,
-    found: { count: number; first: string }[],
-  ): void {
-    const [codes, nonFinite, absent, words] = found;
-    const { name } = column;
-    if (column.type !== "VARCHAR") {
-      if (absent!.count > 0) {
-        this.notices.push(
-          `Column "${name}" is numeric but for marks of absence such as NA (${absent!.count}), read as missing; ${absent!.first}.`,
-        );
-      }
-      // Of columns of fractions, roles and training say it.
-      if (nonFinite!.count > 0 && column.type === "BIGINT") {
-        this.notices.push(
-          `Column "${name}" holds ${nonFinite!.count} NaN or infinite values, treated as missing.`,
-        );
-      }
-      return;
-    }
-    if (within(mask, NUMBERS | MISSING_NUMBERS)) {
-      if (column.reason !== "") {
-        this.notices.push(
-          `Column "${name}" is kept as text: ${column.reason}. Say which with --csv decimal=, or --csv decimal=.`,
-        );
-      } else if ((mask & CLASS.marked) !== 0 || (this.#decimalComma && (mask & CLASS.fraction) !== 0)) {
-        const said = this.#hints.decimal !== undefined || this.#hints.group !== undefined;
-        column.reason = said ? "numbers not written as --csv says" : "numbers written in several ways";
-        this.notices.push(
-          `Column "${name}" is kept as text: its numbers are ${said ? "not all written as --csv says" : "written in several ways"}.`,
-        );
-      } else if (codes!.count > 0) {
-        column.reason = `codes: ${codeWords(mask)}, ${codes!.first}`;
-        this.notices.push(
-          `Column "${name}" is kept as text, exactly as it is written: ${codeWords(mask)}; ${codes!.first}.`,
-        );
-      }
-    } else if (words!.count * 10 <= all) {
-      column.reason = `text in ${words!.count} of ${all} values, ${words!.first}`;
-      this.notices.push(
-        `Column "${name}" is kept as text, because ${words!.count} of its ${all} values ${words!.count === 1 ? "is" : "are"} no number; ${words!.first}.`,
-      );
-    }
-  }
-}
-
-function codeWords(mask: number): string {
-  const words = [
-    (mask & CLASS.leadingZero) !== 0 ? "leading zeros" : "",
-    (mask & CLASS.longInteger) !== 0 ? "more digits than 64 bits hold" : "",
-    (mask & CLASS.exponent) !== 0 ? "exponents without a decimal point" : "",
-    (mask & CLASS.plus) !== 0 ? "plus signs" : "",
-  ];
-  return words.filter((word) => word !== "").join(", ");
 }

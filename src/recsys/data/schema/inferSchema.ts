@@ -15,7 +15,7 @@
  */
 import { ParetoError } from "../../../base/errors.ts";
 import { columnKind, elementType, numberSql } from "./columnTypes.ts";
-import { AMBIGUOUS_DATES } from "./decideTypes.ts";
+import { AMBIGUOUS_DATES } from "./shortDates.ts";
 import { integerDoubts, type IntegerColumn } from "./integerDoubts.ts";
 import { findLabel } from "./label.ts";
 import { aggregateColumns, checkNumeric, nonFiniteNotice } from "./numericColumns.ts";

@@ -108,6 +108,11 @@ export interface FormHints {
   group?: NumberForm["group"];
 }
 
+/** Whether the user has named a decimal comma, so that points are no decimal signs. */
+export function namesDecimalComma({ decimal, group }: FormHints): boolean {
+  return decimal === "," || group === ".";
+}
+
 /**
  * The form in which all shapes are numbers. Null: there is none. `ambiguous`: `1,234` could be 1.234 or 1234.
  *

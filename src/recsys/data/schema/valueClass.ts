@@ -46,6 +46,15 @@ export const CLASS = {
   text: 262144,
 } as const;
 
+/** Codes that look like numbers. */
+export const CODES = CLASS.exponent | CLASS.plus | CLASS.leadingZero | CLASS.longInteger;
+/** What is missing in a column of numbers. */
+export const MISSING_NUMBERS = CLASS.nonFinite | CLASS.absent;
+export const NUMBERS = CLASS.integer | CLASS.fraction | CLASS.marked | CODES;
+
+/** Whether there are values, all of them of some classes. */
+export const within = (mask: number, classes: number): boolean => mask !== 0 && (mask & ~classes) === 0;
+
 /** Values that are missing in any column. */
 const MISSING = ["", "NULL", "null", "\\N"] as const;
 
