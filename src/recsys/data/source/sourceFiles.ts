@@ -126,7 +126,7 @@ async function readHead(path: string): Promise<Buffer> {
 
 /** The first bytes of what a compressed file holds. */
 async function unpackedHead(path: string, packing: Packing): Promise<Buffer> {
-  const pieces: Buffer[] = [];
+  const pieces: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const piece of unpack(path, packing)) {
     pieces.push(piece);

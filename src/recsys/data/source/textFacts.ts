@@ -19,9 +19,9 @@ export class TextFacts {
   sizeBytes = 0;
   #endsInCr = false;
   /** The beginning of a character whose rest is in the next chunk. */
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Uint8Array = Buffer.alloc(0);
 
-  add(chunk: Buffer): void {
+  add(chunk: Uint8Array): void {
     if (this.nul < 0) {
       const at = chunk.indexOf(0);
       if (at >= 0) this.nul = this.sizeBytes + at;
@@ -32,7 +32,7 @@ export class TextFacts {
   }
 
   /** Takes in chunks that go on to another reader. */
-  async *watch(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
       this.add(chunk);
       yield chunk;
@@ -46,7 +46,7 @@ export class TextFacts {
     if (this.#endsInCr) this.ends.cr = true;
   }
 
-  #addCharacters(chunk: Buffer): void {
+  #addCharacters(chunk: Uint8Array): void {
     if (this.invalid >= 0) return;
     if (this.#rest.length === 0 && isAscii(chunk)) return;
     if (this.nonAscii < 0) this.nonAscii = this.sizeBytes + chunk.findIndex((byte) => byte > 127);
@@ -57,7 +57,7 @@ export class TextFacts {
     this.#rest = Buffer.from(all.subarray(whole));
   }
 
-  #addEnds(chunk: Buffer): void {
+  #addEnds(chunk: Uint8Array): void {
     const { ends } = this;
     if (chunk.length === 0) return;
     if (this.#endsInCr) {
@@ -77,7 +77,7 @@ export class TextFacts {
 }
 
 /** Bytes at the end that begin a character of UTF-8 without ending it. */
-function openBytes(bytes: Buffer): number {
+function openBytes(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back]!;
     if (byte < 0x80) return 0;
@@ -87,7 +87,7 @@ function openBytes(bytes: Buffer): number {
 }
 
 /** The first byte from which on bytes are no UTF-8, found by halves. */
-function firstInvalid(bytes: Buffer): number {
+function firstInvalid(bytes: Uint8Array): number {
   let [low, high] = [0, bytes.length];
   while (high - low > 1) {
     const middle = (low + high) >> 1;

@@ -14,7 +14,7 @@ import { encodingLabel, type CsvOptions } from "./csvOptions.ts";
 import { unpack, type Packing } from "./unpack.ts";
 import { TextFacts } from "./textFacts.ts";
 
-type Bytes = AsyncIterable<Buffer>;
+type Bytes = AsyncIterable<Uint8Array>;
 
 /** What is known of a text file before it is read. */
 export interface TextKind {
@@ -104,11 +104,11 @@ function encodingOf(named: string, { encoding }: TextKind): string {
   return label === "utf-16" ? (encoding ?? "utf-16le") : new TextDecoder(label).encoding;
 }
 
-async function* readChunks(path: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+async function* readChunks(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of createReadStream(path, {
       highWaterMark: CHUNK_BYTES,
-    }) as AsyncIterable<Buffer>) {
+    }) as AsyncIterable<Uint8Array>) {
       signal?.throwIfAborted();
       yield chunk;
     }
@@ -139,10 +139,10 @@ function refuse(error: unknown, path: string): never {
 }
 
 /** Bytes of an encoding as UTF-8. @throws ParetoError DATA_TEXT_ENCODING */
-async function* decoded(chunks: Bytes, encoding: string, path: string): AsyncGenerator<Buffer> {
+async function* decoded(chunks: Bytes, encoding: string, path: string): AsyncGenerator<Uint8Array> {
   const decoder = new TextDecoder(encoding, { fatal: true });
   let done = 0;
-  const decode = (chunk?: Buffer) => {
+  const decode = (chunk?: Uint8Array) => {
     try {
       return Buffer.from(chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true }));
     } catch (error) {
@@ -170,7 +170,7 @@ class LatinFacts {
   #undefined = 0;
   #done = 0;
 
-  async *of(chunks: Bytes): AsyncGenerator<Buffer> {
+  async *of(chunks: Bytes): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
       let before = 0;
       for (let i = 0; i < chunk.length; i++) {
@@ -198,7 +198,7 @@ class LatinFacts {
 async function* withLineFeeds(
   chunks: Bytes,
   { quote = '"', escape = quote, delim }: TextPlace["csv"],
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Uint8Array> {
   const code = (text: string | undefined) => (text ? text.charCodeAt(text.length - 1) : -1);
   const [q, e] = [code(quote), code(escape)];
   const separators = delim === undefined ? [..."\t,;|"].map(code) : [code(delim)];

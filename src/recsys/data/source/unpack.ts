@@ -67,7 +67,7 @@ export async function* unpack(
   path: string,
   packing: Packing,
   signal?: AbortSignal,
-): AsyncGenerator<Buffer, void, undefined> {
+): AsyncGenerator<Uint8Array, void, undefined> {
   const { size } = await stat(path);
   let unpacked = 0;
   for (let start = 0; start < size;) {
