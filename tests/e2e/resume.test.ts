@@ -33,9 +33,9 @@ const start = (strategy: Strategy, out: string) => [
   "--batch-size",
   "16",
   "--epochs",
-  "16",
+  "8",
   "--patience",
-  "16",
+  "8",
   "--out",
   out,
 ];
@@ -107,7 +107,7 @@ describe("a run", () => {
       "--strategy",
       "baseline",
     ]);
-    expect(done).toMatchObject({ finished: true, strategy: "baseline", hot: null, epochs: 16 });
+    expect(done).toMatchObject({ finished: true, strategy: "baseline", hot: null, epochs: 8 });
     expect(JSON.stringify(lines)).toContain("RESUME_STRATEGY");
   });
 

@@ -1,5 +1,5 @@
 /**
- * @file Every value of random CSV files arrives as a slow, exact reader reads it: `PARETO_CSV_FILES` files (default 2,000),
+ * @file Every value of random CSV files arrives as a slow, exact reader reads it: `PARETO_CSV_FILES` files (default 1,000),
  * seeded by their number, so that a failure is repeated by its number alone.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { stageText } from "../../../../src/recsys/data/source/stageText.ts";
 import { exactColumn, splitCsv, type ExactValue } from "../../../support/recsys/exactCsv.ts";
 import { randomCsv, type RandomCsv } from "../../../support/recsys/randomCsv.ts";
 
-const FILES = Number(process.env["PARETO_CSV_FILES"] ?? 2000);
+const FILES = Number(process.env["PARETO_CSV_FILES"] ?? 1000);
 
 /** Every so many files, one is opened as a whole source, and one changes its shape beyond what DuckDB samples. */
 const WHOLE_EVERY = 100;
