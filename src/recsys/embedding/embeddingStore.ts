@@ -3,7 +3,8 @@
  *
  * A store works on *buffers*, staging places for one mini-batch each, so that the rows of the next batch can be
  * gathered while the current one computes. The life of a buffer is
- * `stage → (refresh)* → rows → update → stage …`; calls on one buffer never overlap, calls on different buffers may.
+ * `stage → (refresh)* → ready → rows → update → stage …`; calls on one buffer never overlap, calls on different buffers
+ * may.
  *
  * Rows are gathered sum-pooled: an empty bag gives zeros (DLRM, EmbeddingBag "sum").
  *
@@ -37,15 +38,23 @@ export interface EmbeddingStore {
   readonly bytes: number;
 
   /**
-   * Takes the lookups of a batch into a buffer, finds each table's distinct rows, and gathers `[inputs, T, D]`.
+   * Takes the lookups of a batch into a buffer, finds each table's distinct rows, and gathers `[inputs, T, D]`. Resolves
+   * once the lookups are checked and every part is gathered that needs no rows from a slower memory; for the others see
+   * {@link ready}.
    * @param parts of the batch: one, or several that are computed apart and updated together
    */
   stage(buffer: number, ...parts: readonly Lookups[]): Promise<void>;
+  /**
+   * Resolves once the rows of a part of a staged buffer are gathered, with all that was refreshed before the call. At once
+   * in a store of one memory.
+   * @throws ParetoError STAGING_BUFFER_INVALID, STAGING_BUFFER_EMPTY, PART_INVALID
+   */
+  ready(buffer: number, part: number): Promise<void>;
   /** Gathers again, in `buffer`, what the update of `updated` has changed since `buffer` was staged. */
   refresh(buffer: number, updated: number): Promise<void>;
   /**
-   * The pooled rows of a part of a staged buffer, the first by default; valid until the buffer is staged again. On the
-   * host, on a SharedArrayBuffer.
+   * The pooled rows of a part of a staged buffer, the first by default: valid from {@link ready} until the buffer is
+   * staged again. On the host, on a SharedArrayBuffer.
    */
   rows(buffer: number, part?: number): StagedTensor;
   /**

@@ -30,6 +30,7 @@ import type { SparseOptimizer } from "./sparseOptimizer.ts";
 import {
   hashEntries,
   hashPointer,
+  partOf,
   stagingBufferBytes,
   stagingBufferOf,
   stagedBufferOf,
@@ -187,6 +188,10 @@ export class HostEmbeddings implements EmbeddingStore {
       await this.pool.run(tasks);
       await this.#gatherSpilled(staged);
     });
+  }
+
+  async ready(buffer: number, part: number): Promise<void> {
+    partOf(this.#stagedBuffer(buffer).starts, part);
   }
 
   rows(buffer: number, part = 0): Float32Array<SharedArrayBuffer> {

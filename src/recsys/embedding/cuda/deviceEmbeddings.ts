@@ -32,7 +32,7 @@ import type { EmbeddingStore } from "../embeddingStore.ts";
 import type { SparseOptimizer } from "../sparseOptimizer.ts";
 import { joinLookups } from "../joinLookups.ts";
 import { checkParts, shapeError } from "../lookupChecks.ts";
-import { stagingBufferOf, stagedBufferOf } from "../stagingBuffer.ts";
+import { partOf, stagingBufferOf, stagedBufferOf } from "../stagingBuffer.ts";
 import { DeviceStagingBuffer } from "./deviceStagingBuffer.ts";
 import type { DeviceEmbeddingsLayout, DeviceEmbeddingsOptions, RowKernels } from "./rowKernels.ts";
 
@@ -182,6 +182,10 @@ export class DeviceEmbeddings implements EmbeddingStore {
   async refresh(buffer: number, updated: number): Promise<void> {
     this.#stagedBuffer(updated);
     await this.#gather(this.#stagedBuffer(buffer));
+  }
+
+  async ready(buffer: number, part: number): Promise<void> {
+    partOf(this.#stagedBuffer(buffer).starts, part);
   }
 
   rows(buffer: number, part = 0): DeviceTensor {

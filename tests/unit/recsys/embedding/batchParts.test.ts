@@ -52,6 +52,12 @@ function randomParts(rng: Rng, size: number, parts: number): Uint32Array[] {
   );
 }
 
+/** Inputs that look the one hot row of each table up, by hot index. */
+function hotLookups(size: number): Lookups {
+  const ids = Int32Array.from({ length: TABLES * size }, (_, l) => Math.floor(l / size));
+  return { size, tables: TABLES, ids, offsets: null };
+}
+
 /** Whole numbers, so that a sum of them is exact in any order. */
 const wholeGradient = (rng: Rng) => rng.integer(9) - 4;
 
@@ -190,6 +196,28 @@ describe("a batch in parts", () => {
     await expect(tables.stage(0)).rejects.toMatchObject({ code: "LOOKUPS_SHAPE" });
     await tables.stage(0, part);
     expect(() => tables.rows(0, 1)).toThrow(expect.objectContaining({ code: "PART_INVALID" }));
+    await tables.dispose();
+  });
+
+  test("is ready once it is staged, in a store of one memory", async () => {
+    const tables = await create({ kind: "sgd" });
+    const hot = await HotEmbeddings.create({
+      tables,
+      rows: Uint32Array.of(0, 7, 307),
+      stagingBuffers: 2,
+      maxBatch: BATCH,
+    });
+    await hot.syncIn();
+    for (const store of [tables, hot]) {
+      const part = store === tables ? randomLookups(new Rng(1), CARDINALITIES, 3, false) : hotLookups(3);
+      await expect(store.ready(1, 0)).rejects.toMatchObject({ code: "STAGING_BUFFER_EMPTY" });
+      await expect(store.ready(2, 0)).rejects.toMatchObject({ code: "STAGING_BUFFER_INVALID" });
+      await store.stage(1, part, part);
+      await Promise.all([store.ready(1, 0), store.ready(1, 1)]);
+      expect(store.rows(1, 1)).toEqual(store.rows(1, 0));
+      await expect(store.ready(1, 2)).rejects.toMatchObject({ code: "PART_INVALID" });
+    }
+    await hot.dispose();
     await tables.dispose();
   });
 });
