@@ -1,8 +1,8 @@
 /**
- * @file FAE's hot hot: a compact copy of the hot rows of all tables, in a memory of its own, with one fused id
- * space of hot indices. Weights and optimizer state move together between the tables and the hot (invariant I7).
+ * @file FAE's hot copy: the hot rows of all tables, compact, in a memory of its own, with one fused id space of hot
+ * indices. Weights and optimizer state move together between the tables and the hot copy (invariant I7).
  *
- * At any moment one of the two copies owns the rows (I1): the tables at first, the hot after `syncIn`, the
+ * At any moment one of the two copies owns the rows (I1): the tables at first, the hot copy after `syncIn`, the
  * tables again after `syncOut`. A sync copies only rows changed since the last one, bit for bit what copying all
  * would give. Buffers staged before a sync are stale after it: stage them again.
  */
@@ -100,7 +100,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
   }
 
   /**
-   * Makes a hot for some rows of `tables`, sharing their threads. It holds nothing until the first `syncIn`.
+   * Makes a hot copy of some rows of `tables`, sharing their threads. It holds nothing until the first `syncIn`.
    * @throws ParetoError HOT_ROWS_EMPTY, HOT_ROW_DUPLICATE, HOT_ROW_OUT_OF_RANGE, HOT_EMBEDDINGS_TOO_LARGE
    */
   static async create(options: HotEmbeddingsOptions): Promise<HotEmbeddings> {
@@ -118,7 +118,7 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
   }
 
   /**
-   * Where the hot's rows lie, for a copy of it in device memory.
+   * Where the hot rows lie, for a copy of it in device memory.
    * @returns the columns of the format `[K, stride]`; a byte a row that the last `syncIn` wrote (not 0); and the byte
    * map in which `changeMark` says which rows the next `syncOut` is to take
    */

@@ -1,5 +1,5 @@
 /**
- * @file FAE's hot hot in GPU memory. A {@link HotEmbeddings} on the host is its mirror: a sync goes through it, so that rows
+ * @file FAE's hot copy in GPU memory. A {@link HotEmbeddings} on the host is its mirror: a sync goes through it, so that rows
  * and their optimizer state cross the bus as whole blocks, and tables and mirror exchange changed rows only.
  *
  * While the tables own the rows the mirror and the GPU hold the same rows; a sync therefore may copy more rows than
@@ -42,7 +42,7 @@ export class DeviceHotEmbeddings extends DeviceEmbeddings implements HotEmbeddin
   }
 
   /**
-   * Makes a hot for some rows of `tables`. It holds nothing until the first `syncIn`.
+   * Makes a hot copy of some rows of `tables`. It holds nothing until the first `syncIn`.
    * @throws ParetoError as `HotEmbeddings.create`; CUDA_OUT_OF_MEMORY, CUDA_COMPILE
    */
   static async create(device: CudaDevice, options: HotEmbeddingsOptions): Promise<DeviceHotEmbeddings> {

@@ -1,4 +1,4 @@
-/** @file FAE's invariants when the hot hot is in GPU memory and the tables are on the host. */
+/** @file FAE's invariants when the hot copy is in GPU memory and the tables are on the host. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Lookups } from "../../../../src/recsys/data/batches/clickBatch.ts";
 import { Rng } from "../../../../src/base/rng.ts";
@@ -59,7 +59,7 @@ function everything(tables: EmbeddingTableStore): Float32Array[] {
   });
 }
 
-describe("a hot hot in GPU memory", () => {
+describe("a hot copy in GPU memory", () => {
   if (missing !== null) {
     test.skip(`skipped: ${missing}`);
     return;

@@ -112,7 +112,7 @@ async function runSingle(setting: Setting): Promise<Float32Array[]> {
   return result;
 }
 
-/** All rows after the stream, hot phases in the hot; and what the syncs moved. */
+/** All rows after the stream, hot phases in the hot copy; and what the syncs moved. */
 async function runFae(setting: Setting): Promise<{ rows: Float32Array[]; syncs: SyncReport[] }> {
   const tables = await createTables(setting);
   const hot = await createHot(tables, setting.poison);
@@ -243,7 +243,7 @@ describe("HotEmbeddings", () => {
     await tables.dispose();
   });
 
-  test("rows written into the tables between phases reach the hot, over 600 syncs", async () => {
+  test("rows written into the tables between phases reach the hot copy, over 600 syncs", async () => {
     const tables = await createTables({ optimizer: OPTIMIZERS[0]! });
     const hot = await createHot(tables);
     for (let i = 0; i < 300; i++) {
