@@ -100,7 +100,10 @@ function parserOption(name: string, option: OptionSpec<unknown>): Option {
   const made = new Option(syntax(name, option), optionText(option));
   if (option.group !== null) made.helpGroup(option.group);
   if (option.placeholder === null) return made;
-  return made.argParser((text) => readValue(option, text, flagName(name), flagName(name), "CLI_OPTION"));
+  const read = (given: unknown) => readValue(option, given, flagName(name), flagName(name), "CLI_OPTION");
+  if (!option.takesSeveral) return made.argParser(read);
+  // Commander calls it for each argument, with what the call before returned.
+  return made.argParser((text, before: unknown) => read([...(Array.isArray(before) ? before : []), text]));
 }
 
 /** Runs a command with an output of its own; a failure is written and sets the exit status. */

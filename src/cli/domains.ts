@@ -20,11 +20,13 @@ export interface Domain {
 /** The domains by name. */
 export const domains: Readonly<Record<string, Domain>> = {
   recsys: {
-    summary: "Recommenders: profile click logs, train CTR models on them, evaluate, predict, export.",
+    summary:
+      "Recommenders: profile click logs, train CTR models on them, compare, evaluate, predict, export.",
     verbs: {
       synth: () => import("./commands/recsys/synth.ts"),
       profile: () => import("./commands/recsys/profile.ts"),
       train: () => import("./commands/recsys/train.ts"),
+      compare: () => import("./commands/recsys/compare.ts"),
       evaluate: () => import("./commands/recsys/evaluate.ts"),
       predict: () => import("./commands/recsys/predict.ts"),
       export: () => import("./commands/recsys/export.ts"),

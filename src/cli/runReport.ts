@@ -8,6 +8,8 @@ import type { Output } from "./output.ts";
 /** Reports by the command that made the runs, loaded when they are asked for. */
 const reports: Readonly<Record<string, (runs: RunFiles[]) => Promise<Page>>> = {
   "recsys train": async (runs) => (await import("../recsys/report.ts")).clickReport(runs),
+  "recsys compare": async (runs) =>
+    (await import("../recsys/compare/comparisonReport.ts")).comparisonReport(only(runs)),
   "llm train": async (runs) => (await import("../llm/training/report.ts")).lmReport(runs),
   "llm evaluate": async (runs) => (await import("../llm/eval/report.ts")).evaluationReport(only(runs)),
   "protein train": async (runs) => (await import("../protein/report.ts")).proteinReport(runs),

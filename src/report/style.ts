@@ -85,6 +85,7 @@ section { margin-top: 44px; }
 h2 { font-size: 17px; font-weight: 650; margin: 0 0 14px; padding-top: 14px; border-top: 1px solid var(--line); }
 p { margin: 0 0 12px; max-width: 75ch; }
 section > p { font-size: 14px; }
+.scroll + p, .scroll + .scroll { margin-top: 14px; }
 .grid + p { margin-top: 14px; color: var(--soft); font-size: 13px; }
 .note { color: var(--soft); font-size: 13px; margin: 6px 0 0; max-width: 70ch; }
 .grid { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 28px 32px; }

@@ -5,16 +5,14 @@
 import { join } from "node:path";
 import { ParetoError } from "../base/errors.ts";
 import { fileExists } from "../base/files.ts";
-import type { JsonValue } from "../base/jsonFile.ts";
 import { CHECKPOINT_FILE } from "./checkpoint.ts";
 import { RunContext } from "./context.ts";
 import type { NoticeEvent, OnEvent } from "./events.ts";
-import { readEvents } from "./eventLog.ts";
+import { keepConfig, plainConfig, secondsOf } from "./earlierRun.ts";
 import { RunRecorder } from "./recordRun.ts";
 import { resumedConfig, type Changes } from "./resumedConfig.ts";
 import { claimNewFolder, claimRun } from "./runClaim.ts";
 import { createRunFolder, openRunFolder, requireNewFolder, type RunFolder } from "./runFolder.ts";
-import { LOG_FILES } from "./runLog.ts";
 import { runConfig } from "./storedConfig.ts";
 import type { PreparedTask, TrainingResult, TrainingTask } from "./task.ts";
 import { BEST, LAST, Trainer, type TrainerState, unlessAborted } from "./trainer.ts";
@@ -135,15 +133,12 @@ async function trainIn<Result extends TrainingResult>(
   }
 }
 
-/** Of a configuration as JSON holds it. */
-const plain = (config: unknown): JsonValue => JSON.parse(JSON.stringify(config)) as JsonValue;
-
 function newFolder(
   command: string,
   { config, seed, fingerprint }: PreparedTask<unknown, unknown>,
   directory: string,
 ): Promise<RunFolder> {
-  return createRunFolder(directory, { command, config: plain(config), seed, fingerprint });
+  return createRunFolder(directory, { command, config: plainConfig(config), seed, fingerprint });
 }
 
 /** @throws ParetoError `RESUME_COMMAND`, `RUN_INVALID` */
@@ -159,30 +154,4 @@ function configToResume<Config extends Requested, Requested, Result extends Trai
     message: `pareto ${command} goes on with its own runs, got one of pareto ${record.command}`,
     fix: `Say: pareto ${record.command} --resume ${path}`,
   });
-}
-
-/** Records what has changed. @throws ParetoError `RESUME_DATA` */
-async function keepConfig(
-  folder: RunFolder,
-  { config, fingerprint }: PreparedTask<unknown, unknown>,
-): Promise<void> {
-  if (folder.record.fingerprint !== fingerprint) {
-    throw new ParetoError({
-      code: "RESUME_DATA",
-      where: folder.path,
-      message: `the data has changed since the run began, got fingerprint ${fingerprint.slice(0, 12)}`,
-      fix: "Put the old files back, or start a new run with --out.",
-    });
-  }
-  await folder.setConfig(plain(config));
-}
-
-/** Seconds that a run has taken so far; a process that was killed left it in its events alone. */
-async function secondsOf(folder: RunFolder): Promise<number> {
-  let { seconds } = folder.record;
-  const events = folder.file(LOG_FILES.events);
-  if (!(await fileExists(events))) return seconds;
-  for await (const event of readEvents(events))
-    if (event.event === "span") seconds = Math.max(seconds, event.end);
-  return seconds;
 }

@@ -16,10 +16,12 @@ function toText(given: unknown): unknown {
 /** A policy as text. The command that takes it parses it by the registry of its kind. */
 export const policyText = z.preprocess(toText, text);
 
-/** Policies between commas, or in a configuration file an array. @param where the flag, for errors */
+/** Policies between commas, or an array of policies or of such lists. @param where the flag, for errors */
 export function policyTextList(where: string) {
+  const split = (given: unknown) => (typeof given === "string" ? splitPolicyList(given, where) : [given]);
   return z.preprocess(
-    (given) => (typeof given === "string" ? splitPolicyList(given, where) : given),
-    z.array(policyText),
+    (given) =>
+      Array.isArray(given) ? given.flatMap(split) : typeof given === "string" ? split(given) : given,
+    z.array(policyText).min(1, "expected one or more"),
   );
 }

@@ -26,6 +26,8 @@ export interface OptionSpec<T> {
   readonly writes: "file" | "folder" | null;
   /** Null for an option; an operand takes one argument, or all that are left. */
   readonly operand: "one" | "rest" | null;
+  /** Whether an option takes all arguments up to the next option, and may be given again for more. */
+  readonly takesSeveral: boolean;
   /** Heading in help; null for none of its own. */
   readonly group: string | null;
 }
@@ -51,6 +53,7 @@ const spec = <T>(placeholder: string | null, schema: z.ZodType<T>, wording: Word
   unit: wording.unit ?? null,
   writes: wording.writes ?? null,
   operand: null,
+  takesSeveral: false,
   group: null,
 });
 
@@ -85,6 +88,18 @@ export function option<T>(
     defaultValue: wording.default,
     defaultText: wording.defaultText ?? valueText(wording.default),
   };
+}
+
+/**
+ * An option with a list of values: each argument up to the next option is one, or several between commas.
+ * @param schema reads an array of texts
+ */
+export function listOption<T>(
+  placeholder: string,
+  schema: z.ZodType<T>,
+  wording: Wording & { default: NoInfer<T>; defaultText?: string },
+): OptionSpec<T> {
+  return { ...option(placeholder, schema, wording), takesSeveral: true };
 }
 
 /**
@@ -166,11 +181,11 @@ export function flagName(name: string): string {
 
 /** An option as a user writes it: `--batch-size <n>`, `--json`, `--no-header`; an operand as `<run>`, `[source...]`. */
 export function syntax(name: string, spec: OptionSpec<unknown>): string {
-  const { placeholder, defaultValue, defaultText, operand } = spec;
+  const { placeholder, defaultValue, defaultText, operand, takesSeveral } = spec;
   if (operand !== null) {
     const shown = operand === "rest" ? `${placeholder}...` : placeholder;
     return defaultText === null ? `<${shown}>` : `[${shown}]`;
   }
-  if (placeholder !== null) return `${flagName(name)} <${placeholder}>`;
+  if (placeholder !== null) return `${flagName(name)} <${placeholder}${takesSeveral ? "..." : ""}>`;
   return defaultValue === true ? flagName(name).replace("--", "--no-") : flagName(name);
 }

@@ -29,6 +29,8 @@ export type TrainClicksOptions = TrainingRequest<ClickConfig, RequestedConfig> &
 interface ClickOptions {
   /** Where encoded data lies, to be used again. */
   cacheDirectory: string;
+  /** The data where it is prepared already, by the options of the configuration. Else it is prepared, or found so. */
+  prepared?: PreparedDataset;
   /** Receives the prepared data before training begins. */
   onPrepared?: (prepared: PreparedDataset) => void | Promise<void>;
 }
@@ -51,12 +53,9 @@ function clickTask(options: ClickOptions): TrainingTask<ClickConfig, RequestedCo
       // A missing device is an error before data is read and a folder made.
       const device = await openDevice(target, { threads, precision });
       try {
-        const prepared = await prepareClicks(
-          requested,
-          options.cacheDirectory,
-          context.onEvent,
-          context.signal,
-        );
+        const prepared =
+          options.prepared ??
+          (await prepareClicks(requested, options.cacheDirectory, context.onEvent, context.signal));
         const settings = resolveSettings(requested.settings, prepared.train.rows);
         const known = requested.prepared ?? (await prepareModel(settings.model, trainStatistics(prepared)));
         return preparedTask({ ...requested, settings, prepared: known }, prepared, device, options);

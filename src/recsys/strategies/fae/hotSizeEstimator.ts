@@ -12,7 +12,7 @@
  */
 import { Rng } from "../../../base/rng.ts";
 import type { AccessLog } from "./accessLog.ts";
-import { poissonUpperLimit, studentQuantile } from "./confidence.ts";
+import { poissonUpperLimit, studentQuantile } from "../../../base/quantiles.ts";
 import { rowPermutation } from "./rowPermutation.ts";
 
 /** How the optimizer samples. */

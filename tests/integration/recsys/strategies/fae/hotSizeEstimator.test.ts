@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Rng } from "../../../../../src/base/rng.ts";
 import { AccessLog } from "../../../../../src/recsys/strategies/fae/accessLog.ts";
 import { logSample } from "../../../../../src/recsys/strategies/fae/calibrate.ts";
-import { poissonUpperLimit, studentQuantile } from "../../../../../src/recsys/strategies/fae/confidence.ts";
+import { poissonUpperLimit, studentQuantile } from "../../../../../src/base/quantiles.ts";
 import { rowPermutation } from "../../../../../src/recsys/strategies/fae/rowPermutation.ts";
 import { rowSpace } from "../../../../../src/recsys/strategies/fae/rowSpace.ts";
 import type { SizeEstimatorOptions } from "../../../../../src/recsys/strategies/fae/hotSizeEstimator.ts";

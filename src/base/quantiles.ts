@@ -1,6 +1,6 @@
 /**
- * @file Quantiles behind the bounds of the hot-size estimator: Student's t, and the exact upper limit of a
- * Poisson mean for counts too small for a t-interval.
+ * @file Quantiles behind intervals: Student's t, and the exact upper limit of a Poisson mean for counts too small for a
+ * t-interval.
  */
 
 /**
