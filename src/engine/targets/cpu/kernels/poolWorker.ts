@@ -124,8 +124,10 @@ function runOne(job: number): boolean {
 }
 
 Atomics.add(control, AWAKE, 1);
-while (Atomics.load(control, STOP) === 0) {
+for (;;) {
+  // Read before STOP and the jobs are looked at: whatever is asked for after that changes it, and then nobody sleeps.
   const signal = Atomics.load(control, SIGNAL);
+  if (Atomics.load(control, STOP) !== 0) break;
   takeMessages();
   let worked = false;
   for (let job = 0; job < RING; job++) while (runOne(job)) worked = true;

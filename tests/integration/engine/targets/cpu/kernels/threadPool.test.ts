@@ -1,8 +1,20 @@
 import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ParetoError } from "../../../../../../src/base/errors.ts";
 import { Arena } from "../../../../../../src/engine/targets/cpu/kernels/arena.ts";
+import { kernelModule } from "../../../../../../src/engine/targets/cpu/kernels/kernelModule.ts";
+import {
+  CONTROL_WORDS,
+  MAX_TASKS,
+  type PoolWorkerData,
+  RECORD,
+  RING,
+  SIGNAL,
+  STOP,
+} from "../../../../../../src/engine/targets/cpu/kernels/poolProtocol.ts";
 import {
   KernelFailure,
   type KernelTask,
@@ -113,6 +125,35 @@ describe("ThreadPool", () => {
     const node = promisify(execFile);
     const { stdout } = await node(process.execPath, ["--input-type=module", "-e", code], { timeout: 30_000 });
     expect(stdout.trim()).toBe("done");
+  });
+
+  test("a thread that is told to end between two looks at its control words does not sleep over it", async () => {
+    // The first look at STOP finds 0 and takes so long that the order to end comes before the next look at anything.
+    const slow = `
+      const { load } = Atomics;
+      let isFirst = true;
+      Atomics.load = (words, at) => {
+        const seen = load(words, at);
+        if (at === ${STOP} && words.length === ${CONTROL_WORDS} && isFirst) {
+          isFirst = false;
+          Atomics.store(words, ${STOP}, 1);
+          Atomics.add(words, ${SIGNAL}, 1);
+          Atomics.notify(words, ${SIGNAL});
+        }
+        return seen;
+      };`;
+    const workerData: PoolWorkerData = {
+      control: new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS)),
+      records: new Float64Array(new SharedArrayBuffer(8 * RING * MAX_TASKS * RECORD)),
+      module: await kernelModule(),
+    };
+    const worker = new Worker(new URL(urlOf("poolWorker.ts")), {
+      workerData,
+      execArgv: ["--import", `data:text/javascript,${encodeURIComponent(slow)}`],
+    });
+    const ended = new Promise((resolve) => void worker.once("exit", resolve));
+    const late = sleep(10_000, "it sleeps", { ref: false });
+    expect(await Promise.race([ended, late])).toBe(0);
   });
 });
 
