@@ -67,6 +67,9 @@ const COLUMNS_PER_QUERY = 128;
 /** Rows looked at first. A column with much text among them is text, whatever comes later. */
 const FIRST_ROWS = 2048;
 
+/** As programs write numbers where the comma is the decimal sign and `;` the delimiter. */
+const POINTS_BETWEEN_THOUSANDS: NumberForm = { decimal: ",", group: ".", currency: "", percent: false };
+
 const STAMPS = CLASS.date | CLASS.timestamp | CLASS.longTimestamp;
 
 type Row = Record<string, number | string | null>;
@@ -238,6 +241,11 @@ export class TypeDecider {
     const decimalComma = namesDecimalComma(this.#hints);
     const plain = CLASS.integer | CLASS.fraction | CLASS.exponent | CLASS.plus | CLASS.longInteger;
     if ((values & CLASS.fraction) !== 0 && within(values, plain) && !decimalComma) {
+      if (this.#hints.delimiter === ";" && (await this.#allIn(column, POINTS_BETWEEN_THOUSANDS))) {
+        this.notices.push(
+          `Column "${column.name}" is read as numbers with decimal points, 1.234 as 1.234; if its points stand between thousands, say --csv thousands=.`,
+        );
+      }
       return as("DOUBLE", `TRY_CAST(${column.text} AS DOUBLE)`, PLAIN_FORM);
     }
     const marked = (values & CLASS.marked) !== 0 || (decimalComma && (values & CLASS.fraction) !== 0);

@@ -95,7 +95,7 @@ export function describeForm({ decimal, group, currency, percent }: NumberForm):
     ...(currency === "" ? [] : [`the sign ${currency}`]),
     ...(percent ? ["percent signs (12 % is 12)"] : []),
   ];
-  return parts.length === 0 ? "minus signs of print" : parts.join(" and ");
+  return parts.length === 0 ? "minus signs and spaces of print" : parts.join(" and ");
 }
 
 /** What the letters beside a column say about its numbers. */

@@ -24,10 +24,11 @@ interface Found {
 /** Column `v` of a CSV file that holds these values, each quoted where it must be. */
 async function column(values: readonly string[], options: Partial<SourceOptions> = {}): Promise<Found> {
   const path = join(root, `${made++}.csv`);
+  const { delim = "," } = options.csv ?? {};
   const lines = values.map(
-    (value) => `1,${/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value}`,
+    (value) => `1${delim}${/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value}`,
   );
-  await writeFile(path, `y,v\n${lines.join("\n")}\n`);
+  await writeFile(path, `y${delim}v\n${lines.join("\n")}\n`);
   await using source = await openSource({ paths: [path], threads: 2, tempDirectory: root, ...options });
   const { type, sql, written, reason } = source.column("v")!;
   const rows = await source.database.rows<{ value: string | null; written: string | null }>(
@@ -145,6 +146,11 @@ describe("types", () => {
     const several = await column(["2,5", "1.5"]);
     expect([several.type, several.values]).toEqual(["VARCHAR", ["2,5", "1.5"]]);
     expect(several.notices).toMatch(/kept as text: its numbers are written in several ways/);
+    const points = await column(["1.234", "-56.789", "7"], { csv: { delim: ";" } });
+    expect(points.values).toEqual(["1.234", "-56.789", "7.0"]);
+    expect(points.notices).toMatch(/"v" is read as numbers with decimal points.*--csv thousands=\./);
+    expect((await column(["1.234", "56.78"], { csv: { delim: ";" } })).notices).not.toMatch(/decimal points/);
+    expect((await column(["1.234", "56.789"])).notices).not.toMatch(/decimal points/);
     for (const csv of [{ decimal: "," }, { thousands: "." }] as const) {
       const points = await column(["2.5", "0.25"], { csv });
       expect([points.type, points.values]).toEqual(["VARCHAR", ["2.5", "0.25"]]);
