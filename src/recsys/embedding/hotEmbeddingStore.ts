@@ -34,4 +34,10 @@ export interface HotEmbeddingStore extends EmbeddingStore {
    * @throws ParetoError HOT_EMBEDDINGS_ORDER when the tables already own the rows
    */
   syncOut(copy?: "changed" | "all"): Promise<SyncReport>;
+  /**
+   * Copies out the weights of all hot rows, without optimizer state.
+   * @param into `[K, D]`
+   * @throws ParetoError HOT_EMBEDDINGS_STALE when the tables own the rows; ROWS_LENGTH
+   */
+  readWeights(into: Float32Array): Promise<void>;
 }

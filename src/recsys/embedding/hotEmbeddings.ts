@@ -13,7 +13,7 @@ import type { EmbeddingTables } from "./embeddingTables.ts";
 import { type HotLists, hotLists } from "./hotLists.ts";
 import type { HotEmbeddingStore, SyncReport } from "./hotEmbeddingStore.ts";
 import { HostEmbeddings } from "./hostEmbeddings.ts";
-import type { TablePart } from "./rowTransfer.ts";
+import { checkRowsLength, copyRows, type TablePart } from "./rowTransfer.ts";
 
 /** How to create a {@link HotEmbeddings}. */
 export interface HotEmbeddingsOptions {
@@ -183,6 +183,17 @@ export class HotEmbeddings extends HostEmbeddings implements HotEmbeddingStore {
     if (this.#poison) await this.#poisonHot();
     this.#owner = "tables";
     return report;
+  }
+
+  async readWeights(into: Float32Array): Promise<void> {
+    this.assertFresh();
+    const [column] = this.format.columns;
+    checkRowsLength(column!, into.length, this.size);
+    await this.exclusively(() => {
+      const stored = this.mainArena.float32At(this.#part.columns[0]!, this.size * column!.stride);
+      copyRows(into, column!.length, stored, column!.stride, column!.length, this.size);
+      return Promise.resolve();
+    });
   }
 
   /** Copies rows marked `mark` (0: all) and starts a new period of marks on both sides. */

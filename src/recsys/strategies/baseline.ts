@@ -16,6 +16,7 @@ export class BaselineStrategy implements TrainingStrategy {
   readonly name = "baseline";
   readonly sync = { count: 0, bytes: 0, seconds: 0 };
   readonly hot = null;
+  readonly popular = null;
   readonly #tables: EmbeddingStore;
   readonly #dataset: EncodedDataset;
   readonly #batches: number;

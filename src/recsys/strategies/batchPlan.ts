@@ -16,6 +16,8 @@ export interface PlanPart {
   inputs: ClickBatch;
   /** `[inputs]`, ≥ 0: how much each input counts. Defaults to 1 for each. */
   weights?: Float32Array;
+  /** Whether its inputs look up popular rows only, those of the strategy's `popular`. Defaults to false. */
+  isPopular?: boolean;
 }
 
 /** One step. A plan without inputs is no step. */
@@ -29,15 +31,20 @@ export interface BatchPlan {
   batches?: number;
 }
 
-/** A plan of one part for each batch. @param count batches at most; all of them by default */
+/**
+ * A plan of one part for each batch.
+ * @param count batches at most; all of them by default
+ * @param isPopular as in {@link PlanPart}
+ */
 export async function* wholeBatches(
   store: EmbeddingStore,
   batches: AsyncIterable<ClickBatch>,
   count = Number.POSITIVE_INFINITY,
+  isPopular = false,
 ): AsyncGenerator<BatchPlan, void, undefined> {
   let given = 0;
   for await (const inputs of batches) {
-    yield { parts: [{ store, inputs }] };
+    yield { parts: [{ store, inputs, isPopular }] };
     if (++given >= count) return;
   }
 }

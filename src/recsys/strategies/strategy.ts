@@ -12,6 +12,7 @@ import type { EmbeddingTables } from "../embedding/embeddingTables.ts";
 import type { HotEmbeddingsOptions } from "../embedding/hotEmbeddings.ts";
 import type { HotEmbeddingStore } from "../embedding/hotEmbeddingStore.ts";
 import type { BatchPlan } from "./batchPlan.ts";
+import type { PopularRowsView } from "./popularRowsView.ts";
 
 /** How batches are cut and ordered in an epoch. */
 export type BatchOrder = Required<Pick<BatchOptions, "batchSize" | "shuffle" | "recycle">>;
@@ -63,6 +64,8 @@ export interface TrainingStrategy {
   state(): unknown;
   readonly sync: SyncTotals;
   readonly hot: HotReport | null;
+  /** The rows in fast memory, for a strategy that wraps this one; null without such. */
+  readonly popular: PopularRowsView | null;
   dispose(): Promise<void>;
 }
 

@@ -56,6 +56,10 @@ export class WatchedStrategy implements TrainingStrategy {
     return this.#inner.hot;
   }
 
+  get popular() {
+    return this.#inner.popular;
+  }
+
   async next(): Promise<TrainingSegment | null> {
     const segment = await this.#inner.next();
     this.#segment = segment;

@@ -9,6 +9,7 @@ import type { Lookups } from "../../data/batches/clickBatch.ts";
 import type { CudaDevice } from "../../../engine/targets/cuda/index.ts";
 import { HotEmbeddings, type HotEmbeddingsOptions } from "../hotEmbeddings.ts";
 import type { HotEmbeddingStore, SyncReport } from "../hotEmbeddingStore.ts";
+import { checkRowsLength, copyRows } from "../rowTransfer.ts";
 import { DeviceEmbeddings } from "./deviceEmbeddings.ts";
 import {
   compileRowKernels,
@@ -125,6 +126,18 @@ export class DeviceHotEmbeddings extends DeviceEmbeddings implements HotEmbeddin
     const { rows } = await this.#mirror.syncOut(copy);
     if (this.#poison) await this.#fillWithNaN();
     return { rows, bytes: bytes + changed.byteLength, seconds: (performance.now() - start) / 1000 };
+  }
+
+  async readWeights(into: Float32Array): Promise<void> {
+    this.#mirror.assertFresh();
+    const [column] = this.format.columns;
+    checkRowsLength(column!, into.length, this.size);
+    const rows = new Float32Array(this.size * column!.stride);
+    await this.device.inOrder(() => {
+      this.device.stream.copyToHost(rows, this.columns[0]!, rows.byteLength);
+      return this.device.finished();
+    });
+    copyRows(into, column!.length, rows, column!.stride, column!.length, this.size);
   }
 
   override async dispose(): Promise<void> {

@@ -9,6 +9,7 @@ import type { HotEmbeddingStore, SyncReport } from "../../embedding/hotEmbedding
 import type { EmbeddingTables } from "../../embedding/embeddingTables.ts";
 import type { EmbeddingStore } from "../../embedding/embeddingStore.ts";
 import { wholeBatches } from "../batchPlan.ts";
+import type { PopularRowsView } from "../popularRowsView.ts";
 import type { HotReport, SyncTotals, TrainingSegment, TrainingStrategy } from "../strategy.ts";
 import type { FaeFile } from "./faeFile.ts";
 import { fixedRate, type ShuffleRatePolicy } from "./shuffleRate.ts";
@@ -54,6 +55,7 @@ export class FaeStrategy implements TrainingStrategy {
   readonly name = "fae";
   readonly sync: SyncTotals = { count: 0, bytes: 0, seconds: 0 };
   readonly hot: HotReport;
+  readonly popular: PopularRowsView | null;
   readonly #options: FaeStrategyOptions;
   readonly #hotRows: HotEmbeddingStore | null;
   readonly #scheduler: ShuffleScheduler;
@@ -76,6 +78,13 @@ export class FaeStrategy implements TrainingStrategy {
       // An adaptive rate is what it has become; a fixed one is that of the options, from the next round on.
       state && { ...state.scheduler, ...(!rate.isAdaptive && { shuffleRate: rate.start }) },
     );
+    this.popular = hotRows && {
+      rows: file.hotSet.rows,
+      version: 0,
+      // Hot inputs are encoded by hot indices.
+      slotsOf: ({ inputs }) => inputs.lookups,
+      readWeights: (into) => hotRows.readWeights(into),
+    };
     const { hotInputs, coldInputs, accessShare } = file.header;
     this.hot = {
       rows: file.hotSet.size,
@@ -117,7 +126,8 @@ export class FaeStrategy implements TrainingStrategy {
     return {
       name: kind,
       count,
-      plans: (order) => wholeBatches(store, file[kind].batches({ ...order, start: firstBatch }), count),
+      plans: (order) =>
+        wholeBatches(store, file[kind].batches({ ...order, start: firstBatch }), count, kind === "hot"),
     };
   }
 

@@ -101,6 +101,7 @@ class SingleCopyStrategy implements TrainingStrategy {
   readonly name = "fae";
   readonly sync = { count: 0, bytes: 0, seconds: 0 };
   readonly hot = null;
+  readonly popular = null;
   readonly #network: ClickNetwork;
   readonly #file: FaeFile;
   readonly #scheduler: ShuffleScheduler;

@@ -242,6 +242,21 @@ describe("a hot copy in GPU memory", () => {
     });
   });
 
+  test("weights of all hot rows are read where they are newest", async () => {
+    for (const optimizer of OPTIMIZERS) {
+      await withHot(optimizer, false, async (tables, hot) => {
+        const read = new Float32Array(HOT.length * DIM);
+        await expect(hot.readWeights(read)).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_STALE" });
+        await hot.syncIn();
+        await step(hot, toSlots(lookupsOf(new Rng(1), true)), 0);
+        await hot.readWeights(read);
+        await hot.syncOut();
+        const all = CARDINALITIES.flatMap((rows, t) => [...tables.readRows(t, 0, rows).weights]);
+        expect([...read]).toEqual([...HOT].flatMap((row) => all.slice(DIM * row, DIM * row + DIM)));
+      });
+    }
+  });
+
   test("refuses slots of another table, stale buffers, and the wrong order", async () => {
     await withHot(OPTIMIZERS[0]!, false, async (_, hot) => {
       const index = HOT_INDEX_OF.get(3006)!;

@@ -265,6 +265,26 @@ describe("HotEmbeddings", () => {
     await tables.dispose();
   });
 
+  test("weights of all hot rows are read where they are newest", async () => {
+    for (const optimizer of OPTIMIZERS) {
+      const tables = await createTables({ optimizer });
+      const hot = await createHot(tables);
+      const read = new Float32Array(HOT.length * 6);
+      await expect(hot.readWeights(read)).rejects.toMatchObject({ code: "HOT_EMBEDDINGS_STALE" });
+      await hot.syncIn();
+      await step(hot, toSlots(lookupsOf(new Rng(1), true)), 0);
+      await hot.readWeights(read);
+      await hot.syncOut();
+      const [first, second, third] = [0, 1, 2].map((t) => tables.readRows(t, 0, CARDINALITIES[t]!).weights);
+      const all = [...first!, ...second!, ...third!];
+      expect([...read]).toEqual([...HOT].flatMap((row) => all.slice(6 * row, 6 * row + 6)));
+      await hot.syncIn();
+      await expect(hot.readWeights(new Float32Array(6))).rejects.toMatchObject({ code: "ROWS_LENGTH" });
+      await hot.dispose();
+      await tables.dispose();
+    }
+  });
+
   test("refuses slots of another table, wrong order, and bad hot sets", async () => {
     const tables = await createTables({ optimizer: OPTIMIZERS[0]! });
     const hot = await createHot(tables);
