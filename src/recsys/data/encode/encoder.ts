@@ -14,16 +14,19 @@ import { categoricalColumn, elementType } from "../schema/columnTypes.ts";
 import type { NumberForm } from "../schema/numberForm.ts";
 import { checkNumeric, nonFiniteNotice, nonFiniteNotices } from "../schema/numericColumns.ts";
 import { checkVector, findNumberColumn, vectorLengths } from "../schema/vectors.ts";
+import { findSalt, type Salt } from "./categoryKeys.ts";
 import { categoryNotice } from "./categoryMatch.ts";
 import { encodeRows } from "./encode.ts";
 import type { EncodeInput, Progress } from "./encode.ts";
+import type { CategoricalInput } from "./encodeQueries.ts";
 import type { EncodedDataset } from "./encodedDataset.ts";
 import { fileError } from "../../../base/fileErrors.ts";
 import { holdTemporary } from "../../../base/temporaryPaths.ts";
 import { checkLabel, findLabel, labelSql } from "../schema/label.ts";
 import { suggestRename } from "../schema/suggestColumn.ts";
 import type { Source, SourceColumn } from "../source/source.ts";
-import type { EncodedField } from "./vocabulary.ts";
+import { quoteText } from "../source/sqlText.ts";
+import { fieldValues, type EncodedField } from "./vocabulary.ts";
 
 /** `encoder.json`. */
 interface EncoderFile {
@@ -59,7 +62,6 @@ const encoderFormat: JsonFormat<EncoderFile> = {
           multiHot: z.boolean(),
           kind: z.enum(["integer", "real", "boolean", "text", "time"]),
           valueType: z.enum(["BIGINT", "VARCHAR"]),
-          joinBytes: z.number(),
         }),
       ),
       numberForms: z.record(
@@ -223,6 +225,7 @@ export class Encoder {
           partSql: "0::UTINYINT",
           labelSql: label,
           ...inputs,
+          salts: await this.#salts(source, inputs.categorical),
           tempDirectory,
           ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
         },
@@ -233,6 +236,17 @@ export class Encoder {
       await rm(tempDirectory, { recursive: true, force: true });
       release();
     }
+  }
+
+  /** What tells the values of each field apart in this source and in its vocabulary. */
+  #salts(source: Source, inputs: readonly CategoricalInput[]): Promise<Salt[]> {
+    return source.database.ofAll(inputs, async ({ column, field, path }, connection) => {
+      if (field.encoding === "hash") return "";
+      const found = fieldValues(column, field, source.from([column]));
+      const all = `(SELECT DISTINCT value FROM (SELECT value FROM read_parquet(${quoteText(path)}) UNION ALL ${found}))`;
+      const { salt } = await findSalt(source.database, all, field.valueType, source.name, connection);
+      return salt;
+    });
   }
 
   /** Refuses values that training would have refused, and says what is missing or unknown beyond what is to be expected. */

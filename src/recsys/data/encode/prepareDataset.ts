@@ -227,32 +227,20 @@ async function build(
       return elements === 0 ? [column] : vectorElements(column, elements);
     });
     const dense = await measureDense(source, split, numbers, options.transforms ?? {});
-    const fields: EncodedField[] = [];
     const columns = named("categorical").map(categoricalColumn);
-    for (const [i, column] of columns.entries()) {
-      onProgress?.(i, columns.length, "fields", "vocabulary");
+    let built = 0;
+    onProgress?.(0, columns.length, "fields", "vocabulary");
+    const vocabularies = await source.database.ofAll(columns, async (column, connection, i) => {
       const buckets = bucketsOf(options.hashBuckets, column.name);
-      fields.push(
+      const path = vocabularyFile(encoderDirectory, i);
+      const found =
         buckets === null
-          ? await buildVocabulary(
-              source,
-              split,
-              column,
-              options.minCount ?? 1,
-              vocabularyFile(encoderDirectory, i),
-            )
-          : {
-              name: column.name,
-              encoding: "hash",
-              cardinality: buckets,
-              multiHot: elementType(column.type) !== null,
-              kind: categoryKind(column.type),
-              valueType: valueTypeOf(column.type),
-              joinBytes: 0,
-            },
-      );
-    }
-    onProgress?.(columns.length, columns.length, "fields", "vocabulary");
+          ? await buildVocabulary(source, split, column, options.minCount ?? 1, path, connection)
+          : { field: hashedField(column, buckets), salt: "" };
+      onProgress?.(++built, columns.length, "fields", "vocabulary");
+      return found;
+    });
+    const fields = vocabularies.map(({ field }) => field);
     const encoder = await Encoder.create(encoderDirectory, roles.label, dense, fields, {
       numberForms: numberForms(named("dense")),
       sourceColumns: source.columns.length,
@@ -264,6 +252,7 @@ async function build(
         partSql: split.partSql,
         labelSql: label,
         ...encoder.inputs(source),
+        salts: vocabularies.map(({ salt }) => salt),
         tempDirectory,
         ...(onProgress === undefined ? {} : { onProgress }),
       },
@@ -285,6 +274,18 @@ function numberForms(columns: readonly SourceColumn[]): Record<string, NumberFor
   return Object.fromEntries(
     columns.flatMap(({ name, form }) => (form === null || isPlain(form) ? [] : [[name, form]])),
   );
+}
+
+/** A field whose values are hashed into buckets. */
+function hashedField({ name, type }: SourceColumn, buckets: number): EncodedField {
+  return {
+    name,
+    encoding: "hash",
+    cardinality: buckets,
+    multiHot: elementType(type) !== null,
+    kind: categoryKind(type),
+    valueType: valueTypeOf(type),
+  };
 }
 
 function bucketsOf(buckets: PrepareOptions["hashBuckets"], name: string): number | null {

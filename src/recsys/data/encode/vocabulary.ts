@@ -6,10 +6,12 @@
  * to disk. Hashing gives id 0 to what is missing and 1 + md5(text) mod (buckets − 1) to the rest, md5's low 64 bits, so it is equal
  * on every machine and version.
  */
+import type { DuckDBConnection } from "@duckdb/node-api";
 import type { CategoricalField } from "../batches/clickBatch.ts";
 import { categoryKind, elementType, valueSql, valueTypeOf } from "../schema/columnTypes.ts";
 import type { CategoryKind, ValueType } from "../schema/columnTypes.ts";
-import type { Source, SourceColumn } from "../source/source.ts";
+import { findSalt, type Salt } from "./categoryKeys.ts";
+import { namesRead, type Source, type SourceColumn } from "../source/source.ts";
 import type { Split } from "./split.ts";
 import { quoteText } from "../source/sqlText.ts";
 
@@ -19,8 +21,6 @@ export interface EncodedField extends CategoricalField {
   kind: CategoryKind;
   /** How values are compared; a column of another type is converted. */
   valueType: ValueType;
-  /** Bytes that the vocabulary needs in memory while it is joined, about; 0 under hashing. */
-  joinBytes: number;
 }
 
 /** The scalar value of a field in a scan of `data`; a list's elements are in a column `v` of an unnesting scan. */
@@ -37,41 +37,70 @@ export function hashSql(value: string, buckets: number): string {
   );
 }
 
-/** Builds the vocabulary of a column in the file `path`. @throws ParetoError FILE_DISK_FULL, DATA_MEMORY, DATA_READ */
+/** The values of a field, a column `value`, FROM rows; of lists, their elements. @param carried a further column, or "" */
+export function fieldValues(
+  column: SourceColumn,
+  field: Pick<EncodedField, "kind" | "valueType">,
+  from: string,
+  carried = "",
+): string {
+  const table =
+    elementType(column.type) === null ? from : `(SELECT unnest(${column.sql}) AS v${carried} FROM ${from})`;
+  return `SELECT ${fieldValueSql(column, field)} AS value${carried} FROM ${table}`;
+}
+
+/** A vocabulary, and what its values are looked up by in the source that it was built of. */
+export interface BuiltVocabulary {
+  field: EncodedField;
+  salt: Salt;
+}
+
+/**
+ * Builds the vocabulary of a column in the file `path`.
+ * @param connection of the caller alone: it gets a temporary table
+ * @throws ParetoError FILE_DISK_FULL, DATA_MEMORY, DATA_READ
+ */
 export async function buildVocabulary(
-  source: Source,
+  { database }: Pick<Source, "database">,
   split: Split,
   column: SourceColumn,
   minCount: number,
   path: string,
-): Promise<EncodedField> {
+  connection: DuckDBConnection,
+): Promise<BuiltVocabulary> {
+  const where = `vocabulary of "${column.name}"`;
   const valueType = valueTypeOf(column.type);
   const kind = categoryKind(column.type);
-  const multiHot = elementType(column.type) !== null;
-  const from = multiHot
-    ? `(SELECT unnest(${column.sql}) AS v FROM ${split.from([column])} WHERE ${split.trainSql})`
-    : `${split.from([column])} WHERE ${split.trainSql}`;
-  const counted =
-    `SELECT value, count(*) AS count FROM (SELECT ${fieldValueSql(column, { kind, valueType })} AS value FROM ${from}) ` +
-    `WHERE value IS NOT NULL GROUP BY value HAVING count(*) >= ${minCount}`;
-  await source.database.run(
-    `COPY (SELECT value, count, CAST(row_number() OVER (ORDER BY count DESC, value) AS INTEGER) AS id ` +
-      `FROM (${counted}) ORDER BY id) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION snappy)`,
-    `vocabulary of "${column.name}"`,
+  // Values of the other parts count 0 times; they are there so that their keys are known to differ from all others.
+  const read = namesRead([column]).join(", ");
+  const from = `(SELECT ${read}, ${split.trainSql} AS trains FROM ${split.from([column])})`;
+  const values = fieldValues(column, { kind, valueType }, from, ", trains");
+  await database.run(
+    `CREATE OR REPLACE TEMP TABLE counted AS SELECT value, CAST(count_if(trains) AS BIGINT) AS count FROM (${values}) GROUP BY value`,
+    where,
+    connection,
   );
-  const length = valueType === "VARCHAR" ? "avg(strlen(value))" : "0";
-  const [size] = await source.database.rows<{ values: number; length: number | null }>(
-    `SELECT count(*) AS values, ${length} AS length FROM read_parquet(${quoteText(path)})`,
-    `vocabulary of "${column.name}"`,
+  const { salt } = await findSalt(database, "counted", valueType, where, connection);
+  const kept = `value IS NOT NULL AND count >= ${Math.max(1, minCount)}`;
+  const sorted = `(SELECT value, count FROM counted WHERE ${kept} ORDER BY count DESC, value)`;
+  await database.run(
+    `COPY (SELECT value, count, CAST(row_number() OVER () AS INTEGER) AS id FROM ${sorted}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION snappy)`,
+    where,
+    connection,
   );
-  return {
+  const [size] = await database.rows<{ values: number }>(
+    `SELECT count(*) AS values FROM counted WHERE ${kept}`,
+    where,
+    connection,
+  );
+  await database.run("DROP TABLE counted", where, connection);
+  const field: EncodedField = {
     name: column.name,
     encoding: "vocabulary",
     cardinality: size!.values + 1,
-    multiHot,
+    multiHot: elementType(column.type) !== null,
     kind,
     valueType,
-    // A joined row holds value, id, hash and links, and a slot or two of the hash table.
-    joinBytes: Math.ceil(size!.values * (64 + Number(size!.length ?? 0))),
   };
+  return { field, salt };
 }

@@ -27,7 +27,7 @@ const INTERRUPT_MS = 20;
 /** A value of a small result. */
 export type SqlValue = string | number | bigint | boolean | null;
 
-/** Queries that {@link Database.rowsOfAll} runs beside each other. */
+/** Pieces of work that {@link Database.ofAll} does beside each other. */
 const QUERIES_AT_ONCE = 3;
 
 function defaultMemoryLimit(): number {
@@ -95,6 +95,8 @@ export class Database {
       await main.run(`SET temp_directory = ${quoteText(tempDirectory)}`);
       // DuckDB would keep the bytes of files it has read, up to its memory limit; the system's page cache does that.
       await main.run("SET enable_external_file_cache = false");
+      // By default one chunk of a wide query fills it, and all threads but one wait.
+      await main.run("SET streaming_buffer_size = '16MiB'");
       await main.run("SET disabled_optimizers = 'join_order,build_side_probe_side'");
       return new Database(instance, main, memoryLimitBytes, options.signal);
     } catch (error) {
@@ -102,54 +104,26 @@ export class Database {
     }
   }
 
-  /** Runs a statement. @param where named by an error @throws ParetoError DATA_READ, FILE_DISK_FULL, DATA_MEMORY */
-  async run(sql: string, where: string): Promise<void> {
+  /**
+   * Runs a statement.
+   * @param where named by an error
+   * @param connection one of {@link connect}, for work beside other work (default the database's own)
+   * @throws ParetoError DATA_READ, FILE_DISK_FULL, DATA_MEMORY
+   */
+  async run(sql: string, where: string, connection = this.#main): Promise<void> {
     this.signal?.throwIfAborted();
     try {
-      await this.#main.run(sql);
+      await connection.run(sql);
     } catch (error) {
       throw this.failure(error, where);
     }
   }
 
   /** The rows of a small result as objects by column name, whole numbers within 2^53 as numbers. @throws as `run` */
-  async rows<Row extends Record<string, SqlValue>>(sql: string, where: string): Promise<Row[]> {
-    return this.#rowsOn<Row>(this.#main, sql, where);
-  }
-
-  /** The rows of several queries, in their order; some run beside each other, as a query over few rows uses one thread. @throws as `run` */
-  async rowsOfAll<Row extends Record<string, SqlValue>>(
-    queries: readonly string[],
-    where: string,
-  ): Promise<Row[][]> {
-    if (queries.length <= 1) return Promise.all(queries.map((sql) => this.rows<Row>(sql, where)));
-    const results: Row[][] = [];
-    let next = 0;
-    const work = async () => {
-      const connection = await this.connect();
-      try {
-        while (next < queries.length) {
-          const i = next++;
-          results[i] = await this.#rowsOn<Row>(connection, queries[i]!, where);
-        }
-      } catch (error) {
-        next = queries.length;
-        throw error;
-      } finally {
-        this.disconnect(connection);
-      }
-    };
-    const ended = await Promise.allSettled(
-      Array.from({ length: Math.min(QUERIES_AT_ONCE, queries.length) }, work),
-    );
-    for (const end of ended) if (end.status === "rejected") throw end.reason;
-    return results;
-  }
-
-  async #rowsOn<Row extends Record<string, SqlValue>>(
-    connection: DuckDBConnection,
+  async rows<Row extends Record<string, SqlValue>>(
     sql: string,
     where: string,
+    connection = this.#main,
   ): Promise<Row[]> {
     this.signal?.throwIfAborted();
     try {
@@ -162,6 +136,43 @@ export class Database {
     } catch (error) {
       throw this.failure(error, where);
     }
+  }
+
+  /** The rows of several queries, in their order; some run beside each other, as a query over few rows uses one thread. @throws as `run` */
+  async rowsOfAll<Row extends Record<string, SqlValue>>(
+    queries: readonly string[],
+    where: string,
+  ): Promise<Row[][]> {
+    if (queries.length <= 1) return Promise.all(queries.map((sql) => this.rows<Row>(sql, where)));
+    return this.ofAll(queries, (sql, connection) => this.rows<Row>(sql, where, connection));
+  }
+
+  /** Does some work for each of the items, some of it beside other; each has a connection for itself meanwhile. */
+  async ofAll<Item, Result>(
+    items: readonly Item[],
+    work: (item: Item, connection: DuckDBConnection, index: number) => Promise<Result>,
+  ): Promise<Result[]> {
+    const results: Result[] = [];
+    let next = 0;
+    const worker = async () => {
+      const connection = await this.connect();
+      try {
+        while (next < items.length) {
+          const i = next++;
+          results[i] = await work(items[i]!, connection, i);
+        }
+      } catch (error) {
+        next = items.length;
+        throw error;
+      } finally {
+        this.disconnect(connection);
+      }
+    };
+    const ended = await Promise.allSettled(
+      Array.from({ length: Math.min(QUERIES_AT_ONCE, items.length) }, worker),
+    );
+    for (const end of ended) if (end.status === "rejected") throw end.reason;
+    return results;
   }
 
   /** The names of a query's columns, duplicates kept. @throws as `run` */

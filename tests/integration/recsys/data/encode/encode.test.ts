@@ -1,4 +1,4 @@
-/** @file Encoding gives the same rows however little memory it has: joins one by one, waiting rows in files, forced sorts. */
+/** @file Encoding gives the same rows however little memory it has: passes, slices of vocabularies, forced sorts, threads. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-test("ids and numbers are byte-equal for any grouping of joins, memory for waiting rows, threads and order of the scan", async () => {
+test("ids and numbers are byte-equal for any memory of vocabularies, salts, threads and order of the scan", async () => {
   const ids = Array.from({ length: 5 }, (_, c) => `'k' || ((i * ${7919 + c}) % ${3000 + c}) AS k${c}`).join(
     ", ",
   );
@@ -22,9 +22,11 @@ test("ids and numbers are byte-equal for any grouping of joins, memory for waiti
   for (const [n, how] of [
     { threads: 1 },
     { threads: 4 },
-    { threads: 4, joinBytes: 1 },
-    { threads: 4, waitingBytes: 0 },
-    { threads: 4, unordered: true, waitingBytes: 0 },
+    // A pass for each or two of the fields, and slices of each.
+    { threads: 4, tablesBytes: 100_000 },
+    { threads: 4, tablesBytes: 40_000 },
+    { threads: 4, salt: "a salt" },
+    { threads: 4, unordered: true, tablesBytes: 200_000 },
   ].entries()) {
     await using source = await openSource({ paths: [], sql, threads: how.threads, tempDirectory: root });
     const { encoder } = await prepareDataset(
@@ -44,6 +46,7 @@ test("ids and numbers are byte-equal for any grouping of joins, memory for waiti
         partSql: "0::UTINYINT",
         labelSql: "0::FLOAT",
         ...encoder.inputs(source),
+        salts: encoder.schema.categorical.map(() => how.salt ?? ""),
         tempDirectory: root,
         ...how,
       },
