@@ -8,7 +8,6 @@ import {
   type Arena,
   distinctCount,
   type KernelTask,
-  moveRowsArguments,
   type RowMove,
   setDistinctCount,
   type TableView,
@@ -16,6 +15,7 @@ import {
   writeTableView,
 } from "../../engine/targets/cpu/index.ts";
 import type { RowFormat } from "./rowFormat.ts";
+import { moveTasks } from "./rowMoves.ts";
 import type { TablePart } from "./rowTransfer.ts";
 import type { StagingBuffer } from "./stagingBuffer.ts";
 
@@ -27,13 +27,6 @@ export interface SpilledTable {
 
 /** Listed rows that one task looks at. */
 const MOVE_ROWS = 512;
-
-/** Each part of a table with each piece of a list of rows. */
-function* pieces(parts: readonly TablePart[], count: number): Generator<[TablePart, number]> {
-  for (const part of parts) {
-    for (let from = 0; from < count; from += MOVE_ROWS) yield [part, from];
-  }
-}
 
 /** Copies of spilled rows in the main arena. */
 export class SpilledTables {
@@ -121,28 +114,22 @@ export class SpilledTables {
   ): KernelTask[] {
     const { first } = staged.tables[table]!;
     const count = distinctCount(this.#mainArena, staged.view(table));
-    const tasks: KernelTask[] = [];
-    for (let column = 0; column < columns; column++) {
-      const words = this.#format.columns[column]!.stride;
-      for (const [part, from] of pieces(parts, count)) {
-        const move = moveRowsArguments({
-          direction,
-          nearBase: this.#copies(staged, first, column) + from * words * 4,
-          nearRows: 0,
-          farBase: part.columns[column]!,
-          farRows: staged.rows + 4 * (first + from),
-          count: Math.min(MOVE_ROWS, count - from),
-          low: part.firstRow,
-          high: part.firstRow + part.rows,
-          words,
-          onlyMarked: 0,
-          mark,
-          leaveMark: mark > 0 && column === 0 ? part.changed : 0,
-          copied: 0,
-        });
-        tasks.push({ kernel: "moveRows", arena: this.#mainArena, other: part.arena, arguments: move });
-      }
-    }
-    return tasks;
+    return moveTasks(
+      this.#mainArena,
+      this.#format,
+      [{ parts, first, count }],
+      MOVE_ROWS,
+      ({ part, column, at }) => ({
+        direction,
+        nearBase: this.#copies(staged, at, column),
+        nearRows: 0,
+        farRows: staged.rows + 4 * at,
+        onlyMarked: 0,
+        mark,
+        leaveMark: mark > 0 && column === 0 ? part.changed : 0,
+        copied: 0,
+      }),
+      columns,
+    );
   }
 }

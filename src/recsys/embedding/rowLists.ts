@@ -1,33 +1,32 @@
-/** @file Sorts a hot set by where its rows lie, so that a sync goes through each table once, in order. */
+/** @file Sorts chosen rows by where they lie, so that a move between memories goes through each table once, in order. */
 import { ParetoError } from "../../base/errors.ts";
 
-/** Hot rows in order of table and row. */
-export interface HotLists {
-  /** Hot index, and row within its table, of each hot row, `[K]`. */
+/** Chosen rows in order of table and row. */
+export interface RowLists {
+  /** Index in the order in which they were given, and row within its table, of each row, `[K]`. */
   indices: Int32Array;
   rows: Int32Array;
-  /** Table of each hot index, `[K]`. */
+  /** Table of each index, `[K]`. */
   tables: Uint16Array;
   /** Ranges of the lists that belong to one table. */
   groups: { table: number; first: number; count: number }[];
-  /** Hot rows of each table, `[T]`. */
+  /** Chosen rows of each table, `[T]`. */
   rowsOfTable: number[];
 }
 
 /**
- * Sorts hot rows.
- * @param globalRows row of each hot index, numbered over all tables laid end to end
- * @throws ParetoError HOT_ROWS_EMPTY, HOT_ROW_DUPLICATE, HOT_ROW_OUT_OF_RANGE
+ * Sorts rows.
+ * @param globalRows row of each index, numbered over all tables laid end to end
+ * @param where named in errors
+ * @throws ParetoError HOT_ROW_DUPLICATE, HOT_ROW_OUT_OF_RANGE
  */
-export function hotLists(globalRows: Uint32Array, cardinalities: readonly number[]): HotLists {
+export function rowLists(globalRows: Uint32Array, cardinalities: readonly number[], where: string): RowLists {
   const count = globalRows.length;
-  if (count === 0)
-    throw rowError("HOT_ROWS_EMPTY", "hot embeddings need rows", 0, "train without hot embeddings");
   // Sorting numbers is far faster than sorting by a comparison: row · K + index is exact below 2^53.
   const keys = new Float64Array(count);
   for (let index = 0; index < count; index++) keys[index] = globalRows[index]! * count + index;
   keys.sort();
-  const lists: HotLists = {
+  const lists: RowLists = {
     indices: new Int32Array(count),
     rows: new Int32Array(count),
     tables: new Uint16Array(count),
@@ -41,7 +40,7 @@ export function hotLists(globalRows: Uint32Array, cardinalities: readonly number
     const row = Math.floor(keys[i]! / count);
     const index = keys[i]! - row * count;
     if (row === last)
-      throw rowError("HOT_ROW_DUPLICATE", "a hot row must be listed once", row, "list each row once");
+      throw rowError("HOT_ROW_DUPLICATE", where, "a row must be listed once", row, "list each row once");
     last = row;
     while (table < cardinalities.length && row >= firstRow + cardinalities[table]!) {
       firstRow += cardinalities[table++]!;
@@ -49,6 +48,7 @@ export function hotLists(globalRows: Uint32Array, cardinalities: readonly number
     if (table === cardinalities.length) {
       throw rowError(
         "HOT_ROW_OUT_OF_RANGE",
+        where,
         `tables have ${firstRow} rows in all`,
         row,
         "number rows over all tables",
@@ -64,6 +64,6 @@ export function hotLists(globalRows: Uint32Array, cardinalities: readonly number
   return lists;
 }
 
-function rowError(code: string, rule: string, received: number, fix: string): ParetoError {
-  return new ParetoError({ code, where: "HotEmbeddings.create", message: `${rule}, got ${received}`, fix });
+function rowError(code: string, where: string, rule: string, received: number, fix: string): ParetoError {
+  return new ParetoError({ code, where, message: `${rule}, got ${received}`, fix });
 }
