@@ -16,6 +16,7 @@ import {
   KernelFailure,
   type KernelTask,
   setChangeMarks,
+  type TableView,
   type ThreadPool,
   writeTableView,
 } from "../../engine/targets/cpu/index.ts";
@@ -80,6 +81,8 @@ export class HostEmbeddings implements EmbeddingStore {
   protected readonly pool: ThreadPool;
   /** The memory that holds the buffers. */
   protected readonly mainArena: Arena;
+  /** Logical tables, those with the longest tasks first. */
+  protected readonly order: readonly number[];
   /** Parts of each stored table. */
   protected parts: TablePart[][];
   /** u16 a row of the fused table; 0 when logical tables are stored one to one. */
@@ -88,7 +91,6 @@ export class HostEmbeddings implements EmbeddingStore {
   protected mark = 0;
   readonly #ownsPool: boolean;
   readonly #storedBy: readonly number[];
-  readonly #order: number[];
   readonly #buffers: StagingBuffer[];
   readonly #sums: number;
   readonly #spilled: SpilledTables | undefined;
@@ -116,7 +118,7 @@ export class HostEmbeddings implements EmbeddingStore {
     this.format = rowFormat(options.dim, options.optimizer);
     this.cardinalities = stored.cardinalities.map((rows) => positive("a table's cardinality", rows));
     this.#storedBy = stored.storedBy;
-    this.#order = [...stored.weightOf.keys()].sort(
+    this.order = [...stored.weightOf.keys()].sort(
       (a, b) => stored.weightOf[b]! - stored.weightOf[a]! || a - b,
     );
     const maxBatch = positive("maxBatch", options.maxBatch);
@@ -161,29 +163,29 @@ export class HostEmbeddings implements EmbeddingStore {
   }
 
   async stage(buffer: number, ...parts: readonly Lookups[]): Promise<void> {
-    const staged = this.#buffer(buffer);
+    const staged = this.buffer(buffer);
     staged.take(parts);
     for (let table = 0; table < this.tables; table++) this.#writeView(staged, table);
-    const tasks: KernelTask[] = this.#order.map((table) => this.#task("findDistinct", [staged.view(table)]));
-    for (const table of this.#order) {
-      if (this.#isInMainArena(table)) tasks.push(...this.#gather(staged, staged.view(table)));
+    const tasks: KernelTask[] = this.order.map((table) => this.task("findDistinct", [staged.view(table)]));
+    for (const table of this.order) {
+      if (this.#isInMainArena(table)) tasks.push(...this.gatherTasks(staged.view(table), 0, staged.size));
     }
     try {
       await this.pool.run(tasks);
     } catch (error) {
-      throw this.#lookupError(error, staged);
+      throw this.lookupError(error, staged);
     }
     await this.#gatherSpilled(staged);
     staged.isStaged = true;
   }
 
   async refresh(buffer: number, updated: number): Promise<void> {
-    const staged = this.#stagedBuffer(buffer);
-    const source = this.#stagedBuffer(updated);
+    const staged = this.stagedBuffer(buffer);
+    const source = this.stagedBuffer(updated);
     await this.exclusively(async () => {
-      const inMain = this.#order.filter((table) => this.#isInMainArena(table));
+      const inMain = this.order.filter((table) => this.#isInMainArena(table));
       const tasks = inMain.map((table) =>
-        this.#task("refreshRows", [staged.view(table), source.view(table)]),
+        this.task("refreshRows", [staged.view(table), source.view(table), 0, staged.size]),
       );
       await this.pool.run(tasks);
       await this.#gatherSpilled(staged);
@@ -191,16 +193,16 @@ export class HostEmbeddings implements EmbeddingStore {
   }
 
   async ready(buffer: number, part: number): Promise<void> {
-    partOf(this.#stagedBuffer(buffer).starts, part);
+    partOf(this.stagedBuffer(buffer).starts, part);
   }
 
   rows(buffer: number, part = 0): Float32Array<SharedArrayBuffer> {
-    const staged = this.#stagedBuffer(buffer);
+    const staged = this.stagedBuffer(buffer);
     return staged.pooled(staged.output, part);
   }
 
   gradients(buffer: number, part = 0): Float32Array<SharedArrayBuffer> {
-    const staged = this.#stagedBuffer(buffer);
+    const staged = this.stagedBuffer(buffer);
     return staged.pooled(staged.gradients, part);
   }
 
@@ -215,7 +217,7 @@ export class HostEmbeddings implements EmbeddingStore {
   }
 
   async update(buffer: number, learningRate: number, step: number): Promise<void> {
-    const staged = this.#stagedBuffer(buffer);
+    const staged = this.stagedBuffer(buffer);
     const { kernel, rates } = optimizerTask(this.optimizer, learningRate, step);
     await this.exclusively(async () => {
       for (let table = 0; table < this.tables; table++) {
@@ -226,8 +228,8 @@ export class HostEmbeddings implements EmbeddingStore {
       const spilled = this.#spilledTables();
       await this.#spilled?.fetchForUpdate(staged, spilled);
       await this.pool.run(
-        this.#order.map((table) =>
-          this.#task(kernel, [staged.view(table, !this.#isInMainArena(table)), ...rates]),
+        this.order.map((table) =>
+          this.task(kernel, [staged.view(table, !this.#isInMainArena(table)), ...rates]),
         ),
       );
       await this.#spilled?.storeUpdated(staged, spilled, this.mark);
@@ -277,12 +279,12 @@ export class HostEmbeddings implements EmbeddingStore {
     await turn;
   }
 
-  #buffer(buffer: number): StagingBuffer {
+  protected buffer(buffer: number): StagingBuffer {
     this.assertUsable();
     return stagingBufferOf(this.#buffers, buffer, this.constructor.name);
   }
 
-  #stagedBuffer(buffer: number): StagingBuffer {
+  protected stagedBuffer(buffer: number): StagingBuffer {
     this.assertUsable();
     return stagedBufferOf(this.#buffers, buffer, this.constructor.name);
   }
@@ -296,18 +298,19 @@ export class HostEmbeddings implements EmbeddingStore {
   }
 
   #spilledTables(): { table: number; parts: TablePart[] }[] {
-    const spilled = this.#order.filter((table) => !this.#isInMainArena(table));
+    const spilled = this.order.filter((table) => !this.#isInMainArena(table));
     return spilled.map((table) => ({ table, parts: this.#partsOf(table) }));
   }
 
-  #task(kernel: KernelTask["kernel"], args: number[]): KernelTask {
+  protected task(kernel: KernelTask["kernel"], args: number[]): KernelTask {
     return { kernel, arena: this.mainArena, arguments: args };
   }
 
-  #gather(staged: StagingBuffer, view: number): KernelTask[] {
+  /** Gathers the bags of inputs `from` to `to` of a table's view. */
+  protected gatherTasks(view: number, from: number, to: number): KernelTask[] {
     const tasks: KernelTask[] = [];
-    for (let from = 0; from < staged.size; from += GATHER_INPUTS) {
-      tasks.push(this.#task("gatherRows", [view, from, Math.min(from + GATHER_INPUTS, staged.size)]));
+    for (let at = from; at < to; at += GATHER_INPUTS) {
+      tasks.push(this.task("gatherRows", [view, at, Math.min(at + GATHER_INPUTS, to)]));
     }
     return tasks;
   }
@@ -316,21 +319,29 @@ export class HostEmbeddings implements EmbeddingStore {
     if (this.#spilled === undefined) return;
     const spilled = this.#spilledTables();
     await this.#spilled.fetchForGather(staged, spilled);
-    await this.pool.run(spilled.flatMap(({ table }) => this.#gather(staged, staged.view(table, true))));
+    await this.pool.run(
+      spilled.flatMap(({ table }) => this.gatherTasks(staged.view(table, true), 0, staged.size)),
+    );
   }
 
   #writeView(staged: StagingBuffer, table: number): void {
+    const view = this.viewOf(staged, table);
+    writeTableView(this.mainArena, staged.view(table), view);
+    if (!this.#isInMainArena(table)) this.#spilled!.writeCachedView(staged, table, view);
+  }
+
+  /** What kernels need to know about a table of a batch just taken. */
+  protected viewOf(staged: StagingBuffer, table: number): TableView {
     const { first, count } = staged.tables[table]!;
-    const stored = this.#storedBy[table]!;
-    const part = this.parts[stored]![0]!;
+    const part = this.#partsOf(table)[0]!;
     const stride = this.format.columns[0]!.stride * 4;
-    const view = {
+    return {
       ids: staged.ids,
       first,
       lookups: count,
       offsets: staged.isOneHot ? 0 : staged.offsets + 4 * table * staged.size,
       size: staged.size,
-      cardinality: this.cardinalities[stored]!,
+      cardinality: this.rowsOf(table),
       table,
       owners: this.rowTables,
       dim: this.dim,
@@ -351,19 +362,21 @@ export class HostEmbeddings implements EmbeddingStore {
       outputStride: 4 * this.tables * this.dim,
       sums: this.#sums + first * stride,
     };
-    writeTableView(this.mainArena, staged.view(table), view);
-    if (part.arena !== this.mainArena) this.#spilled!.writeCachedView(staged, table, view);
   }
 
-  /** Says which id of which table was bad. */
-  #lookupError(error: unknown, staged: StagingBuffer): unknown {
+  /** Rows that ids of a table may name. */
+  protected rowsOf(table: number): number {
+    return this.cardinalities[this.#storedBy[table]!]!;
+  }
+
+  /** Says which id of which table was bad, when the first tasks of a job were those of the tables in order. */
+  protected lookupError(error: unknown, staged: StagingBuffer): unknown {
     if (!(error instanceof KernelFailure) || error.task >= this.tables || error.code < 0) return error;
-    const table = this.#order[error.task]!;
+    const table = this.order[error.task]!;
     if (error.code >= BAD_BAG) return badBag(table, error.code - BAD_BAG, error);
-    const rows = this.cardinalities[this.#storedBy[table]!]!;
     const lookup = error.code - 1;
     const id = staged.idAt(table, lookup);
-    return badLookup({ table, lookup, id, rows, owned: this.rowTables !== 0 }, error);
+    return badLookup({ table, lookup, id, rows: this.rowsOf(table), owned: this.rowTables !== 0 }, error);
   }
 }
 

@@ -73,7 +73,9 @@ function runTask(at: number): number {
   const a = at + ARGUMENTS;
   const other = records[at + 2]!;
   if (other >= 0) return moveRows(arena, served(other), records.subarray(a, at + RECORD));
-  return arena.kernels[kernel]!(
+  const run = arena.kernels[kernel];
+  if (!run) throw new Error("kernels.wasm is older than the sources: run `npm run prepare`");
+  return run(
     records[a]!,
     records[a + 1]!,
     records[a + 2]!,

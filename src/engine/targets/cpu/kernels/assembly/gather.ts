@@ -107,8 +107,11 @@ export function gatherRows(view: TableView, from: i32, to: i32): i32 {
   return 0;
 }
 
-/** Gathers again those inputs of `view` that read a row which the update of `updated` (same table) wrote. */
-export function refreshRows(view: TableView, updated: TableView): i32 {
+/**
+ * Gathers again those inputs of `view`, from `from` to `to`, that read a row which the update of `updated` (same table)
+ * wrote.
+ */
+export function refreshRows(view: TableView, updated: TableView, from: i32, to: i32): i32 {
   const hash = view.hash;
   const mask = view.mask;
   const rows = view.rows;
@@ -137,11 +140,11 @@ export function refreshRows(view: TableView, updated: TableView): i32 {
   const outputStride = <usize>view.outputStride;
   const inverse = view.inverse;
   const offsets = view.offsets;
-  let target = view.output;
+  let target = view.output + <usize>from * outputStride;
   const first = view.first;
   if (offsets == 0) {
     const ids = view.ids + (<usize>first << 2);
-    for (let b = 0; b < view.size; b++) {
+    for (let b = from; b < to; b++) {
       if (load<u8>(marks + <usize>load<u32>(inverse + (<usize>b << 2)))) {
         copyRow(target, weights + <usize>load<u32>(ids + (<usize>b << 2)) * stride, dim);
       }
@@ -149,7 +152,7 @@ export function refreshRows(view: TableView, updated: TableView): i32 {
     }
     return 0;
   }
-  for (let b = 0; b < view.size; b++) {
+  for (let b = from; b < to; b++) {
     const start = load<i32>(offsets + (<usize>b << 2));
     const end = load<i32>(offsets + (<usize>b << 2), 4);
     for (let l = start; l < end; l++) {

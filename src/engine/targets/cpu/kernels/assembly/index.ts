@@ -13,4 +13,5 @@ export { multiplyRows } from "./multiply";
 export { mapExp, mapLog } from "./numbers";
 export { readBytes, readLines } from "./probe";
 export { fillNoise } from "./scoreNoise";
+export { deferRows, forwardRows, translateRows } from "./translate";
 export { updateAdagrad, updateAdam, updateRowwiseAdagrad, updateSgd } from "./update";
