@@ -48,14 +48,15 @@ export function moveRowsArguments(move: RowMove): number[] {
  */
 export function moveRows(near: MemoryViews, far: MemoryViews, args: Float64Array): number {
   const isIn = args[0] === 0;
-  const nearBase = args[1]! / 4;
-  const nearRows = args[2]! / 4;
-  const farBase = args[3]! / 4;
-  const farRows = args[4]! / 4;
-  const count = args[5]!;
-  const low = args[6]!;
-  const high = args[7]!;
-  const words = args[8]!;
+  // Places in words fit 31 bits; saying so keeps the loop over a row in integers.
+  const nearBase = (args[1]! / 4) | 0;
+  const nearRows = (args[2]! / 4) | 0;
+  const farBase = (args[3]! / 4) | 0;
+  const farRows = (args[4]! / 4) | 0;
+  const count = args[5]! | 0;
+  const low = args[6]! | 0;
+  const high = args[7]! | 0;
+  const words = args[8]! | 0;
   const onlyMarked = args[9]!;
   const mark = args[10]!;
   const leaveMark = args[11]!;
@@ -69,14 +70,15 @@ export function moveRows(near: MemoryViews, far: MemoryViews, args: Float64Array
   for (let i = 0; i < count; i++) {
     const listed = lists[farRows + i]!;
     if (listed < low || listed >= high) continue;
-    const farRow = listed - low;
+    const farRow = (listed - low) | 0;
     const nearRow = nearRows === 0 ? i : lists[nearRows + i]!;
     if (onlyMarked !== 0 && marks[onlyMarked + (isIn ? farRow : nearRow)] !== mark) continue;
-    const nearAt = nearBase + nearRow * words;
-    const farAt = farBase + farRow * words;
+    const nearAt = (nearBase + Math.imul(nearRow, words)) | 0;
+    const farAt = (farBase + Math.imul(farRow, words)) | 0;
     let from = isIn ? farAt : nearAt;
     let to = isIn ? nearAt : farAt;
-    for (const end = to + words; to < end; to++, from++) target[to] = source[from]!;
+    const end = (to + words) | 0;
+    for (; to < end; to = (to + 1) | 0, from = (from + 1) | 0) target[to] = source[from]!;
     if (leaveMark !== 0) left[leaveMark + (isIn ? nearRow : farRow)] = mark;
     moved++;
   }
