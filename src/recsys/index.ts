@@ -38,6 +38,12 @@ export type { EmbeddingTablesOptions } from "./embedding/embeddingTables.ts";
 export { HotEmbeddings } from "./embedding/hotEmbeddings.ts";
 export type { HotEmbeddingsOptions } from "./embedding/hotEmbeddings.ts";
 export type { HotEmbeddingStore, SyncReport } from "./embedding/hotEmbeddingStore.ts";
+export { TieredEmbeddings } from "./embedding/tiered/tieredEmbeddings.ts";
+export type {
+  PopularChange,
+  TieredEmbeddingsOptions,
+  TierTraffic,
+} from "./embedding/tiered/tieredEmbeddings.ts";
 export type { EmbeddingStore, EmbeddingTableStore } from "./embedding/embeddingStore.ts";
 export type { SparseOptimizer } from "./embedding/sparseOptimizer.ts";
 export { exportCtrModel } from "./export.ts";
